@@ -1,0 +1,131 @@
+package cdc
+
+import "time"
+
+// HydrateInput asks for pages of several types of one window.
+type HydrateInput struct {
+	Origin Origin `json:"origin"`
+	Window Window `json:"window"`
+	// Asks are worked off in order, until the result is full.
+	Asks []Ask `json:"asks"`
+	// Together tells that the attempt should fail, and be retried by Temporal,
+	// when no type could be read for a reason that may pass. Otherwise such
+	// types are answered as refused.
+	Together bool `json:"together,omitempty"`
+}
+
+// Ask asks for one type's page.
+type Ask struct {
+	Type string `json:"type"`
+	// Next is the link of a further page, empty for the first.
+	Next string `json:"next,omitempty"`
+	// Known are the versions to leave out.
+	Known HashSet `json:"known"`
+	// Confirm asks the store for ids and meta only, and reads the bodies that
+	// Known lacks.
+	Confirm bool `json:"confirm,omitempty"`
+}
+
+// AnswerState says how far an Ask got.
+type AnswerState string
+
+const (
+	// AnswerDone: the type's last page was read and all of it is in the answer.
+	AnswerDone AnswerState = "done"
+	// AnswerMore: the page is in the answer, Next links to the following one.
+	AnswerMore AnswerState = "more"
+	// AnswerLeft: the page was not read, or did not fit wholly. Ask again with
+	// Next (the same page), knowing what the answer did hold.
+	AnswerLeft AnswerState = "left"
+	// AnswerRefused: the store did not give the page; Class says why.
+	AnswerRefused AnswerState = "refused"
+)
+
+// Answer is what an Ask brought.
+type Answer struct {
+	Type  string      `json:"type"`
+	State AnswerState `json:"state"`
+	Next  string      `json:"next,omitempty"`
+	// Remaining is how many matches the store counts beyond this page, -1 when
+	// it does not count them.
+	Remaining int      `json:"remaining"`
+	Changes   []Change `json:"changes,omitempty"`
+	Class     Class    `json:"class,omitempty"`
+	// RetryAfter is how long the store asked to wait, with AnswerRefused.
+	RetryAfter time.Duration `json:"retryAfter,omitempty"`
+}
+
+// HydrateResult holds at most MaxResultBytes of bodies, and at least one.
+type HydrateResult struct {
+	Answers []Answer `json:"answers"`
+	Counts  Counts   `json:"counts"`
+	// StoreTime is the earliest Date header of the answers; zero if none had one.
+	StoreTime time.Time `json:"storeTime"`
+}
+
+// MaxResultBytes bounds the raw bodies in one activity result: base64 makes a
+// third more of them, and a payload may have 2 MiB (Temporal's blob size limit).
+const MaxResultBytes = 1 << 20
+
+// HydratePageInput asks for one page of a slice.
+type HydratePageInput struct {
+	Origin Origin `json:"origin"`
+	Type   string `json:"type"`
+	Span   Span   `json:"span"`
+	Next   string `json:"next,omitempty"`
+	// Taken are the versions of this page to leave out.
+	Taken HashSet `json:"taken"`
+	// List asks for ids and meta only: the result holds Listed, no Changes.
+	List bool `json:"list,omitempty"`
+	// Want asks for the bodies of these versions, by reads, and for no search.
+	Want []Version `json:"want,omitempty"`
+}
+
+// HydratePageResult is one page. With state AnswerLeft and an empty Next, the
+// store refused the page token: start the pages again.
+type HydratePageResult struct {
+	State   AnswerState `json:"state"`
+	Next    string      `json:"next,omitempty"`
+	Changes []Change    `json:"changes,omitempty"`
+	Listed  []Version   `json:"listed,omitempty"`
+	// Unread are the wanted versions that did not fit into this result.
+	Unread []Version `json:"unread,omitempty"`
+	Counts Counts    `json:"counts"`
+}
+
+// CountInput asks how many versions search shows of one type in a span.
+type CountInput struct {
+	Datastore string `json:"datastore"`
+	Type      string `json:"type"`
+	Span      Span   `json:"span"`
+}
+
+// PublishInput is a batch of changes, or one delete, to put on the bus.
+type PublishInput struct {
+	Origin  Origin   `json:"origin"`
+	Changes []Change `json:"changes,omitempty"`
+	Delete  *Delete  `json:"delete,omitempty"`
+}
+
+// PublishResult tells what EventBridge accepted, in the order of the input.
+type PublishResult struct {
+	// EventIDs are EventBridge's, one an entry; empty where it was refused.
+	EventIDs []string `json:"eventIds"`
+	// Refused are the entries that EventBridge will not take as they are.
+	Refused []Refusal `json:"refused,omitempty"`
+}
+
+// Refusal is an entry that EventBridge refused for good.
+type Refusal struct {
+	// Index into the input's changes.
+	Index int `json:"index"`
+	// Code is EventBridge's error code.
+	Code string `json:"code"`
+}
+
+// LedgerInput names a run whose ledger is to be read.
+type LedgerInput struct {
+	Window Window `json:"window"`
+	// Rerun is the run's number, 0 for the first.
+	Rerun int `json:"rerun"`
+}

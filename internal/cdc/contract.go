@@ -1,0 +1,170 @@
+package cdc
+
+import "time"
+
+// CaptureWindowInput starts a CaptureWindow. Everything that shapes the
+// workflow's course is in it, so that workers with other settings may go on
+// with a window that was opened under these.
+type CaptureWindowInput struct {
+	Window Window `json:"window"`
+	// Rerun is n in the ID {window}/r{n}, 0 for the first run. A rerun reads the
+	// ledger of run n-1 first and makes one pass.
+	Rerun int `json:"rerun,omitempty"`
+	// Types are the resource types to sweep.
+	Types []string `json:"types"`
+	// Passes are the delays of the passes after the window's end, ascending.
+	Passes []time.Duration `json:"passes"`
+	// SourceTime and CapturedBy are of the trigger that opened the window.
+	SourceTime time.Time `json:"sourceTime"`
+	CapturedBy string    `json:"capturedBy"`
+	// Attributes tells whether our search attributes are registered, so that
+	// the window may upsert them at its close.
+	Attributes bool `json:"attributes,omitempty"`
+	// Resume is where the window goes on after a continue-as-new.
+	Resume *WindowState `json:"resume,omitempty"`
+}
+
+// WindowState is what a window carries over a continue-as-new.
+type WindowState struct {
+	Ledger Ledger      `json:"ledger"`
+	Types  []TypeState `json:"types"`
+	Counts Counts      `json:"counts"`
+	// Slices is how many slices the window has started.
+	Slices int `json:"slices"`
+}
+
+// TypeState is where one resource type stands in its window.
+type TypeState struct {
+	Type string `json:"type"`
+	// Pass is the index of the next pass; from len(Passes) on it is an extra one.
+	Pass int `json:"pass"`
+	// Due is when the next step for this type is due.
+	Due time.Time `json:"due"`
+	// Delay is the delay of the last pass, doubled for an extra one.
+	Delay time.Duration `json:"delay"`
+	// Next is the link of the page to go on with, empty for a first page.
+	Next string `json:"next,omitempty"`
+	// Confirm tells that this pass asks for ids only.
+	Confirm bool `json:"confirm,omitempty"`
+	// Found is how many new versions this pass has found so far.
+	Found int `json:"found,omitempty"`
+	// Pages is how many further pages this pass has read.
+	Pages int `json:"pages,omitempty"`
+	// Refusals is how many times in a row the type could not be read, and
+	// Refused the class of the last.
+	Refusals int   `json:"refusals,omitempty"`
+	Refused  Class `json:"refused,omitempty"`
+	// Closed tells that no further pass is due.
+	Closed bool `json:"closed,omitempty"`
+}
+
+// Counts are a window's, a slice's or a range's figures.
+type Counts struct {
+	// Searches and Reads that were asked of the datastore.
+	Searches int `json:"searches"`
+	Reads    int `json:"reads"`
+	// Published versions, and References among them.
+	Published  int `json:"published"`
+	References int `json:"references,omitempty"`
+	// Passes that were made (of any type).
+	Passes int `json:"passes,omitempty"`
+}
+
+// Add adds other's figures.
+func (c *Counts) Add(other Counts) {
+	c.Searches += other.Searches
+	c.Reads += other.Reads
+	c.Published += other.Published
+	c.References += other.References
+	c.Passes += other.Passes
+}
+
+// CaptureWindowResult is what a closed window leaves: its ledger, read by
+// whoever doubts the window later.
+type CaptureWindowResult struct {
+	Ledger Ledger `json:"ledger"`
+	Counts Counts `json:"counts"`
+}
+
+// CaptureSliceInput starts a CaptureSlice: page after page of one type's span.
+type CaptureSliceInput struct {
+	Origin Origin `json:"origin"`
+	Type   string `json:"type"`
+	Span   Span   `json:"span"`
+	// Next is the page to begin with; empty for the first.
+	Next string `json:"next,omitempty"`
+	// Confirm tells to list ids first and read only the bodies that are new.
+	Confirm bool `json:"confirm,omitempty"`
+	// Known is what was published before or is being published by the parent.
+	Known HashSet `json:"known"`
+	// Bulk puts the searches on the bulk task queue.
+	Bulk bool `json:"bulk,omitempty"`
+	// Resume is where the slice goes on after a continue-as-new.
+	Resume *SliceState `json:"resume,omitempty"`
+}
+
+// SliceState is what a slice carries over a continue-as-new.
+type SliceState struct {
+	Published HashSet `json:"published"`
+	// Taken are the versions already taken from the page that Next names, which
+	// did not fit into one result.
+	Taken  HashSet `json:"taken"`
+	Counts Counts  `json:"counts"`
+	// Restarts counts how often the pages were started again in a row because
+	// the store refused a token.
+	Restarts int `json:"restarts,omitempty"`
+}
+
+// CaptureSliceResult is what a slice gives its parent.
+type CaptureSliceResult struct {
+	// Published are the versions that this slice published.
+	Published HashSet `json:"published"`
+	Counts    Counts  `json:"counts"`
+}
+
+// CaptureRangeInput starts a CaptureRange: a long span, slice after slice.
+type CaptureRangeInput struct {
+	// Name is what the operator called the range.
+	Name       string    `json:"name"`
+	Datastores []string  `json:"datastores"`
+	Types      []string  `json:"types"`
+	Span       Span      `json:"span"`
+	SourceTime time.Time `json:"sourceTime"`
+	Attributes bool      `json:"attributes,omitempty"`
+	// Resume is where the range goes on after a continue-as-new.
+	Resume *RangeState `json:"resume,omitempty"`
+}
+
+// RangeState is what a range carries over a continue-as-new.
+type RangeState struct {
+	// Part is the index of the (datastore, type) pair at work.
+	Part int `json:"part"`
+	// Stack holds the spans of that pair still to do, the next one last.
+	Stack  []Span `json:"stack"`
+	Counts Counts `json:"counts"`
+	Slices int    `json:"slices"`
+}
+
+// CaptureRangeResult is what a range leaves.
+type CaptureRangeResult struct {
+	Counts Counts `json:"counts"`
+	Slices int    `json:"slices"`
+}
+
+// PublishDeleteInput starts a PublishDelete.
+type PublishDeleteInput struct {
+	Origin Origin `json:"origin"`
+	Delete Delete `json:"delete"`
+}
+
+// Progress is the answer to the QueryProgress query. It holds no FHIR id.
+type Progress struct {
+	Counts Counts `json:"counts"`
+	// Versions published so far by type.
+	Versions map[string]int `json:"versions,omitempty"`
+	// Types that could not be read at the last attempt, with the class.
+	Refused map[string]Class `json:"refused,omitempty"`
+	// Total is how many parts a range has, Done how many are finished.
+	Done  int `json:"done,omitempty"`
+	Total int `json:"total,omitempty"`
+}

@@ -1,0 +1,91 @@
+package cdc
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Class says what an error means for us: whether to retry, never to retry, or
+// to tell the operator. It is also the type of the Temporal application error,
+// which is plaintext: a class never says anything about a patient.
+type Class string
+
+// The classes of errors of the datastore and of the bus.
+const (
+	// ClassThrottled: 429 or a throttling code. Retry, after RetryAfter if given.
+	ClassThrottled Class = "Throttled"
+	// ClassUnavailable: 5xx, no connection, no answer in time. Retry.
+	ClassUnavailable Class = "Unavailable"
+	// ClassMalformed: an answer that is cut off, too large or not FHIR. Retry.
+	ClassMalformed Class = "MalformedAnswer"
+	// ClassForbidden: 401 or 403. Retry with long delays and tell the operator.
+	ClassForbidden Class = "Forbidden"
+	// ClassRejected: any other 4xx to a request that we built. The same request
+	// will not succeed; another type's may. Tell the operator.
+	ClassRejected Class = "Rejected"
+	// ClassPageToken: a page token that the store refused. Start the pages again.
+	ClassPageToken Class = "PageTokenRefused"
+	// ClassNotFound: 404 or 410 to a read: the version is not there (any more).
+	ClassNotFound Class = "NotFound"
+	// ClassBusMissing: the event bus does not exist. Retry and tell the operator.
+	ClassBusMissing Class = "BusMissing"
+	// ClassInvalidInput: what a workflow or activity was given makes no sense.
+	// Never retry: a bug of ours or of the caller's.
+	ClassInvalidInput Class = "InvalidInput"
+	// ClassInterrupted: the process is stopping. Retry elsewhere.
+	ClassInterrupted Class = "Interrupted"
+)
+
+// Retryable tells whether the same request may succeed later without anyone
+// doing anything.
+func (c Class) Retryable() bool {
+	switch c {
+	case ClassThrottled, ClassUnavailable, ClassMalformed, ClassInterrupted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Error is an error of the datastore or of the bus. Its text holds the
+// operation's template, the class and the status, never a URL, an id or a body.
+type Error struct {
+	// Op is what was being done, as a route template: "GET {Type}?_lastUpdated".
+	Op string
+	// Class says what to do about it.
+	Class Class
+	// Status is the HTTP status, 0 when there was no answer.
+	Status int
+	// Code is the service's own error code, where it has one.
+	Code string
+	// RetryAfter is how long the service asked us to wait, 0 if it did not.
+	RetryAfter time.Duration
+	// Advice says what an operator can do, empty where nothing.
+	Advice string
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("%s: %s", e.Op, e.Class)
+	if e.Status != 0 {
+		text += fmt.Sprintf(" (status %d)", e.Status)
+	}
+	if e.Code != "" {
+		text += " " + e.Code
+	}
+	if e.Advice != "" {
+		text += ": " + e.Advice
+	}
+	return text
+}
+
+// ClassOf is the class of err: that of the *Error it holds, else
+// ClassUnavailable, which is retried.
+func ClassOf(err error) Class {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Class
+	}
+	return ClassUnavailable
+}

@@ -1,0 +1,184 @@
+package cdc
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Schema names the form of our events' detail; docs/events.md describes it.
+const Schema = "healthlake-cdc/1"
+
+// What happened to the resource: the value of meta.change.
+const (
+	ChangeCreated = "created" // version 1
+	ChangeUpdated = "updated"
+	ChangeDeleted = "deleted"
+)
+
+// Origin tells of a batch of changes where they come from: what their events'
+// meta have in common.
+type Origin struct {
+	Datastore string `json:"datastore"`
+	// SourceTime is the time of the trigger that opened the window.
+	SourceTime time.Time `json:"sourceTime"`
+	// CapturedBy is one of the By constants.
+	CapturedBy string `json:"capturedBy"`
+	// CorrelationID is the workflow ID of the window or the range.
+	CorrelationID string `json:"correlationId"`
+	// Replay is the name of the replay, empty outside replays.
+	Replay string `json:"replay,omitempty"`
+}
+
+// EventFormat is how events are named on the bus, from the configuration.
+type EventFormat struct {
+	// Source is CDC_EVENT_SOURCE, as in "com.fhir-{type}".
+	Source string
+	// DetailType is CDC_DETAIL_TYPE, as in "Fhir{Type}Changed".
+	DetailType string
+}
+
+// Event is one entry for EventBridge.
+type Event struct {
+	Source     string
+	DetailType string
+	Time       time.Time
+	// Detail is a JSON object, at most CDC_MAX_EVENT_BYTES less the other fields.
+	Detail []byte
+}
+
+// timeFieldBytes is what EventBridge counts for an entry's Time (EventBridge
+// user guide, "Calculating PutEvents event entry size").
+const timeFieldBytes = 14
+
+// Size is what the event counts towards EventBridge's limits, in bytes: the
+// UTF-8 lengths of Source, DetailType and Detail, and 14 for Time.
+func (e Event) Size() int {
+	return len(e.Source) + len(e.DetailType) + len(e.Detail) + timeFieldBytes
+}
+
+// meta is the head of every event, in the order in which it is written.
+type meta struct {
+	Schema         string `json:"schema"`
+	IdempotencyKey string `json:"idempotencyKey"`
+	Change         string `json:"change"`
+	Resolution     string `json:"resolution,omitempty"`
+	Scope          string `json:"scope,omitempty"`
+	DatastoreID    string `json:"datastoreId"`
+	ResourceType   string `json:"resourceType,omitempty"`
+	ResourceID     string `json:"resourceId,omitempty"`
+	VersionID      string `json:"versionId,omitempty"`
+	LastUpdated    string `json:"lastUpdated,omitempty"`
+	SourceTime     string `json:"sourceTime"`
+	PublishedAt    string `json:"publishedAt"`
+	CapturedBy     string `json:"capturedBy"`
+	CorrelationID  string `json:"correlationId"`
+	Payload        string `json:"payload,omitempty"`
+	Reason         string `json:"reason,omitempty"`
+	Replay         string `json:"replay,omitempty"`
+}
+
+// The value of meta.payload.
+const (
+	PayloadFull      = "full"
+	PayloadReference = "reference"
+)
+
+// ChangeEvent builds the event of a change. now becomes meta.publishedAt. The
+// body is spliced into the detail, never marshalled again: encoding/json would
+// escape the narratives' markup and lose nothing but make every event larger.
+func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, error) {
+	if err := c.Validate(); err != nil {
+		return Event{}, fmt.Errorf("building event: %w", err)
+	}
+	m := f.meta(o, c.Type, now)
+	m.IdempotencyKey = c.IdempotencyKey(o.Datastore)
+	m.Change = ChangeUpdated
+	if c.VersionID == "1" {
+		m.Change = ChangeCreated
+	}
+	m.ResourceID, m.VersionID, m.LastUpdated = c.ID, c.VersionID, c.LastUpdated
+	m.Payload = PayloadFull
+	if c.Reason != "" {
+		m.Payload, m.Reason = PayloadReference, c.Reason
+	} else if len(c.Body) == 0 {
+		return Event{}, fmt.Errorf("building event: change has neither a body nor a reason for none")
+	}
+	return f.event(m, c.Type, c.Time(), c.Body)
+}
+
+// DeleteEvent builds the event of an unresolved delete: one of which no id is
+// known. Its time and sourceTime are the record's.
+func (f EventFormat) DeleteEvent(d Delete, o Origin, now time.Time) (Event, error) {
+	if !ValidEventID(d.EventID) {
+		return Event{}, fmt.Errorf("building event: delete has no valid event id")
+	}
+	m := f.meta(o, d.Type, now)
+	name := d.Type
+	if name == "" {
+		name = anyType
+	}
+	m.IdempotencyKey = fmt.Sprintf("%s/%s/_delete/%s", o.Datastore, name, d.EventID)
+	m.Change, m.Resolution, m.Scope = ChangeDeleted, "unresolved", d.Scope
+	m.SourceTime = d.EventTime.UTC().Format(time.RFC3339Nano)
+	return f.event(m, name, d.EventTime, nil)
+}
+
+// anyType stands for a missing resource type in an event's source, detail type
+// and key.
+const anyType = "Resource"
+
+func (f EventFormat) meta(o Origin, resourceType string, now time.Time) meta {
+	return meta{
+		Schema:        Schema,
+		DatastoreID:   o.Datastore,
+		ResourceType:  resourceType,
+		SourceTime:    o.SourceTime.UTC().Format(time.RFC3339Nano),
+		PublishedAt:   now.UTC().Format(time.RFC3339Nano),
+		CapturedBy:    o.CapturedBy,
+		CorrelationID: o.CorrelationID,
+		Replay:        o.Replay,
+	}
+}
+
+func (f EventFormat) event(m meta, resourceType string, at time.Time, body []byte) (Event, error) {
+	var detail bytes.Buffer
+	detail.WriteString(`{"meta":`)
+	encoder := json.NewEncoder(&detail)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(m); err != nil {
+		return Event{}, fmt.Errorf("building event: %w", err)
+	}
+	detail.Truncate(detail.Len() - 1) // the encoder's newline
+	if len(body) > 0 {
+		detail.WriteString(`,"data":`)
+		detail.Write(body)
+	}
+	detail.WriteByte('}')
+	return Event{
+		Source:     f.name(f.Source, resourceType),
+		DetailType: f.name(f.DetailType, resourceType),
+		Time:       at,
+		Detail:     detail.Bytes(),
+	}, nil
+}
+
+func (f EventFormat) name(template, resourceType string) string {
+	return strings.NewReplacer("{type}", strings.ToLower(resourceType), "{Type}", resourceType).Replace(template)
+}
+
+// Overhead is an upper bound, in bytes, of what an event of this version takes
+// on the bus beside the body: who knows it can tell before publishing whether a
+// body will fit.
+func (f EventFormat) Overhead(v Version, o Origin) (int, error) {
+	reference := Change{Version: v, Reason: ReasonConfigured}
+	o.Replay = strings.Repeat("x", max(len(o.Replay), 1))
+	now := time.Date(2000, 1, 1, 0, 0, 0, 999_999_999, time.UTC)
+	event, err := f.ChangeEvent(reference, o, now)
+	if err != nil {
+		return 0, err
+	}
+	return event.Size() + len(`,"data":`), nil
+}

@@ -1,0 +1,131 @@
+package cdc
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// idTime is how a time stands in a workflow ID: whole seconds, UTC.
+const idTime = "2006-01-02T15:04:05Z"
+
+// The first element of our workflow IDs.
+const (
+	windowPrefix = "window/"
+	replayPrefix = "replay/"
+	deletePrefix = "delete/"
+)
+
+// ID is the workflow ID of the window's first run. Temporal runs one workflow
+// an ID: that is the dedup.
+func (w Window) ID() string {
+	return windowPrefix + w.Datastore + "/" + w.Start.UTC().Format(idTime)
+}
+
+// RerunID is the workflow ID of the window's n-th rerun; 0 is the first run.
+func (w Window) RerunID(n int) string {
+	if n == 0 {
+		return w.ID()
+	}
+	return w.ID() + "/r" + strconv.Itoa(n)
+}
+
+// ParseWindowID is the inverse of RerunID: the window and the number of the
+// rerun, 0 for the first run. IDs of slices are not windows' and are refused.
+func ParseWindowID(id string) (Window, int, error) {
+	parts := strings.Split(strings.TrimPrefix(id, windowPrefix), "/")
+	if !strings.HasPrefix(id, windowPrefix) || len(parts) < 2 || len(parts) > 3 {
+		return Window{}, 0, fmt.Errorf("workflow ID %q is not a window's: want %s{datastore}/{start}", id, windowPrefix)
+	}
+	start, err := time.Parse(idTime, parts[1])
+	if err != nil {
+		return Window{}, 0, fmt.Errorf("workflow ID %q has no window start", id)
+	}
+	window := Window{Datastore: parts[0], Start: start}
+	if err := window.Validate(); err != nil {
+		return Window{}, 0, fmt.Errorf("workflow ID %q: %w", id, err)
+	}
+	rerun := 0
+	if len(parts) == 3 {
+		n, err := strconv.Atoi(strings.TrimPrefix(parts[2], "r"))
+		if err != nil || n < 1 || parts[2] != "r"+strconv.Itoa(n) {
+			return Window{}, 0, fmt.Errorf("workflow ID %q: %q is not a rerun, want r1, r2 …", id, parts[2])
+		}
+		rerun = n
+	}
+	return window, rerun, nil
+}
+
+// SliceID is the workflow ID of the k-th slice that the execution parent
+// starts: parent's ID, resource type, start of the span and k.
+func SliceID(parent, resourceType string, from time.Time, k int) string {
+	return fmt.Sprintf("%s/%s/%s/%d", parent, resourceType, from.UTC().Format(idTime), k)
+}
+
+// ParseSliceID is the inverse of SliceID.
+func ParseSliceID(id string) (parent, resourceType string, from time.Time, k int, err error) {
+	parts := strings.Split(id, "/")
+	n := len(parts)
+	if n < 5 {
+		return "", "", time.Time{}, 0, fmt.Errorf("workflow ID %q is not a slice's", id)
+	}
+	k, errK := strconv.Atoi(parts[n-1])
+	from, errFrom := time.Parse(idTime, parts[n-2])
+	resourceType = parts[n-3]
+	if errK != nil || errFrom != nil || !ValidType(resourceType) || strconv.Itoa(k) != parts[n-1] || k < 1 {
+		return "", "", time.Time{}, 0, fmt.Errorf("workflow ID %q is not a slice's", id)
+	}
+	return strings.Join(parts[:n-3], "/"), resourceType, from, k, nil
+}
+
+var (
+	namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+	typePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
+)
+
+// ValidName tells whether an operator may give a range this name: 1 to 100
+// letters, digits, dots, hyphens and underscores, starting with a letter or a
+// digit. Names stand in workflow IDs and in events, so no patient data.
+func ValidName(name string) bool { return namePattern.MatchString(name) }
+
+// ValidType tells whether name has the form of a FHIR resource type.
+func ValidType(name string) bool { return typePattern.MatchString(name) }
+
+// ReplayID is the workflow ID of the replay of that name: a replay named twice
+// runs once.
+func ReplayID(name string) string { return replayPrefix + name }
+
+// ParseReplayID is the inverse of ReplayID.
+func ParseReplayID(id string) (name string, err error) {
+	name, found := strings.CutPrefix(id, replayPrefix)
+	if !found || !ValidName(name) {
+		return "", fmt.Errorf("workflow ID %q is not a replay's", id)
+	}
+	return name, nil
+}
+
+// eventIDPattern is what a CloudTrail or notification event id may hold to
+// stand in a workflow ID (AWS gives UUIDs).
+var eventIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+
+// ValidEventID tells whether id can be the id of a CloudTrail or notification
+// event.
+func ValidEventID(id string) bool { return eventIDPattern.MatchString(id) }
+
+// DeleteID is the workflow ID that publishes the delete of one CloudTrail or
+// notification event: a repeated record publishes once.
+func DeleteID(datastore, eventID string) string {
+	return deletePrefix + datastore + "/" + eventID
+}
+
+// ParseDeleteID is the inverse of DeleteID.
+func ParseDeleteID(id string) (datastore, eventID string, err error) {
+	rest, found := strings.CutPrefix(id, deletePrefix)
+	datastore, eventID, cut := strings.Cut(rest, "/")
+	if !found || !cut || !ValidDatastore(datastore) || !ValidEventID(eventID) {
+		return "", "", fmt.Errorf("workflow ID %q is not a delete's", id)
+	}
+	return datastore, eventID, nil
+}

@@ -1,0 +1,189 @@
+package cdc
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sort"
+)
+
+// Hash stands for one version within one resource type.
+type Hash uint64
+
+// HashSet is a set of hashes. In JSON it is base64 of the hashes in ascending
+// order, 8 bytes each, big-endian: 150,000 stay under Temporal's payload limit
+// of 2 MiB. The zero value is empty and ready to use.
+type HashSet struct{ set map[Hash]struct{} }
+
+// NewHashSet returns the set of the given hashes.
+func NewHashSet(hashes ...Hash) HashSet {
+	var s HashSet
+	for _, h := range hashes {
+		s.Add(h)
+	}
+	return s
+}
+
+// Has tells whether h is in the set.
+func (s HashSet) Has(h Hash) bool {
+	_, ok := s.set[h]
+	return ok
+}
+
+// Len is the number of hashes.
+func (s HashSet) Len() int { return len(s.set) }
+
+// Add puts h into the set and tells whether it is new.
+func (s *HashSet) Add(h Hash) bool {
+	if s.Has(h) {
+		return false
+	}
+	if s.set == nil {
+		s.set = make(map[Hash]struct{})
+	}
+	s.set[h] = struct{}{}
+	return true
+}
+
+// Merge adds every hash of other and returns how many were new.
+func (s *HashSet) Merge(other HashSet) int {
+	added := 0
+	for h := range other.set {
+		if s.Add(h) {
+			added++
+		}
+	}
+	return added
+}
+
+// Clone returns a copy that shares nothing with s.
+func (s HashSet) Clone() HashSet {
+	var c HashSet
+	c.Merge(s)
+	return c
+}
+
+// Sorted returns the hashes in ascending order.
+func (s HashSet) Sorted() []Hash {
+	hashes := make([]Hash, 0, len(s.set))
+	for h := range s.set {
+		hashes = append(hashes, h)
+	}
+	slices.Sort(hashes)
+	return hashes
+}
+
+const hashBytes = 8
+
+// MarshalJSON implements json.Marshaler; equal sets give equal bytes.
+func (s HashSet) MarshalJSON() ([]byte, error) {
+	packed := make([]byte, 0, hashBytes*len(s.set))
+	for _, h := range s.Sorted() {
+		packed = binary.BigEndian.AppendUint64(packed, uint64(h))
+	}
+	return json.Marshal(packed)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *HashSet) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return errors.New("hash set is not a base64 string")
+	}
+	packed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return errors.New("hash set is not base64")
+	}
+	if len(packed)%hashBytes != 0 {
+		return errors.New("hash set is cut off in the middle of a hash")
+	}
+	s.set = make(map[Hash]struct{}, len(packed)/hashBytes)
+	for i := 0; i < len(packed); i += hashBytes {
+		s.set[Hash(binary.BigEndian.Uint64(packed[i:]))] = struct{}{}
+	}
+	return nil
+}
+
+// TypeLedger is what is known of one resource type's versions in a window.
+type TypeLedger struct {
+	// Published holds the versions that EventBridge accepted.
+	Published HashSet `json:"published"`
+	// Skipped holds the versions that an operator gave up.
+	Skipped HashSet `json:"skipped"`
+}
+
+// Has tells whether the version was published or skipped.
+func (t TypeLedger) Has(v Version) bool {
+	h := v.Hash()
+	return t.Published.Has(h) || t.Skipped.Has(h)
+}
+
+// Known is the set of all versions in the ledger, published and skipped.
+func (t TypeLedger) Known() HashSet {
+	known := t.Published.Clone()
+	known.Merge(t.Skipped)
+	return known
+}
+
+// Ledger is what a window has published. A type that was swept and empty has an
+// entry without hashes; a type that was not swept has none.
+type Ledger struct {
+	Types map[string]*TypeLedger `json:"types"`
+}
+
+// Type returns the entry of a resource type, making it: from then on the type
+// counts as swept.
+func (l *Ledger) Type(resourceType string) *TypeLedger {
+	if l.Types == nil {
+		l.Types = make(map[string]*TypeLedger)
+	}
+	entry := l.Types[resourceType]
+	if entry == nil {
+		entry = &TypeLedger{}
+		l.Types[resourceType] = entry
+	}
+	return entry
+}
+
+// Swept tells whether the type was swept.
+func (l Ledger) Swept(resourceType string) bool { return l.Types[resourceType] != nil }
+
+// Has tells whether the version was published or skipped.
+func (l Ledger) Has(v Version) bool {
+	entry := l.Types[v.Type]
+	return entry != nil && entry.Has(v)
+}
+
+// Merge adds everything that other holds.
+func (l *Ledger) Merge(other Ledger) {
+	for _, name := range other.Names() {
+		entry := l.Type(name)
+		entry.Published.Merge(other.Types[name].Published)
+		entry.Skipped.Merge(other.Types[name].Skipped)
+	}
+}
+
+// Names returns the swept types in alphabetical order.
+func (l Ledger) Names() []string {
+	names := make([]string, 0, len(l.Types))
+	for name, entry := range l.Types {
+		if entry != nil {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Published is the number of published versions of all types.
+func (l Ledger) Published() int {
+	sum := 0
+	for _, entry := range l.Types {
+		if entry != nil {
+			sum += entry.Published.Len()
+		}
+	}
+	return sum
+}

@@ -1,0 +1,67 @@
+package cdc
+
+import "go.temporal.io/sdk/temporal"
+
+// Search attributes of our workflows. They are plaintext in Temporal: a
+// datastore id, resource types, times and counts, never a FHIR logical id.
+// SQL visibility allows few attributes a namespace, so there are only these.
+var (
+	AttrDatastore   = temporal.NewSearchAttributeKeyKeyword("CdcDatastore")
+	AttrState       = temporal.NewSearchAttributeKeyKeyword("CdcState")
+	AttrTypes       = temporal.NewSearchAttributeKeyKeywordList("CdcTypes")
+	AttrWindowStart = temporal.NewSearchAttributeKeyTime("CdcWindowStart")
+	AttrPublished   = temporal.NewSearchAttributeKeyInt64("CdcPublished")
+)
+
+// Values of the CdcState search attribute.
+const (
+	// StateOpen is given at the start of every execution.
+	StateOpen = "open"
+	// StateClosed is upserted when a window that published something closes.
+	StateClosed = "closed"
+	// StateWaiting means that something waits for an operator.
+	StateWaiting = "waiting"
+)
+
+// Workflow type names, as the Temporal UI shows them.
+const (
+	WorkflowCaptureWindow = "CaptureWindow"
+	WorkflowCaptureSlice  = "CaptureSlice"
+	WorkflowCaptureRange  = "CaptureRange"
+	WorkflowPublishDelete = "PublishDelete"
+)
+
+// QueryProgress is the name of the query that every window, slice and range
+// answers with a Progress.
+const QueryProgress = "progress"
+
+// Who captured a change: the value of meta.capturedBy.
+const (
+	ByCloudTrail   = "cloudtrail"
+	BySubscription = "subscription"
+	ByImport       = "import"
+	ByAudit        = "audit"
+	ByBackfill     = "backfill"
+	ByOperator     = "operator"
+)
+
+// Priority keys of our activities, lower first, for servers that honour them:
+// live windows go before further pages, and both before bulk work.
+const (
+	PriorityLive     = 1
+	PriorityFurther  = 2
+	PriorityBulk     = 4
+	DefaultTaskQueue = "healthlake-cdc"
+)
+
+// LiveTaskQueue is the activity task queue of one datastore's further pages,
+// in windows that are open.
+func LiveTaskQueue(taskQueue, datastore string) string {
+	return taskQueue + "/search/" + datastore + "/live"
+}
+
+// BulkTaskQueue is the activity task queue of one datastore's audits, ranges
+// and counts.
+func BulkTaskQueue(taskQueue, datastore string) string {
+	return taskQueue + "/search/" + datastore + "/bulk"
+}

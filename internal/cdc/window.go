@@ -1,0 +1,98 @@
+package cdc
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// WindowWidth is the length of every window. It is a constant, not a setting:
+// two widths at once would let a version lie in two windows, and the window's
+// workflow ID would no longer dedup.
+const WindowWidth = 10 * time.Second
+
+// Window is ten seconds of one datastore's life, [Start, Start+WindowWidth) in
+// meta.lastUpdated time, aligned to WindowWidth since the Unix epoch. Every
+// version lies in exactly one.
+type Window struct {
+	Datastore string    `json:"datastore"`
+	Start     time.Time `json:"start"`
+}
+
+var datastorePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// ValidDatastore tells whether id can be a datastore id: 1 to 64 letters,
+// digits, hyphens and underscores (HealthLake gives 32 hexadecimal digits).
+func ValidDatastore(id string) bool { return datastorePattern.MatchString(id) }
+
+// WindowAt returns the window of datastore in which t lies.
+func WindowAt(datastore string, t time.Time) Window {
+	return Window{Datastore: datastore, Start: floor(t)}
+}
+
+// End is the first moment after the window.
+func (w Window) End() time.Time { return w.Start.Add(WindowWidth) }
+
+// Contains tells whether t lies in [Start, End).
+func (w Window) Contains(t time.Time) bool {
+	return !t.Before(w.Start) && t.Before(w.End())
+}
+
+// Span returns the window as a span of its store.
+func (w Window) Span() Span { return Span{From: w.Start, To: w.End()} }
+
+// Validate tells what is wrong with the window: its datastore id, or a start
+// that is not on a window's edge.
+func (w Window) Validate() error {
+	if !ValidDatastore(w.Datastore) {
+		return errors.New("window names no valid datastore id")
+	}
+	if !w.Start.Equal(floor(w.Start)) {
+		return fmt.Errorf("window start %s is not aligned to %s", w.Start.UTC().Format(time.RFC3339Nano), WindowWidth)
+	}
+	return nil
+}
+
+// WindowsTouching returns, oldest first, the windows of datastore that share a
+// moment with [from, to). It is empty when to is not after from.
+func WindowsTouching(datastore string, from, to time.Time) []Window {
+	var windows []Window
+	if !to.After(from) {
+		return nil
+	}
+	for start := floor(from); start.Before(to); start = start.Add(WindowWidth) {
+		windows = append(windows, Window{Datastore: datastore, Start: start})
+	}
+	return windows
+}
+
+// floor is the edge at or before t, in UTC. It goes by Unix seconds and not by
+// time.Truncate, which counts from the year 1 and is only by luck the same.
+func floor(t time.Time) time.Time {
+	width := int64(WindowWidth / time.Second)
+	seconds := t.Unix()
+	rest := seconds % width
+	if rest < 0 {
+		rest += width
+	}
+	return time.Unix(seconds-rest, 0).UTC()
+}
+
+// Span is a half-open range [From, To) of meta.lastUpdated.
+type Span struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+// Contains tells whether t lies in [From, To).
+func (s Span) Contains(t time.Time) bool { return !t.Before(s.From) && t.Before(s.To) }
+
+// Widened returns the smallest span on windows' edges that holds s.
+func (s Span) Widened() Span {
+	to := floor(s.To)
+	if to.Before(s.To) {
+		to = to.Add(WindowWidth)
+	}
+	return Span{From: floor(s.From), To: to}
+}
