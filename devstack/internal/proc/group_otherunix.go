@@ -1,0 +1,14 @@
+//go:build unix && !linux
+
+package proc
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// ownGroup gives the child a process group of its own, so that Ctrl-C in a terminal reaches the
+// parent alone and the children end in the parent's order.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+}

@@ -1,0 +1,86 @@
+package proc
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// pollEvery is the pause between two looks at a condition that only asking can tell.
+const pollEvery = 50 * time.Millisecond
+
+// Poll asks cond until it returns nil or ctx ends; the error then holds cond's last answer.
+func Poll(ctx context.Context, cond func(ctx context.Context) error) error {
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	for {
+		err := cond(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w; last answer: %w", ctx.Err(), err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// HTTPReady is a readiness condition: url answers 200.
+func HTTPReady(url string) func(ctx context.Context, p *Process) error {
+	return func(ctx context.Context, _ *Process) error {
+		return Poll(ctx, func(ctx context.Context) error { return GetOK(ctx, url) })
+	}
+}
+
+// GetOK asks url once and returns an error unless it answers 200.
+func GetOK(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("building request: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("asking whether it is ready: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)) // lets the connection be used again
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answers with status %d", resp.StatusCode)
+	}
+	return nil
+}
+
+// Free addresses come from below the ports that systems hand out by themselves (from 32768 on
+// Linux, 49152 elsewhere). A port from that range may be taken by any outgoing connection while
+// its server is down, even by the server's own clients as they try to reconnect to it.
+const (
+	firstFreePort = 20000
+	freePorts     = 12000
+	portAttempts  = 200
+)
+
+// FreeAddress returns a loopback "host:port" that nothing listens on, and that stays usable for
+// a server that is killed and started again.
+func FreeAddress() (string, error) {
+	var last error
+	for range portAttempts {
+		port := firstFreePort + rand.IntN(freePorts) //nolint:gosec // a port is no secret
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			last = err
+			continue
+		}
+		if err := listener.Close(); err != nil {
+			return "", fmt.Errorf("giving back a port: %w", err)
+		}
+		return address, nil
+	}
+	return "", fmt.Errorf("looking for a free loopback port: %w", last)
+}
