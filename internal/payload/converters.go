@@ -1,0 +1,23 @@
+package payload
+
+import (
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+)
+
+// NewDataConverter returns the SDK's default data converter behind the codec.
+// Every program that reads or writes our executions needs it in its client
+// options: worker, starter, and the replayer of recorded histories.
+func NewDataConverter(codec converter.PayloadCodec) converter.DataConverter {
+	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
+}
+
+// NewFailureConverter returns a failure converter that puts the message and the
+// stack trace of every failure through the data converter. Error types and
+// activity IDs stay readable, so they must not hold patient data.
+func NewFailureConverter(dc converter.DataConverter) converter.FailureConverter {
+	return temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
+		DataConverter:          dc,
+		EncodeCommonAttributes: true,
+	})
+}
