@@ -1,0 +1,58 @@
+package temporalserver
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/google/uuid"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+)
+
+// testingT is what ForTest needs of a *testing.T, *testing.B or *rapid.T.
+type testingT interface {
+	Helper()
+	Cleanup(func())
+	Context() context.Context
+	Fatalf(format string, args ...any)
+}
+
+// TestNamespace is a namespace of its own on the test binary's server.
+type TestNamespace struct {
+	// Address of the frontend, for TEMPORAL_ADDRESS.
+	Address string
+	// Name of the namespace, for TEMPORAL_NAMESPACE.
+	Name string
+	// Client of that namespace, with the SDK's default data converter; closed with the test.
+	Client client.Client
+}
+
+// shared is the one server of a test binary. It is in memory and ends with the process.
+var shared = sync.OnceValues(func() (*Server, error) {
+	return Start(context.Background(), Options{})
+})
+
+// ForTest gives the test a namespace on a real server in this process. The server is started by
+// the first test that asks and serves all of them; namespaces are never shared.
+func ForTest(t testingT) TestNamespace {
+	t.Helper()
+	server, err := shared()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	name := "test-" + uuid.NewString()
+	if err := EnsureNamespace(t.Context(), server.Address(), name, DefaultRetention); err != nil {
+		t.Fatalf("%v", err)
+	}
+	c, err := client.DialContext(t.Context(), client.Options{
+		HostPort:  server.Address(),
+		Namespace: name,
+		Logger:    sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
+	if err != nil {
+		t.Fatalf("dialling the test server: %v", err)
+	}
+	t.Cleanup(c.Close)
+	return TestNamespace{Address: server.Address(), Name: name, Client: c}
+}
