@@ -81,13 +81,14 @@ type HydratePageInput struct {
 	Want []Version `json:"want,omitempty"`
 }
 
-// HydratePageResult is one page. With state AnswerLeft and an empty Next, the
-// store refused the page token: start the pages again.
+// HydratePageResult is one page.
 type HydratePageResult struct {
-	State   AnswerState `json:"state"`
-	Next    string      `json:"next,omitempty"`
-	Changes []Change    `json:"changes,omitempty"`
-	Listed  []Version   `json:"listed,omitempty"`
+	State AnswerState `json:"state"`
+	// Restart tells that the store refused the page token: start the pages again.
+	Restart bool      `json:"restart,omitempty"`
+	Next    string    `json:"next,omitempty"`
+	Changes []Change  `json:"changes,omitempty"`
+	Listed  []Version `json:"listed,omitempty"`
 	// Unread are the wanted versions that did not fit into this result.
 	Unread []Version `json:"unread,omitempty"`
 	Counts Counts    `json:"counts"`
@@ -123,9 +124,8 @@ type Refusal struct {
 	Code string `json:"code"`
 }
 
-// LedgerInput names a run whose ledger is to be read.
+// LedgerInput names the execution whose ledger is to be read: a window's run or
+// a slice.
 type LedgerInput struct {
-	Window Window `json:"window"`
-	// Rerun is the run's number, 0 for the first.
-	Rerun int `json:"rerun"`
+	WorkflowID string `json:"workflowId"`
 }

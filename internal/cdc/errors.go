@@ -30,6 +30,11 @@ const (
 	ClassNotFound Class = "NotFound"
 	// ClassBusMissing: the event bus does not exist. Retry and tell the operator.
 	ClassBusMissing Class = "BusMissing"
+	// ClassLedger: a ledger that cannot be read: gone with the retention, or
+	// encrypted by a key that is not in the ring. Tell the operator.
+	ClassLedger Class = "LedgerUnreadable"
+	// ClassOpen: an execution that must close first is still open. Retry.
+	ClassOpen Class = "StillOpen"
 	// ClassInvalidInput: what a workflow or activity was given makes no sense.
 	// Never retry: a bug of ours or of the caller's.
 	ClassInvalidInput Class = "InvalidInput"
@@ -81,8 +86,11 @@ func (e *Error) Error() string {
 }
 
 // ClassOf is the class of err: that of the *Error it holds, else
-// ClassUnavailable, which is retried.
+// ClassUnavailable, which is retried. No error has no class.
 func ClassOf(err error) Class {
+	if err == nil {
+		return ""
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Class

@@ -147,6 +147,15 @@ func (l *Ledger) Type(resourceType string) *TypeLedger {
 	return entry
 }
 
+// Known is what the ledger holds of a type, published and skipped. Unlike Type
+// it does not make the type count as swept.
+func (l Ledger) Known(resourceType string) HashSet {
+	if entry := l.Types[resourceType]; entry != nil {
+		return entry.Known()
+	}
+	return HashSet{}
+}
+
 // Swept tells whether the type was swept.
 func (l Ledger) Swept(resourceType string) bool { return l.Types[resourceType] != nil }
 

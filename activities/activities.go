@@ -1,0 +1,89 @@
+// Package activities holds the durable steps of the workflows: Hydrate and
+// HydratePage ask the datastore, Publish puts changes on the bus, Ledger reads
+// what an earlier run has published, Count sizes a span.
+//
+// An activity's input and result pass through the payload codec; its ID, its
+// type and the type of its error do not, and never say anything of a patient.
+package activities
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// Store is what the activities ask of a datastore. Its errors are *cdc.Error.
+type Store interface {
+	Search(ctx context.Context, request cdc.SearchRequest) (cdc.Page, error)
+	Next(ctx context.Context, datastore, resourceType, next string) (cdc.Page, error)
+	Count(ctx context.Context, datastore, resourceType string, span cdc.Span) (int, error)
+	Read(ctx context.Context, datastore, resourceType, id string) (cdc.Resource, error)
+	VRead(ctx context.Context, datastore, resourceType, id, version string) (cdc.Resource, error)
+}
+
+// Bus takes events. accepted holds, for each event, the id that EventBridge
+// gave it in an earlier attempt, or nothing; progress is called with it after
+// each call that had something accepted. Its errors are *cdc.Error.
+type Bus interface {
+	Publish(ctx context.Context, events []cdc.Event, accepted []string, progress func(accepted []string)) (cdc.PublishResult, error)
+}
+
+// Observer is told what the activities did, for metrics.
+type Observer interface {
+	// Published is told of every version put on the bus, with the time from its
+	// meta.lastUpdated to its acceptance.
+	Published(datastore, resourceType, payload string, lag time.Duration)
+	// Invalid is told of entries of a search that were no valid resource.
+	Invalid(datastore, resourceType string, entries int)
+}
+
+// Activities holds what the durable steps need. Its methods are the activities.
+type Activities struct {
+	Store Store
+	Bus   Bus
+	Runs  Runs
+	// Converter decodes what an earlier run's history holds.
+	Converter converter.DataConverter
+	Limits    *Limits
+	Observer  Observer
+	Logger    *slog.Logger
+	// Format names the events.
+	Format cdc.EventFormat
+	// MaxEventBytes is CDC_MAX_EVENT_BYTES: a change whose event would be larger
+	// goes as a reference.
+	MaxEventBytes int
+	// References is CDC_EVENT_PAYLOAD=reference: no body is read at all.
+	References bool
+}
+
+// applicationError turns an error of the store or the bus into Temporal's: its
+// class is the type, only invalid input is never retried, and a Retry-After
+// sets the next delay. It must be the outermost error an activity returns, or
+// Temporal does not see whether to retry.
+func applicationError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *cdc.Error
+	if !errors.As(err, &known) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			known = &cdc.Error{Op: "activity", Class: cdc.ClassInterrupted}
+		} else {
+			return err
+		}
+	}
+	return temporal.NewApplicationErrorWithOptions(known.Error(), string(known.Class), temporal.ApplicationErrorOptions{
+		NonRetryable:   known.Class == cdc.ClassInvalidInput,
+		NextRetryDelay: known.RetryAfter,
+	})
+}
+
+func invalidInput(what string) error {
+	return applicationError(&cdc.Error{Op: "activity input", Class: cdc.ClassInvalidInput, Advice: what})
+}

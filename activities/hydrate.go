@@ -1,0 +1,234 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+const (
+	// searchesAtOnce is how many first pages a Hydrate reads side by side. When
+	// the result fills up, at most one less than this were read in vain.
+	searchesAtOnce = 4
+	// hydrateBudget is how long a Hydrate begins further searches; what is not
+	// read by then is left to the next one. With callTimeout it stays below the
+	// activity's StartToClose timeout (workflows/policies.go).
+	hydrateBudget = 30 * time.Second
+	// callTimeout bounds one search with its quick retries.
+	callTimeout = 45 * time.Second
+	// furtherInHydrate is how many pages beyond the first a Hydrate reads of a
+	// type; a type with more goes to a slice (design: 1,000 versions).
+	furtherInHydrate = 10
+)
+
+// Hydrate reads the first page of each asked type, then further pages while
+// the result has room. It holds at most cdc.MaxResultBytes of bodies, and at
+// least one. It fails only when no type could be read.
+func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.HydrateResult, error) {
+	if err := in.Window.Validate(); err != nil {
+		return cdc.HydrateResult{}, invalidInput(err.Error())
+	}
+	leave, err := a.Limits.enter(in.Window)
+	if err != nil {
+		return cdc.HydrateResult{}, applicationError(err)
+	}
+	h := &hydration{a: a, in: in, started: time.Now()}
+	defer func() { leave(h.anyRead() || h.retryable == nil) }()
+
+	for from := 0; from < len(in.Asks); from += searchesAtOnce {
+		asks := in.Asks[from:min(from+searchesAtOnce, len(in.Asks))]
+		if h.full || time.Since(h.started) > hydrateBudget {
+			h.leave(asks)
+			continue
+		}
+		h.readAll(ctx, asks)
+	}
+	h.readFurther(ctx)
+	if err := ctx.Err(); err != nil {
+		return cdc.HydrateResult{}, applicationError(err)
+	}
+	if in.Together && !h.anyRead() && h.retryable != nil {
+		return cdc.HydrateResult{}, applicationError(h.retryable)
+	}
+	return h.result, nil
+}
+
+// hydration is one attempt of Hydrate.
+type hydration struct {
+	a       *Activities
+	in      cdc.HydrateInput
+	started time.Time
+	result  cdc.HydrateResult
+	bytes   int
+	full    bool
+	// retryable is the first error that may pass by itself.
+	retryable error
+}
+
+// reading is what asking for one page brought.
+type reading struct {
+	answer cdc.Answer
+	counts cdc.Counts
+	date   time.Time
+	err    error
+}
+
+func (h *hydration) leave(asks []cdc.Ask) {
+	for _, ask := range asks {
+		h.result.Answers = append(h.result.Answers, cdc.Answer{
+			Type: ask.Type, State: cdc.AnswerLeft, Next: ask.Next, Remaining: -1,
+		})
+	}
+}
+
+// readAll reads one page of each ask side by side and takes in what they hold,
+// in the order of the asks.
+func (h *hydration) readAll(ctx context.Context, asks []cdc.Ask) {
+	readings := make([]reading, len(asks))
+	var group errgroup.Group
+	for i, ask := range asks {
+		group.Go(func() error {
+			readings[i] = h.a.readPage(ctx, h.in, ask)
+			return nil
+		})
+	}
+	_ = group.Wait() // readings carry their own errors
+	for i, r := range readings {
+		h.takeIn(asks[i], r)
+	}
+}
+
+func (h *hydration) takeIn(ask cdc.Ask, r reading) {
+	h.count(r)
+	answer := r.answer
+	answer.Changes = nil
+	if !h.fit(&answer, r.answer.Changes) {
+		answer.State, answer.Next = cdc.AnswerLeft, ask.Next
+	}
+	h.result.Answers = append(h.result.Answers, answer)
+}
+
+func (h *hydration) count(r reading) {
+	h.result.Counts.Add(r.counts)
+	if !r.date.IsZero() && (h.result.StoreTime.IsZero() || r.date.Before(h.result.StoreTime)) {
+		h.result.StoreTime = r.date
+	}
+	if r.err != nil && h.retryable == nil && cdc.ClassOf(r.err).Retryable() {
+		h.retryable = r.err
+	}
+}
+
+// fit appends the changes for which the result has room and tells whether all
+// of them fitted.
+func (h *hydration) fit(answer *cdc.Answer, changes []cdc.Change) bool {
+	for _, change := range changes {
+		if h.bytes > 0 && h.bytes+len(change.Body) > cdc.MaxResultBytes {
+			h.full = true
+			return false
+		}
+		h.bytes += len(change.Body)
+		answer.Changes = append(answer.Changes, change)
+	}
+	return true
+}
+
+// readFurther follows the types that have a moderate number of further pages
+// while there is room and time.
+func (h *hydration) readFurther(ctx context.Context) {
+	for i := range h.result.Answers {
+		answer := &h.result.Answers[i]
+		if answer.Remaining > furtherInHydrate*pageSize {
+			continue // a slice's work
+		}
+		known := h.in.Asks[i].Known
+		for pages := 0; answer.State == cdc.AnswerMore && pages < furtherInHydrate; pages++ {
+			if h.full || time.Since(h.started) > hydrateBudget || ctx.Err() != nil {
+				return
+			}
+			r := h.a.readPage(ctx, h.in, cdc.Ask{
+				Type: answer.Type, Next: answer.Next, Known: known, Confirm: h.in.Asks[i].Confirm,
+			})
+			h.count(r)
+			if r.answer.State == cdc.AnswerRefused {
+				break // the answer so far stands; the next attempt meets the error again
+			}
+			if answer.Remaining > 0 {
+				answer.Remaining = max(0, answer.Remaining-pageSize)
+			}
+			if !h.fit(answer, r.answer.Changes) {
+				answer.State = cdc.AnswerLeft // the same page again, for the rest
+				break
+			}
+			answer.State, answer.Next = r.answer.State, r.answer.Next
+		}
+	}
+}
+
+// anyRead tells whether the store answered for any type. A type that the store
+// refuses does not count, nor does one that was not asked.
+func (h *hydration) anyRead() bool {
+	for _, answer := range h.result.Answers {
+		if answer.State == cdc.AnswerDone || answer.State == cdc.AnswerMore || len(answer.Changes) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// readPage reads one page of one type and the bodies that it needs.
+func (a *Activities) readPage(ctx context.Context, in cdc.HydrateInput, ask cdc.Ask) reading {
+	r := reading{answer: cdc.Answer{Type: ask.Type, Remaining: -1}}
+	page, searches, err := a.search(ctx, in.Origin.Datastore, ask.Type, in.Window.Span(), ask.Next, ask.Confirm)
+	r.counts.Searches = searches
+	if err != nil {
+		r.refuse(ask, err)
+		return r
+	}
+	r.date = page.Date
+	fresh := wanted(in.Window.Span(), ask.Known, page)
+	r.answer.State, r.answer.Next = cdc.AnswerDone, page.Next
+	if page.Next != "" {
+		r.answer.State = cdc.AnswerMore
+	}
+	if page.Total >= 0 && ask.Next == "" {
+		r.answer.Remaining = max(0, page.Total-len(page.Resources))
+	}
+	if a.References || !ask.Confirm {
+		r.answer.Changes = a.changes(in.Origin, fresh)
+		return r
+	}
+	changes, unread, reads, err := a.readBodies(ctx, in.Origin, in.Window.Span(), versionsOf(fresh))
+	r.counts.Reads = reads
+	r.answer.Changes = changes
+	switch {
+	case err != nil && len(changes) == 0:
+		r.refuse(ask, err)
+	case err != nil || len(unread) > 0:
+		r.answer.State, r.answer.Next = cdc.AnswerLeft, ask.Next
+	}
+	return r
+}
+
+// refuse notes that the store did not give the page. A refused page token asks
+// for the pages from the start; the caller knows what it has.
+func (r *reading) refuse(ask cdc.Ask, err error) {
+	r.err = err
+	class := cdc.ClassOf(err)
+	if class == cdc.ClassPageToken && ask.Next != "" {
+		r.answer.State, r.answer.Next, r.answer.Class = cdc.AnswerLeft, "", class
+		return
+	}
+	r.answer.State, r.answer.Next, r.answer.Class = cdc.AnswerRefused, ask.Next, class
+	r.answer.RetryAfter = retryAfter(err)
+}
+
+func versionsOf(resources []cdc.Resource) []cdc.Version {
+	versions := make([]cdc.Version, len(resources))
+	for i, resource := range resources {
+		versions[i] = resource.Version
+	}
+	return versions
+}

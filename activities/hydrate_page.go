@@ -1,0 +1,65 @@
+package activities
+
+import (
+	"context"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// HydratePage reads one page of a slice with one search, or, with Want, the
+// bodies of listed versions with none. When the page does not fit wholly, the
+// state is AnswerLeft with the same link, to be asked again with what was
+// taken. A page token that the store refuses gives AnswerLeft and Restart.
+//
+// The task queue's rate is the limit of its searches, so it makes one search an
+// attempt and leaves every retry to Temporal.
+func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
+	if len(in.Want) > 0 {
+		return a.wantedBodies(ctx, in)
+	}
+	var result cdc.HydratePageResult
+	page, err := a.searchOnce(ctx, in.Origin.Datastore, in.Type, in.Span, in.Next, in.List)
+	result.Counts.Searches = 1
+	if cdc.ClassOf(err) == cdc.ClassPageToken && in.Next != "" {
+		result.State, result.Restart = cdc.AnswerLeft, true
+		return result, nil
+	}
+	if err != nil {
+		return cdc.HydratePageResult{}, applicationError(err)
+	}
+	fresh := wanted(in.Span, in.Taken, page)
+	result.State, result.Next = cdc.AnswerDone, page.Next
+	if page.Next != "" {
+		result.State = cdc.AnswerMore
+	}
+	if in.List && !a.References {
+		result.Listed = versionsOf(fresh)
+		return result, nil
+	}
+	size := 0
+	for _, change := range a.changes(in.Origin, fresh) {
+		if size > 0 && size+len(change.Body) > cdc.MaxResultBytes {
+			result.State, result.Next = cdc.AnswerLeft, in.Next
+			return result, nil
+		}
+		size += len(change.Body)
+		result.Changes = append(result.Changes, change)
+	}
+	return result, nil
+}
+
+func (a *Activities) wantedBodies(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
+	changes, unread, reads, err := a.readBodies(ctx, in.Origin, in.Span, in.Want)
+	if err != nil && len(changes) == 0 {
+		return cdc.HydratePageResult{}, applicationError(err)
+	}
+	return cdc.HydratePageResult{
+		State: cdc.AnswerDone, Changes: changes, Unread: unread, Counts: cdc.Counts{Reads: reads},
+	}, nil
+}
+
+// Count asks how many versions of one type search shows in a span.
+func (a *Activities) Count(ctx context.Context, in cdc.CountInput) (int, error) {
+	n, err := a.Store.Count(ctx, in.Datastore, in.Type, in.Span)
+	return n, applicationError(err)
+}

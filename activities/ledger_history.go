@@ -1,0 +1,129 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// ledgerOfHistory rebuilds the ledger of a run that was terminated, cancelled
+// or failed: the ledger that it began with, what its Publish activities had
+// accepted, the types that it swept, and the same of every slice it started.
+func (a *Activities) ledgerOfHistory(ctx context.Context, workflowID, runID string) (cdc.Ledger, error) {
+	r := rebuild{a: a, workflowID: workflowID, scheduled: make(map[int64]*historypb.ActivityTaskScheduledEventAttributes)}
+	events := a.Runs.GetWorkflowHistory(ctx, workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			return cdc.Ledger{}, fmt.Errorf("reading history: %w", err)
+		}
+		if err := r.take(event); err != nil {
+			return cdc.Ledger{}, applicationError(&cdc.Error{
+				Op: "reading ledger", Class: cdc.ClassLedger,
+				Advice: fmt.Sprintf("history of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", workflowID),
+			})
+		}
+	}
+	for _, slice := range r.slices {
+		ledger, err := a.Ledger(ctx, cdc.LedgerInput{WorkflowID: slice})
+		if err != nil {
+			return cdc.Ledger{}, err
+		}
+		r.ledger.Merge(ledger)
+	}
+	return r.ledger, nil
+}
+
+// rebuild collects a ledger from a run's history, event by event.
+type rebuild struct {
+	a          *Activities
+	workflowID string
+	ledger     cdc.Ledger
+	scheduled  map[int64]*historypb.ActivityTaskScheduledEventAttributes
+	// slices are the workflow IDs of the slices that the run started.
+	slices []string
+}
+
+func (r *rebuild) take(event *historypb.HistoryEvent) error {
+	switch {
+	case event.GetWorkflowExecutionStartedEventAttributes() != nil:
+		return r.begin(event.GetWorkflowExecutionStartedEventAttributes().GetInput())
+	case event.GetActivityTaskScheduledEventAttributes() != nil:
+		r.scheduled[event.GetEventId()] = event.GetActivityTaskScheduledEventAttributes()
+	case event.GetActivityTaskCompletedEventAttributes() != nil:
+		done := event.GetActivityTaskCompletedEventAttributes()
+		return r.activity(r.scheduled[done.GetScheduledEventId()], done.GetResult())
+	case event.GetChildWorkflowExecutionStartedEventAttributes() != nil:
+		r.slices = append(r.slices, event.GetChildWorkflowExecutionStartedEventAttributes().GetWorkflowExecution().GetWorkflowId())
+	}
+	return nil
+}
+
+// begin takes the ledger that the run began with.
+func (r *rebuild) begin(input *commonpb.Payloads) error {
+	if _, resourceType, _, _, err := cdc.ParseSliceID(r.workflowID); err == nil {
+		var in cdc.CaptureSliceInput
+		if err := r.a.Converter.FromPayloads(input, &in); err != nil {
+			return err
+		}
+		if in.Resume != nil {
+			r.ledger.Type(resourceType).Published.Merge(in.Resume.Published)
+		}
+		return nil
+	}
+	var in cdc.CaptureWindowInput
+	if err := r.a.Converter.FromPayloads(input, &in); err != nil {
+		return err
+	}
+	if in.Resume != nil {
+		r.ledger.Merge(in.Resume.Ledger)
+	}
+	return nil
+}
+
+// activity takes what a completed activity tells of the ledger.
+func (r *rebuild) activity(scheduled *historypb.ActivityTaskScheduledEventAttributes, result *commonpb.Payloads) error {
+	switch scheduled.GetActivityType().GetName() {
+	case "Publish":
+		return r.published(scheduled.GetInput(), result)
+	case "Ledger":
+		var ledger cdc.Ledger
+		if err := r.a.Converter.FromPayloads(result, &ledger); err != nil {
+			return err
+		}
+		r.ledger.Merge(ledger)
+	case "Hydrate":
+		var hydrated cdc.HydrateResult
+		if err := r.a.Converter.FromPayloads(result, &hydrated); err != nil {
+			return err
+		}
+		for _, answer := range hydrated.Answers {
+			if answer.State == cdc.AnswerDone {
+				r.ledger.Type(answer.Type)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *rebuild) published(input, output *commonpb.Payloads) error {
+	var in cdc.PublishInput
+	var result cdc.PublishResult
+	if err := r.a.Converter.FromPayloads(input, &in); err != nil {
+		return err
+	}
+	if err := r.a.Converter.FromPayloads(output, &result); err != nil {
+		return err
+	}
+	for i, change := range in.Changes {
+		if i < len(result.EventIDs) && result.EventIDs[i] != "" {
+			r.ledger.Type(change.Type).Published.Add(change.Hash())
+		}
+	}
+	return nil
+}

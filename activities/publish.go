@@ -1,0 +1,103 @@
+package activities
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// HeartbeatEvery is how often a Publish records what was accepted, and how long
+// after the start of its attempt it does so first: each recorded heartbeat is
+// billed, so a Publish that is done sooner records none.
+const HeartbeatEvery = time.Second
+
+// Publish puts a batch of changes, or one delete, on the bus. What EventBridge
+// accepted is in its heartbeats, so that a retry goes on from there; what it
+// refuses for good is in the result, and the rest is published all the same.
+func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.PublishResult, error) {
+	events, err := a.events(in, time.Now())
+	if err != nil {
+		return cdc.PublishResult{}, invalidInput(err.Error())
+	}
+	accepted := make([]string, len(events))
+	if activity.HasHeartbeatDetails(ctx) {
+		var before []string
+		if err := activity.GetHeartbeatDetails(ctx, &before); err == nil && len(before) == len(events) {
+			copy(accepted, before)
+		}
+	}
+	beat := &heartbeat{ctx: ctx, last: time.Now()}
+	result, err := a.Bus.Publish(ctx, events, accepted, beat.record)
+	if err != nil {
+		beat.flush()
+		return cdc.PublishResult{}, applicationError(err)
+	}
+	a.observe(in, result)
+	return result, nil
+}
+
+func (a *Activities) events(in cdc.PublishInput, now time.Time) ([]cdc.Event, error) {
+	if in.Delete != nil {
+		event, err := a.Format.DeleteEvent(*in.Delete, in.Origin, now)
+		return []cdc.Event{event}, err
+	}
+	events := make([]cdc.Event, len(in.Changes))
+	for i, change := range in.Changes {
+		event, err := a.Format.ChangeEvent(change, in.Origin, now)
+		if err != nil {
+			return nil, err
+		}
+		events[i] = event
+	}
+	return events, nil
+}
+
+func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
+	now := time.Now()
+	for i, change := range in.Changes {
+		if i < len(result.EventIDs) && result.EventIDs[i] != "" {
+			payload := cdc.PayloadFull
+			if change.Reason != "" {
+				payload = cdc.PayloadReference
+			}
+			a.Observer.Published(in.Origin.Datastore, change.Type, payload, now.Sub(change.Time()))
+		}
+	}
+	if in.Delete != nil {
+		a.Observer.Published(in.Origin.Datastore, in.Delete.Type, "", now.Sub(in.Delete.EventTime))
+	}
+	for _, refusal := range result.Refused {
+		a.Logger.Error("EventBridge refuses an event for good; its window stays open",
+			"datastore", in.Origin.Datastore, "window", in.Origin.CorrelationID, "code", refusal.Code)
+	}
+}
+
+// heartbeat records what was accepted, at most once every HeartbeatEvery, while
+// there is more to come: a Publish of one call records none.
+type heartbeat struct {
+	ctx  context.Context
+	last time.Time
+	// pending is what was accepted since the last record.
+	pending []string
+}
+
+// record is called after each call that had something accepted.
+func (h *heartbeat) record(accepted []string) {
+	h.pending = accepted
+	if time.Since(h.last) >= HeartbeatEvery && slices.Contains(accepted, "") {
+		h.flush()
+	}
+}
+
+// flush records what is pending.
+func (h *heartbeat) flush() {
+	if h.pending == nil {
+		return
+	}
+	activity.RecordHeartbeat(h.ctx, h.pending)
+	h.last, h.pending = time.Now(), nil
+}

@@ -1,0 +1,177 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+const (
+	// pageSize is HealthLake's largest _count (HealthLake developer guide,
+	// "FHIR search parameters").
+	pageSize = 100
+	// quickRetries is how often a search is repeated at once, within its
+	// attempt, for an error that often passes; what lasts is Temporal's to retry.
+	quickRetries = 2
+	// quickDelay is the longest Retry-After for which an attempt waits.
+	quickDelay = 2 * time.Second
+)
+
+// search reads one page, the first when next is empty, taking a token from the
+// store's limiter for each request. It returns how many requests it made.
+func (a *Activities) search(ctx context.Context, datastore, resourceType string, span cdc.Span, next string, confirm bool) (cdc.Page, int, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		if err := a.Limits.wait(ctx, datastore); err != nil {
+			return cdc.Page{}, try - 1, err
+		}
+		page, err := a.searchOnce(ctx, datastore, resourceType, span, next, confirm)
+		if err == nil {
+			if page.Invalid > 0 {
+				a.Observer.Invalid(datastore, resourceType, page.Invalid)
+				a.Logger.Warn("search result holds entries that are no valid resource",
+					"datastore", datastore, "type", resourceType, "entries", page.Invalid)
+			}
+			return page, try, nil
+		}
+		if try > quickRetries || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
+			return cdc.Page{}, try, err
+		}
+	}
+}
+
+func (a *Activities) searchOnce(ctx context.Context, datastore, resourceType string, span cdc.Span, next string, confirm bool) (cdc.Page, error) {
+	if next != "" {
+		return a.Store.Next(ctx, datastore, resourceType, next)
+	}
+	return a.Store.Search(ctx, cdc.SearchRequest{
+		Datastore: datastore, Type: resourceType, Span: span,
+		IDsOnly: confirm || a.References, Total: true,
+	})
+}
+
+func quicklyRetryable(err error) bool {
+	class := cdc.ClassOf(err)
+	return class.Retryable() && class != cdc.ClassInterrupted && retryAfter(err) <= quickDelay
+}
+
+// pause waits before a quick retry: what the store asked for, or a jittered
+// quarter second, doubled each time. It tells whether to go on.
+func pause(ctx context.Context, try int, asked time.Duration) bool {
+	delay := asked
+	if delay == 0 {
+		base := 250 * time.Millisecond << (try - 1)
+		delay = base/2 + rand.N(base)
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func retryAfter(err error) time.Duration {
+	var known *cdc.Error
+	if errors.As(err, &known) {
+		return known.RetryAfter
+	}
+	return 0
+}
+
+// wanted filters a page: what lies in the span and is not known. The store was
+// asked for a margin, and may give more.
+func wanted(span cdc.Span, known cdc.HashSet, page cdc.Page) []cdc.Resource {
+	var wanted []cdc.Resource
+	for _, resource := range page.Resources {
+		if span.Contains(resource.Time()) && !known.Has(resource.Hash()) {
+			wanted = append(wanted, resource)
+		}
+	}
+	return wanted
+}
+
+// changes turns resources into changes, references where the body is not
+// wanted or does not fit on the bus.
+func (a *Activities) changes(origin cdc.Origin, resources []cdc.Resource) []cdc.Change {
+	changes := make([]cdc.Change, 0, len(resources))
+	for _, resource := range resources {
+		changes = append(changes, a.change(origin, resource))
+	}
+	return changes
+}
+
+func (a *Activities) change(origin cdc.Origin, resource cdc.Resource) cdc.Change {
+	if a.References {
+		return cdc.Change{Version: resource.Version, Reason: cdc.ReasonConfigured}
+	}
+	overhead, err := a.Format.Overhead(resource.Version, origin)
+	if err != nil || overhead+len(resource.Body) > a.MaxEventBytes {
+		return cdc.Change{Version: resource.Version, Reason: cdc.ReasonOversize}
+	}
+	return cdc.Change{Version: resource.Version, Body: resource.Body}
+}
+
+// readBodies reads the named versions until a result's worth of bodies is
+// there. unread are those that it did not come to. A version that is gone
+// (replaced or deleted since it was listed, with its history not kept) is left
+// out: it was superseded.
+func (a *Activities) readBodies(ctx context.Context, origin cdc.Origin, span cdc.Span, versions []cdc.Version) (changes []cdc.Change, unread []cdc.Version, reads int, err error) {
+	size := 0
+	for i, version := range versions {
+		resource, n, err := a.readVersion(ctx, origin.Datastore, version)
+		reads += n
+		if cdc.ClassOf(err) == cdc.ClassNotFound {
+			continue
+		}
+		if err != nil {
+			return changes, versions[i:], reads, err
+		}
+		change := a.change(origin, resource)
+		if size > 0 && size+len(change.Body) > cdc.MaxResultBytes {
+			return changes, versions[i:], reads, nil
+		}
+		size += len(change.Body)
+		if span.Contains(resource.Time()) {
+			changes = append(changes, change)
+		}
+	}
+	return changes, nil, reads, nil
+}
+
+// readVersion reads exactly this version: the current one by a read, an older
+// one from history. Its number of requests is n.
+func (a *Activities) readVersion(ctx context.Context, datastore string, version cdc.Version) (resource cdc.Resource, n int, err error) {
+	resource, err = a.quickRead(ctx, func() (cdc.Resource, error) {
+		return a.Store.Read(ctx, datastore, version.Type, version.ID)
+	})
+	if err == nil && resource.VersionID == version.VersionID {
+		return resource, 1, nil
+	}
+	if err != nil && cdc.ClassOf(err) != cdc.ClassNotFound {
+		return cdc.Resource{}, 1, err
+	}
+	resource, err = a.quickRead(ctx, func() (cdc.Resource, error) {
+		return a.Store.VRead(ctx, datastore, version.Type, version.ID, version.VersionID)
+	})
+	if cdc.ClassOf(err) == cdc.ClassRejected {
+		// A store without history refuses the route: the version is gone.
+		err = &cdc.Error{Op: "GET {Type}/{id}/_history/{version}", Class: cdc.ClassNotFound}
+	}
+	return resource, 2, err
+}
+
+func (a *Activities) quickRead(ctx context.Context, read func() (cdc.Resource, error)) (cdc.Resource, error) {
+	for try := 1; ; try++ {
+		resource, err := read()
+		if err == nil || try > quickRetries || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
+			return resource, err
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package cdc
+
+import "time"
+
+// SearchRequest asks for the first page of the versions of one type whose
+// meta.lastUpdated lies in a span.
+type SearchRequest struct {
+	Datastore string
+	Type      string
+	// Span is what is wanted. The client asks for a margin on both sides (the
+	// store has discretion on the boundary's precision); the caller filters.
+	Span Span
+	// IDsOnly asks for id and meta only (_elements=id,meta).
+	IDsOnly bool
+	// Total asks the store to count the matches (_total=accurate).
+	Total bool
+}
+
+// Resource is one version as the store gave it.
+type Resource struct {
+	Version
+	// Body is the resource byte for byte.
+	Body []byte
+}
+
+// Page is one page of a search.
+type Page struct {
+	Resources []Resource
+	// Next links to the following page; empty on the last one.
+	Next string
+	// Total is how many matches the store counts, -1 when it did not say.
+	Total int
+	// Date is the answer's Date header; zero when there was none.
+	Date time.Time
+	// Invalid is how many entries were no valid resource of the type.
+	Invalid int
+}

@@ -1,0 +1,138 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// largestSlice is how many versions a range gives one slice. Its ledger stays
+// far under Temporal's payload limit, and its progress is seen.
+const largestSlice = 10_000
+
+// CaptureRange publishes a long span again: for each datastore and type it cuts
+// the span into slices of bounded size, by asking for counts, and runs them one
+// after the other. A range named twice runs once: the name is in its ID.
+func CaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (cdc.CaptureRangeResult, error) {
+	r, err := newCaptureRange(ctx, in)
+	if err != nil {
+		return cdc.CaptureRangeResult{}, err
+	}
+	return r.run(ctx)
+}
+
+type captureRange struct {
+	in    cdc.CaptureRangeInput
+	state cdc.RangeState
+	id    string
+}
+
+func newCaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (*captureRange, error) {
+	if len(in.Datastores) == 0 || len(in.Types) == 0 || !in.Span.To.After(in.Span.From) {
+		return nil, invalidInput("a range needs datastores, resource types and a span")
+	}
+	r := &captureRange{in: in, id: workflow.GetInfo(ctx).WorkflowExecution.ID}
+	r.state.Stack = []cdc.Span{in.Span}
+	if in.Resume != nil {
+		r.state = *in.Resume
+	}
+	return r, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
+		return cdc.Progress{Counts: r.state.Counts, Done: r.state.Part, Total: r.parts()}, nil
+	})
+}
+
+func (r *captureRange) parts() int { return len(r.in.Datastores) * len(r.in.Types) }
+
+func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error) {
+	for r.state.Part < r.parts() {
+		if historyIsLarge(ctx) {
+			next := r.in
+			state := r.state
+			next.Resume = &state
+			return cdc.CaptureRangeResult{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureRange, next)
+		}
+		if err := r.step(ctx); err != nil {
+			return cdc.CaptureRangeResult{}, err
+		}
+		r.describe(ctx)
+	}
+	if r.in.Attributes {
+		err := workflow.UpsertTypedSearchAttributes(ctx,
+			cdc.AttrState.ValueSet(cdc.StateClosed), cdc.AttrPublished.ValueSet(int64(r.state.Counts.Published)))
+		if err != nil {
+			return cdc.CaptureRangeResult{}, err
+		}
+	}
+	return cdc.CaptureRangeResult{Counts: r.state.Counts, Slices: r.state.Slices}, nil
+}
+
+// step takes the next span of the part at work: halves it while it holds too
+// many versions, else captures it.
+func (r *captureRange) step(ctx workflow.Context) error {
+	datastore := r.in.Datastores[r.state.Part/len(r.in.Types)]
+	resourceType := r.in.Types[r.state.Part%len(r.in.Types)]
+	top := len(r.state.Stack) - 1
+	span := r.state.Stack[top]
+	r.state.Stack = r.state.Stack[:top]
+
+	count, err := r.count(ctx, cdc.CountInput{Datastore: datastore, Type: resourceType, Span: span})
+	if err != nil {
+		return err
+	}
+	if early, late, ok := halve(span); ok && count > largestSlice {
+		r.state.Stack = append(r.state.Stack, late, early)
+		return nil
+	}
+	if count > 0 {
+		if err := r.capture(ctx, datastore, resourceType, span); err != nil {
+			return err
+		}
+	}
+	if len(r.state.Stack) == 0 {
+		r.state.Part++
+		r.state.Stack = []cdc.Span{r.in.Span}
+	}
+	return nil
+}
+
+// halve cuts a span in two at a window's edge near its middle, where it has one.
+func halve(span cdc.Span) (early, late cdc.Span, ok bool) {
+	middle := cdc.WindowAt("", span.From.Add(span.To.Sub(span.From)/2)).Start
+	if !middle.After(span.From) || !middle.Before(span.To) {
+		return cdc.Span{}, cdc.Span{}, false
+	}
+	return cdc.Span{From: span.From, To: middle}, cdc.Span{From: middle, To: span.To}, true
+}
+
+func (r *captureRange) count(ctx workflow.Context, in cdc.CountInput) (int, error) {
+	var n int
+	ctx = pagePolicy(ctx, in.Datastore, true, fmt.Sprintf("count %s from %s", in.Type, in.Span.From.UTC().Format(time.DateTime)))
+	err := workflow.ExecuteActivity(ctx, do.Count, in).Get(ctx, &n)
+	r.state.Counts.Searches++
+	return n, err
+}
+
+func (r *captureRange) capture(ctx workflow.Context, datastore, resourceType string, span cdc.Span) error {
+	r.state.Slices++
+	slice := startSlice(ctx, r.state.Slices, cdc.CaptureSliceInput{
+		Origin: cdc.Origin{
+			Datastore: datastore, SourceTime: r.in.SourceTime, CapturedBy: cdc.ByOperator,
+			CorrelationID: r.id, Replay: r.in.Name,
+		},
+		Type: resourceType, Span: span, Bulk: true,
+	})
+	var result cdc.CaptureSliceResult
+	if err := slice.future.Get(ctx, &result); err != nil {
+		return err
+	}
+	r.state.Counts.Add(result.Counts)
+	return nil
+}
+
+func (r *captureRange) describe(ctx workflow.Context) {
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%d published** · %d of %d types done · %d slices · %d searches",
+		r.state.Counts.Published, r.state.Part, r.parts(), r.state.Slices, r.state.Counts.Searches))
+}

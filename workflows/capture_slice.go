@@ -1,0 +1,217 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// CaptureSlice captures one type's span page after page, page k being published
+// while page k+1 is read. It is the only page loop in the house: windows use it
+// for what overflows, ranges for everything. Its result is what it published.
+func CaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (cdc.CaptureSliceResult, error) {
+	s, err := newCaptureSlice(ctx, in)
+	if err != nil {
+		return cdc.CaptureSliceResult{}, err
+	}
+	return s.run(ctx)
+}
+
+type captureSlice struct {
+	in    cdc.CaptureSliceInput
+	state cdc.SliceState
+	// known is what needs no publishing: what the parent knows, what was
+	// published, what is being published and what the bus refused.
+	known cdc.HashSet
+	// publishing is the Publish under way, of the changes in batch.
+	publishing workflow.Future
+	batch      []cdc.Change
+	refused    refusedChanges
+}
+
+func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSlice, error) {
+	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidType(in.Type) || !in.Span.To.After(in.Span.From) {
+		return nil, invalidInput("a slice needs a datastore, a resource type and a span")
+	}
+	s := &captureSlice{in: in, known: in.Known.Clone()}
+	if in.Resume != nil {
+		s.state = *in.Resume
+		s.known.Merge(s.state.Published)
+	}
+	return s, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
+		return cdc.Progress{Counts: s.state.Counts, Versions: map[string]int{in.Type: s.state.Published.Len()}}, nil
+	})
+}
+
+func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error) {
+	for last := false; !last; {
+		if historyIsLarge(ctx) && s.refused.empty() {
+			if err := s.published(ctx); err != nil {
+				return cdc.CaptureSliceResult{}, err
+			}
+			if s.refused.empty() {
+				return cdc.CaptureSliceResult{}, s.continueAsNew(ctx)
+			}
+		}
+		page, err := s.hydrate(ctx)
+		if err != nil {
+			return cdc.CaptureSliceResult{}, err
+		}
+		if err := s.publish(ctx, s.dedup(page.Changes)); err != nil {
+			return cdc.CaptureSliceResult{}, err
+		}
+		if err := s.publishListed(ctx, page.Listed); err != nil {
+			return cdc.CaptureSliceResult{}, err
+		}
+		if last, err = s.advance(ctx, page); err != nil {
+			return cdc.CaptureSliceResult{}, err
+		}
+	}
+	if err := s.published(ctx); err != nil {
+		return cdc.CaptureSliceResult{}, err
+	}
+	if err := s.publishRefused(ctx); err != nil {
+		return cdc.CaptureSliceResult{}, err
+	}
+	return cdc.CaptureSliceResult{Published: s.state.Published, Counts: s.state.Counts}, nil
+}
+
+// hydrate reads the next page, or lists its ids.
+func (s *captureSlice) hydrate(ctx workflow.Context) (cdc.HydratePageResult, error) {
+	in := cdc.HydratePageInput{
+		Origin: s.in.Origin, Type: s.in.Type, Span: s.in.Span,
+		Next: s.in.Next, Taken: s.state.Taken, List: s.in.Confirm,
+	}
+	return s.hydratePage(ctx, in, fmt.Sprintf("page %d of %s", s.state.Counts.Searches+1, s.in.Type))
+}
+
+func (s *captureSlice) hydratePage(ctx workflow.Context, in cdc.HydratePageInput, summary string) (cdc.HydratePageResult, error) {
+	var page cdc.HydratePageResult
+	ctx = pagePolicy(ctx, s.in.Origin.Datastore, s.in.Bulk, summary)
+	err := workflow.ExecuteActivity(ctx, do.HydratePage, in).Get(ctx, &page)
+	s.state.Counts.Add(page.Counts)
+	return page, err
+}
+
+// dedup drops what is known and remembers the rest.
+func (s *captureSlice) dedup(changes []cdc.Change) []cdc.Change {
+	var fresh []cdc.Change
+	for _, change := range changes {
+		if s.in.Span.Contains(change.Time()) && s.known.Add(change.Hash()) {
+			fresh = append(fresh, change)
+		}
+	}
+	return fresh
+}
+
+// publish starts to publish the changes once the batch before is published, so
+// that one batch is under way at a time.
+func (s *captureSlice) publish(ctx workflow.Context, changes []cdc.Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	if err := s.published(ctx); err != nil {
+		return err
+	}
+	s.batch, s.publishing = changes, startPublish(ctx, s.in.Origin, changes, s.in.Bulk)
+	return nil
+}
+
+// publishListed reads the bodies of the listed versions that are not known, and
+// publishes them.
+func (s *captureSlice) publishListed(ctx workflow.Context, listed []cdc.Version) error {
+	var want []cdc.Version
+	for _, version := range listed {
+		if !s.known.Has(version.Hash()) {
+			want = append(want, version)
+		}
+	}
+	for len(want) > 0 {
+		in := cdc.HydratePageInput{Origin: s.in.Origin, Type: s.in.Type, Span: s.in.Span, Want: want}
+		page, err := s.hydratePage(ctx, in, fmt.Sprintf("%d bodies of %s", len(want), s.in.Type))
+		if err != nil {
+			return err
+		}
+		if err := s.publish(ctx, s.dedup(page.Changes)); err != nil {
+			return err
+		}
+		want = page.Unread
+	}
+	return nil
+}
+
+// published waits for the batch under way and takes it into the ledger.
+func (s *captureSlice) published(ctx workflow.Context) error {
+	if s.publishing == nil {
+		return nil
+	}
+	var result cdc.PublishResult
+	if err := s.publishing.Get(ctx, &result); err != nil {
+		return err
+	}
+	batch := s.batch
+	s.publishing, s.batch = nil, nil
+	if len(result.EventIDs) != len(batch) {
+		return invalidInput("Publish answered for another number of changes")
+	}
+	for i, change := range batch {
+		if result.EventIDs[i] == "" {
+			continue
+		}
+		s.state.Published.Add(change.Hash())
+		s.state.Counts.Published++
+		if change.Reason != "" {
+			s.state.Counts.References++
+		}
+	}
+	s.refused.add(ctx, batch, result.Refused)
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%d published** · %d searches · %d refused by EventBridge",
+		s.state.Counts.Published, s.state.Counts.Searches, len(s.refused.changes)))
+	return nil
+}
+
+// advance goes on to the page that follows, and tells whether there is none.
+func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult) (last bool, err error) {
+	if page.Restart {
+		s.in.Next, s.state.Taken = "", cdc.HashSet{}
+		s.state.Restarts++
+		return false, workflow.Sleep(ctx, backoff(s.state.Restarts))
+	}
+	if page.State == cdc.AnswerLeft {
+		for _, change := range page.Changes {
+			s.state.Taken.Add(change.Hash())
+		}
+		return false, nil
+	}
+	s.state.Restarts = 0
+	s.in.Next, s.state.Taken = page.Next, cdc.HashSet{}
+	return page.State == cdc.AnswerDone, nil
+}
+
+// publishRefused offers what the bus refused again, until it is taken.
+func (s *captureSlice) publishRefused(ctx workflow.Context) error {
+	for !s.refused.empty() {
+		wait := s.refused.due.Sub(workflow.Now(ctx))
+		options := workflow.TimerOptions{Summary: fmt.Sprintf("%d refused by EventBridge wait", len(s.refused.changes))}
+		if err := workflow.NewTimerWithOptions(ctx, max(wait, time.Second), options).Get(ctx, nil); err != nil {
+			return err
+		}
+		if err := s.publish(ctx, s.refused.takeDue(workflow.Now(ctx))); err != nil {
+			return err
+		}
+		if err := s.published(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *captureSlice) continueAsNew(ctx workflow.Context) error {
+	next := s.in
+	state := s.state
+	next.Resume = &state
+	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureSlice, next)
+}

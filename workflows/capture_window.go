@@ -1,0 +1,224 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// CaptureWindow captures one window: it sleeps until search has settled,
+// hydrates what the store holds of the window, drops what its ledger has, and
+// publishes the rest; then once more for each later pass. Its result is its
+// ledger.
+func CaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (cdc.CaptureWindowResult, error) {
+	w, err := newCaptureWindow(ctx, in)
+	if err != nil {
+		return cdc.CaptureWindowResult{}, err
+	}
+	return w.run(ctx)
+}
+
+// captureWindow is a running CaptureWindow. One coroutine works off the types:
+// each has its own next step and when it is due, so that a type that cannot be
+// read, or that has thousands of pages, holds up no other.
+type captureWindow struct {
+	in     cdc.CaptureWindowInput
+	origin cdc.Origin
+	ledger cdc.Ledger
+	types  []cdc.TypeState
+	counts cdc.Counts
+	// slices are the open children, by the index of their type.
+	slices  map[int]*openSlice
+	started int
+	// refused are changes that EventBridge would not take.
+	refused refusedChanges
+}
+
+func (w *captureWindow) run(ctx workflow.Context) (cdc.CaptureWindowResult, error) {
+	if err := w.begin(ctx); err != nil {
+		return cdc.CaptureWindowResult{}, err
+	}
+	for !w.done() {
+		if w.mayContinueAsNew(ctx) {
+			return cdc.CaptureWindowResult{}, w.continueAsNew(ctx)
+		}
+		if err := w.sleep(ctx); err != nil {
+			return cdc.CaptureWindowResult{}, err
+		}
+		answers, err := w.hydrate(ctx)
+		if err != nil {
+			return cdc.CaptureWindowResult{}, err
+		}
+		if err := w.publish(ctx, w.dedup(answers)); err != nil {
+			return cdc.CaptureWindowResult{}, err
+		}
+		w.schedule(ctx, answers)
+	}
+	return w.close(ctx)
+}
+
+// begin reads the ledger of the run before, which only a rerun has.
+func (w *captureWindow) begin(ctx workflow.Context) error {
+	w.describe(ctx)
+	if w.in.Rerun == 0 || w.in.Resume != nil {
+		return nil
+	}
+	var before cdc.Ledger
+	read := cdc.LedgerInput{WorkflowID: w.in.Window.RerunID(w.in.Rerun - 1)}
+	err := workflow.ExecuteActivity(ledgerPolicy(ctx, "what the run before published"), do.Ledger, read).Get(ctx, &before)
+	if err != nil {
+		return err
+	}
+	w.ledger.Merge(before)
+	for i := range w.types {
+		w.types[i].Confirm = w.ledger.Known(w.types[i].Type).Len() > 0
+	}
+	return nil
+}
+
+// sleep waits until the next step of any type is due. Slices that close
+// meanwhile are taken in.
+func (w *captureWindow) sleep(ctx workflow.Context) error {
+	for {
+		now := workflow.Now(ctx)
+		due, waiting := w.nextDue()
+		if waiting && !due.After(now) || !waiting && len(w.slices) == 0 {
+			return nil
+		}
+		timerCtx, cancel := workflow.WithCancel(ctx)
+		selector := workflow.NewSelector(ctx)
+		var err error
+		woken := false
+		if waiting {
+			timer := workflow.NewTimerWithOptions(timerCtx, due.Sub(now), workflow.TimerOptions{Summary: w.sleepSummary(due)})
+			selector.AddFuture(timer, func(f workflow.Future) { err, woken = f.Get(ctx, nil), true })
+		}
+		for i := range w.types {
+			if slice := w.slices[i]; slice != nil {
+				selector.AddFuture(slice.future, func(f workflow.Future) { err = w.sliceClosed(ctx, i, f) })
+			}
+		}
+		selector.Select(ctx)
+		if !woken {
+			cancel()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// hydrate reads a page of every type whose step is due.
+func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.Answer, error) {
+	asks := w.asks(workflow.Now(ctx))
+	if len(asks) == 0 {
+		return nil, nil
+	}
+	in := cdc.HydrateInput{
+		Origin: w.origin, Window: w.in.Window, Asks: asks, Together: len(asks) == len(w.types),
+	}
+	var result cdc.HydrateResult
+	ctx = hydratePolicy(ctx, w.origin.Datastore, w.hydrateSummary(asks))
+	if err := workflow.ExecuteActivity(ctx, do.Hydrate, in).Get(ctx, &result); err != nil {
+		return nil, err
+	}
+	w.counts.Add(result.Counts)
+	w.checkClock(ctx, result)
+	return result.Answers, nil
+}
+
+// dedup drops what the ledger has, and what is in the answers twice.
+func (w *captureWindow) dedup(answers []cdc.Answer) []cdc.Change {
+	var fresh []cdc.Change
+	seen := make(map[string]*cdc.HashSet, len(answers))
+	for _, answer := range answers {
+		if seen[answer.Type] == nil {
+			seen[answer.Type] = &cdc.HashSet{}
+		}
+		for _, change := range answer.Changes {
+			known := w.ledger.Has(change.Version) || w.refused.has(change.Version)
+			if w.in.Window.Contains(change.Time()) && !known && seen[answer.Type].Add(change.Hash()) {
+				fresh = append(fresh, change)
+			}
+		}
+	}
+	return fresh
+}
+
+// publish puts the changes on the bus, those that it refused before among them
+// when they are due, and then into the ledger.
+func (w *captureWindow) publish(ctx workflow.Context, fresh []cdc.Change) error {
+	w.note(fresh)
+	if again := w.refused.takeDue(workflow.Now(ctx)); len(again) > 0 {
+		if err := w.publishBatch(ctx, again); err != nil {
+			return err
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	return w.publishBatch(ctx, fresh)
+}
+
+func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change) error {
+	result, err := publishChanges(ctx, w.origin, changes, false)
+	if err != nil {
+		return err
+	}
+	for i, change := range changes {
+		if result.EventIDs[i] == "" {
+			continue
+		}
+		w.ledger.Type(change.Type).Published.Add(change.Hash())
+		w.counts.Published++
+		if change.Reason != "" {
+			w.counts.References++
+		}
+	}
+	w.refused.add(ctx, changes, result.Refused)
+	w.describe(ctx)
+	return nil
+}
+
+// close leaves the counts where operators see them, and the ledger as result.
+func (w *captureWindow) close(ctx workflow.Context) (cdc.CaptureWindowResult, error) {
+	w.describe(ctx)
+	if w.in.Attributes && w.counts.Published > 0 {
+		err := workflow.UpsertTypedSearchAttributes(ctx,
+			cdc.AttrState.ValueSet(cdc.StateClosed),
+			cdc.AttrPublished.ValueSet(int64(w.counts.Published)),
+			cdc.AttrTypes.ValueSet(w.publishedTypes()),
+		)
+		if err != nil {
+			return cdc.CaptureWindowResult{}, err
+		}
+	}
+	return cdc.CaptureWindowResult{Ledger: w.ledger, Counts: w.counts}, nil
+}
+
+// mayContinueAsNew tells whether the history is large and nothing is under way
+// that a new run could not take over.
+func (w *captureWindow) mayContinueAsNew(ctx workflow.Context) bool {
+	return historyIsLarge(ctx) && len(w.slices) == 0 && w.refused.empty()
+}
+
+func (w *captureWindow) continueAsNew(ctx workflow.Context) error {
+	next := w.in
+	next.Resume = &cdc.WindowState{Ledger: w.ledger, Types: w.types, Counts: w.counts, Slices: w.started}
+	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureWindow, next)
+}
+
+func invalidInput(what string) error {
+	return temporal.NewNonRetryableApplicationError(what, string(cdc.ClassInvalidInput), nil)
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

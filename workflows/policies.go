@@ -1,0 +1,106 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// How long an activity may take, how it is retried, and why. None has a limit
+// of attempts: a window never fails by itself. Only cdc.ClassInvalidInput is
+// never retried, and says so itself.
+const (
+	// longestDelay is the longest between attempts: a store that is down for a
+	// day costs each waiting window about a hundred actions.
+	longestDelay = 15 * time.Minute
+	// hydrateTimeout holds activities' hydrateBudget and one callTimeout. It is
+	// also how long the sweep of a killed worker stays unnoticed.
+	hydrateTimeout = 90 * time.Second
+	// pageTimeout holds one search, or the reads of a page's bodies.
+	pageTimeout = 60 * time.Second
+	// publishTimeout bounds an attempt that the bus keeps throttling; the next
+	// goes on from its heartbeat.
+	publishTimeout = 5 * time.Minute
+	// heartbeatTimeout is how long a Publish of a killed worker stays unnoticed.
+	// It holds several PutEvents calls.
+	heartbeatTimeout = 30 * time.Second
+	// busDelay is the longest between attempts to publish: a bus that is missing
+	// or forbidden is retried, and loud.
+	busDelay = time.Minute
+	// ledgerTimeout holds the reading of a long history.
+	ledgerTimeout = 2 * time.Minute
+)
+
+func retries(longest time.Duration) *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{
+		InitialInterval:    time.Second,
+		BackoffCoefficient: 2,
+		MaximumInterval:    longest,
+	}
+}
+
+// hydratePolicy runs on the workflows' own task queue: a window's first pages
+// wait for no one's further ones.
+func hydratePolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: hydrateTimeout,
+		RetryPolicy:         retries(longestDelay),
+		Summary:             summary,
+		Priority:            temporal.Priority{PriorityKey: cdc.PriorityLive, FairnessKey: datastore},
+	})
+}
+
+// pagePolicy runs on the datastore's own task queue, whose rate the server
+// enforces for the whole fleet.
+func pagePolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
+	base := workflow.GetInfo(ctx).TaskQueueName
+	options := workflow.ActivityOptions{
+		TaskQueue:           cdc.LiveTaskQueue(base, datastore),
+		StartToCloseTimeout: pageTimeout,
+		RetryPolicy:         retries(longestDelay),
+		Summary:             summary,
+		Priority:            temporal.Priority{PriorityKey: cdc.PriorityFurther, FairnessKey: datastore},
+	}
+	if bulk {
+		options.TaskQueue = cdc.BulkTaskQueue(base, datastore)
+		options.Priority.PriorityKey = cdc.PriorityBulk
+	}
+	return workflow.WithActivityOptions(ctx, options)
+}
+
+func publishPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
+	priority := cdc.PriorityLive
+	if bulk {
+		priority = cdc.PriorityBulk
+	}
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: publishTimeout,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy:         retries(busDelay),
+		Summary:             summary,
+		Priority:            temporal.Priority{PriorityKey: priority, FairnessKey: datastore},
+	})
+}
+
+func ledgerPolicy(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: ledgerTimeout,
+		RetryPolicy:         retries(longestDelay),
+		Summary:             summary,
+	})
+}
+
+// Histories are continued as new before they grow large. The server suggests it
+// at 4 MiB, too early for pages of bodies; it refuses 50 MiB and 51,200 events.
+const (
+	largestHistory = 8 << 20
+	mostEvents     = 8_000
+)
+
+func historyIsLarge(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	return info.GetCurrentHistorySize() > largestHistory || info.GetCurrentHistoryLength() > mostEvents
+}

@@ -1,0 +1,44 @@
+// Package workflows holds the durable workflows: CaptureWindow captures ten
+// seconds of one datastore, CaptureSlice reads page after page of what
+// overflows, CaptureRange cuts a long span into slices, PublishDelete publishes
+// one delete.
+//
+// Workflow code takes time, randomness and I/O from Temporal only; what it
+// needs of the outside it asks of the activities.
+package workflows
+
+import (
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/activities"
+	"healthlake-cdc/internal/cdc"
+)
+
+// Registry is where workflows and activities are registered: a worker, a
+// replayer or a test environment.
+type Registry interface {
+	RegisterWorkflowWithOptions(w any, options workflow.RegisterOptions)
+}
+
+// Register registers every workflow under its name.
+func Register(r Registry) {
+	r.RegisterWorkflowWithOptions(CaptureWindow, workflow.RegisterOptions{Name: cdc.WorkflowCaptureWindow})
+	r.RegisterWorkflowWithOptions(CaptureSlice, workflow.RegisterOptions{Name: cdc.WorkflowCaptureSlice})
+	r.RegisterWorkflowWithOptions(CaptureRange, workflow.RegisterOptions{Name: cdc.WorkflowCaptureRange})
+	r.RegisterWorkflowWithOptions(PublishDelete, workflow.RegisterOptions{Name: cdc.WorkflowPublishDelete})
+}
+
+// ActivityRegistry is where activities are registered: a worker or a test
+// environment.
+type ActivityRegistry interface {
+	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
+}
+
+// RegisterActivities registers every activity of a; each has its method's name.
+func RegisterActivities(r ActivityRegistry, a *activities.Activities) {
+	r.RegisterActivityWithOptions(a, activity.RegisterOptions{})
+}
+
+// do names the activities by their methods; it is never called.
+var do *activities.Activities

@@ -1,0 +1,283 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+const (
+	// longestPassDelay bounds the delays of extra passes (design, section 1).
+	longestPassDelay = 15 * time.Minute
+	// sliceFrom is how many further versions make a slice of a type.
+	sliceFrom = 1_000
+	// slicePages is the same in pages, for a store that does not count.
+	slicePages = 10
+	// mostKnown bounds the hashes in one Hydrate's input, in which 8 bytes are 11
+	// of base64: it stays under Temporal's payload limit of 2 MiB.
+	mostKnown = 120_000
+)
+
+func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*captureWindow, error) {
+	if err := in.Window.Validate(); err != nil {
+		return nil, invalidInput(err.Error())
+	}
+	if len(in.Types) == 0 || len(in.Passes) == 0 {
+		return nil, invalidInput("a window needs resource types and passes")
+	}
+	w := &captureWindow{
+		in: in,
+		origin: cdc.Origin{
+			Datastore: in.Window.Datastore, SourceTime: in.SourceTime,
+			CapturedBy: in.CapturedBy, CorrelationID: workflow.GetInfo(ctx).WorkflowExecution.ID,
+		},
+		slices: make(map[int]*openSlice),
+	}
+	if in.Resume != nil {
+		w.ledger, w.types = in.Resume.Ledger, in.Resume.Types
+		w.counts, w.started = in.Resume.Counts, in.Resume.Slices
+	} else {
+		w.plan(workflow.Now(ctx))
+	}
+	return w, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
+		return w.progress(), nil
+	})
+}
+
+// plan gives every type its first pass. Passes that are due already run as one:
+// a trigger that comes late is served at once.
+func (w *captureWindow) plan(now time.Time) {
+	first := w.latestDue(0, now)
+	due := later(now, w.passTime(first))
+	if w.in.Rerun > 0 {
+		first, due = len(w.in.Passes)-1, now
+	}
+	for _, name := range w.in.Types {
+		w.types = append(w.types, cdc.TypeState{Type: name, Pass: first, Due: due, Delay: w.in.Passes[first]})
+	}
+}
+
+// passTime is when the configured pass i is due.
+func (w *captureWindow) passTime(i int) time.Time {
+	return w.in.Window.End().Add(w.in.Passes[i])
+}
+
+// latestDue is the last pass from i on that is due, or i.
+func (w *captureWindow) latestDue(i int, now time.Time) int {
+	for i+1 < len(w.in.Passes) && !w.passTime(i+1).After(now) {
+		i++
+	}
+	return i
+}
+
+// done tells whether nothing is left to do.
+func (w *captureWindow) done() bool {
+	_, waiting := w.nextDue()
+	return !waiting && len(w.slices) == 0
+}
+
+// nextDue is the earliest moment at which a type or a refused change is due.
+// A type whose slice is open waits for that.
+func (w *captureWindow) nextDue() (due time.Time, waiting bool) {
+	consider := func(t time.Time) {
+		if !waiting || t.Before(due) {
+			due, waiting = t, true
+		}
+	}
+	for i, t := range w.types {
+		if !t.Closed && w.slices[i] == nil {
+			consider(t.Due)
+		}
+	}
+	if !w.refused.empty() {
+		consider(w.refused.due)
+	}
+	return due, waiting
+}
+
+// asks lists the pages that are due.
+func (w *captureWindow) asks(now time.Time) []cdc.Ask {
+	var asks []cdc.Ask
+	known := 0
+	for i, t := range w.types {
+		if t.Closed || w.slices[i] != nil || t.Due.After(now) {
+			continue
+		}
+		ask := cdc.Ask{Type: t.Type, Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type)}
+		if known += ask.Known.Len(); known > mostKnown && len(asks) > 0 {
+			break // the rest stay due
+		}
+		asks = append(asks, ask)
+	}
+	return asks
+}
+
+// known is what need not be captured of a type: published, skipped, or refused
+// by the bus and kept.
+func (w *captureWindow) known(resourceType string) cdc.HashSet {
+	known := w.ledger.Known(resourceType)
+	known.Merge(w.refused.hashes(resourceType))
+	return known
+}
+
+// checkClock keeps a pass from counting that the store answered, by its own
+// clock, before the window had ended: what is written in the window's last
+// moments is not there yet.
+func (w *captureWindow) checkClock(ctx workflow.Context, result cdc.HydrateResult) {
+	early := w.in.Window.End().Sub(result.StoreTime)
+	if result.StoreTime.IsZero() || early <= 0 {
+		return
+	}
+	again := workflow.Now(ctx).Add(early + time.Second)
+	for i := range result.Answers {
+		answer := &result.Answers[i]
+		if answer.State == cdc.AnswerDone {
+			answer.State, answer.Next = cdc.AnswerLeft, ""
+			w.state(answer.Type).Due = again
+		}
+	}
+}
+
+func (w *captureWindow) state(resourceType string) *cdc.TypeState {
+	for i := range w.types {
+		if w.types[i].Type == resourceType {
+			return &w.types[i]
+		}
+	}
+	return nil
+}
+
+// note counts for each type what its pass has found.
+func (w *captureWindow) note(fresh []cdc.Change) {
+	for _, change := range fresh {
+		w.state(change.Type).Found++
+	}
+}
+
+// schedule gives every answered type its next step.
+func (w *captureWindow) schedule(ctx workflow.Context, answers []cdc.Answer) {
+	now := workflow.Now(ctx)
+	for _, answer := range answers {
+		t := w.state(answer.Type)
+		switch answer.State {
+		case cdc.AnswerDone:
+			w.passDone(t, now)
+		case cdc.AnswerRefused:
+			t.Refusals, t.Refused = t.Refusals+1, answer.Class
+			t.Next = answer.Next
+			t.Due = now.Add(max(backoff(t.Refusals), answer.RetryAfter))
+		case cdc.AnswerLeft:
+			w.left(t, answer, now)
+		case cdc.AnswerMore:
+			t.Refusals, t.Refused = 0, ""
+			t.Pages++
+			t.Next = answer.Next
+			if answer.Remaining > sliceFrom || t.Pages >= slicePages {
+				w.openSlice(ctx, t)
+			}
+		}
+	}
+	w.describe(ctx)
+}
+
+// left asks for the same page again, at once when it was not read or did not
+// fit. When the store refused its token the pages start again, after a delay
+// that grows when it does so over and over.
+func (w *captureWindow) left(t *cdc.TypeState, answer cdc.Answer, now time.Time) {
+	t.Next = answer.Next
+	if answer.Class == cdc.ClassPageToken {
+		t.Refusals, t.Refused = t.Refusals+1, answer.Class
+		t.Due = now.Add(backoff(t.Refusals))
+		return
+	}
+	if len(answer.Changes) > 0 {
+		t.Refusals, t.Refused = 0, ""
+	}
+}
+
+// passDone ends a type's pass and plans the next one: the next configured, or,
+// when the last one still found something new, another after twice the delay.
+func (w *captureWindow) passDone(t *cdc.TypeState, now time.Time) {
+	w.ledger.Type(t.Type) // swept
+	w.counts.Passes++
+	found := t.Found
+	*t = cdc.TypeState{Type: t.Type, Pass: t.Pass + 1, Delay: t.Delay, Due: t.Due}
+	t.Confirm = w.ledger.Known(t.Type).Len() > 0
+	switch {
+	case w.in.Rerun > 0:
+		t.Closed = true
+	case t.Pass < len(w.in.Passes):
+		t.Pass = w.latestDue(t.Pass, now)
+		t.Delay = w.in.Passes[t.Pass]
+		t.Due = later(now, w.passTime(t.Pass))
+	case found > 0:
+		t.Delay = min(2*t.Delay, longestPassDelay)
+		t.Due = now.Add(t.Delay)
+	default:
+		t.Closed = true
+	}
+}
+
+// backoff is the delay after the n-th refusal in a row: 5 s, doubled up to 15
+// minutes.
+func backoff(n int) time.Duration {
+	delay := 5 * time.Second
+	for i := 1; i < n && delay < longestDelay; i++ {
+		delay *= 2
+	}
+	return min(delay, longestDelay)
+}
+
+// openSlice hands the rest of a type's pages to a child.
+func (w *captureWindow) openSlice(ctx workflow.Context, t *cdc.TypeState) {
+	w.started++
+	slice := startSlice(ctx, w.started, cdc.CaptureSliceInput{
+		Origin: w.origin, Type: t.Type, Span: w.in.Window.Span(),
+		Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type),
+	})
+	for i := range w.types {
+		if w.types[i].Type == t.Type {
+			w.slices[i] = slice
+		}
+	}
+	t.Next = ""
+}
+
+// sliceClosed takes in what a slice published. One that an operator terminated
+// is read from its history, and the type's pages start again with that ledger.
+func (w *captureWindow) sliceClosed(ctx workflow.Context, i int, f workflow.Future) error {
+	slice, t := w.slices[i], &w.types[i]
+	var result cdc.CaptureSliceResult
+	err := f.Get(ctx, &result)
+	delete(w.slices, i)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return w.recoverSlice(ctx, slice.id, t)
+	}
+	t.Found += result.Published.Len()
+	w.ledger.Type(t.Type).Published.Merge(result.Published)
+	w.counts.Add(result.Counts)
+	w.passDone(t, workflow.Now(ctx))
+	w.describe(ctx)
+	return nil
+}
+
+// recoverSlice reads the ledger of a slice that did not complete.
+func (w *captureWindow) recoverSlice(ctx workflow.Context, id string, t *cdc.TypeState) error {
+	var ledger cdc.Ledger
+	read := cdc.LedgerInput{WorkflowID: id}
+	err := workflow.ExecuteActivity(ledgerPolicy(ctx, "what the terminated slice published"), do.Ledger, read).Get(ctx, &ledger)
+	if err != nil {
+		return err
+	}
+	published := ledger.Type(t.Type).Published
+	t.Found += published.Len()
+	w.ledger.Merge(ledger)
+	w.counts.Published += published.Len()
+	t.Due, t.Confirm = workflow.Now(ctx), true
+	return nil
+}
