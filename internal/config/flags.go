@@ -24,6 +24,8 @@ func BindFlags(set *pflag.FlagSet, p Program) *Flags {
 		switch {
 		case v.NeededBy(p):
 			usage += ", required"
+		case v.field == typesField:
+			usage += ", default: the clinical types that the README lists"
 		case v.value != "":
 			usage += ", default " + v.value
 		case len(v.need) == 0:

@@ -1,0 +1,109 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// headerTimeout and idleTimeout keep clients that hang from holding on.
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 2 * time.Minute
+	// shutdownTimeout lets a scrape that is under way end.
+	shutdownTimeout = 2 * time.Second
+)
+
+// Server serves /metrics, /healthz and /readyz.
+type Server struct {
+	http     *http.Server
+	listener net.Listener
+}
+
+// Listen opens the address and returns a server to run with [Server.Serve]. An
+// address in use is an error that names the setting.
+func Listen(addr string, metrics http.Handler, ready *Readiness, logger *slog.Logger) (*Server, error) {
+	listener, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("serving metrics: %s is in use: choose another CDC_METRICS_ADDR, or set it empty to serve none", addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("serving metrics on CDC_METRICS_ADDR: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeText(w, http.StatusOK, "ok\n")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { writeReadiness(w, ready.Check(r.Context())) })
+	return &Server{
+		listener: listener,
+		http: &http.Server{
+			Handler:           mux,
+			ReadHeaderTimeout: headerTimeout,
+			IdleTimeout:       idleTimeout,
+			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		},
+	}, nil
+}
+
+// Addr is the address listened on, with the port that was given for port 0.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Serve answers until ctx ends, then lets requests under way end. It returns nil
+// after such a stop and closes the listener in any case.
+func (s *Server) Serve(ctx context.Context) error {
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		err := s.http.Shutdown(grace)
+		if err != nil {
+			// A client that never ends its request is cut off.
+			err = s.http.Close()
+		}
+		stopped <- err
+	})
+	err := s.http.Serve(s.listener)
+	if !stop() {
+		// Serve returns as soon as Shutdown begins; wait for its end.
+		err = <-stopped
+	}
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving metrics: %w", err)
+	}
+	return nil
+}
+
+// writeReadiness lists the checks, one a line, without their errors: those may
+// name what a client of this port need not know.
+func writeReadiness(w http.ResponseWriter, statuses []Status) {
+	code := http.StatusOK
+	var text strings.Builder
+	for _, status := range statuses {
+		result := "ok"
+		if status.Err != nil {
+			code, result = http.StatusServiceUnavailable, "failing"
+		}
+		fmt.Fprintf(&text, "%s: %s\n", status.Name, result)
+	}
+	if code == http.StatusOK {
+		text.WriteString("ready\n")
+	} else {
+		text.WriteString("not ready, the log says why\n")
+	}
+	writeText(w, code, text.String())
+}
+
+func writeText(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(text))
+}
