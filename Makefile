@@ -1,0 +1,40 @@
+# Everything here needs Go and make, nothing else. `make lint` builds its own tools.
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint
+
+# The tools are a module of their own, outside of go.work: see tools/go.mod.
+BIN := $(CURDIR)/bin
+GOLANGCI_LINT := $(BIN)/golangci-lint
+WORKFLOWCHECK := $(BIN)/workflowcheck
+# MODULES are the folders of go.work.
+MODULES := . devstack
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## write FHIR records to a simulated HealthLake and watch them arrive as events
+	@echo "Building the Temporal server for the first time takes about 7 minutes on two cores."
+	go run ./devstack demo
+
+test: ## run the tests of both modules
+	@echo "The first run builds the Temporal server, which takes about 7 minutes on two cores."
+	go test ./...
+	cd devstack && go test ./...
+
+bench: ## run the benchmarks of both modules
+	go test -run '^$$' -bench . -benchmem ./...
+	cd devstack && go test -run '^$$' -bench . -benchmem ./...
+
+lint: $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## check format, vet, architecture, and that workflows are deterministic
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	@set -e; for module in $(MODULES); do echo "checking module $$module"; \
+	  (cd $$module && go vet ./... && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...); done
+	$(WORKFLOWCHECK) ./workflows/...
+
+$(GOLANGCI_LINT): tools/go.mod tools/go.sum
+	@echo "building golangci-lint (once, a few minutes)"
+	cd tools && GOWORK=off go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(WORKFLOWCHECK): tools/go.mod tools/go.sum
+	cd tools && GOWORK=off go build -o $@ go.temporal.io/sdk/contrib/tools/workflowcheck
