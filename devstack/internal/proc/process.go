@@ -120,6 +120,7 @@ func launch(spec Spec) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+	//nolint:noctx // a context would bound the process, and it outlives the call that starts it
 	cmd := exec.Command(spec.Path, spec.Args...)
 	cmd.Dir = spec.Dir
 	cmd.Env = spec.Env

@@ -14,6 +14,11 @@ import (
 // pollEvery is the pause between two looks at a condition that only asking can tell.
 const pollEvery = 50 * time.Millisecond
 
+// askTimeout bounds one look; the next one may find the process ready.
+const askTimeout = 5 * time.Second
+
+var asker = &http.Client{Timeout: askTimeout}
+
 // Poll asks cond until it returns nil or ctx ends; the error then holds cond's last answer.
 func Poll(ctx context.Context, cond func(ctx context.Context) error) error {
 	ticker := time.NewTicker(pollEvery)
@@ -44,7 +49,7 @@ func GetOK(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("building request: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := asker.Do(req)
 	if err != nil {
 		return fmt.Errorf("asking whether it is ready: %w", err)
 	}

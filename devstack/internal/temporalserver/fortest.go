@@ -30,6 +30,7 @@ type TestNamespace struct {
 
 // shared is the one server of a test binary. It is in memory and ends with the process.
 var shared = sync.OnceValues(func() (*Server, error) {
+	//nolint:forbidigo // it serves all tests, so no test's context may end it
 	return Start(context.Background(), Options{})
 })
 
