@@ -1,0 +1,192 @@
+// Package fhirclient is a small signed client for HealthLake's FHIR API, for the
+// demo and the tests to write with. What captures changes has a client of its
+// own; the two share no code, so that each checks the other's side.
+package fhirclient
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
+
+// Client calls one data store. All fields but HTTP and Now are required.
+type Client struct {
+	Endpoint    string // what stands before /datastore/{id}/r4/
+	Datastore   string
+	Region      string
+	Credentials aws.CredentialsProvider
+	HTTP        *http.Client     // default http.DefaultTransport without redirects
+	Now         func() time.Time // of the signature; default time.Now
+}
+
+// Resource is a version as the server wrote it.
+type Resource struct {
+	Type, ID    string
+	VersionID   string
+	LastUpdated time.Time
+	Status      int    // of the HTTP answer
+	Body        []byte // nil after a delete
+}
+
+// StatusError is an answer that is no success. Its text names neither resource
+// nor query.
+type StatusError struct {
+	Status int
+	Code   string // the service's error type, "" if it gave none
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("the data store answered %d %s: see the service's error of that name", e.Status, e.Code)
+}
+
+// signer is shared: it holds nothing but derived keys.
+var signer = v4.NewSigner()
+
+// Create posts a new resource; the server makes its id.
+func (c *Client) Create(ctx context.Context, resourceType string, body []byte) (Resource, error) {
+	return c.resource(ctx, http.MethodPost, resourceType, body)
+}
+
+// Update puts the resource, which must carry id, and creates it if need be.
+func (c *Client) Update(ctx context.Context, resourceType, id string, body []byte) (Resource, error) {
+	return c.resource(ctx, http.MethodPut, resourceType+"/"+url.PathEscape(id), body)
+}
+
+// Read returns the newest version; a deleted resource is a StatusError 410.
+func (c *Client) Read(ctx context.Context, resourceType, id string) (Resource, error) {
+	return c.resource(ctx, http.MethodGet, resourceType+"/"+url.PathEscape(id), nil)
+}
+
+// Delete removes the resource from reads and searches.
+func (c *Client) Delete(ctx context.Context, resourceType, id string) error {
+	_, _, err := c.Do(ctx, http.MethodDelete, resourceType+"/"+url.PathEscape(id), nil, nil)
+	return err
+}
+
+// Transaction posts a transaction or batch Bundle and returns the answer's
+// entries, in the order of the bundle's.
+func (c *Client) Transaction(ctx context.Context, bundle []byte) ([]EntryResponse, error) {
+	_, body, err := c.Do(ctx, http.MethodPost, "", nil, bundle)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Entry []struct {
+			Response EntryResponse `json:"response"`
+		} `json:"entry"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return nil, fmt.Errorf("reading the bundle's answer: %w", err)
+	}
+	out := make([]EntryResponse, len(answer.Entry))
+	for i, e := range answer.Entry {
+		out[i] = e.Response
+	}
+	return out, nil
+}
+
+// EntryResponse is the answer to one entry of a bundle.
+type EntryResponse struct {
+	Status   string `json:"status"`   // HTTP status
+	Location string `json:"location"` // of the version written, absolute
+	ETag     string `json:"etag"`
+}
+
+func (c *Client) resource(ctx context.Context, method, path string, body []byte) (Resource, error) {
+	status, answer, err := c.Do(ctx, method, path, nil, body)
+	if err != nil {
+		return Resource{}, err
+	}
+	var head struct {
+		ResourceType string `json:"resourceType"`
+		ID           string `json:"id"`
+		Meta         struct {
+			VersionID   string    `json:"versionId"`
+			LastUpdated time.Time `json:"lastUpdated"`
+		} `json:"meta"`
+	}
+	if err := json.Unmarshal(answer, &head); err != nil {
+		return Resource{}, fmt.Errorf("reading the resource's meta: %w", err)
+	}
+	return Resource{
+		Type: head.ResourceType, ID: head.ID, VersionID: head.Meta.VersionID, LastUpdated: head.Meta.LastUpdated,
+		Status: status, Body: answer,
+	}, nil
+}
+
+// Do signs and sends one request. Path is below /datastore/{id}/r4/, escaped. An
+// answer that is no success is a *StatusError.
+func (c *Client) Do(ctx context.Context, method, path string, query url.Values, body []byte) (int, []byte, error) {
+	address := strings.TrimSuffix(c.Endpoint, "/") + "/datastore/" + url.PathEscape(c.Datastore) + "/r4/" + path
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, fmt.Errorf("building the request: check the endpoint's form")
+	}
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/fhir+json")
+	}
+	if err := c.Sign(ctx, req, body); err != nil {
+		return 0, nil, err
+	}
+	return c.send(req)
+}
+
+// Sign puts a signature for service healthlake on req, whose body is body.
+func (c *Client) Sign(ctx context.Context, req *http.Request, body []byte) error {
+	credentials, err := c.Credentials.Retrieve(ctx)
+	if err != nil {
+		return fmt.Errorf("getting credentials to sign with: %w", err)
+	}
+	now := time.Now
+	if c.Now != nil {
+		now = c.Now
+	}
+	sum := sha256.Sum256(body)
+	err = signer.SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), "healthlake", c.Region, now())
+	if err != nil {
+		return fmt.Errorf("signing the request: %w", err)
+	}
+	return nil
+}
+
+func (c *Client) send(req *http.Request) (int, []byte, error) {
+	client := c.HTTP
+	if client == nil {
+		client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, nil, fmt.Errorf("calling the data store: %w", bare(err))
+	}
+	defer func() { _ = res.Body.Close() }() // nothing left to lose: the body has been read
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return res.StatusCode, nil, fmt.Errorf("reading the data store's answer: %w", err)
+	}
+	if res.StatusCode/100 != 2 {
+		return res.StatusCode, answer, &StatusError{Status: res.StatusCode, Code: res.Header.Get("X-Amzn-Errortype")}
+	}
+	return res.StatusCode, answer, nil
+}
+
+// bare takes the URL, which names a resource, out of an HTTP client's error.
+func bare(err error) error {
+	if u, ok := err.(*url.Error); ok {
+		return u.Err
+	}
+	return err
+}

@@ -1,0 +1,154 @@
+package simulator
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Quotas of one data store as AWS publishes them (HealthLake "Endpoints and
+// quotas"): requests a second.
+const (
+	DefaultSearchRate = 100
+	DefaultReadRate   = 3000
+	DefaultWriteRate  = 3000
+)
+
+const (
+	// MaxCount is the largest page that HealthLake's search accepts.
+	MaxCount = 100
+	// MaxBundleEntries is the largest number of entries in one bundle.
+	MaxBundleEntries = 500
+	// Skew is how far a signature's date may lie from the server's clock (AWS
+	// Signature Version 4).
+	Skew = 5 * time.Minute
+
+	defaultTokenLifetime = 10 * time.Minute
+	defaultMaxBody       = 32 << 20
+	defaultPage          = 10
+)
+
+// DefaultDatastore is the data store of a Config that names none.
+const DefaultDatastore = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
+
+// DefaultCredentials sign the requests of a Config that names no others. They
+// are good for nothing but a simulator.
+var DefaultCredentials = aws.Credentials{AccessKeyID: "AKIADEVSTACKEXAMPLE", SecretAccessKey: "devstack-secret-key-example"}
+
+// Digits is the number of fractional digits of meta.lastUpdated. The service
+// was seen to write both.
+type Digits int
+
+const (
+	Milliseconds Digits = iota // 3 digits
+	Nanoseconds                // 9 digits
+	MixedDigits                // either, by the seed
+)
+
+// Limits are quotas in requests a second and data store. Zero takes the
+// default, a negative value lifts the limit. A bundle counts once per entry.
+type Limits struct {
+	SearchGet, SearchPost, Read, Write float64
+	// RetryAfter is sent with a 429, in whole seconds; zero sends none.
+	RetryAfter time.Duration
+}
+
+// Config describes a simulator; the zero value is a working one.
+type Config struct {
+	Datastores []string // ids, 1 or more
+	// Types are the resource types that the CapabilityStatement lists; a write
+	// or search of another is refused. Unsearchable ones are stored, never found.
+	Types, Unsearchable []string
+
+	Region, Account string
+	Credentials     aws.Credentials // the one identity that may call
+
+	// Now is the clock, ClockOffset what the store's own clock is ahead of it:
+	// lastUpdated, the Date header and eventTime are Now()+ClockOffset.
+	Now         func() time.Time
+	ClockOffset time.Duration
+	Seed        uint64 // of every random choice
+
+	Digits Digits
+	// SearchLag says how long after its write a version is found; nil is at once.
+	SearchLag Lag
+	// HistoryLag is how long after its write a version is in _history and vread.
+	HistoryLag time.Duration
+	HistoryOff []string // types without history
+	// WholeSeconds makes search compare _lastUpdated in whole seconds: the
+	// discretion over boundary precision that the service claims.
+	WholeSeconds  bool
+	DefaultCount  int           // page size without _count
+	TokenLifetime time.Duration // of page tokens
+	Limits        Limits
+	MaxBody       int64 // bytes of a request
+	Trail         Trail
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if len(c.Datastores) == 0 {
+		c.Datastores = []string{DefaultDatastore}
+	}
+	if len(c.Types) == 0 {
+		c.Types = DefaultTypes()
+	}
+	for _, t := range c.Types {
+		if !typeName.MatchString(t) {
+			return c, fmt.Errorf("%q is no FHIR resource type: name types as in FHIR, such as Patient", t)
+		}
+	}
+	if slices.Contains(c.Datastores, "") {
+		return c, errors.New("a data store has an empty id: name every data store")
+	}
+	if c.DefaultCount < 0 || c.DefaultCount > MaxCount {
+		return c, fmt.Errorf("the page size %d is outside 1 to %d: choose one within", c.DefaultCount, MaxCount)
+	}
+	if err := c.Trail.check(); err != nil {
+		return c, err
+	}
+	c.Region = or(c.Region, "us-east-1")
+	c.Account = or(c.Account, "111122223333")
+	if c.Credentials.AccessKeyID == "" {
+		c.Credentials = DefaultCredentials
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.SearchLag == nil {
+		c.SearchLag = FixedLag(0)
+	}
+	c.DefaultCount = or(c.DefaultCount, defaultPage)
+	c.TokenLifetime = or(c.TokenLifetime, defaultTokenLifetime)
+	c.MaxBody = or(c.MaxBody, defaultMaxBody)
+	c.Limits.SearchGet = or(c.Limits.SearchGet, DefaultSearchRate)
+	c.Limits.SearchPost = or(c.Limits.SearchPost, DefaultSearchRate)
+	c.Limits.Read = or(c.Limits.Read, DefaultReadRate)
+	c.Limits.Write = or(c.Limits.Write, DefaultWriteRate)
+	return c, nil
+}
+
+func or[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}
+
+// DefaultTypes are the types of a Config that names none: those that
+// healthlake-cdc captures by default, and some that it does not.
+func DefaultTypes() []string {
+	return []string{
+		"Account", "AllergyIntolerance", "Appointment", "AuditEvent", "Basic", "Binary", "CarePlan", "CareTeam",
+		"Claim", "ClaimResponse", "Communication", "Composition", "Condition", "Consent", "Coverage", "Device",
+		"DiagnosticReport", "DocumentReference", "Encounter", "EpisodeOfCare", "ExplanationOfBenefit",
+		"FamilyMemberHistory", "Flag", "Goal", "Group", "HealthcareService", "ImagingStudy", "Immunization", "List",
+		"Location", "Media", "Medication", "MedicationAdministration", "MedicationDispense", "MedicationRequest",
+		"MedicationStatement", "NutritionOrder", "Observation", "Organization", "Patient", "Practitioner",
+		"PractitionerRole", "Procedure", "Provenance", "Questionnaire", "QuestionnaireResponse", "RelatedPerson",
+		"RiskAssessment", "Schedule", "ServiceRequest", "Slot", "Specimen", "Task",
+	}
+}

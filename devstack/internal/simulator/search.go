@@ -1,0 +1,139 @@
+package simulator
+
+import (
+	"net/http"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+)
+
+// ConsistencyHeader asks a search, with the value "strong", for the version
+// before the one that is being indexed.
+const ConsistencyHeader = "x-amz-fhir-history-consistency-level"
+
+func search(c *call) (*reply, *problem) {
+	if !c.s.known[c.typ] {
+		return nil, &problem{status: http.StatusBadRequest, issue: "not-supported", code: "ValidationException",
+			text: "the resource type is not searchable: see the CapabilityStatement"}
+	}
+	q, p := c.searchParams()
+	if p != nil {
+		return nil, p
+	}
+	strong := strings.EqualFold(c.header.Get(ConsistencyHeader), "strong")
+	found := c.ds.find(c.typ, q, c.s.now(), strong)
+
+	b := newBundle("searchset", c.s.now())
+	if q.total || q.summary == "count" {
+		b.total(found.total)
+	}
+	b.link("self", c.link(""))
+	if q.summary == "count" {
+		return &reply{status: http.StatusOK, body: b.bytes()}, nil
+	}
+	if found.more {
+		last := found.page[len(found.page)-1]
+		at := position{Nanos: last.lastUpdated.UnixNano(), Seq: last.seq}
+		b.link("next", c.link(c.s.tokens.seal(at, c.scope(), c.s.now())))
+	}
+	for _, v := range found.page {
+		e := searchEntry{FullURL: c.base + "/" + c.typ + "/" + v.res.id, Search: searchMode{"match"}}
+		b.entry(e, q.subset(v.body))
+	}
+	return &reply{status: http.StatusOK, body: b.bytes()}, nil
+}
+
+type searchEntry struct {
+	FullURL string     `json:"fullUrl"`
+	Search  searchMode `json:"search"`
+}
+
+type searchMode struct {
+	Mode string `json:"mode"`
+}
+
+type foundPage struct {
+	page  []*version
+	more  bool
+	total int // only when asked for
+}
+
+// find reads one page, in the order of the index or backwards. Its cost is that
+// of the span asked for, or with neither total nor much that is hidden, of the
+// page.
+func (d *datastore) find(typ string, q searchParams, now time.Time, strong bool) foundPage {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	candidates := d.candidates(typ, q)
+	match := func(v *version) bool {
+		for _, date := range q.dates {
+			if !date.match(v.lastUpdated) {
+				return false
+			}
+		}
+		return v.shown(now, strong)
+	}
+	var out foundPage
+	if q.total || q.summary == "count" {
+		for _, v := range candidates {
+			if match(v) {
+				out.total++
+			}
+		}
+	}
+	if q.summary == "count" {
+		return out
+	}
+	i, step, end := 0, 1, len(candidates)
+	if q.descending {
+		i, step, end = len(candidates)-1, -1, -1
+	}
+	if q.after != nil {
+		i = q.resume(candidates)
+	}
+	for ; i != end; i += step {
+		if !match(candidates[i]) {
+			continue
+		}
+		if len(out.page) == q.count {
+			out.more = true
+			break
+		}
+		out.page = append(out.page, candidates[i])
+	}
+	return out
+}
+
+// resume is the index of the first candidate behind q.after in the direction of
+// the search.
+func (q searchParams) resume(candidates []*version) int {
+	mark := &version{lastUpdated: time.Unix(0, q.after.Nanos), seq: q.after.Seq}
+	if q.descending {
+		return sort.Search(len(candidates), func(i int) bool { return !candidates[i].before(mark) }) - 1
+	}
+	return sort.Search(len(candidates), func(i int) bool { return mark.before(candidates[i]) })
+}
+
+// candidates are the versions that the dates or ids leave, in index order. The
+// caller holds the lock.
+func (d *datastore) candidates(typ string, q searchParams) []*version {
+	ts := d.types[typ]
+	if q.ids != nil {
+		var named []*version
+		for id := range q.ids {
+			if res := ts.resources[id]; res != nil {
+				named = append(named, slices.DeleteFunc(slices.Clone(res.versions), func(v *version) bool { return v.deleted })...)
+			}
+		}
+		sort.Slice(named, func(i, j int) bool { return named[i].before(named[j]) })
+		return named
+	}
+	from, to := time.Time{}, time.Unix(1<<40, 0)
+	for _, date := range q.dates {
+		from, to = date.narrow(from, to)
+	}
+	first := sort.Search(len(ts.index), func(i int) bool { return !ts.index[i].lastUpdated.Before(from) })
+	last := sort.Search(len(ts.index), func(i int) bool { return !ts.index[i].lastUpdated.Before(to) })
+	return ts.index[first:max(first, last)]
+}

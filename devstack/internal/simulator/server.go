@@ -1,0 +1,146 @@
+package simulator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server is the simulator: an http.Handler, and after Start a listener.
+type Server struct {
+	cfg    Config
+	stores map[string]*datastore
+	mux    *http.ServeMux
+	auth   *verifier
+	tokens *tokens
+	trail  *trail
+	faults *faults
+
+	ids, requests, lag, digits *chance
+	lagFunc                    atomic.Pointer[Lag]
+	identity                   json.RawMessage // of the records
+	known                      map[string]bool // the types that search knows
+
+	mu     sync.Mutex
+	http   *http.Server
+	url    string
+	served chan error
+}
+
+// New builds a simulator. It panics on a Config that contradicts itself: that
+// is a mistake in the calling program.
+func New(cfg Config) *Server {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		panic(fmt.Errorf("configuring the HealthLake simulator: %w", err))
+	}
+	s := &Server{
+		cfg: cfg, stores: map[string]*datastore{}, faults: newFaults(), known: map[string]bool{},
+		ids: newChance(cfg.Seed, streamResourceIDs), requests: newChance(cfg.Seed, streamRequestIDs),
+		lag: newChance(cfg.Seed, streamLag), digits: newChance(cfg.Seed, streamDigits),
+		tokens: newTokens(newChance(cfg.Seed, streamTokens), cfg.TokenLifetime),
+	}
+	s.identity = userIdentity(cfg, s.now())
+	s.auth = newVerifier(cfg.Credentials, cfg.Region, s.now)
+	s.trail = newTrail(cfg.Trail, newChance(cfg.Seed, streamTrail), s.now)
+	s.SetSearchLag(cfg.SearchLag)
+	for _, t := range cfg.Types {
+		s.known[t] = true
+	}
+	for _, t := range cfg.Unsearchable {
+		s.known[t] = false
+	}
+	for _, id := range cfg.Datastores {
+		s.stores[id] = newDatastore(s, id)
+	}
+	s.mux = s.routes()
+	return s
+}
+
+// now is the store's clock, in UTC.
+func (s *Server) now() time.Time { return s.cfg.Now().Add(s.cfg.ClockOffset).UTC() }
+
+// SetSearchLag changes the lag of the versions written from now on; nil is none.
+func (s *Server) SetSearchLag(lag Lag) {
+	if lag == nil {
+		lag = FixedLag(0)
+	}
+	s.lagFunc.Store(&lag)
+}
+
+func (s *Server) searchLag() Lag { return *s.lagFunc.Load() }
+
+// Start listens on addr, a loopback host and port such as "127.0.0.1:0".
+func (s *Server) Start(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("reading the simulator's address: %w", err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return errors.New("the simulator listens on loopback only: use 127.0.0.1 and a port")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.http != nil {
+		return errors.New("the simulator has been started before: make a new one")
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("opening the simulator's port: %w", err)
+	}
+	s.url = "http://" + listener.Addr().String()
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.served = make(chan error, 1)
+	go func(h *http.Server, served chan<- error) { served <- h.Serve(listener) }(s.http, s.served)
+	return nil
+}
+
+// URL is what stands before /datastore/{id}/r4/: the value of
+// CDC_HEALTHLAKE_ENDPOINT. Empty before Start.
+func (s *Server) URL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.url
+}
+
+// Close stops listening, drops open connections and the CloudTrail records not
+// yet delivered, and waits until nothing of the simulator runs.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.trail.close()
+	if s.http == nil || s.served == nil {
+		return nil
+	}
+	closeErr := s.http.Close()
+	serveErr := <-s.served
+	s.served = nil
+	if !errors.Is(serveErr, http.ErrServerClosed) {
+		return fmt.Errorf("serving the simulator: %w", serveErr)
+	}
+	return closeErr
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", s.now().Format(http.TimeFormat))
+	s.mux.ServeHTTP(w, r)
+}
+
+// Datastores are the ids of the stores, in the order of the Config.
+func (s *Server) Datastores() []string { return append([]string(nil), s.cfg.Datastores...) }
+
+func writeJSON(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	// An error here means that the client has left.
+	_ = json.NewEncoder(w).Encode(value)
+}
+
+// hang waits until the client leaves or the server closes.
+func hang(ctx context.Context) { <-ctx.Done() }
