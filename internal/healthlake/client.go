@@ -1,0 +1,271 @@
+package healthlake
+
+import (
+	"context"
+	"net/url"
+	"regexp"
+	"strconv"
+	"time"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// PageSize is how many resources a page is asked to hold: HealthLake's largest
+// _count.
+const PageSize = 100
+
+// margin is what a search asks for beyond the span on either side: FHIR leaves
+// the precision of a boundary to the server.
+const margin = time.Second
+
+// Route templates: the only names under which requests appear in errors, spans
+// and metrics.
+const (
+	opSearch   = "GET {Type}?_lastUpdated"
+	opNext     = "GET {Type}?page"
+	opCount    = "GET {Type}?_summary=count"
+	opRead     = "GET {Type}/{id}"
+	opVRead    = "GET {Type}/{id}/_history/{version}"
+	opMetadata = "GET metadata"
+)
+
+// SearchRequest asks for the versions that search shows of one type in a span.
+type SearchRequest struct {
+	Datastore string
+	Type      string
+	// Span is the exact span wanted. A second more is asked for on both sides,
+	// and the answer may hold even more: filter it by Version.Time.
+	Span cdc.Span
+	// IDsOnly asks for id and meta only: the resources have no Body.
+	IDsOnly bool
+	// Total asks the store to count all matches, the margins' included.
+	Total bool
+}
+
+// Resource is one version as the store gave it.
+type Resource struct {
+	cdc.Version
+	// Body is the resource byte for byte; nil on pages of ids.
+	Body []byte
+}
+
+// Page is one page of a search.
+type Page struct {
+	Resources []Resource
+	// Next leads to the following page, empty on the last. It is for Next only,
+	// holds for every client of the same endpoint, and may name patient data.
+	Next string
+	// Total is how many matches the whole search has, -1 when the store does not
+	// say.
+	Total int
+	// Date is the store's time, in whole seconds; zero when it did not say.
+	Date time.Time
+	// Invalid is how many entries were left out as no valid resource.
+	Invalid int
+}
+
+// Search asks for the first page, of at most PageSize resources.
+func (c *Client) Search(ctx context.Context, req SearchRequest) (Page, error) {
+	if err := checkAsk(opSearch, req.Datastore, req.Type, &req.Span); err != nil {
+		return Page{}, err
+	}
+	query := url.Values{
+		"_lastUpdated": {
+			"ge" + instant(req.Span.From.Add(-margin)),
+			"lt" + instant(req.Span.To.Add(margin)),
+		},
+		"_count": {strconv.Itoa(PageSize)},
+	}
+	if req.IDsOnly {
+		query.Set("_elements", "id,meta")
+	}
+	if req.Total {
+		query.Set("_total", "accurate")
+	}
+	return c.page(ctx, request{
+		op: opSearch, datastore: req.Datastore, resourceType: req.Type,
+		target: c.target(req.Datastore, req.Type, query),
+	})
+}
+
+// Next asks for a further page, by Page.Next. When the store refuses the page's
+// token the class is cdc.ClassPageToken; a link that leaves the datastore's base
+// is cdc.ClassRejected, and nothing is sent.
+func (c *Client) Next(ctx context.Context, datastore, resourceType, next string) (Page, error) {
+	if err := checkAsk(opNext, datastore, resourceType, nil); err != nil {
+		return Page{}, err
+	}
+	if next == "" {
+		return Page{}, invalidInput(opNext, "there is no next link to follow")
+	}
+	target, err := c.follow(datastore, next)
+	if err != nil {
+		return Page{}, &cdc.Error{
+			Op: opNext, Class: cdc.ClassRejected,
+			Advice: err.Error() + ", so it is not followed: write CDC_HEALTHLAKE_ENDPOINT as the store names itself",
+		}
+	}
+	return c.page(ctx, request{
+		op: opNext, datastore: datastore, resourceType: resourceType, target: target,
+	})
+}
+
+func (c *Client) page(ctx context.Context, r request) (Page, error) {
+	var page Page
+	err := c.do(ctx, r, func(a answer) error {
+		b, err := decodeBundle(a.body)
+		if err != nil {
+			return err
+		}
+		page = Page{Total: b.total(), Date: a.date}
+		page.Resources, page.Invalid = b.resources(r.resourceType)
+		if next := b.next(); next != "" {
+			page.Next = c.portable(r.datastore, next)
+		}
+		if page.Next == r.target.RequestURI() {
+			return errLoop // following it would never end
+		}
+		return nil
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	if r.target.Query().Has("_elements") {
+		for i := range page.Resources {
+			page.Resources[i].Body = nil // a part of a resource, never to be published
+		}
+	}
+	return page, nil
+}
+
+// Count asks how many versions search shows of a type in exactly this span, as
+// exactly as the store reads boundaries.
+func (c *Client) Count(ctx context.Context, datastore, resourceType string, span cdc.Span) (int, error) {
+	if err := checkAsk(opCount, datastore, resourceType, &span); err != nil {
+		return 0, err
+	}
+	query := url.Values{
+		"_lastUpdated": {"ge" + instant(span.From), "lt" + instant(span.To)},
+		"_summary":     {"count"},
+	}
+	total := 0
+	err := c.do(ctx, request{
+		op: opCount, datastore: datastore, resourceType: resourceType,
+		target: c.target(datastore, resourceType, query),
+	}, func(a answer) error {
+		b, err := decodeBundle(a.body)
+		if err != nil {
+			return err
+		}
+		if total = b.total(); total < 0 {
+			return errNoTotal
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return total, nil
+}
+
+// Read asks for a resource's current version. One that is not there, or is
+// deleted, is cdc.ClassNotFound.
+func (c *Client) Read(ctx context.Context, datastore, resourceType, id string) (Resource, error) {
+	if err := checkAsk(opRead, datastore, resourceType, nil); err != nil {
+		return Resource{}, err
+	}
+	if !validSegment(id) {
+		return Resource{}, invalidInput(opRead, "the resource id cannot stand in a path")
+	}
+	return c.resource(ctx, request{
+		op: opRead, datastore: datastore, resourceType: resourceType,
+		target: c.target(datastore, resourceType+"/"+id, nil),
+	}, id, "")
+}
+
+// VRead asks for one version of a resource. One that is not there (any more) is
+// cdc.ClassNotFound.
+func (c *Client) VRead(ctx context.Context, datastore, resourceType, id, version string) (Resource, error) {
+	if err := checkAsk(opVRead, datastore, resourceType, nil); err != nil {
+		return Resource{}, err
+	}
+	if !validSegment(id) || !validSegment(version) {
+		return Resource{}, invalidInput(opVRead, "the resource id or version cannot stand in a path")
+	}
+	return c.resource(ctx, request{
+		op: opVRead, datastore: datastore, resourceType: resourceType,
+		target: c.target(datastore, resourceType+"/"+id+"/_history/"+version, nil),
+	}, id, version)
+}
+
+func (c *Client) resource(ctx context.Context, r request, id, version string) (Resource, error) {
+	var resource Resource
+	err := c.do(ctx, r, func(a answer) (err error) {
+		resource, err = decodeResource(a.body)
+		if err != nil || resource.Type != r.resourceType || resource.ID != id ||
+			version != "" && resource.VersionID != version {
+			return errNotVersion
+		}
+		return nil
+	})
+	if err != nil {
+		return Resource{}, err
+	}
+	return resource, nil
+}
+
+// SearchableTypes returns, sorted, the resource types that the store's
+// CapabilityStatement lists as searchable.
+func (c *Client) SearchableTypes(ctx context.Context, datastore string) ([]string, error) {
+	if !cdc.ValidDatastore(datastore) {
+		return nil, invalidInput(opMetadata, "the datastore id is not valid")
+	}
+	var types []string
+	err := c.do(ctx, request{
+		op: opMetadata, datastore: datastore, target: c.target(datastore, "metadata", nil),
+	}, func(a answer) (err error) {
+		types, err = decodeStatement(a.body)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return types, nil
+}
+
+// instant writes a time as a FHIR instant, to the millisecond as stores do, and
+// finer only where the time is.
+func instant(t time.Time) string {
+	layout := "2006-01-02T15:04:05.000Z"
+	if t.Nanosecond()%int(time.Millisecond) != 0 {
+		layout = "2006-01-02T15:04:05.000000000Z"
+	}
+	return t.UTC().Format(layout)
+}
+
+// checkAsk keeps what is not a name of a store or type out of paths.
+func checkAsk(op, datastore, resourceType string, span *cdc.Span) error {
+	switch {
+	case !cdc.ValidDatastore(datastore):
+		return invalidInput(op, "the datastore id is not valid")
+	case !cdc.ValidType(resourceType):
+		return invalidInput(op, "the resource type is not valid")
+	case span != nil && !span.To.After(span.From):
+		return invalidInput(op, "the span is empty: its end must be after its beginning")
+	}
+	return nil
+}
+
+func invalidInput(op, advice string) error {
+	return &cdc.Error{Op: op, Class: cdc.ClassInvalidInput, Advice: advice}
+}
+
+// segmentPattern is wider than FHIR's id (1 to 64 letters, digits, hyphens and
+// dots), because servers are; all of it stands in a path unescaped.
+var segmentPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
+
+// validSegment tells whether an id or version can stand in a path. FHIR allows
+// the ids "." and "..", which would lead elsewhere.
+func validSegment(id string) bool {
+	return segmentPattern.MatchString(id) && id != "." && id != ".."
+}
