@@ -30,7 +30,7 @@ lint: $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## check format, vet, architecture, and 
 	  if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	@set -e; for module in $(MODULES); do echo "checking module $$module"; \
 	  (cd $$module && go vet ./... && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...); done
-	$(WORKFLOWCHECK) ./workflows/...
+	$(WORKFLOWCHECK) -config .workflowcheck.yaml ./workflows/...
 
 $(GOLANGCI_LINT): tools/go.mod tools/go.sum
 	@echo "building golangci-lint (once, a few minutes)"
