@@ -1,0 +1,115 @@
+package trigger
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// reasons are made of our own words only.
+var reasonPattern = regexp.MustCompile(`^[A-Za-z0-9'_: -]+$`)
+
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob(filepath.Join("testdata", "samples", "*.json"))
+	require.NoError(f, err)
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(body)
+		for _, m := range mutants {
+			f.Add(bytes.ReplaceAll(body, []byte(m.old), []byte(m.new)))
+		}
+		f.Add(body[:len(body)/2])
+	}
+	ours := scope()
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got := Parse(body, ours)
+		require.Contains(t, Outcomes(), got.Outcome)
+		require.Equal(t, got, Parse(body, ours), "the same body means the same")
+
+		require.Equal(t, got.Outcome == OutcomeTrigger, len(got.Windows) > 0)
+		require.Equal(t, got.Outcome == OutcomeDelete, got.Delete != nil)
+		require.Equal(t, got.Outcome == OutcomeMalformed, got.Reason != "")
+		require.LessOrEqual(t, len(got.Windows), MaxWindows)
+		for i, w := range got.Windows {
+			require.NoError(t, w.Validate())
+			require.True(t, ours.Datastores[w.Datastore])
+			require.Equal(t, got.Datastore, w.Datastore)
+			require.False(t, w.Start.After(ours.Now.Add(MaxAhead+AsyncSpan)))
+			require.True(t, i == 0 || got.Windows[i-1].Start.Before(w.Start), "oldest first, each once")
+		}
+		if got.Datastore != "" {
+			require.True(t, ours.Datastores[got.Datastore])
+		}
+		if got.EventName != "" {
+			require.Regexp(t, eventNamePattern, got.EventName)
+		}
+		if got.Reason != "" {
+			require.Regexp(t, reasonPattern, got.Reason)
+			require.Contains(t, knownReasons, got.Reason, "a reason is one of a fixed set: nothing of the body")
+		}
+	})
+}
+
+var mutants = []struct{ old, new string }{
+	{"200", `"200"`},
+	{"20", "50"},
+	{`"statusCode"`, `"statusCode":null,"statusCode"`},
+	{`"readOnly": false,`, ""},
+	{"HIDDEN_DUE_TO_SECURITY_REASONS", "obs-42"},
+	{"2026-11-23", "2126-11-23"},
+	{"2026-11-23", "0000-01-01"},
+	{"aws.healthlake", "healthlake"},
+	{"Resource\"", "Something\""},
+	{"CreateResource", "StartFHIRBulkDeleteJob"},
+	{"UpdateResource", "StartFHIRBulkPatchJob"},
+	{`"detail": {`, `"detail": [{`},
+	{"event-notification", "heartbeat"},
+	{`"timestamp"`, `"time"`},
+	{store, "../" + store},
+}
+
+// knownReasons are all texts that Parse gives.
+var knownReasons = []string{
+	"body is larger than an SQS message can be",
+	"body is not a JSON object",
+	"Message of the notification is not a JSON object",
+	"event has no source",
+	"event has no detail-type",
+	"detail is not a JSON object",
+	"import job names no datastore",
+	"record has no eventSource",
+	"record has no valid eventName",
+	"record names no datastore",
+	"record has no valid eventTime",
+	"time is before 1970",
+	"time is more than 10 minutes ahead",
+	"record opens too many windows: CDC_LOOKBACK is too long",
+	"record of a delete has no valid eventID",
+	"notification names no datastore",
+	"notification has no bundle",
+	"notification has no SubscriptionStatus with a type",
+	"notification of events has none",
+	"notification's event has no valid time",
+	"notification opens too many windows",
+}
+
+func TestReasonsAreDistinct(t *testing.T) {
+	sorted := slices.Sorted(slices.Values(knownReasons))
+	require.Len(t, slices.Compact(sorted), len(knownReasons))
+	source := ""
+	for _, file := range []string{"parse.go", "notification.go", "result.go"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		source += string(text)
+	}
+	for _, reason := range knownReasons {
+		require.Contains(t, source, fmt.Sprintf("%q", reason), "no longer given: remove it from the list")
+	}
+}
