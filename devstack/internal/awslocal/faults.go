@@ -1,0 +1,148 @@
+package awslocal
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// FaultsPath is the control endpoint: GET answers the faults that are left,
+// PUT or POST of the same JSON replaces them, DELETE ends them. It is not
+// signed.
+const FaultsPath = "/_devstack/faults"
+
+// Faults are failures on demand. Counts go down as they are used.
+type Faults struct {
+	// Throttle refuses the next calls of an operation (such as "PutEvents")
+	// with ThrottlingException, before they do anything.
+	Throttle map[string]int `json:"throttle,omitempty"`
+	// LoseAnswer carries out the next calls of an operation and then closes
+	// the connection instead of answering.
+	LoseAnswer map[string]int `json:"loseAnswer,omitempty"`
+	// FailEntries lets the next valid entries of PutEvents fail one by one
+	// with FailEntryCode (default InternalFailure), in calls that answer 200.
+	FailEntries   int    `json:"failEntries,omitempty"`
+	FailEntryCode string `json:"failEntryCode,omitempty"`
+	// SQSDown and EventBridgeDown answer every call of the API with 503.
+	// Rules go on delivering into queues.
+	SQSDown         bool `json:"sqsDown,omitempty"`
+	EventBridgeDown bool `json:"eventBridgeDown,omitempty"`
+	// Latency is added to every call.
+	Latency Latency `json:"latency,omitempty"`
+}
+
+// Latency is a duration that JSON carries as text, such as "150ms".
+type Latency time.Duration
+
+// MarshalText writes the duration as [time.Duration.String] does.
+func (l Latency) MarshalText() ([]byte, error) { return []byte(time.Duration(l).String()), nil }
+
+// UnmarshalText reads what [time.ParseDuration] accepts.
+func (l *Latency) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < 0 {
+		return fmt.Errorf("reading latency: give a duration such as 150ms")
+	}
+	*l = Latency(d)
+	return nil
+}
+
+type faultBox struct {
+	mu sync.Mutex
+	f  Faults
+}
+
+func (b *faultBox) set(f Faults) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f.Throttle, f.LoseAnswer = maps.Clone(f.Throttle), maps.Clone(f.LoseAnswer)
+	b.f = f
+}
+
+func (b *faultBox) get() Faults {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.f
+	f.Throttle, f.LoseAnswer = maps.Clone(f.Throttle), maps.Clone(f.LoseAnswer)
+	return f
+}
+
+// before returns what befalls a call: how long it takes more, whether its
+// answer is lost, or the error that it answers.
+func (b *faultBox) before(service, operation string) (latency time.Duration, lose bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	latency = time.Duration(b.f.Latency)
+	switch {
+	case service == "sqs" && b.f.SQSDown, service == "events" && b.f.EventBridgeDown:
+		down := apiErrorf("ServiceUnavailable", "The service is down on demand.")
+		down.status = http.StatusServiceUnavailable
+		return latency, false, down
+	case use(b.f.Throttle, operation):
+		return latency, false, apiErrorf("ThrottlingException", "Rate exceeded.")
+	}
+	return latency, use(b.f.LoseAnswer, operation), nil
+}
+
+func use(counts map[string]int, operation string) bool {
+	n := counts[operation]
+	switch {
+	case n <= 0:
+		return false
+	case n == 1:
+		delete(counts, operation)
+	default:
+		counts[operation] = n - 1
+	}
+	return true
+}
+
+// failEntry returns the code that the next entry fails with, or nothing.
+func (b *faultBox) failEntry() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.f.FailEntries <= 0 {
+		return ""
+	}
+	b.f.FailEntries--
+	if b.f.FailEntryCode == "" {
+		return "InternalFailure"
+	}
+	return b.f.FailEntryCode
+}
+
+func (b *faultBox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodGet:
+	case http.MethodDelete:
+		b.set(Faults{})
+	case http.MethodPut, http.MethodPost:
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<16))
+		var f Faults
+		if err == nil {
+			err = decodeStrict(body, &f)
+		}
+		if err != nil {
+			http.Error(w, "the body is not a description of faults: "+err.Error(), http.StatusBadRequest)
+			return
+		}
+		b.set(f)
+	default:
+		http.Error(w, "use GET, PUT, POST or DELETE", http.StatusMethodNotAllowed)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(b.get()) // a client that went away needs no answer
+}
+
+// decodeStrict decodes a document of which every field must be known.
+func decodeStrict(doc []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(doc))
+	dec.DisallowUnknownFields()
+	return dec.Decode(into)
+}

@@ -1,0 +1,138 @@
+package awslocal
+
+import (
+	"context"
+	"regexp"
+)
+
+var batchEntryID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+
+type batchError struct {
+	Id          string
+	Code        string
+	Message     string
+	SenderFault bool
+}
+
+func batchErrorOf(id string, err error) batchError {
+	e := asAPIError(err)
+	return batchError{Id: id, Code: e.code, Message: e.message, SenderFault: e.status < 500}
+}
+
+type entryID struct{ Id string }
+
+// checkBatch refuses a batch as a whole, by the rules that all batches share.
+func checkBatch[E any](entries []E, id func(E) string) error {
+	if len(entries) == 0 {
+		return apiErrorf("EmptyBatchRequest", "There should be at least one entry in the request.")
+	}
+	if len(entries) > maxBatch {
+		return apiErrorf("TooManyEntriesInBatchRequest", "Maximum number of entries per request are %d. "+
+			"You have sent %d.", maxBatch, len(entries))
+	}
+	seen := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		switch {
+		case !batchEntryID.MatchString(id(e)):
+			return apiErrorf("InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, "+
+				"hyphens and underscores. It can be at most 80 letters long.")
+		case seen[id(e)]:
+			return apiErrorf("BatchEntryIdsNotDistinct", "Two or more batch entries in the request have the same Id.")
+		}
+		seen[id(e)] = true
+	}
+	return nil
+}
+
+type sendBatchInput struct {
+	QueueUrl string
+	Entries  []sendEntry
+}
+
+type sendBatchOutput struct {
+	Successful []sendResult `json:",omitempty"`
+	Failed     []batchError `json:",omitempty"`
+}
+
+func (s *sqsService) sendMessageBatch(_ context.Context, in sendBatchInput) (sendBatchOutput, error) {
+	var out sendBatchOutput
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return out, err
+	}
+	if err := checkBatch(in.Entries, func(e sendEntry) string { return e.Id }); err != nil {
+		return out, err
+	}
+	var total int64
+	for _, e := range in.Entries {
+		total += messageSize(e.MessageBody, e.MessageAttributes)
+	}
+	if total > maxMessageBytes {
+		return out, apiErrorf("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. "+
+			"You have sent %d bytes.", maxMessageBytes, total)
+	}
+	for _, e := range in.Entries {
+		result, err := s.send(q, e)
+		if err != nil {
+			out.Failed = append(out.Failed, batchErrorOf(e.Id, err))
+			continue
+		}
+		out.Successful = append(out.Successful, result)
+	}
+	return out, nil
+}
+
+type handleEntry struct{ Id, ReceiptHandle string }
+
+type deleteBatchInput struct {
+	QueueUrl string
+	Entries  []handleEntry
+}
+
+type entriesOutput struct {
+	Successful []entryID    `json:",omitempty"`
+	Failed     []batchError `json:",omitempty"`
+}
+
+func (o *entriesOutput) add(id string, err error) {
+	if err != nil {
+		o.Failed = append(o.Failed, batchErrorOf(id, err))
+		return
+	}
+	o.Successful = append(o.Successful, entryID{Id: id})
+}
+
+func (s *sqsService) deleteMessageBatch(_ context.Context, in deleteBatchInput) (entriesOutput, error) {
+	var out entriesOutput
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return out, err
+	}
+	if err := checkBatch(in.Entries, func(e handleEntry) string { return e.Id }); err != nil {
+		return out, err
+	}
+	for _, e := range in.Entries {
+		out.add(e.Id, q.delete(e.ReceiptHandle))
+	}
+	return out, nil
+}
+
+type visibilityBatchInput struct {
+	QueueUrl string
+	Entries  []visibilityEntry
+}
+
+func (s *sqsService) changeMessageVisibilityBatch(_ context.Context, in visibilityBatchInput) (entriesOutput, error) {
+	var out entriesOutput
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return out, err
+	}
+	if err := checkBatch(in.Entries, func(e visibilityEntry) string { return e.Id }); err != nil {
+		return out, err
+	}
+	for _, e := range in.Entries {
+		out.add(e.Id, q.change(e))
+	}
+	return out, nil
+}
