@@ -1,0 +1,103 @@
+package eventbus
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"golang.org/x/sync/singleflight"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// busFresh is how long a bus that was found counts as there. PutEvents to a bus
+// that is gone answers 200 and drops the events, so this is also the longest for
+// which a bus that someone deletes may swallow events unnoticed.
+const busFresh = 10 * time.Second
+
+// busCheck asks EventBridge whether the bus exists, at most once every busFresh
+// and one question at a time, for all calls of Publish together.
+type busCheck struct {
+	client  API
+	bus     string
+	timeout time.Duration
+	logger  *slog.Logger
+	now     func() time.Time
+
+	flight singleflight.Group
+	warn   sync.Once
+	mu     sync.Mutex
+	until  time.Time
+}
+
+// exists returns nil when the bus is there, or when we may not know.
+func (b *busCheck) exists(ctx context.Context) *cdc.Error {
+	b.mu.Lock()
+	fresh := b.now().Before(b.until)
+	b.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	// The question belongs to everyone who waits for it: it does not end with
+	// the context of the one who happened to ask first.
+	answer := b.flight.DoChan("", func() (any, error) {
+		return b.ask(context.WithoutCancel(ctx)), nil
+	})
+	select {
+	case <-ctx.Done():
+		return interrupted()
+	case result := <-answer:
+		err, _ := result.Val.(*cdc.Error)
+		return err
+	}
+}
+
+// forget makes the next call ask again.
+func (b *busCheck) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until = time.Time{}
+}
+
+func (b *busCheck) ask(ctx context.Context) *cdc.Error {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	asked := b.now()
+	_, err := b.client.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(b.bus)})
+	if err != nil {
+		failure := callError(opDescribe, err)
+		switch {
+		case cannotTell(failure):
+			b.warn.Do(func() {
+				b.logger.Warn("cannot check that the event bus exists; events to a missing bus would be lost: allow events:DescribeEventBus",
+					"class", string(failure.Class), "code", failure.Code, "status", failure.Status)
+			})
+		case failure.Class == cdc.ClassRejected:
+			// The name itself is not a bus's.
+			failure.Class, failure.Advice = cdc.ClassBusMissing, adviceBusMissing
+			return failure
+		default:
+			return failure
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until = asked.Add(busFresh)
+	return nil
+}
+
+// cannotTell tells whether the answer says nothing of the bus: the question is
+// forbidden to us (PutEvents may be allowed all the same), or the endpoint does
+// not know it.
+func cannotTell(e *cdc.Error) bool {
+	return e.Class == cdc.ClassForbidden || e.Code == "UnknownOperationException" || e.Status == http.StatusNotImplemented
+}
+
+// interrupted is the error of a Publish whose context is done.
+func interrupted() *cdc.Error {
+	return &cdc.Error{Op: opPut, Class: cdc.ClassInterrupted, Advice: "the process is stopping or the attempt ran out of time"}
+}

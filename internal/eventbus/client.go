@@ -1,0 +1,26 @@
+package eventbus
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+)
+
+// API is the part of *eventbridge.Client that the publisher calls.
+type API interface {
+	PutEvents(context.Context, *eventbridge.PutEventsInput, ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
+	DescribeEventBus(context.Context, *eventbridge.DescribeEventBusInput, ...func(*eventbridge.Options)) (*eventbridge.DescribeEventBusOutput, error)
+}
+
+// NewClient returns an EventBridge client that makes one attempt a call. The
+// publisher retries by itself: it knows which entries were accepted, checks that
+// it may still send, and bounds how long it stays silent. An SDK that repeated a
+// call in between would put its entries twice without anyone knowing.
+func NewClient(cfg aws.Config) *eventbridge.Client {
+	return eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) {
+		o.Retryer = aws.NopRetryer{}
+		// From AWS_MAX_ATTEMPTS or a profile, and laid over the retryer.
+		o.RetryMaxAttempts = 1
+	})
+}

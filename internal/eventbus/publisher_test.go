@@ -1,0 +1,239 @@
+package eventbus
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+func TestPublishBatchesByTen(t *testing.T) {
+	bus := newBusServer(t)
+	var calls []Call
+	p := bus.publisher(t, func(c *Config) { c.Observe = func(c Call) { calls = append(calls, c) } })
+	events := someEvents(25)
+	var seen [][]string
+	result, err := p.Publish(t.Context(), events, nil, func(a []string) { seen = append(seen, a) })
+	require.NoError(t, err)
+	require.Equal(t, []int{10, 10, 5}, bus.sizes())
+	require.Equal(t, detailsOf(events), bus.details())
+	require.NotContains(t, result.EventIDs, "")
+	require.Len(t, result.EventIDs, 25)
+	require.Empty(t, result.Refused)
+
+	require.Len(t, seen, 3)
+	for i, done := range []int{10, 20, 25} {
+		require.Len(t, seen[i], 25)
+		require.NotContains(t, seen[i][:done], "")
+		require.Empty(t, strings.Join(seen[i][done:], ""))
+	}
+	require.Len(t, calls, 3)
+	require.Equal(t, 10, calls[0].Accepted)
+	require.Equal(t, 10*events[0].Size(), calls[0].Bytes)
+	require.Equal(t, 1, bus.described)
+}
+
+func TestPublishSendsTheEntryAsItIs(t *testing.T) {
+	bus := newBusServer(t)
+	event := cdc.Event{
+		Source: "com.fhir-patient", DetailType: "FhirPatientChanged",
+		Time:   time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC),
+		Detail: []byte(`{"data":{"div":"<p>é \u003c & 😀</p>","n":1.10000000000000000001}}`),
+	}
+	_, err := bus.publisher(t).Publish(t.Context(), []cdc.Event{event}, nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, entry{
+		EventBusName: "clinical", Source: event.Source, DetailType: event.DetailType,
+		Detail: string(event.Detail), Time: "1772600767",
+	}, bus.taken[0])
+	require.Equal(t, event.Size(), bus.taken[0].size())
+}
+
+func TestPublishBatchesByBytes(t *testing.T) {
+	events := someEvents(6)
+	for i := range events {
+		events[i].Detail = []byte(`{"n":"` + strings.Repeat("é", 300+i) + `"}`)
+	}
+	three := events[0].Size() + events[1].Size() + events[2].Size()
+	t.Run("to the byte", func(t *testing.T) {
+		bus := newBusServer(t)
+		_, err := bus.publisher(t, func(c *Config) { c.MaxBytes = three }).Publish(t.Context(), events[:3], nil, nil)
+		require.NoError(t, err)
+		require.Equal(t, []int{3}, bus.sizes())
+		sum := 0
+		for _, e := range bus.taken {
+			sum += e.size()
+		}
+		require.Equal(t, three, sum)
+	})
+	t.Run("a byte less", func(t *testing.T) {
+		bus := newBusServer(t)
+		_, err := bus.publisher(t, func(c *Config) { c.MaxBytes = three - 1 }).Publish(t.Context(), events[:3], nil, nil)
+		require.NoError(t, err)
+		require.Equal(t, []int{2, 1}, bus.sizes())
+	})
+	t.Run("an entry over the limit is refused, the others go", func(t *testing.T) {
+		bus := newBusServer(t)
+		p := bus.publisher(t, func(c *Config) { c.MaxBytes = events[4].Size() })
+		result, err := p.Publish(t.Context(), events, nil, nil)
+		require.NoError(t, err)
+		require.Equal(t, []cdc.Refusal{{Index: 5, Code: CodeEntryTooLarge}}, result.Refused)
+		require.Empty(t, result.EventIDs[5])
+		require.Equal(t, detailsOf(events[:5]), bus.details())
+	})
+}
+
+func TestPublishGoesOnFromAccepted(t *testing.T) {
+	bus := newBusServer(t)
+	events := someEvents(14)
+	accepted := []string{"a", "b", "", "d"}
+	result, err := bus.publisher(t).Publish(t.Context(), events, accepted, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b", "event-1", "d", "event-2"}, result.EventIDs[:5])
+	require.Equal(t, []int{10, 1}, bus.sizes())
+	require.Equal(t, `{"n":2}`, bus.details()[0])
+	require.Empty(t, accepted[2], "the caller's slice is not written")
+
+	again, err := bus.publisher(t).Publish(t.Context(), events, result.EventIDs, nil)
+	require.NoError(t, err)
+	require.Equal(t, result, again)
+	require.Len(t, bus.calls, 2, "nothing left, nothing sent")
+}
+
+func TestPublishRefusesAcceptedOfAnotherBatch(t *testing.T) {
+	bus := newBusServer(t)
+	_, err := bus.publisher(t).Publish(t.Context(), someEvents(1), []string{"", ""}, nil)
+	requireClass(t, err, cdc.ClassInvalidInput)
+	require.Empty(t, bus.calls)
+}
+
+func TestPublishRetriesOnlyFailedEntries(t *testing.T) {
+	bus := newBusServer(t)
+	bus.put = func(n int, _ []entry) reply {
+		switch n {
+		case 0:
+			return reply{codes: map[int]string{2: "ThrottlingException", 5: "InternalFailure", 7: "MalformedDetail"}}
+		case 1:
+			return reply{codes: map[int]string{1: "CodeOfNextYear"}}
+		}
+		return reply{}
+	}
+	events := someEvents(12)
+	result, err := bus.publisher(t).Publish(t.Context(), events, nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, []int{10, 2, 1, 2}, bus.sizes())
+	require.Equal(t, []cdc.Refusal{{Index: 7, Code: "MalformedDetail"}}, result.Refused)
+	require.Empty(t, result.EventIDs[7])
+	require.ElementsMatch(t, append(detailsOf(events[:7]), detailsOf(events[8:])...), bus.details())
+}
+
+func TestPublishEntryCodes(t *testing.T) {
+	for code, want := range map[string]cdc.Class{
+		"ThrottlingException":       cdc.ClassThrottled,
+		"InternalFailure":           cdc.ClassUnavailable,
+		"InternalException":         cdc.ClassUnavailable,
+		"ServiceUnavailable":        cdc.ClassUnavailable,
+		"CodeOfNextYear":            cdc.ClassUnavailable,
+		"patient-7 <is> no code":    cdc.ClassUnavailable,
+		"AccessDeniedException":     cdc.ClassForbidden,
+		"ResourceNotFoundException": cdc.ClassBusMissing,
+	} {
+		t.Run(code, func(t *testing.T) {
+			bus := newBusServer(t)
+			bus.put = func(_ int, entries []entry) reply {
+				for i, e := range entries {
+					if e.Detail == `{"n":3}` {
+						return reply{codes: map[int]string{i: code}}
+					}
+				}
+				return reply{}
+			}
+			result, err := bus.publisher(t).Publish(t.Context(), someEvents(12), nil, nil)
+			e := requireClass(t, err, want)
+			require.NotEmpty(t, e.Advice)
+			require.Empty(t, result.Refused, "an error is retried, never dropped")
+			require.Empty(t, result.EventIDs[3])
+			require.NotContains(t, result.EventIDs[:3], "")
+			switch want {
+			case cdc.ClassUnavailable: // one bad entry does not hold up the others
+				require.Equal(t, MaxTries+1, len(bus.calls))
+				require.NotContains(t, result.EventIDs[4:], "")
+			case cdc.ClassThrottled: // no further load
+				require.Equal(t, MaxTries, len(bus.calls))
+			default:
+				require.Len(t, bus.calls, 1)
+			}
+		})
+	}
+}
+
+func TestPublishStopsWhenASecondCallIsStuck(t *testing.T) {
+	bus := newBusServer(t)
+	bus.put = func(_ int, entries []entry) reply {
+		codes := map[int]string{}
+		for i := range entries {
+			codes[i] = "InternalFailure"
+		}
+		return reply{codes: codes}
+	}
+	_, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, nil)
+	requireClass(t, err, cdc.ClassUnavailable)
+	require.Len(t, bus.calls, 2*MaxTries)
+}
+
+func TestPublishFindsThePoisonEntry(t *testing.T) {
+	for _, failure := range []reply{
+		{status: http.StatusBadRequest, code: "ValidationException"},
+		{status: http.StatusBadRequest, code: "SerializationException"},
+		{status: http.StatusRequestEntityTooLarge, code: "RequestTooLong"},
+	} {
+		t.Run(failure.code, func(t *testing.T) {
+			bus := newBusServer(t)
+			bus.put = func(_ int, entries []entry) reply {
+				for _, e := range entries {
+					if e.Detail == `{"n":3}` || e.Detail == `{"n":8}` {
+						return failure
+					}
+				}
+				return reply{}
+			}
+			events := someEvents(21)
+			result, err := bus.publisher(t).Publish(t.Context(), events, nil, nil)
+			require.NoError(t, err)
+			require.Equal(t, []cdc.Refusal{{Index: 3, Code: failure.code}, {Index: 8, Code: failure.code}}, result.Refused)
+			want := append(detailsOf(events[:3]), detailsOf(events[4:8])...)
+			want = append(want, detailsOf(events[9:])...)
+			require.Equal(t, want, bus.details(), "the others, in order, each once")
+		})
+	}
+}
+
+func TestPublishOfNothingCallsNobody(t *testing.T) {
+	bus := newBusServer(t)
+	result, err := bus.publisher(t).Publish(t.Context(), nil, nil, nil)
+	require.NoError(t, err)
+	require.Empty(t, result.EventIDs)
+	require.Zero(t, bus.described)
+}
+
+func TestNewSaysWhatIsMissing(t *testing.T) {
+	good := Config{Client: NewClient(newBusServer(t).awsConfig()), Bus: "b", MaxBytes: 1}
+	for name, edit := range map[string]func(*Config){
+		"client":            func(c *Config) { c.Client = nil },
+		"CDC_EVENT_BUS":     func(c *Config) { c.Bus = "" },
+		"CDC_MAX_EVENT_BYT": func(c *Config) { c.MaxBytes = 0 },
+		"timeout":           func(c *Config) { c.CallTimeout = -1 },
+	} {
+		config := good
+		edit(&config)
+		_, err := New(config)
+		require.ErrorContains(t, err, name)
+	}
+	p, err := New(good)
+	require.NoError(t, err)
+	require.Equal(t, DefaultCallTimeout, p.callTimeout)
+}

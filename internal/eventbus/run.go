@@ -1,0 +1,247 @@
+package eventbus
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// run is one Publish.
+type run struct {
+	*Publisher
+	events   []cdc.Event
+	ids      []string
+	refused  []cdc.Refusal
+	progress func([]string)
+
+	// heard is when EventBridge last accepted or refused something, or the start.
+	heard time.Time
+	// failed is the last failure that may pass, since heard; nil if none.
+	failed *cdc.Error
+}
+
+// all sends what is not accepted yet. One call whose entries keep failing does
+// not hold up the others, a second one does: then it is the bus.
+func (r *run) all(ctx context.Context) error {
+	var pending []int
+	for i, id := range r.ids {
+		if id == "" {
+			pending = append(pending, i)
+		}
+	}
+	calls, tooLarge := batches(r.events, pending, r.maxBytes)
+	for _, i := range tooLarge {
+		r.refuse(i, CodeEntryTooLarge)
+	}
+	var stuck *cdc.Error
+	for _, call := range calls {
+		err := r.send(ctx, call)
+		switch {
+		case err == nil:
+		case stuck == nil && isEntryFailure(err):
+			stuck = err
+		default:
+			return err
+		}
+	}
+	if stuck != nil {
+		return stuck
+	}
+	return nil
+}
+
+// isEntryFailure tells whether EventBridge answered, and failed single entries
+// for a reason other than its load.
+func isEntryFailure(e *cdc.Error) bool {
+	return e.Class == cdc.ClassUnavailable && e.Status == http.StatusOK
+}
+
+// send sends the entries of one call until each is accepted or refused.
+func (r *run) send(ctx context.Context, call []int) *cdc.Error {
+	for tries := 1; ; tries++ {
+		left, err := r.attempt(ctx, call)
+		switch {
+		case err == nil:
+			return nil
+		case blamesContent(err) && len(left) == 1:
+			r.refuse(left[0], cmp.Or(err.Code, CodeEntryTooLarge))
+			r.settled()
+			return nil
+		case blamesContent(err):
+			half := len(left) / 2
+			if err := r.send(ctx, left[:half]); err != nil {
+				return err
+			}
+			return r.send(ctx, left[half:])
+		case !err.Class.Retryable() || err.Class == cdc.ClassInterrupted:
+			return err
+		}
+		if len(left) < len(call) {
+			tries = 1
+		}
+		call, r.failed = left, err
+		delay := r.backoff(tries)
+		if tries >= MaxTries || r.silentIn(delay) {
+			return err
+		}
+		if r.sleep(ctx, delay) != nil {
+			return interrupted()
+		}
+	}
+}
+
+// backoff is the delay after a number of tries: anything up to twice as long as
+// after one less, so that processes which were throttled together come apart.
+func backoff(tries int) time.Duration {
+	return rand.N(min(minBackoff<<min(tries-1, MaxTries), maxBackoff)) + 1
+}
+
+// silentIn tells whether, after a delay, EventBridge will have settled nothing
+// for so long that the caller has to hear from us: a further call could take as
+// long again.
+func (r *run) silentIn(delay time.Duration) bool {
+	return r.now().Add(delay).Sub(r.heard) >= r.callTimeout
+}
+
+// settled reports that something was accepted or refused.
+func (r *run) settled() {
+	r.heard, r.failed = r.now(), nil
+	if r.progress != nil {
+		r.progress(slices.Clone(r.ids))
+	}
+}
+
+// attempt makes one call and returns the entries that are to be sent again,
+// with the reason. A nil error says that nothing is left.
+func (r *run) attempt(ctx context.Context, call []int) ([]int, *cdc.Error) {
+	if done(ctx) {
+		return call, interrupted()
+	}
+	if err := r.check.exists(ctx); err != nil {
+		return call, err
+	}
+	if r.failed != nil && r.silentIn(0) {
+		return call, r.failed
+	}
+	// The check may have taken a while.
+	if done(ctx) {
+		return call, interrupted()
+	}
+	seen := Call{Entries: len(call), Bytes: r.bytes(call), Failed: len(call)}
+	start := r.now()
+	answers, failure := r.put(ctx, call)
+	seen.Took = r.now().Sub(start)
+	if failure != nil {
+		seen.Class = failure.Class
+		r.observe(seen)
+		return call, failure
+	}
+	refusedBefore := len(r.refused)
+	left, failure := r.settle(call, answers)
+	seen.Failed, seen.Refused = len(left), len(r.refused)-refusedBefore
+	seen.Accepted = seen.Entries - seen.Failed - seen.Refused
+	r.observe(seen)
+	if len(left) < len(call) {
+		r.settled()
+	}
+	return left, failure
+}
+
+// put makes one PutEvents call. A cancellation of ctx does not tear it off: only
+// its answer tells what was accepted.
+func (r *run) put(ctx context.Context, call []int) ([]types.PutEventsResultEntry, *cdc.Error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.callTimeout)
+	defer cancel()
+	out, err := r.client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: r.entries(call)})
+	if err != nil {
+		failure := callError(opPut, err)
+		if failure.Class == cdc.ClassBusMissing {
+			r.check.forget()
+		}
+		return nil, failure
+	}
+	if len(out.Entries) != len(call) {
+		return nil, &cdc.Error{
+			Op: opPut, Class: cdc.ClassMalformed, Status: http.StatusOK,
+			Advice: "EventBridge's answer does not tell what became of each entry; check AWS_ENDPOINT_URL_EVENTBRIDGE",
+		}
+	}
+	return out.Entries, nil
+}
+
+// settle books the answer entry by entry and returns the entries that are to be
+// sent again, with the gravest reason.
+func (r *run) settle(call []int, answers []types.PutEventsResultEntry) ([]int, *cdc.Error) {
+	var left []int
+	var code string
+	worst := again
+	for k, answer := range answers {
+		i := call[k]
+		if id := aws.ToString(answer.EventId); id != "" && aws.ToString(answer.ErrorCode) == "" {
+			r.ids[i] = id
+			continue
+		}
+		c := cleanCode(aws.ToString(answer.ErrorCode))
+		m := entryMeaning(c)
+		if m == refused {
+			r.refuse(i, c)
+			continue
+		}
+		left = append(left, i)
+		if code == "" || m > worst {
+			worst, code = m, c
+		}
+	}
+	if len(left) == 0 {
+		return nil, nil
+	}
+	if worst == noBus {
+		r.check.forget()
+	}
+	return left, entryError(worst, code)
+}
+
+func (r *run) refuse(i int, code string) {
+	r.refused = append(r.refused, cdc.Refusal{Index: i, Code: code})
+}
+
+func (r *run) entries(call []int) []types.PutEventsRequestEntry {
+	entries := make([]types.PutEventsRequestEntry, len(call))
+	for k, i := range call {
+		event := &r.events[i]
+		entries[k] = types.PutEventsRequestEntry{
+			EventBusName: &r.bus,
+			Source:       &event.Source,
+			DetailType:   &event.DetailType,
+			Detail:       aws.String(string(event.Detail)),
+		}
+		if !event.Time.IsZero() {
+			entries[k].Time = &event.Time
+		}
+	}
+	return entries
+}
+
+func (r *run) bytes(call []int) int {
+	sum := 0
+	for _, i := range call {
+		sum += r.events[i].Size()
+	}
+	return sum
+}
+
+// done tells whether ctx has ended, also by its deadline alone: in a process
+// that was stopped and goes on, the timer that ends the context may be late.
+func done(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+}
