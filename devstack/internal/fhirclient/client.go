@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -134,7 +135,7 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 	}
 	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, fmt.Errorf("building the request: check the endpoint's form")
+		return 0, nil, errors.New("the request cannot be built: check the endpoint's form")
 	}
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", "application/fhir+json")
@@ -185,8 +186,9 @@ func (c *Client) send(req *http.Request) (int, []byte, error) {
 
 // bare takes the URL, which names a resource, out of an HTTP client's error.
 func bare(err error) error {
-	if u, ok := err.(*url.Error); ok {
-		return u.Err
+	var withURL *url.Error
+	if errors.As(err, &withURL) {
+		return withURL.Err
 	}
 	return err
 }

@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"context"
 	"crypto/subtle"
 	"net/http"
 	"net/url"
@@ -99,7 +98,7 @@ func (v *verifier) sign(r *http.Request, given authorization, rawQuery, payloadH
 			again.Header[key] = slices.Clone(r.Header[key])
 		}
 	}
-	if err := v.signer.SignHTTP(context.Background(), v.credentials, again, payloadHash, Service, v.region, date); err != nil {
+	if err := v.signer.SignHTTP(r.Context(), v.credentials, again, payloadHash, Service, v.region, date); err != nil {
 		return "", err
 	}
 	parsed, _ := parseAuthorization(again.Header.Get("Authorization"))

@@ -47,7 +47,7 @@ func (r *resource) latest() *version {
 type version struct {
 	res         *resource
 	num         int
-	seq         int // position in the write log
+	seq         int       // position in the write log
 	written     time.Time // by the store's clock; lastUpdated may lose digits
 	lastUpdated time.Time
 	stamp       string // lastUpdated as written
