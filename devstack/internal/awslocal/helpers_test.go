@@ -2,6 +2,8 @@ package awslocal
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net"
 	"net/http"
 	"sync"
@@ -143,4 +145,9 @@ func (r rig) depth(t testing.TB, name string) Depth {
 	d, ok := r.Messages(name)
 	require.True(t, ok)
 	return d
+}
+
+func hashOf(body string) string {
+	sum := sha256.Sum256([]byte(body))
+	return hex.EncodeToString(sum[:])
 }
