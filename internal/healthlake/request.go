@@ -74,11 +74,12 @@ func backoff(attempt int) time.Duration {
 // attempt sends r once, in a span of its own, and reports it.
 func (c *Client) attempt(ctx context.Context, r request, attempt int, decode func(answer) error) *failure {
 	start := c.now()
-	spanCtx, span := c.tracer.Start(ctx, r.op, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
-		attribute.String("cdc.datastore", r.datastore),
-		attribute.String("fhir.resource_type", r.resourceType),
-	))
+	spanCtx, span := c.tracer.Start(ctx, r.op, trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attribute.String("cdc.datastore", r.datastore)))
 	defer span.End()
+	if r.resourceType != "" {
+		span.SetAttributes(attribute.String("fhir.resource_type", r.resourceType))
+	}
 
 	status, fail := c.send(spanCtx, r, decode)
 

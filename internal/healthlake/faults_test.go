@@ -1,0 +1,322 @@
+package healthlake
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// operations are the client's calls, each with patient data in its arguments.
+var operations = map[string]func(context.Context, *Client) error{
+	opSearch: func(ctx context.Context, c *Client) error {
+		_, err := c.Search(ctx, SearchRequest{Datastore: testDatastore, Type: "Patient", Span: testSpan})
+		return err
+	},
+	opNext: func(ctx context.Context, c *Client) error {
+		_, err := c.Next(ctx, testDatastore, "Patient", "Patient?page="+secretID)
+		return err
+	},
+	opCount: func(ctx context.Context, c *Client) error {
+		_, err := c.Count(ctx, testDatastore, "Patient", testSpan)
+		return err
+	},
+	opRead: func(ctx context.Context, c *Client) error {
+		_, err := c.Read(ctx, testDatastore, "Patient", secretID)
+		return err
+	},
+	opVRead: func(ctx context.Context, c *Client) error {
+		_, err := c.VRead(ctx, testDatastore, "Patient", secretID, "3")
+		return err
+	},
+	opMetadata: func(ctx context.Context, c *Client) error {
+		_, err := c.SearchableTypes(ctx, testDatastore)
+		return err
+	},
+}
+
+// refusing answers with a status, an OperationOutcome full of patient data, and
+// headers.
+func refusing(status int, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, `{"resourceType":"OperationOutcome","issue":[{"diagnostics":"`+secretID+secretBody+`"}]}`)
+	}
+}
+
+func TestClassesOfStatus(t *testing.T) {
+	const code = "X-Amzn-Errortype"
+	cases := []struct {
+		name    string
+		handler http.HandlerFunc
+		class   cdc.Class
+		ops     map[string]cdc.Class // where the operation decides
+		code    string
+	}{
+		{name: "400", handler: refusing(400), class: cdc.ClassRejected, ops: map[string]cdc.Class{opNext: cdc.ClassPageToken}},
+		{name: "400 validation", handler: refusing(400, code, "ValidationException:http://elsewhere/"), class: cdc.ClassRejected,
+			ops: map[string]cdc.Class{opNext: cdc.ClassPageToken}, code: "ValidationException"},
+		{name: "400 throttling", handler: refusing(400, code, "ThrottlingException"), class: cdc.ClassThrottled, code: "ThrottlingException"},
+		{name: "400 expired", handler: refusing(400, code, "ExpiredTokenException"), class: cdc.ClassForbidden, code: "ExpiredTokenException"},
+		{name: "400 chatty", handler: refusing(400, code, secretID), class: cdc.ClassRejected, ops: map[string]cdc.Class{opNext: cdc.ClassPageToken}},
+		{name: "401", handler: refusing(401), class: cdc.ClassForbidden},
+		{name: "403", handler: refusing(403, code, "AccessDeniedException"), class: cdc.ClassForbidden, code: "AccessDeniedException"},
+		{name: "404", handler: refusing(404), class: cdc.ClassRejected, ops: map[string]cdc.Class{
+			opNext: cdc.ClassPageToken, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound}},
+		{name: "410", handler: refusing(410), class: cdc.ClassRejected, ops: map[string]cdc.Class{
+			opNext: cdc.ClassPageToken, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound}},
+		{name: "408", handler: refusing(408), class: cdc.ClassUnavailable},
+		{name: "412", handler: refusing(412), class: cdc.ClassRejected},
+		{name: "422", handler: refusing(422), class: cdc.ClassRejected},
+		{name: "429", handler: refusing(429), class: cdc.ClassThrottled},
+		{name: "500", handler: refusing(500), class: cdc.ClassUnavailable},
+		{name: "503", handler: refusing(503, code, "ServiceUnavailable"), class: cdc.ClassUnavailable, code: "ServiceUnavailable"},
+		{name: "202", handler: refusing(202), class: cdc.ClassMalformed},
+		{name: "not FHIR", handler: answering(secretBody), class: cdc.ClassMalformed},
+		{name: "hung up", handler: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, class: cdc.ClassUnavailable},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			for op, call := range operations {
+				s := newStore(t, tc.handler)
+				want, decided := tc.ops[op]
+				if !decided {
+					want = tc.class
+				}
+				e := requireClass(t, want, call(context.Background(), s.client(t)))
+				require.Equal(t, op, e.Op)
+				require.Equal(t, tc.code, e.Code)
+				attempts := 1
+				if want.Retryable() {
+					attempts += DefaultRetries
+				}
+				require.Len(t, s.calls, attempts, op)
+				for _, call := range s.calls {
+					require.Equal(t, want, call.Class)
+					require.Equal(t, e.Status, call.Status)
+				}
+			}
+		})
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("a redirect was followed")
+	}))
+	t.Cleanup(elsewhere.Close)
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		s := newStore(t, refusing(status, "Location", elsewhere.URL+"/"+secretID))
+		_, err := searchPatients(s.client(t))
+		e := requireClass(t, cdc.ClassRejected, err)
+		require.Equal(t, status, e.Status)
+		require.Len(t, s.asked(), 1)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	date := suiteTime.Format(http.TimeFormat)
+	cases := []struct {
+		name     string
+		header   []string
+		want     time.Duration
+		attempts int
+	}{
+		{name: "none", attempts: 3},
+		{name: "short", header: []string{"Retry-After", "2"}, want: 2 * time.Second, attempts: 3},
+		{name: "long", header: []string{"Retry-After", " 7 "}, want: 7 * time.Second, attempts: 1},
+		{name: "date", header: []string{"Date", date, "Retry-After", suiteTime.Add(90 * time.Second).Format(http.TimeFormat)}, want: 90 * time.Second, attempts: 1},
+		{name: "past date", header: []string{"Date", date, "Retry-After", suiteTime.Add(-time.Hour).Format(http.TimeFormat)}, attempts: 3},
+		{name: "date, own clock", header: []string{"Date", "", "Retry-After", suiteTime.Add(3 * time.Second).Format(http.TimeFormat)}, want: 3 * time.Second, attempts: 1},
+		{name: "absurd", header: []string{"Retry-After", "99999999999999999999999"}, want: maxRetryAfter, attempts: 1},
+		{name: "negative", header: []string{"Retry-After", "-5"}, attempts: 3},
+		{name: "nonsense", header: []string{"Retry-After", "soon"}, attempts: 3},
+	}
+	for _, tc := range cases {
+		for _, status := range []int{429, 503} {
+			t.Run(tc.name+" "+http.StatusText(status), func(t *testing.T) {
+				s := newStore(t, refusing(status, tc.header...))
+				c := s.client(t)
+				c.now = func() time.Time { return suiteTime }
+				_, err := searchPatients(c)
+				e := requireClass(t, map[int]cdc.Class{429: cdc.ClassThrottled, 503: cdc.ClassUnavailable}[status], err)
+				require.Equal(t, tc.want, e.RetryAfter)
+				require.Len(t, s.asked(), tc.attempts)
+				require.Len(t, s.waits, tc.attempts-1)
+				for i, wait := range s.waits {
+					require.GreaterOrEqual(t, wait, max(tc.want, firstBackoff<<i/2))
+					require.LessOrEqual(t, wait, max(tc.want, firstBackoff<<i))
+				}
+			})
+		}
+	}
+}
+
+func TestRetriesCanBeTurnedOff(t *testing.T) {
+	s := newStore(t, refusing(500))
+	_, err := searchPatients(s.client(t, func(cfg *Config) { cfg.Retries = -1 }))
+	requireClass(t, cdc.ClassUnavailable, err)
+	require.Len(t, s.asked(), 1)
+}
+
+func TestTruncatedBodies(t *testing.T) {
+	page := searchset("", patient(secretID, "1"))
+	for name, handler := range map[string]http.HandlerFunc{
+		"with length": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "5000")
+			_, _ = io.WriteString(w, page)
+		},
+		"chunked": func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, page)
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		},
+		"gzip": func(w http.ResponseWriter, _ *http.Request) {
+			var zipped strings.Builder
+			z := gzip.NewWriter(&zipped)
+			_, _ = io.WriteString(z, page)
+			_ = z.Close()
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = io.WriteString(w, zipped.String()[:zipped.Len()-9])
+		},
+		"not gzip": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = io.WriteString(w, page)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(t, handler)
+			_, err := searchPatients(s.client(t))
+			requireClass(t, cdc.ClassMalformed, err)
+			require.Len(t, s.asked(), 1+DefaultRetries)
+		})
+	}
+}
+
+func TestBodyLimit(t *testing.T) {
+	page := searchset("", patient(secretID, "1"))
+	large := strings.Replace(page, `"n":1.10`, `"n":"`+strings.Repeat("0", 1<<20)+`"`, 1)
+	handlers := map[string]func(string) http.HandlerFunc{
+		"with length": func(body string) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
+		},
+		"chunked": func(body string) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				_ = http.NewResponseController(w).Flush()
+				_, _ = io.WriteString(w, body)
+			}
+		},
+		"gzip": func(body string) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Encoding", "gzip")
+				z := gzip.NewWriter(w)
+				_, _ = io.WriteString(z, body)
+				_ = z.Close()
+			}
+		},
+	}
+	for name, handler := range handlers {
+		t.Run(name, func(t *testing.T) {
+			limit := func(cfg *Config) { cfg.MaxBodyBytes = int64(len(page)) }
+			_, err := searchPatients(newStore(t, handler(page)).client(t, limit))
+			require.NoError(t, err, "a body of exactly the limit is taken")
+			s := newStore(t, handler(page+" "))
+			_, err = searchPatients(s.client(t, limit))
+			requireClass(t, cdc.ClassMalformed, err)
+			require.Len(t, s.asked(), 1, "it would be as large again")
+			_, err = searchPatients(newStore(t, handler(large)).client(t, limit))
+			requireClass(t, cdc.ClassMalformed, err)
+		})
+	}
+}
+
+// hanging answers with what start writes and then not until the client is gone.
+// It tells on the channel that a request has come.
+func hanging(arrived chan<- struct{}, start string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if start != "" {
+			_, _ = io.WriteString(w, start)
+			_ = http.NewResponseController(w).Flush()
+		}
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	}
+}
+
+func TestHangingStore(t *testing.T) {
+	for name, start := range map[string]string{"no header": "", "half a body": `{"resourceType":"Bundle",`} {
+		t.Run(name+", attempt's timeout", func(t *testing.T) {
+			s := newStore(t, hanging(make(chan struct{}, 9), start))
+			_, err := searchPatients(s.client(t, func(cfg *Config) { cfg.Timeout = 50 * time.Millisecond }))
+			requireClass(t, cdc.ClassUnavailable, err)
+			require.Len(t, s.calls, 1, "who hangs is not asked again at once")
+		})
+		t.Run(name+", caller's deadline", func(t *testing.T) {
+			s := newStore(t, hanging(make(chan struct{}, 9), start))
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			_, err := s.client(t).Count(ctx, testDatastore, "Patient", testSpan)
+			requireClass(t, cdc.ClassUnavailable, err)
+		})
+		t.Run(name+", caller stops", func(t *testing.T) {
+			arrived := make(chan struct{}, 9)
+			s := newStore(t, hanging(arrived, start))
+			ctx, cancel := context.WithCancel(context.Background())
+			go func() {
+				<-arrived
+				cancel()
+			}()
+			_, err := s.client(t).Read(ctx, testDatastore, "Patient", secretID)
+			requireClass(t, cdc.ClassInterrupted, err)
+		})
+	}
+}
+
+// TestStoppingBetweenAttempts: who is told to stop while waiting says so, and
+// who has no time left tells why the attempt failed.
+func TestStoppingBetweenAttempts(t *testing.T) {
+	for wait, class := range map[error]cdc.Class{
+		context.Canceled:         cdc.ClassInterrupted,
+		context.DeadlineExceeded: cdc.ClassThrottled,
+	} {
+		s := newStore(t, refusing(429))
+		c := s.client(t)
+		c.sleep = func(context.Context, time.Duration) error { return wait }
+		_, err := searchPatients(c)
+		requireClass(t, class, err)
+		require.Len(t, s.asked(), 1)
+	}
+}
+
+func TestNoConnection(t *testing.T) {
+	s := newStore(t, answering(searchset("")))
+	c := s.client(t)
+	s.Close()
+	for op, call := range operations {
+		t.Run(op, func(t *testing.T) {
+			requireClass(t, cdc.ClassUnavailable, call(context.Background(), c))
+		})
+	}
+}
+
+func TestUntrustedCertificate(t *testing.T) {
+	s := &store{}
+	s.Server = httptest.NewUnstartedServer(answering(searchset("")))
+	s.Config.ErrorLog = discardLog
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	_, err := searchPatients(s.client(t, func(cfg *Config) { cfg.Transport = nil }))
+	e := requireClass(t, cdc.ClassUnavailable, err)
+	require.Contains(t, e.Advice, "certificate")
+}
