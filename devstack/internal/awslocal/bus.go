@@ -41,7 +41,7 @@ type rule struct {
 }
 
 type target struct {
-	Id  string
+	ID  string `json:"Id"`
 	Arn string
 }
 

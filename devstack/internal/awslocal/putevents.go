@@ -45,7 +45,7 @@ func (e *putEntry) size() int {
 }
 
 type putResult struct {
-	EventId      string `json:",omitempty"`
+	EventID      string `json:"EventId,omitempty"`
 	ErrorCode    string `json:",omitempty"`
 	ErrorMessage string `json:",omitempty"`
 }
@@ -78,7 +78,7 @@ func (b *busService) putEvents(_ context.Context, in putEventsInput) (putEventsO
 			out.Entries[i] = putResult{ErrorCode: failed.code, ErrorMessage: failed.message}
 			continue
 		}
-		out.Entries[i] = putResult{EventId: id}
+		out.Entries[i] = putResult{EventID: id}
 	}
 	return out, nil
 }

@@ -59,7 +59,7 @@ func TestHandleStillDeletesAfterItsTimeoutUnlessReceivedAgain(t *testing.T) {
 		url := r.queue(t, "q", map[string]string{"VisibilityTimeout": "1"})
 		r.send(t, url, "one")
 		got := r.receive(t, url, 0)
-		time.Sleep(2 * time.Second) // bubble time
+		pass(2 * time.Second)
 		require.Equal(t, Depth{Visible: 1}, r.depth(t, "q"))
 		_, err := r.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: url, ReceiptHandle: got[0].ReceiptHandle})
 		require.NoError(t, err)
@@ -116,7 +116,7 @@ func TestChangingVisibility(t *testing.T) {
 			return err
 		}
 		require.NoError(t, change(300))
-		time.Sleep(4 * time.Minute) // bubble time
+		pass(4 * time.Minute)
 		require.Equal(t, Depth{InFlight: 1}, r.depth(t, "q"), "extended beyond the default of 30 s")
 
 		// A poll that waits while the timeout is cut short is woken by it.
@@ -151,7 +151,7 @@ func TestRetentionEndsAMessage(t *testing.T) {
 		r := startInBubble(t)
 		url := r.queue(t, "q", map[string]string{"MessageRetentionPeriod": "60"})
 		r.send(t, url, "old")
-		time.Sleep(61 * time.Second) // bubble time
+		pass(61 * time.Second)
 		require.Empty(t, r.receive(t, url, 0))
 		require.Equal(t, Depth{}, r.depth(t, "q"))
 		require.Zero(t, r.Server.sqs.stored.Load())

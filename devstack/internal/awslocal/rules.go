@@ -111,7 +111,10 @@ type putTargetsInput struct {
 	Targets            []putTarget
 }
 
-type targetFailure struct{ TargetId, ErrorCode, ErrorMessage string }
+type targetFailure struct {
+	TargetID                string `json:"TargetId"`
+	ErrorCode, ErrorMessage string
+}
 
 type targetsOutput struct {
 	FailedEntryCount int
@@ -133,12 +136,12 @@ func (b *busService) putTargets(_ context.Context, in putTargetsInput) (targetsO
 	for _, t := range in.Targets {
 		switch {
 		case t.Input != nil || t.InputPath != nil || t.InputTransformer != nil:
-			return out, apiErrorf("ValidationException", "Target %s changes its input: this stand-in delivers whole events only.", t.Id)
+			return out, apiErrorf("ValidationException", "Target %s changes its input: this stand-in delivers whole events only.", t.ID)
 		case !strings.HasPrefix(t.Arn, b.sqs.arn("")):
 			return out, apiErrorf("ValidationException", "Target %s is no SQS queue of this account and region: "+
-				"this stand-in has no other targets.", t.Id)
+				"this stand-in has no other targets.", t.ID)
 		}
-		targets = slices.DeleteFunc(targets, func(x target) bool { return x.Id == t.Id })
+		targets = slices.DeleteFunc(targets, func(x target) bool { return x.ID == t.ID })
 		targets = append(targets, t.target)
 	}
 	if len(targets) > maxTargets {
@@ -151,7 +154,7 @@ func (b *busService) putTargets(_ context.Context, in putTargetsInput) (targetsO
 
 type removeTargetsInput struct {
 	Rule, EventBusName string
-	Ids                []string
+	IDs                []string `json:"Ids"`
 }
 
 func (b *busService) removeTargets(_ context.Context, in removeTargetsInput) (targetsOutput, error) {
@@ -162,7 +165,7 @@ func (b *busService) removeTargets(_ context.Context, in removeTargetsInput) (ta
 	if err != nil {
 		return out, err
 	}
-	r.targets = slices.DeleteFunc(slices.Clone(r.targets), func(t target) bool { return slices.Contains(in.Ids, t.Id) })
+	r.targets = slices.DeleteFunc(slices.Clone(r.targets), func(t target) bool { return slices.Contains(in.IDs, t.ID) })
 	return out, nil
 }
 

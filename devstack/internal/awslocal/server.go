@@ -61,7 +61,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("making AWS stand-in: give AccessKeyID and SecretAccessKey, or set SkipSignatures")
 	}
 	setDefaults(&cfg)
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background()) //nolint:forbidigo // it lives until Close, longer than any call
 	s := &Server{cfg: cfg, stop: stop, faults: &faultBox{}}
 	s.sqs = &sqsService{
 		region: cfg.Region, account: cfg.Account, baseURL: s.URL, maxStored: cfg.MaxStoredBytes,
@@ -151,8 +151,10 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// Region and Account are what ARNs of this stand-in carry.
-func (s *Server) Region() string  { return s.cfg.Region }
+// Region is the one that ARNs and signatures carry.
+func (s *Server) Region() string { return s.cfg.Region }
+
+// Account is the id of the account that ARNs carry.
 func (s *Server) Account() string { return s.cfg.Account }
 
 // SetFaults replaces the failures on demand.

@@ -49,7 +49,7 @@ func raw(t *testing.T, r rig, at time.Time, tamper func(*http.Request)) (int, st
 	tamper(req)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
-	defer resp.Body.Close()
+	defer func() { require.NoError(t, resp.Body.Close()) }()
 	answer, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	return resp.StatusCode, string(answer)
@@ -91,7 +91,7 @@ func TestCredentialsAreRequiredUnlessSkipped(t *testing.T) {
 func TestOnlyLoopbackIsServed(t *testing.T) {
 	s, err := New(testConfig)
 	require.NoError(t, err)
-	defer s.Close()
+	defer func() { require.NoError(t, s.Close()) }()
 	require.ErrorContains(t, s.Start("0.0.0.0:0"), "loopback")
 }
 
@@ -143,7 +143,7 @@ func TestFaultsEndpoint(t *testing.T) {
 		require.NoError(t, err)
 		resp, err := http.DefaultClient.Do(req)
 		require.NoError(t, err)
-		defer resp.Body.Close()
+		defer func() { require.NoError(t, resp.Body.Close()) }()
 		var f Faults
 		if resp.StatusCode == http.StatusOK {
 			require.NoError(t, json.NewDecoder(resp.Body).Decode(&f))

@@ -83,7 +83,9 @@ func (s *sqsService) byURL(url string) (*queue, error) {
 // full reports whether the server holds as many bytes as it may.
 func (s *sqsService) full() bool { return s.stored.Load() >= s.maxStored }
 
-type queueURL struct{ QueueUrl string }
+type queueURL struct {
+	QueueURL string `json:"QueueUrl"`
+}
 
 type createQueueInput struct {
 	QueueName  string
@@ -112,10 +114,10 @@ func (s *sqsService) createQueue(_ context.Context, in createQueueInput) (queueU
 					"and a different value for attribute %s.", name)
 			}
 		}
-		return queueURL{QueueUrl: s.url(q.name)}, nil
+		return queueURL{QueueURL: s.url(q.name)}, nil
 	}
 	s.queues[in.QueueName] = newQueue(in.QueueName, s.arn(in.QueueName), attrs, &s.stored)
-	return queueURL{QueueUrl: s.url(in.QueueName)}, nil
+	return queueURL{QueueURL: s.url(in.QueueName)}, nil
 }
 
 // checked applies settings, and refuses a dead-letter queue that is not there.
@@ -132,7 +134,7 @@ func (s *sqsService) checked(attrs queueAttributes, set map[string]string) (queu
 }
 
 func (s *sqsService) deleteQueue(_ context.Context, in queueURL) (none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(in.QueueURL)
 	if err != nil {
 		return none{}, err
 	}
@@ -148,7 +150,7 @@ func (s *sqsService) getQueueURL(_ context.Context, in struct{ QueueName string 
 	if err != nil {
 		return queueURL{}, err
 	}
-	return queueURL{QueueUrl: s.url(q.name)}, nil
+	return queueURL{QueueURL: s.url(q.name)}, nil
 }
 
 type listQueuesOutput struct{ QueueUrls []string }
@@ -167,14 +169,14 @@ func (s *sqsService) listQueues(_ context.Context, in struct{ QueueNamePrefix st
 }
 
 type getAttributesInput struct {
-	QueueUrl       string
+	QueueURL       string `json:"QueueUrl"`
 	AttributeNames []string
 }
 
 type attributesOutput struct{ Attributes map[string]string }
 
 func (s *sqsService) getQueueAttributes(_ context.Context, in getAttributesInput) (attributesOutput, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(in.QueueURL)
 	if err != nil {
 		return attributesOutput{}, err
 	}
@@ -183,12 +185,12 @@ func (s *sqsService) getQueueAttributes(_ context.Context, in getAttributesInput
 }
 
 type setAttributesInput struct {
-	QueueUrl   string
+	QueueURL   string `json:"QueueUrl"`
 	Attributes map[string]string
 }
 
 func (s *sqsService) setQueueAttributes(_ context.Context, in setAttributesInput) (none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(in.QueueURL)
 	if err != nil {
 		return none{}, err
 	}
@@ -203,7 +205,7 @@ func (s *sqsService) setQueueAttributes(_ context.Context, in setAttributesInput
 }
 
 func (s *sqsService) purgeQueue(_ context.Context, in queueURL) (none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(in.QueueURL)
 	if err != nil {
 		return none{}, err
 	}

@@ -8,7 +8,7 @@ import (
 var batchEntryID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
 type batchError struct {
-	Id          string
+	ID          string `json:"Id"`
 	Code        string
 	Message     string
 	SenderFault bool
@@ -16,10 +16,12 @@ type batchError struct {
 
 func batchErrorOf(id string, err error) batchError {
 	e := asAPIError(err)
-	return batchError{Id: id, Code: e.code, Message: e.message, SenderFault: e.status < 500}
+	return batchError{ID: id, Code: e.code, Message: e.message, SenderFault: e.status < 500}
 }
 
-type entryID struct{ Id string }
+type entryID struct {
+	ID string `json:"Id"`
+}
 
 // checkBatch refuses a batch as a whole, by the rules that all batches share.
 func checkBatch[E any](entries []E, id func(E) string) error {
@@ -45,7 +47,7 @@ func checkBatch[E any](entries []E, id func(E) string) error {
 }
 
 type sendBatchInput struct {
-	QueueUrl string
+	QueueURL string `json:"QueueUrl"`
 	Entries  []sendEntry
 }
 
@@ -56,11 +58,11 @@ type sendBatchOutput struct {
 
 func (s *sqsService) sendMessageBatch(_ context.Context, in sendBatchInput) (sendBatchOutput, error) {
 	var out sendBatchOutput
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(in.QueueURL)
 	if err != nil {
 		return out, err
 	}
-	if err := checkBatch(in.Entries, func(e sendEntry) string { return e.Id }); err != nil {
+	if err := checkBatch(in.Entries, func(e sendEntry) string { return e.ID }); err != nil {
 		return out, err
 	}
 	var total int64
@@ -74,7 +76,7 @@ func (s *sqsService) sendMessageBatch(_ context.Context, in sendBatchInput) (sen
 	for _, e := range in.Entries {
 		result, err := s.send(q, e)
 		if err != nil {
-			out.Failed = append(out.Failed, batchErrorOf(e.Id, err))
+			out.Failed = append(out.Failed, batchErrorOf(e.ID, err))
 			continue
 		}
 		out.Successful = append(out.Successful, result)
@@ -82,10 +84,13 @@ func (s *sqsService) sendMessageBatch(_ context.Context, in sendBatchInput) (sen
 	return out, nil
 }
 
-type handleEntry struct{ Id, ReceiptHandle string }
+type handleEntry struct {
+	ID            string `json:"Id"`
+	ReceiptHandle string
+}
 
 type deleteBatchInput struct {
-	QueueUrl string
+	QueueURL string `json:"QueueUrl"`
 	Entries  []handleEntry
 }
 
@@ -99,40 +104,40 @@ func (o *entriesOutput) add(id string, err error) {
 		o.Failed = append(o.Failed, batchErrorOf(id, err))
 		return
 	}
-	o.Successful = append(o.Successful, entryID{Id: id})
+	o.Successful = append(o.Successful, entryID{ID: id})
 }
 
 func (s *sqsService) deleteMessageBatch(_ context.Context, in deleteBatchInput) (entriesOutput, error) {
 	var out entriesOutput
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(in.QueueURL)
 	if err != nil {
 		return out, err
 	}
-	if err := checkBatch(in.Entries, func(e handleEntry) string { return e.Id }); err != nil {
+	if err := checkBatch(in.Entries, func(e handleEntry) string { return e.ID }); err != nil {
 		return out, err
 	}
 	for _, e := range in.Entries {
-		out.add(e.Id, q.delete(e.ReceiptHandle))
+		out.add(e.ID, q.delete(e.ReceiptHandle))
 	}
 	return out, nil
 }
 
 type visibilityBatchInput struct {
-	QueueUrl string
+	QueueURL string `json:"QueueUrl"`
 	Entries  []visibilityEntry
 }
 
 func (s *sqsService) changeMessageVisibilityBatch(_ context.Context, in visibilityBatchInput) (entriesOutput, error) {
 	var out entriesOutput
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(in.QueueURL)
 	if err != nil {
 		return out, err
 	}
-	if err := checkBatch(in.Entries, func(e visibilityEntry) string { return e.Id }); err != nil {
+	if err := checkBatch(in.Entries, func(e visibilityEntry) string { return e.ID }); err != nil {
 		return out, err
 	}
 	for _, e := range in.Entries {
-		out.add(e.Id, q.change(e))
+		out.add(e.ID, q.change(e))
 	}
 	return out, nil
 }

@@ -9,26 +9,26 @@ import (
 )
 
 type sendInput struct {
-	QueueUrl string
+	QueueURL string `json:"QueueUrl"`
 	sendEntry
 }
 
 type sendEntry struct {
-	Id                string
+	ID                string `json:"Id"`
 	MessageBody       string
 	DelaySeconds      *int
 	MessageAttributes map[string]messageAttribute
 }
 
 type sendResult struct {
-	Id                     string `json:",omitempty"`
-	MessageId              string
+	ID                     string `json:"Id,omitempty"`
+	MessageID              string `json:"MessageId"`
 	MD5OfMessageBody       string
 	MD5OfMessageAttributes string `json:",omitempty"`
 }
 
 func (s *sqsService) sendMessage(_ context.Context, in sendInput) (sendResult, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(in.QueueURL)
 	if err != nil {
 		return sendResult{}, err
 	}
@@ -57,7 +57,7 @@ func (s *sqsService) send(q *queue, e sendEntry) (sendResult, error) {
 	}
 	m := newMessage(e.MessageBody, e.MessageAttributes, time.Now())
 	result := sendResult{
-		Id: e.Id, MessageId: m.id, MD5OfMessageBody: m.bodyMD5,
+		ID: e.ID, MessageID: m.id, MD5OfMessageBody: m.bodyMD5,
 		MD5OfMessageAttributes: attributesMD5(e.MessageAttributes),
 	}
 	q.push(m, delay)
@@ -81,7 +81,7 @@ func outOfRange(parameter, low, high string) error {
 }
 
 type receiveInput struct {
-	QueueUrl                    string
+	QueueURL                    string `json:"QueueUrl"`
 	MaxNumberOfMessages         *int
 	VisibilityTimeout           *int
 	WaitTimeSeconds             *int
@@ -91,7 +91,7 @@ type receiveInput struct {
 }
 
 type receivedMessage struct {
-	MessageId              string
+	MessageID              string `json:"MessageId"`
 	ReceiptHandle          string
 	MD5OfBody              string
 	Body                   string
@@ -105,7 +105,7 @@ type receiveOutput struct {
 }
 
 func (s *sqsService) receiveMessage(ctx context.Context, in receiveInput) (receiveOutput, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(in.QueueURL)
 	if err != nil {
 		return receiveOutput{}, err
 	}
@@ -160,7 +160,7 @@ func (s *sqsService) burial(q *queue, attrs queueAttributes) func([]*message) {
 }
 
 func (s *sqsService) wire(r received, in receiveInput) receivedMessage {
-	m := receivedMessage{MessageId: r.id, ReceiptHandle: r.handle, MD5OfBody: r.bodyMD5, Body: r.body}
+	m := receivedMessage{MessageID: r.id, ReceiptHandle: r.handle, MD5OfBody: r.bodyMD5, Body: r.body}
 	system := map[string]string{
 		"SenderId":                         s.account,
 		"SentTimestamp":                    strconv.FormatInt(r.sent.UnixMilli(), 10),
@@ -202,10 +202,13 @@ func wants(names []string, name string) bool {
 	return false
 }
 
-type deleteInput struct{ QueueUrl, ReceiptHandle string }
+type deleteInput struct {
+	QueueURL      string `json:"QueueUrl"`
+	ReceiptHandle string
+}
 
 func (s *sqsService) deleteMessage(_ context.Context, in deleteInput) (none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(in.QueueURL)
 	if err != nil {
 		return none{}, err
 	}
@@ -213,18 +216,18 @@ func (s *sqsService) deleteMessage(_ context.Context, in deleteInput) (none, err
 }
 
 type visibilityInput struct {
-	QueueUrl string
+	QueueURL string `json:"QueueUrl"`
 	visibilityEntry
 }
 
 type visibilityEntry struct {
-	Id                string
+	ID                string `json:"Id"`
 	ReceiptHandle     string
 	VisibilityTimeout int
 }
 
 func (s *sqsService) changeMessageVisibility(_ context.Context, in visibilityInput) (none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(in.QueueURL)
 	if err != nil {
 		return none{}, err
 	}

@@ -172,7 +172,10 @@ func (s *stack) makeRule(properties map[string]any) (map[string]string, error) {
 		Name, EventBusName, Description *string
 		State                           ebtypes.RuleState
 		EventPattern                    map[string]any
-		Targets                         []struct{ Id, Arn string }
+		Targets                         []struct {
+			ID  string `json:"Id"`
+			Arn string
+		}
 	}
 	if err := decodeProperties(properties, &in); err != nil {
 		return nil, err
@@ -190,7 +193,7 @@ func (s *stack) makeRule(properties map[string]any) (map[string]string, error) {
 	}
 	targets := make([]ebtypes.Target, len(in.Targets))
 	for i, t := range in.Targets {
-		targets[i] = ebtypes.Target{Id: aws.String(t.Id), Arn: aws.String(t.Arn)}
+		targets[i] = ebtypes.Target{Id: aws.String(t.ID), Arn: aws.String(t.Arn)}
 	}
 	added, err := s.to.EventBridge.PutTargets(s.ctx, &eventbridge.PutTargetsInput{
 		Rule: in.Name, EventBusName: in.EventBusName, Targets: targets,
