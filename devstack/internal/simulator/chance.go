@@ -62,6 +62,7 @@ const (
 	streamDigits
 	streamTrail
 	streamTokens
+	streamDeliveries
 )
 
 func newChance(seed uint64, s stream) *chance {

@@ -48,7 +48,7 @@ func New(cfg Config) *Server {
 	}
 	s.identity = userIdentity(cfg, s.now())
 	s.auth = newVerifier(cfg.Credentials, cfg.Region, s.now)
-	s.trail = newTrail(cfg.Trail, newChance(cfg.Seed, streamTrail), s.now)
+	s.trail = newTrail(cfg.Trail, cfg.Seed, s.now)
 	s.SetSearchLag(cfg.SearchLag)
 	for _, t := range cfg.Types {
 		s.known[t] = true

@@ -43,7 +43,8 @@ type TrailStats struct {
 // trail delivers records in the order in which they are due.
 type trail struct {
 	now  func() time.Time
-	rand *chance
+	rand *chance // decides each record's fate
+	ids  *chance // of deliveries
 
 	mu     sync.Mutex
 	cfg    Trail
@@ -56,8 +57,8 @@ type trail struct {
 	wake, stop chan struct{}
 }
 
-func newTrail(cfg Trail, c *chance, now func() time.Time) *trail {
-	return &trail{cfg: cfg, rand: c, now: now, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+func newTrail(cfg Trail, seed uint64, now func() time.Time) *trail {
+	return &trail{cfg: cfg, rand: newChance(seed, streamTrail), ids: newChance(seed, streamDeliveries), now: now, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 }
 
 // SetTrail changes what becomes of the records of the calls from now on; those
@@ -110,6 +111,7 @@ func (t *trail) record(r Record) {
 			if t.cfg.Delay != nil {
 				delay = t.cfg.Delay(rnd)
 			}
+			r.ID = t.ids.uuid()
 			t.seq++
 			heap.Push(&t.queue, dueRecord{due: t.now().Add(delay), seq: t.seq, record: r, sink: t.cfg.Sink})
 			t.stats.Pending++
@@ -158,7 +160,6 @@ func (t *trail) pop() (*dueRecord, time.Duration) {
 }
 
 func (d *dueRecord) deliver(t *trail) {
-	d.record.ID = t.rand.uuid()
 	d.record.Time = t.now().Truncate(time.Second)
 	d.sink(d.record)
 	t.mu.Lock()

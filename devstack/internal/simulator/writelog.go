@@ -28,9 +28,10 @@ type Write struct {
 }
 
 // EverSearchable reports whether a plain search could, by now or later, have
-// found the version: it was not replaced before it became searchable.
+// found the version: it was not replaced before the first moment at which it was
+// searchable.
 func (w Write) EverSearchable() bool {
-	return !w.Deleted && (w.Replaced.IsZero() || w.Searchable.Before(w.Replaced))
+	return !w.Deleted && (w.Replaced.IsZero() || !w.Searchable.After(w.Replaced))
 }
 
 // WriteLog is every version written to the data store, in order.
