@@ -36,7 +36,7 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 		return cdc.HydrateResult{}, applicationError(err)
 	}
 	h := &hydration{a: a, in: in, started: time.Now()}
-	defer func() { leave(h.anyRead() || h.retryable == nil) }()
+	defer func() { leave(h.outcome()) }()
 
 	for from := 0; from < len(in.Asks); from += searchesAtOnce {
 		asks := in.Asks[from:min(from+searchesAtOnce, len(in.Asks))]
@@ -125,11 +125,12 @@ func (h *hydration) count(r reading) {
 // of them fitted.
 func (h *hydration) fit(answer *cdc.Answer, changes []cdc.Change) bool {
 	for _, change := range changes {
-		if h.bytes > 0 && h.bytes+len(change.Body) > cdc.MaxResultBytes {
+		size := resultBytes(change)
+		if h.bytes > 0 && h.bytes+size > cdc.MaxResultBytes {
 			h.full = true
 			return false
 		}
-		h.bytes += len(change.Body)
+		h.bytes += size
 		answer.Changes = append(answer.Changes, change)
 	}
 	return true
@@ -162,7 +163,8 @@ func (h *hydration) readFurther(ctx context.Context) {
 				answer.State = cdc.AnswerLeft // the same page again, for the rest
 				break
 			}
-			answer.State, answer.Next = r.answer.State, r.answer.Next
+			// The class tells of a page token that the store refused.
+			answer.State, answer.Next, answer.Class = r.answer.State, r.answer.Next, r.answer.Class
 		}
 	}
 }
@@ -176,6 +178,20 @@ func (h *hydration) anyRead() bool {
 		}
 	}
 	return false
+}
+
+// outcome is what the attempt tells of the store: that it answers, that it does
+// not, or nothing. That some types could not be read says nothing of the others,
+// which is why only an attempt for all types can tell that the store is failing.
+func (h *hydration) outcome() outcome {
+	switch {
+	case h.anyRead() || h.retryable == nil:
+		return storeAnswered
+	case h.in.Together && cdc.ClassOf(h.retryable) != cdc.ClassInterrupted:
+		return storeFailed
+	default:
+		return storeUnknown
+	}
 }
 
 // readPage reads one page of one type and the bodies that it needs.

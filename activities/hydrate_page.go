@@ -38,11 +38,12 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 	}
 	size := 0
 	for _, change := range a.changes(in.Origin, fresh) {
-		if size > 0 && size+len(change.Body) > cdc.MaxResultBytes {
+		more := resultBytes(change)
+		if size > 0 && size+more > cdc.MaxResultBytes {
 			result.State, result.Next = cdc.AnswerLeft, in.Next
 			return result, nil
 		}
-		size += len(change.Body)
+		size += more
 		result.Changes = append(result.Changes, change)
 	}
 	return result, nil

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -45,7 +46,8 @@ type rebuild struct {
 	workflowID string
 	ledger     cdc.Ledger
 	scheduled  map[int64]*historypb.ActivityTaskScheduledEventAttributes
-	// slices are the workflow IDs of the slices that the run started.
+	// slices are the workflow IDs of the slices that the run started and that had
+	// not completed when it ended, by the order of their start.
 	slices []string
 }
 
@@ -58,9 +60,28 @@ func (r *rebuild) take(event *historypb.HistoryEvent) error {
 	case event.GetActivityTaskCompletedEventAttributes() != nil:
 		done := event.GetActivityTaskCompletedEventAttributes()
 		return r.activity(r.scheduled[done.GetScheduledEventId()], done.GetResult())
+	case event.GetChildWorkflowExecutionCompletedEventAttributes() != nil:
+		return r.sliceCompleted(event.GetChildWorkflowExecutionCompletedEventAttributes())
 	case event.GetChildWorkflowExecutionStartedEventAttributes() != nil:
 		r.slices = append(r.slices, event.GetChildWorkflowExecutionStartedEventAttributes().GetWorkflowExecution().GetWorkflowId())
 	}
+	return nil
+}
+
+// sliceCompleted takes a slice's result from its parent's history: a window may
+// outlive its slice by more than the retention.
+func (r *rebuild) sliceCompleted(done *historypb.ChildWorkflowExecutionCompletedEventAttributes) error {
+	id := done.GetWorkflowExecution().GetWorkflowId()
+	_, resourceType, _, _, err := cdc.ParseSliceID(id)
+	if err != nil {
+		return err
+	}
+	var result cdc.CaptureSliceResult
+	if err := r.a.Converter.FromPayloads(done.GetResult(), &result); err != nil {
+		return err
+	}
+	r.ledger.Type(resourceType).Published.Merge(result.Published)
+	r.slices = slices.DeleteFunc(r.slices, func(open string) bool { return open == id })
 	return nil
 }
 

@@ -18,6 +18,11 @@ const (
 	hydratesPerStore = 16
 	// busyDelay is about how long a Hydrate waits that found no place.
 	busyDelay = 3 * time.Second
+	// firstProbe and longestProbe are how long after a failed attempt, doubled for
+	// each further one, any window may try a failing store: the oldest may have
+	// gone on in another process, and would never come back to free the others.
+	firstProbe   = 5 * time.Second
+	longestProbe = 15 * time.Minute
 	// waitingAge is after how long a window that no longer tries is forgotten:
 	// a little more than the longest delay between attempts (15 minutes).
 	waitingAge = 20 * time.Minute
@@ -34,7 +39,10 @@ type Limits struct {
 type storeLimits struct {
 	limiter *rate.Limiter
 	running int
-	failing bool
+	// failures is how many attempts in a row found the store failing, probeAt
+	// when any window may try again.
+	failures int
+	probeAt  time.Time
 	// waiting holds the starts of the windows whose last attempt failed, with
 	// when that was.
 	waiting map[time.Time]time.Time
@@ -86,16 +94,26 @@ func (l *Limits) wait(ctx context.Context, datastore string) error {
 	return nil
 }
 
+// outcome is what an attempt tells of its store.
+type outcome int
+
+const (
+	storeUnknown outcome = iota
+	storeAnswered
+	storeFailed
+)
+
 // enter takes a place for a Hydrate of the window; leave gives it back and says
-// whether the store answered. While a store keeps failing, only the oldest
-// window that waits for it may try: the others fail at once and come again by
-// their retry policy, so that a long outage costs few searches.
-func (l *Limits) enter(window cdc.Window) (leave func(answered bool), err error) {
+// what became of it. While a store keeps failing, only the oldest window that
+// waits for it may try, and another when that has not been here for a while:
+// the others fail at once and come again by their retry policy, so that a long
+// outage costs few searches.
+func (l *Limits) enter(window cdc.Window) (leave func(outcome), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	store := l.store(window.Datastore)
 	now := time.Now()
-	if store.failing && !store.oldest(window.Start, now) {
+	if store.failures > 0 && now.Before(store.probeAt) && !store.oldest(window.Start, now) {
 		store.waiting[window.Start] = now
 		return nil, &cdc.Error{
 			Op: "Hydrate", Class: cdc.ClassUnavailable,
@@ -109,17 +127,29 @@ func (l *Limits) enter(window cdc.Window) (leave func(answered bool), err error)
 		}
 	}
 	store.running++
-	return func(answered bool) {
+	return func(o outcome) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		store.running--
-		store.failing = !answered
-		if answered {
-			delete(store.waiting, window.Start)
-		} else {
-			store.waiting[window.Start] = time.Now()
+		switch o {
+		case storeAnswered:
+			store.failures = 0
+			clear(store.waiting)
+		case storeFailed:
+			store.failed(window.Start, time.Now())
 		}
 	}, nil
+}
+
+// failed notes that the store answered the window for no type at all.
+func (s *storeLimits) failed(start, now time.Time) {
+	s.failures++
+	s.waiting[start] = now
+	delay := firstProbe
+	for i := 1; i < s.failures && delay < longestProbe; i++ {
+		delay *= 2
+	}
+	s.probeAt = now.Add(min(delay, longestProbe))
 }
 
 // oldest tells whether no older window waits for the store.

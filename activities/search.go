@@ -18,6 +18,12 @@ const (
 	quickRetries = 2
 	// quickDelay is the longest Retry-After for which an attempt waits.
 	quickDelay = 2 * time.Second
+	// readReserve is how long before its deadline an attempt begins no further
+	// read: what it has read by then is its result, and the next goes on.
+	readReserve = 20 * time.Second
+	// changeBytes is what a change takes in a result beside its body and the
+	// texts of its version: JSON names, quotes and the digits of base64's end.
+	changeBytes = 96
 )
 
 // search reads one page, the first when next is empty, taking a token from the
@@ -118,13 +124,30 @@ func (a *Activities) change(origin cdc.Origin, resource cdc.Resource) cdc.Change
 	return cdc.Change{Version: resource.Version, Body: resource.Body}
 }
 
+// resultBytes is what a change counts towards cdc.MaxResultBytes: its body, and
+// what names its version, so that many small resources, or references, stay
+// under Temporal's payload limit as well.
+func resultBytes(change cdc.Change) int {
+	v := change.Version
+	return len(change.Body) + len(v.Type) + len(v.ID) + len(v.VersionID) + len(v.LastUpdated) + len(change.Reason) + changeBytes
+}
+
 // readBodies reads the named versions until a result's worth of bodies is
-// there. unread are those that it did not come to. A version that is gone
+// there, or the attempt's time is nearly over. unread are those that it did not come to. A version that is gone
 // (replaced or deleted since it was listed, with its history not kept) is left
 // out: it was superseded.
 func (a *Activities) readBodies(ctx context.Context, origin cdc.Origin, span cdc.Span, versions []cdc.Version) (changes []cdc.Change, unread []cdc.Version, reads int, err error) {
+	if a.References {
+		for _, version := range versions {
+			changes = append(changes, a.change(origin, cdc.Resource{Version: version}))
+		}
+		return changes, nil, 0, nil
+	}
 	size := 0
 	for i, version := range versions {
+		if len(changes) > 0 && nearDeadline(ctx) {
+			return changes, versions[i:], reads, nil
+		}
 		resource, n, err := a.readVersion(ctx, origin.Datastore, version)
 		reads += n
 		if cdc.ClassOf(err) == cdc.ClassNotFound {
@@ -133,16 +156,23 @@ func (a *Activities) readBodies(ctx context.Context, origin cdc.Origin, span cdc
 		if err != nil {
 			return changes, versions[i:], reads, err
 		}
+		if !span.Contains(resource.Time()) {
+			continue
+		}
 		change := a.change(origin, resource)
-		if size > 0 && size+len(change.Body) > cdc.MaxResultBytes {
+		more := resultBytes(change)
+		if size > 0 && size+more > cdc.MaxResultBytes {
 			return changes, versions[i:], reads, nil
 		}
-		size += len(change.Body)
-		if span.Contains(resource.Time()) {
-			changes = append(changes, change)
-		}
+		size += more
+		changes = append(changes, change)
 	}
 	return changes, nil, reads, nil
+}
+
+func nearDeadline(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < readReserve
 }
 
 // readVersion reads exactly this version: the current one by a read, an older

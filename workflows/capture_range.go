@@ -1,9 +1,11 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
@@ -116,20 +118,48 @@ func (r *captureRange) count(ctx workflow.Context, in cdc.CountInput) (int, erro
 }
 
 func (r *captureRange) capture(ctx workflow.Context, datastore, resourceType string, span cdc.Span) error {
-	r.state.Slices++
-	slice := startSlice(ctx, r.state.Slices, cdc.CaptureSliceInput{
+	in := cdc.CaptureSliceInput{
 		Origin: cdc.Origin{
 			Datastore: datastore, SourceTime: r.in.SourceTime, CapturedBy: cdc.ByOperator,
 			CorrelationID: r.id, Replay: r.in.Name,
 		},
 		Type: resourceType, Span: span, Bulk: true,
-	})
-	var result cdc.CaptureSliceResult
-	if err := slice.future.Get(ctx, &result); err != nil {
+	}
+	for tries := 1; ; tries++ {
+		r.state.Slices++
+		slice := startSlice(ctx, r.state.Slices, in)
+		var result cdc.CaptureSliceResult
+		err := slice.future.Get(ctx, &result)
+		if err == nil {
+			r.state.Counts.Add(result.Counts)
+			return nil
+		}
+		if ctx.Err() != nil || isInvalidInput(err) {
+			return err
+		}
+		if err := r.recoverSlice(ctx, slice.id, &in); err != nil {
+			return err
+		}
+		if err := workflow.Sleep(ctx, backoff(tries)); err != nil {
+			return err
+		}
+	}
+}
+
+// recoverSlice lets the next slice of the same span leave out what one that an
+// operator terminated had published.
+func (r *captureRange) recoverSlice(ctx workflow.Context, id string, in *cdc.CaptureSliceInput) error {
+	published, err := terminatedSlice(ctx, id, in.Type)
+	if err != nil {
 		return err
 	}
-	r.state.Counts.Add(result.Counts)
+	r.state.Counts.Published += in.Known.Merge(published)
 	return nil
+}
+
+func isInvalidInput(err error) bool {
+	var failure *temporal.ApplicationError
+	return errors.As(err, &failure) && failure.Type() == string(cdc.ClassInvalidInput)
 }
 
 func (r *captureRange) describe(ctx workflow.Context) {

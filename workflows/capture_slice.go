@@ -48,13 +48,8 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 
 func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error) {
 	for last := false; !last; {
-		if historyIsLarge(ctx) && s.refused.empty() {
-			if err := s.published(ctx); err != nil {
-				return cdc.CaptureSliceResult{}, err
-			}
-			if s.refused.empty() {
-				return cdc.CaptureSliceResult{}, s.continueAsNew(ctx)
-			}
+		if historyIsLarge(ctx) {
+			return cdc.CaptureSliceResult{}, s.continueAsNew(ctx)
 		}
 		page, err := s.hydrate(ctx)
 		if err != nil {
@@ -73,8 +68,13 @@ func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error)
 	if err := s.published(ctx); err != nil {
 		return cdc.CaptureSliceResult{}, err
 	}
-	if err := s.publishRefused(ctx); err != nil {
-		return cdc.CaptureSliceResult{}, err
+	for !s.refused.empty() {
+		if historyIsLarge(ctx) {
+			return cdc.CaptureSliceResult{}, s.continueAsNew(ctx)
+		}
+		if err := s.publishRefused(ctx); err != nil {
+			return cdc.CaptureSliceResult{}, err
+		}
 	}
 	return cdc.CaptureSliceResult{Published: s.state.Published, Counts: s.state.Counts}, nil
 }
@@ -191,25 +191,28 @@ func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult)
 	return page.State == cdc.AnswerDone, nil
 }
 
-// publishRefused offers what the bus refused again, until it is taken.
+// publishRefused offers what the bus refused again, when that is due.
 func (s *captureSlice) publishRefused(ctx workflow.Context) error {
-	for !s.refused.empty() {
-		wait := s.refused.due.Sub(workflow.Now(ctx))
-		options := workflow.TimerOptions{Summary: fmt.Sprintf("%d refused by EventBridge wait", len(s.refused.changes))}
-		if err := workflow.NewTimerWithOptions(ctx, max(wait, time.Second), options).Get(ctx, nil); err != nil {
-			return err
-		}
-		if err := s.publish(ctx, s.refused.takeDue(workflow.Now(ctx))); err != nil {
-			return err
-		}
-		if err := s.published(ctx); err != nil {
-			return err
-		}
+	wait := s.refused.due.Sub(workflow.Now(ctx))
+	options := workflow.TimerOptions{Summary: fmt.Sprintf("%d refused by EventBridge wait", len(s.refused.changes))}
+	if err := workflow.NewTimerWithOptions(ctx, max(wait, time.Second), options).Get(ctx, nil); err != nil {
+		return err
 	}
-	return nil
+	if err := s.publish(ctx, s.refused.takeDue(workflow.Now(ctx))); err != nil {
+		return err
+	}
+	return s.published(ctx)
 }
 
+// continueAsNew goes on in a new run. The bodies of what the bus refused are not
+// carried over: the new run lists the pages from the start and reads them again.
 func (s *captureSlice) continueAsNew(ctx workflow.Context) error {
+	if err := s.published(ctx); err != nil {
+		return err
+	}
+	if !s.refused.empty() {
+		s.in.Next, s.in.Confirm, s.state.Taken = "", true, cdc.HashSet{}
+	}
 	next := s.in
 	state := s.state
 	next.Resume = &state

@@ -113,6 +113,7 @@ func (w *captureWindow) sleep(ctx workflow.Context) error {
 
 // hydrate reads a page of every type whose step is due.
 func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.Answer, error) {
+	w.collapse(workflow.Now(ctx))
 	asks := w.asks(workflow.Now(ctx))
 	if len(asks) == 0 {
 		return nil, nil
@@ -202,13 +203,27 @@ func (w *captureWindow) close(ctx workflow.Context) (cdc.CaptureWindowResult, er
 // mayContinueAsNew tells whether the history is large and nothing is under way
 // that a new run could not take over.
 func (w *captureWindow) mayContinueAsNew(ctx workflow.Context) bool {
-	return historyIsLarge(ctx) && len(w.slices) == 0 && w.refused.empty()
+	return historyIsLarge(ctx) && len(w.slices) == 0
 }
 
 func (w *captureWindow) continueAsNew(ctx workflow.Context) error {
+	w.reopenRefused()
 	next := w.in
 	next.Resume = &cdc.WindowState{Ledger: w.ledger, Types: w.types, Counts: w.counts, Slices: w.started}
 	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureWindow, next)
+}
+
+// reopenRefused lets the next run find again what EventBridge refused: bodies are
+// not carried over, but what the ledger lacks is read once more. Each offer puts
+// the bodies into the history again, so a window that waits for long must be
+// able to continue as new.
+func (w *captureWindow) reopenRefused() {
+	for i := range w.types {
+		t := &w.types[i]
+		if t.Closed && w.refused.hashes(t.Type).Len() > 0 {
+			t.Closed, t.Confirm, t.Due = false, true, w.refused.due
+		}
+	}
 }
 
 func invalidInput(what string) error {

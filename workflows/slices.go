@@ -28,6 +28,14 @@ func startSlice(ctx workflow.Context, k int, in cdc.CaptureSliceInput) *openSlic
 	return &openSlice{id: id, future: workflow.ExecuteChildWorkflow(ctx, cdc.WorkflowCaptureSlice, in)}
 }
 
+// terminatedSlice reads what a slice had published that did not complete.
+func terminatedSlice(ctx workflow.Context, id, resourceType string) (cdc.HashSet, error) {
+	var ledger cdc.Ledger
+	read := cdc.LedgerInput{WorkflowID: id}
+	err := workflow.ExecuteActivity(ledgerPolicy(ctx, "what the terminated slice published"), do.Ledger, read).Get(ctx, &ledger)
+	return ledger.Known(resourceType), err
+}
+
 // publishChanges puts a batch on the bus.
 func publishChanges(ctx workflow.Context, origin cdc.Origin, changes []cdc.Change, bulk bool) (cdc.PublishResult, error) {
 	var result cdc.PublishResult

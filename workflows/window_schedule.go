@@ -15,6 +15,11 @@ const (
 	sliceFrom = 1_000
 	// slicePages is the same in pages, for a store that does not count.
 	slicePages = 10
+	// fullPage is how many versions a page of the store's holds at most.
+	fullPage = 100
+	// sliceDelay is how long after a slice that did not complete the pages start
+	// again, so that one which fails at once is not started in a tight loop.
+	sliceDelay = 5 * time.Second
 	// mostKnown bounds the hashes in one Hydrate's input, in which 8 bytes are 11
 	// of base64: it stays under Temporal's payload limit of 2 MiB.
 	mostKnown = 120_000
@@ -72,6 +77,20 @@ func (w *captureWindow) latestDue(i int, now time.Time) int {
 	return i
 }
 
+// collapse lets the types that begin a pass now serve with it every later pass
+// that is due as well: after a type could not be read for long, or when no
+// worker was there.
+func (w *captureWindow) collapse(now time.Time) {
+	for i := range w.types {
+		t := &w.types[i]
+		begins := t.Next == "" && t.Pages == 0 && t.Found == 0 && !t.Due.After(now)
+		if begins && t.Pass < len(w.in.Passes) {
+			t.Pass = w.latestDue(t.Pass, now)
+			t.Delay = w.in.Passes[t.Pass]
+		}
+	}
+}
+
 // done tells whether nothing is left to do.
 func (w *captureWindow) done() bool {
 	_, waiting := w.nextDue()
@@ -124,7 +143,8 @@ func (w *captureWindow) known(resourceType string) cdc.HashSet {
 
 // checkClock keeps a pass from counting that the store answered, by its own
 // clock, before the window had ended: what is written in the window's last
-// moments is not there yet.
+// moments is not there yet. Such a pass starts again from its first page; what it
+// brought is published all the same.
 func (w *captureWindow) checkClock(ctx workflow.Context, result cdc.HydrateResult) {
 	early := w.in.Window.End().Sub(result.StoreTime)
 	if result.StoreTime.IsZero() || early <= 0 {
@@ -133,7 +153,7 @@ func (w *captureWindow) checkClock(ctx workflow.Context, result cdc.HydrateResul
 	again := workflow.Now(ctx).Add(early + time.Second)
 	for i := range result.Answers {
 		answer := &result.Answers[i]
-		if answer.State == cdc.AnswerDone {
+		if answer.State != cdc.AnswerRefused && answer.Class == "" {
 			answer.State, answer.Next = cdc.AnswerLeft, ""
 			w.state(answer.Type).Due = again
 		}
@@ -172,7 +192,7 @@ func (w *captureWindow) schedule(ctx workflow.Context, answers []cdc.Answer) {
 			w.left(t, answer, now)
 		case cdc.AnswerMore:
 			t.Refusals, t.Refused = 0, ""
-			t.Pages++
+			t.Pages += pagesRead(answer)
 			t.Next = answer.Next
 			if answer.Remaining > sliceFrom || t.Pages >= slicePages {
 				w.openSlice(ctx, t)
@@ -182,10 +202,17 @@ func (w *captureWindow) schedule(ctx workflow.Context, answers []cdc.Answer) {
 	w.describe(ctx)
 }
 
+// pagesRead is at least how many pages an answer that goes on holds: a Hydrate
+// may have read several.
+func pagesRead(answer cdc.Answer) int { return max(1, len(answer.Changes)/fullPage) }
+
 // left asks for the same page again, at once when it was not read or did not
 // fit. When the store refused its token the pages start again, after a delay
 // that grows when it does so over and over.
 func (w *captureWindow) left(t *cdc.TypeState, answer cdc.Answer, now time.Time) {
+	if answer.Next != "" && answer.Next != t.Next {
+		t.Pages += pagesRead(answer)
+	}
 	t.Next = answer.Next
 	if answer.Class == cdc.ClassPageToken {
 		t.Refusals, t.Refused = t.Refusals+1, answer.Class
@@ -268,16 +295,13 @@ func (w *captureWindow) sliceClosed(ctx workflow.Context, i int, f workflow.Futu
 
 // recoverSlice reads the ledger of a slice that did not complete.
 func (w *captureWindow) recoverSlice(ctx workflow.Context, id string, t *cdc.TypeState) error {
-	var ledger cdc.Ledger
-	read := cdc.LedgerInput{WorkflowID: id}
-	err := workflow.ExecuteActivity(ledgerPolicy(ctx, "what the terminated slice published"), do.Ledger, read).Get(ctx, &ledger)
+	published, err := terminatedSlice(ctx, id, t.Type)
 	if err != nil {
 		return err
 	}
-	published := ledger.Type(t.Type).Published
 	t.Found += published.Len()
-	w.ledger.Merge(ledger)
+	w.ledger.Type(t.Type).Published.Merge(published)
 	w.counts.Published += published.Len()
-	t.Due, t.Confirm = workflow.Now(ctx), true
+	t.Due, t.Confirm = workflow.Now(ctx).Add(sliceDelay), true
 	return nil
 }
