@@ -36,9 +36,9 @@ type Bus interface {
 
 // Observer is told what the activities did, for metrics.
 type Observer interface {
-	// Published is told of every version put on the bus, with the time from its
-	// meta.lastUpdated to its acceptance.
-	Published(datastore, resourceType, payload string, lag time.Duration)
+	// Published is told of every version put on the bus: its body's size, its
+	// meta.lastUpdated, and when EventBridge had accepted it.
+	Published(datastore, resourceType, payload string, bytes int, lastUpdated, acceptedAt time.Time)
 	// Invalid is told of entries of a search that were no valid resource.
 	Invalid(datastore, resourceType string, entries int)
 }

@@ -56,6 +56,9 @@ func (a *Activities) events(in cdc.PublishInput, now time.Time) ([]cdc.Event, er
 	return events, nil
 }
 
+// payloadNone is the payload label of a delete, which has none.
+const payloadNone = "none"
+
 func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 	now := time.Now()
 	for i, change := range in.Changes {
@@ -64,11 +67,11 @@ func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 			if change.Reason != "" {
 				payload = cdc.PayloadReference
 			}
-			a.Observer.Published(in.Origin.Datastore, change.Type, payload, now.Sub(change.Time()))
+			a.Observer.Published(in.Origin.Datastore, change.Type, payload, len(change.Body), change.Time(), now)
 		}
 	}
-	if in.Delete != nil {
-		a.Observer.Published(in.Origin.Datastore, in.Delete.Type, "", now.Sub(in.Delete.EventTime))
+	if in.Delete != nil && len(result.EventIDs) == 1 && result.EventIDs[0] != "" {
+		a.Observer.Published(in.Origin.Datastore, in.Delete.Type, payloadNone, 0, in.Delete.EventTime, now)
 	}
 	for _, refusal := range result.Refused {
 		a.Logger.Error("EventBridge refuses an event for good; its window stays open",

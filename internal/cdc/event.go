@@ -100,12 +100,15 @@ func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, erro
 		m.Change = ChangeCreated
 	}
 	m.ResourceID, m.VersionID, m.LastUpdated = c.ID, c.VersionID, c.LastUpdated
-	m.Payload = PayloadFull
 	if c.Reason != "" {
+		// A reference has no data, even where the change still holds a body.
 		m.Payload, m.Reason = PayloadReference, c.Reason
-	} else if len(c.Body) == 0 {
+		return f.event(m, c.Type, c.Time(), nil)
+	}
+	if len(c.Body) == 0 {
 		return Event{}, fmt.Errorf("building event: change has neither a body nor a reason for none")
 	}
+	m.Payload = PayloadFull
 	return f.event(m, c.Type, c.Time(), c.Body)
 }
 
@@ -114,6 +117,9 @@ func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, erro
 func (f EventFormat) DeleteEvent(d Delete, o Origin, now time.Time) (Event, error) {
 	if !ValidEventID(d.EventID) {
 		return Event{}, fmt.Errorf("building event: delete has no valid event id")
+	}
+	if d.Type != "" && !ValidType(d.Type) {
+		return Event{}, fmt.Errorf("building event: delete has no valid resource type")
 	}
 	m := f.meta(o, d.Type, now)
 	name := d.Type

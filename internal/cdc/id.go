@@ -13,9 +13,10 @@ const idTime = "2006-01-02T15:04:05Z"
 
 // The first element of our workflow IDs.
 const (
-	windowPrefix = "window/"
-	replayPrefix = "replay/"
-	deletePrefix = "delete/"
+	windowPrefix   = "window/"
+	replayPrefix   = "replay/"
+	backfillPrefix = "backfill/"
+	deletePrefix   = "delete/"
 )
 
 // ID is the workflow ID of the window's first run. Temporal runs one workflow
@@ -55,6 +56,11 @@ func ParseWindowID(id string) (Window, int, error) {
 		}
 		rerun = n
 	}
+	if window.RerunID(rerun) != id {
+		// time.Parse takes more spellings of a time than one: a window must not
+		// have two IDs.
+		return Window{}, 0, fmt.Errorf("workflow ID %q: its window start is not spelled as in 2026-01-31T00:00:10Z", id)
+	}
 	return window, rerun, nil
 }
 
@@ -64,7 +70,8 @@ func SliceID(parent, resourceType string, from time.Time, k int) string {
 	return fmt.Sprintf("%s/%s/%s/%d", parent, resourceType, from.UTC().Format(idTime), k)
 }
 
-// ParseSliceID is the inverse of SliceID.
+// ParseSliceID is the inverse of SliceID, for the parents that start slices:
+// windows, their reruns, replays and backfills.
 func ParseSliceID(id string) (parent, resourceType string, from time.Time, k int, err error) {
 	parts := strings.Split(id, "/")
 	n := len(parts)
@@ -74,10 +81,24 @@ func ParseSliceID(id string) (parent, resourceType string, from time.Time, k int
 	k, errK := strconv.Atoi(parts[n-1])
 	from, errFrom := time.Parse(idTime, parts[n-2])
 	resourceType = parts[n-3]
-	if errK != nil || errFrom != nil || !ValidType(resourceType) || strconv.Itoa(k) != parts[n-1] || k < 1 {
+	parent = strings.Join(parts[:n-3], "/")
+	if errK != nil || errFrom != nil || k < 1 || !ValidType(resourceType) || !startsSlices(parent) ||
+		SliceID(parent, resourceType, from, k) != id {
 		return "", "", time.Time{}, 0, fmt.Errorf("workflow ID %q is not a slice's", id)
 	}
-	return strings.Join(parts[:n-3], "/"), resourceType, from, k, nil
+	return parent, resourceType, from, k, nil
+}
+
+// startsSlices tells whether id is of a workflow that starts slices.
+func startsSlices(id string) bool {
+	if _, _, err := ParseWindowID(id); err == nil {
+		return true
+	}
+	if _, err := ParseReplayID(id); err == nil {
+		return true
+	}
+	name, found := strings.CutPrefix(id, backfillPrefix)
+	return found && ValidName(name)
 }
 
 var (

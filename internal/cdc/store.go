@@ -12,25 +12,27 @@ type SearchRequest struct {
 	Span Span
 	// IDsOnly asks for id and meta only (_elements=id,meta).
 	IDsOnly bool
-	// Total asks the store to count the matches (_total=accurate).
+	// Total asks the store to count the matches, the margin's included
+	// (_total=accurate).
 	Total bool
 }
 
 // Resource is one version as the store gave it.
 type Resource struct {
 	Version
-	// Body is the resource byte for byte.
+	// Body is the resource byte for byte; nil on pages of ids.
 	Body []byte
 }
 
 // Page is one page of a search.
 type Page struct {
 	Resources []Resource
-	// Next links to the following page; empty on the last one.
+	// Next leads to the following page; empty on the last one. It is for the
+	// client's Next only, and may name patient data.
 	Next string
-	// Total is how many matches the store counts, -1 when it did not say.
+	// Total is how many matches the whole search has, -1 when the store did not say.
 	Total int
-	// Date is the answer's Date header; zero when there was none.
+	// Date is the answer's Date header, in whole seconds; zero when there was none.
 	Date time.Time
 	// Invalid is how many entries were no valid resource of the type.
 	Invalid int

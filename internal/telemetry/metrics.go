@@ -15,6 +15,7 @@ import (
 const (
 	instrumentLag        = "healthlake_cdc_window_lag"
 	instrumentSearchTime = "healthlake_cdc_search_duration"
+	instrumentDelay      = "healthlake_cdc_trigger_delay"
 )
 
 // Metrics are our instruments. Every label's values are few: outcomes, kinds,
@@ -32,6 +33,8 @@ type Metrics struct {
 	publishFailures metric.Int64Counter
 	lag             metric.Float64Histogram
 	messages        metric.Int64Counter
+	invalid         metric.Int64Counter
+	triggerDelay    metric.Float64Histogram
 	temporalUp      metric.Int64Gauge
 	paused          metric.Int64Gauge
 }
@@ -65,6 +68,8 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 		publishFailures: counter("publish_entry_failures", "", "Entries that the bus refused, by its error code."),
 		lag:             seconds(instrumentLag, "From a version's lastUpdated to its publishing."),
 		messages:        counter("sqs_messages", "", "Messages of the trigger queue, by what became of them."),
+		invalid:         counter("invalid_entries", "", "Entries of searches that were no valid resource of the type asked for."),
+		triggerDelay:    seconds(instrumentDelay, "From a trigger's time to its receipt, by source."),
 		temporalUp:      gauge("temporal_up", "1 while Temporal answers, else 0."),
 		paused:          gauge("polling_paused", "1 while the queue is not polled because Temporal is down, else 0."),
 	}
@@ -78,6 +83,21 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 func (m *Metrics) Trigger(ctx context.Context, outcome string) {
 	if m != nil {
 		m.triggers.Add(ctx, 1, with("outcome", outcome))
+	}
+}
+
+// TriggerDelay records how long after its time a trigger was received; source is
+// what meta.capturedBy names.
+func (m *Metrics) TriggerDelay(ctx context.Context, source string, delay time.Duration) {
+	if m != nil {
+		m.triggerDelay.Record(ctx, max(0, delay.Seconds()), with("source", source))
+	}
+}
+
+// InvalidEntries counts entries of a search that were no valid resource.
+func (m *Metrics) InvalidEntries(ctx context.Context, datastore, resourceType string, n int) {
+	if m != nil {
+		m.invalid.Add(ctx, int64(n), with("datastore", datastore, "resource_type", resourceType))
 	}
 }
 

@@ -53,6 +53,7 @@ func New(logger *slog.Logger) (*Telemetry, error) {
 		sdkmetric.WithReader(exporter),
 		sdkmetric.WithView(histogram(meterName, instrumentLag, lagBuckets)),
 		sdkmetric.WithView(histogram(meterName, instrumentSearchTime, secondsBuckets)),
+		sdkmetric.WithView(histogram(meterName, instrumentDelay, lagBuckets)),
 		sdkmetric.WithView(histogram(temporalMeterName, "*", secondsBuckets)))
 	metrics, err := newMetrics(provider.Meter(meterName))
 	if err != nil {

@@ -1,0 +1,129 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"healthlake-cdc/devstack/internal/proc"
+	"healthlake-cdc/devstack/internal/simulator"
+)
+
+// Env is what the worker and the starter need to run against this stack.
+func (s *Stack) Env() []string {
+	identity := simulator.DefaultCredentials
+	env := []string{
+		"AWS_REGION=" + Region,
+		"AWS_ACCESS_KEY_ID=" + identity.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + identity.SecretAccessKey,
+		"AWS_ENDPOINT_URL_SQS=" + s.AWS.URL(),
+		"AWS_ENDPOINT_URL_EVENTBRIDGE=" + s.AWS.URL(),
+		"TEMPORAL_ADDRESS=" + s.address,
+		"CDC_DATASTORES=" + strings.Join(s.datastores(), ","),
+		"CDC_HEALTHLAKE_ENDPOINT=" + s.Simulator.URL(),
+		"CDC_QUEUE_URL=" + s.Outputs["QueueUrl"],
+		"CDC_EVENT_BUS=" + s.Outputs["BusName"],
+	}
+	if s.options.Plaintext {
+		return append(env, "CDC_INSECURE_PLAINTEXT=true")
+	}
+	return append(env, "CDC_PAYLOAD_KEYS="+s.Keys)
+}
+
+// binaries are built once a process, whatever the number of stacks.
+var binaries struct {
+	sync.Mutex
+	paths map[string]string
+}
+
+// Binary builds one of the real programs and returns its path.
+func (s *Stack) Binary(ctx context.Context, name string) (string, error) {
+	binaries.Lock()
+	defer binaries.Unlock()
+	if path := binaries.paths[name]; path != "" {
+		return path, nil
+	}
+	root, err := proc.RepoRoot(ctx)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(root, "bin", name)
+	s.progress("building %s", name)
+	if err := proc.BuildBinary(ctx, "healthlake-cdc/"+name, path); err != nil {
+		return "", err
+	}
+	if binaries.paths == nil {
+		binaries.paths = make(map[string]string)
+	}
+	binaries.paths[name] = path
+	return path, nil
+}
+
+// StartWorker starts one more real worker with the stack's settings and extra,
+// and returns once it runs. Its metrics are on a free port.
+func (s *Stack) StartWorker(ctx context.Context, extra ...string) (*Worker, error) {
+	path, err := s.Binary(ctx, "worker")
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := proc.FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("worker-%d", len(s.workers)+1)
+	env := append(s.Env(), "CDC_METRICS_ADDR="+metrics)
+	process, err := proc.Start(ctx, proc.Spec{
+		Name: name, Path: path, Env: append(env, extra...),
+		LogFile: filepath.Join(s.Dir, name+".log"), Output: s.options.Output, Prefix: name + "  ",
+		Ready: proc.HTTPReady("http://" + metrics + "/readyz"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting %s (its log is %s): %w", name, filepath.Join(s.Dir, name+".log"), err)
+	}
+	s.workers = append(s.workers, process)
+	return &Worker{Process: process, Name: name, MetricsURL: "http://" + metrics, Log: filepath.Join(s.Dir, name+".log")}, nil
+}
+
+// Worker is a running worker process.
+type Worker struct {
+	*proc.Process
+	Name       string
+	MetricsURL string
+	Log        string
+}
+
+// StopWorkers stops all workers gracefully, side by side.
+func (s *Stack) StopWorkers(ctx context.Context) error {
+	errs := make([]error, len(s.workers))
+	var wait sync.WaitGroup
+	for i, worker := range s.workers {
+		wait.Go(func() {
+			if worker.Running() {
+				_, errs[i] = worker.Stop(ctx)
+			}
+		})
+	}
+	wait.Wait()
+	s.workers = slices.DeleteFunc(s.workers, func(p *proc.Process) bool { return !p.Running() })
+	return errors.Join(errs...)
+}
+
+// Starter runs the operator's command and returns what it printed.
+func (s *Stack) Starter(ctx context.Context, args ...string) (stdout, stderr string, err error) {
+	path, err := s.Binary(ctx, "starter")
+	if err != nil {
+		return "", "", err
+	}
+	var out, errOut bytes.Buffer
+	command := exec.CommandContext(ctx, path, args...)
+	command.Env = s.Env()
+	command.Stdout, command.Stderr = &out, &errOut
+	err = command.Run()
+	return out.String(), errOut.String(), err
+}

@@ -1,0 +1,280 @@
+// Package stack puts the parts together: the HealthLake simulator, the AWS
+// stand-in with deploy/'s template applied, Temporal with its UI in a process of
+// its own, the codec endpoint, and the real worker and starter binaries.
+// Everything listens on loopback.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"healthlake-cdc/devstack/internal/awslocal"
+	"healthlake-cdc/devstack/internal/proc"
+	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/devstack/internal/temporalserver"
+	"healthlake-cdc/internal/payload"
+)
+
+// Region is where everything pretends to be.
+const Region = "us-west-2"
+
+// Options says what to start. The zero value is a working stack on free ports.
+type Options struct {
+	// Dir holds binaries, logs and the database; empty makes one that Close removes.
+	Dir string
+	// Simulator is the stores' behaviour. Region, credentials and the trail's
+	// sink are the stack's own.
+	Simulator simulator.Config
+	// Temporal's addresses; empty means free ports.
+	Temporal temporalserver.Options
+	// AWSAddress, SimulatorAddress and CodecAddress are loopback host:port;
+	// empty means free ports.
+	AWSAddress, SimulatorAddress, CodecAddress string
+	// ExternalTemporal is the address of a Temporal server that runs already;
+	// empty starts one.
+	ExternalTemporal string
+	// Output gets what the processes print; nil keeps it in files only.
+	Output io.Writer
+	// Progress gets a line before each long step; nil prints none.
+	Progress io.Writer
+	// Plaintext runs without payload keys, as CDC_INSECURE_PLAINTEXT=true.
+	Plaintext bool
+}
+
+// Stack is everything running.
+type Stack struct {
+	Simulator *simulator.Server
+	AWS       *awslocal.Server
+	// Temporal is nil when an external server is used.
+	Temporal *temporalserver.Child
+	Outputs  map[string]string
+	// Keys is CDC_PAYLOAD_KEYS.
+	Keys     string
+	CodecURL string
+	Dir      string
+
+	// Deliveries is what came to the trigger queue.
+	Deliveries *Deliveries
+
+	options   Options
+	address   string
+	awsConfig aws.Config
+	codec     *http.Server
+	workers   []*proc.Process
+	ownDir    bool
+}
+
+// Start starts the parts, without workers.
+func Start(ctx context.Context, o Options) (_ *Stack, err error) {
+	s := &Stack{options: o, Dir: o.Dir, Deliveries: newDeliveries()}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.Dir == "" {
+		if s.Dir, err = os.MkdirTemp("", "healthlake-cdc-"); err != nil {
+			return nil, fmt.Errorf("making a directory: %w", err)
+		}
+		s.ownDir = true
+	}
+	for _, step := range []func(context.Context) error{s.startAWS, s.startSimulator, s.startCodec, s.startTemporal} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Stack) progress(format string, args ...any) {
+	if s.options.Progress != nil {
+		fmt.Fprintf(s.options.Progress, format+"\n", args...)
+	}
+}
+
+// startAWS starts the stand-in and applies deploy/'s template to it.
+func (s *Stack) startAWS(ctx context.Context) error {
+	identity := simulator.DefaultCredentials
+	server, err := awslocal.New(awslocal.Config{
+		Region: Region, AccessKeyID: identity.AccessKeyID, SecretAccessKey: identity.SecretAccessKey,
+	})
+	if err != nil {
+		return err
+	}
+	if err := server.Start(address(s.options.AWSAddress)); err != nil {
+		return err
+	}
+	s.AWS = server
+	s.awsConfig = aws.Config{
+		Region: Region, BaseEndpoint: aws.String(server.URL()),
+		Credentials: credentials.NewStaticCredentialsProvider(identity.AccessKeyID, identity.SecretAccessKey, ""),
+	}
+	root, err := proc.RepoRoot(ctx)
+	if err != nil {
+		return err
+	}
+	applied, err := awslocal.ApplyTemplateFile(ctx, filepath.Join(root, "deploy", "healthlake-cdc.yaml"),
+		map[string]string{"DatastoreIds": strings.Join(s.datastores(), ",")},
+		awslocal.Target{SQS: s.SQS(), EventBridge: s.EventBridge(), Region: Region, Account: server.Account()})
+	if err != nil {
+		return fmt.Errorf("applying deploy/healthlake-cdc.yaml: %w", err)
+	}
+	s.Outputs = applied.Outputs
+	server.OnDeliver(func(queue string, body []byte, at time.Time) {
+		if strings.HasSuffix(s.Outputs["QueueUrl"], "/"+queue) {
+			s.Deliveries.add(body, at)
+		}
+	})
+	return nil
+}
+
+func (s *Stack) datastores() []string {
+	if len(s.options.Simulator.Datastores) == 0 {
+		return []string{simulator.DefaultDatastore}
+	}
+	return s.options.Simulator.Datastores
+}
+
+// startSimulator starts the stores; their CloudTrail records go to the default
+// bus.
+func (s *Stack) startSimulator(context.Context) error {
+	config := s.options.Simulator
+	config.Region = Region
+	config.Datastores = s.datastores()
+	config.Trail.Sink = s.Sink()
+	s.Simulator = simulator.New(config)
+	return s.Simulator.Start(address(s.options.SimulatorAddress))
+}
+
+// startCodec serves the payload codec to the UI's browser.
+func (s *Stack) startCodec(ctx context.Context) error {
+	ring, codec, err := newCodec(s.options.Plaintext)
+	if err != nil {
+		return err
+	}
+	s.Keys = ring
+	listener, err := net.Listen("tcp", address(s.options.CodecAddress))
+	if err != nil {
+		return fmt.Errorf("listening for the codec endpoint: %w", err)
+	}
+	s.CodecURL = "http://" + listener.Addr().String()
+	origins, err := s.uiOrigins()
+	if err != nil {
+		return err
+	}
+	s.codec = &http.Server{Handler: payload.Handler(codec, origins), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = s.codec.Serve(listener) }() // ends by Close
+	return nil
+}
+
+// uiOrigins settles the UI's port, if there is to be a UI, and returns the
+// origins that its pages have.
+func (s *Stack) uiOrigins() ([]string, error) {
+	ui := &s.options.Temporal.UIAddress
+	if *ui == "" {
+		return nil, nil
+	}
+	host, port, err := net.SplitHostPort(*ui)
+	if err != nil {
+		return nil, fmt.Errorf("reading the UI's address: %w", err)
+	}
+	if port == "0" {
+		if *ui, err = proc.FreeAddress(); err != nil {
+			return nil, err
+		}
+		host, port, _ = net.SplitHostPort(*ui) // FreeAddress gives host:port
+	}
+	return []string{"http://" + net.JoinHostPort(host, port), "http://localhost:" + port}, nil
+}
+
+func newCodec(plaintext bool) (keys string, codec *payload.Codec, err error) {
+	if plaintext {
+		codec, err = payload.NewInsecureCodec()
+		return "", codec, err
+	}
+	keys = payload.GenerateKey()
+	ring, err := payload.ParseKeys(keys)
+	if err != nil {
+		return "", nil, err
+	}
+	codec, err = payload.NewCodec(ring)
+	return keys, codec, err
+}
+
+func (s *Stack) startTemporal(ctx context.Context) error {
+	if s.options.ExternalTemporal != "" {
+		s.address = s.options.ExternalTemporal
+		return nil
+	}
+	o := s.options.Temporal
+	o.CodecEndpoint = s.CodecURL
+	if o.DatabaseFile == "" {
+		o.DatabaseFile = filepath.Join(s.Dir, "temporal.db")
+	}
+	s.progress("starting Temporal")
+	child, err := temporalserver.StartChild(ctx, o, proc.Spec{
+		LogFile: filepath.Join(s.Dir, "temporal.log"), Output: s.options.Output, Prefix: "temporal  ",
+	})
+	if err != nil {
+		return err
+	}
+	s.Temporal, s.address = child, child.Address()
+	return nil
+}
+
+// address is a loopback address with a free port, unless one is given.
+func address(given string) string {
+	if given == "" {
+		return "127.0.0.1:0"
+	}
+	return given
+}
+
+// TemporalAddress is TEMPORAL_ADDRESS.
+func (s *Stack) TemporalAddress() string { return s.address }
+
+// AWSConfig reaches the stand-in.
+func (s *Stack) AWSConfig() aws.Config { return s.awsConfig }
+
+// SQS is a client of the stand-in.
+func (s *Stack) SQS() *sqs.Client { return sqs.NewFromConfig(s.awsConfig) }
+
+// EventBridge is a client of the stand-in.
+func (s *Stack) EventBridge() *eventbridge.Client { return eventbridge.NewFromConfig(s.awsConfig) }
+
+// Close stops everything, workers first.
+func (s *Stack) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	errs := []error{s.StopWorkers(ctx)}
+	if s.Temporal != nil {
+		_, err := s.Temporal.Stop(ctx)
+		errs = append(errs, err)
+	}
+	if s.Simulator != nil {
+		errs = append(errs, s.Simulator.Close())
+	}
+	if s.codec != nil {
+		errs = append(errs, s.codec.Close())
+	}
+	if s.AWS != nil {
+		errs = append(errs, s.AWS.Close())
+	}
+	if s.ownDir {
+		errs = append(errs, os.RemoveAll(s.Dir))
+	}
+	return errors.Join(errs...)
+}

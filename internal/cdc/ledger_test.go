@@ -1,0 +1,207 @@
+package cdc_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// hashes draws few distinct values beside many, so that sets overlap.
+func hashes() *rapid.Generator[[]cdc.Hash] {
+	hash := rapid.OneOf(rapid.Uint64Range(0, 20), rapid.Uint64())
+	return rapid.SliceOf(rapid.Map(hash, func(h uint64) cdc.Hash { return cdc.Hash(h) }))
+}
+
+func hashSets() *rapid.Generator[cdc.HashSet] {
+	return rapid.Map(hashes(), func(h []cdc.Hash) cdc.HashSet { return cdc.NewHashSet(h...) })
+}
+
+func encode(t require.TestingT, v any) string {
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestHashSetHoldsWhatWasAdded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		added := hashes().Draw(t, "hashes")
+		var s cdc.HashSet
+		model := map[cdc.Hash]bool{}
+		for _, h := range added {
+			require.Equal(t, !model[h], s.Add(h))
+			model[h] = true
+		}
+		require.Equal(t, len(model), s.Len())
+		for h := range model {
+			require.True(t, s.Has(h))
+		}
+		other := cdc.Hash(rapid.Uint64().Draw(t, "other"))
+		require.Equal(t, model[other], s.Has(other))
+		require.True(t, slices.IsSorted(s.Sorted()))
+	})
+}
+
+func TestHashSetJSON(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		drawn := hashes().Draw(t, "hashes")
+		s := cdc.NewHashSet(drawn...)
+		text := encode(t, s)
+		var back cdc.HashSet
+		require.NoError(t, json.Unmarshal([]byte(text), &back))
+		require.Equal(t, s.Sorted(), back.Sorted())
+		shuffled := rapid.Permutation(drawn).Draw(t, "shuffled")
+		require.Equal(t, text, encode(t, cdc.NewHashSet(shuffled...)), "equal sets give equal bytes")
+		require.Equal(t, text, encode(t, back))
+	})
+}
+
+func TestHashSetFormIsStable(t *testing.T) {
+	require.Equal(t, `""`, encode(t, cdc.HashSet{}))
+	require.Equal(t, `"AAAAAAAAAAEAAAAAAAABAA=="`, encode(t, cdc.NewHashSet(256, 1)))
+	var s cdc.HashSet
+	require.NoError(t, json.Unmarshal([]byte("null"), &s))
+	require.Zero(t, s.Len())
+	require.True(t, s.Add(1), "ready to use")
+}
+
+func TestHashSetRefusesWhatIsNone(t *testing.T) {
+	for _, text := range []string{`1`, `{}`, `["a"]`, `"?"`, `"AAAA"`, `"` + base64.StdEncoding.EncodeToString(make([]byte, 9)) + `"`} {
+		s := cdc.NewHashSet(7)
+		require.Error(t, json.Unmarshal([]byte(text), &s), text)
+	}
+}
+
+func TestHashSetMergeLaws(t *testing.T) {
+	merged := func(sets ...cdc.HashSet) cdc.HashSet {
+		var all cdc.HashSet
+		for _, s := range sets {
+			all.Merge(s)
+		}
+		return all
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a, b, c := hashSets().Draw(t, "a"), hashSets().Draw(t, "b"), hashSets().Draw(t, "c")
+		before := encode(t, []cdc.HashSet{a, b, c})
+		ab := merged(a, b)
+		require.Equal(t, encode(t, ab), encode(t, merged(b, a)), "commutative")
+		require.Equal(t, encode(t, merged(ab, c)), encode(t, merged(a, merged(b, c))), "associative")
+		require.Equal(t, encode(t, ab), encode(t, merged(ab, ab)), "idempotent")
+		require.Equal(t, encode(t, a), encode(t, merged(a, cdc.HashSet{})), "neutral")
+		d := a.Clone()
+		added := d.Merge(b)
+		require.Equal(t, ab.Len()-a.Len(), added, "counts what is new")
+		require.Zero(t, d.Merge(b))
+		require.Equal(t, before, encode(t, []cdc.HashSet{a, b, c}), "operands and originals of clones stay")
+	})
+}
+
+// payloadLimit is Temporal's blob size limit.
+const payloadLimit = 2 << 20
+
+func TestLedgerOf150000VersionsFitsAPayload(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var ledger cdc.Ledger
+	for i := range 150_000 {
+		entry := ledger.Type([]string{"Observation", "Patient", "Encounter"}[i%3])
+		if set := &entry.Published; i%10 == 0 {
+			entry.Skipped.Add(cdc.Hash(random.Uint64()))
+		} else {
+			set.Add(cdc.Hash(random.Uint64()))
+		}
+	}
+	text := encode(t, cdc.CaptureWindowResult{Ledger: ledger})
+	require.Less(t, len(text), payloadLimit)
+	require.Equal(t, 135_000, ledger.Published())
+}
+
+func ledgers() *rapid.Generator[cdc.Ledger] {
+	return rapid.Custom(func(t *rapid.T) cdc.Ledger {
+		var l cdc.Ledger
+		types := rapid.SliceOfDistinct(rapid.SampledFrom([]string{"Patient", "Observation", "Encounter", "Task"}), rapid.ID)
+		for _, name := range types.Draw(t, "types") {
+			entry := l.Type(name)
+			entry.Published, entry.Skipped = hashSets().Draw(t, "published"), hashSets().Draw(t, "skipped")
+		}
+		return l
+	})
+}
+
+func TestLedgerJSONRoundTripKeepsSweptAndAbsentApart(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := ledgers().Draw(t, "ledger")
+		text := encode(t, l)
+		var back cdc.Ledger
+		require.NoError(t, json.Unmarshal([]byte(text), &back))
+		require.Equal(t, text, encode(t, back))
+		require.Equal(t, l.Names(), back.Names())
+		require.Equal(t, l.Published(), back.Published())
+		for _, name := range []string{"Patient", "Observation", "Encounter", "Task"} {
+			require.Equal(t, l.Swept(name), back.Swept(name))
+		}
+	})
+}
+
+func TestLedgerSweptVersusAbsent(t *testing.T) {
+	var l cdc.Ledger
+	v := cdc.Version{Type: "Patient", ID: "p1", VersionID: "1"}
+	require.False(t, l.Swept("Patient"))
+	require.False(t, l.Has(v))
+	require.Zero(t, l.Known("Patient").Len())
+	require.Empty(t, l.Names(), "asking sweeps nothing")
+
+	l.Type("Patient")
+	require.True(t, l.Swept("Patient"), "swept and empty")
+	require.False(t, l.Has(v))
+	require.False(t, l.Swept("Observation"))
+	require.Equal(t, `{"types":{"Patient":{"published":"","skipped":""}}}`, encode(t, l))
+
+	l.Type("Patient").Published.Add(v.Hash())
+	require.True(t, l.Has(v))
+	require.False(t, l.Has(cdc.Version{Type: "Observation", ID: "p1", VersionID: "1"}), "hashes are a type's own")
+	require.False(t, l.Has(cdc.Version{Type: "Patient", ID: "p1", VersionID: "2"}))
+
+	skipped := cdc.Version{Type: "Patient", ID: "p2", VersionID: "1"}
+	l.Type("Patient").Skipped.Add(skipped.Hash())
+	require.True(t, l.Has(skipped))
+	require.Equal(t, 1, l.Published())
+	known := l.Known("Patient")
+	require.Equal(t, 2, known.Len())
+	known.Add(99)
+	require.Equal(t, 2, l.Known("Patient").Len(), "what is known is a copy")
+
+	var null cdc.Ledger
+	require.NoError(t, json.Unmarshal([]byte(`{"types":{"Patient":null}}`), &null))
+	require.False(t, null.Swept("Patient"))
+	require.Empty(t, null.Names())
+	require.Zero(t, null.Published())
+}
+
+func TestLedgerMergeLaws(t *testing.T) {
+	merged := func(ledgers ...cdc.Ledger) cdc.Ledger {
+		var all cdc.Ledger
+		for _, l := range ledgers {
+			all.Merge(l)
+		}
+		return all
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a, b, c := ledgers().Draw(t, "a"), ledgers().Draw(t, "b"), ledgers().Draw(t, "c")
+		before := encode(t, []cdc.Ledger{a, b, c})
+		ab := merged(a, b)
+		require.Equal(t, encode(t, ab), encode(t, merged(b, a)))
+		require.Equal(t, encode(t, merged(ab, c)), encode(t, merged(a, merged(b, c))))
+		require.Equal(t, encode(t, ab), encode(t, merged(ab, ab)))
+		for _, name := range []string{"Patient", "Observation", "Encounter", "Task"} {
+			require.Equal(t, a.Swept(name) || b.Swept(name), ab.Swept(name), "swept by either")
+		}
+		ab.Type("Patient").Published.Add(12345)
+		require.Equal(t, before, encode(t, []cdc.Ledger{a, b, c}), "a merged ledger shares nothing")
+	})
+}

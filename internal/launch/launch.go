@@ -1,0 +1,166 @@
+// Package launch starts our workflows: windows, their reruns, deletes and
+// replays. The workflow ID is the dedup: whoever starts an ID that exists, open
+// or closed, joins it.
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// Launcher starts workflows under the process's settings.
+type Launcher struct {
+	client client.Client
+	config Config
+	// attributes tells whether our search attributes are registered.
+	attributes atomic.Bool
+}
+
+// Config is what shapes a window, and where it runs.
+type Config struct {
+	TaskQueue string
+	// Types are the resource types to sweep, by datastore.
+	Types  map[string][]string
+	Passes []time.Duration
+	// Attributes tells whether our search attributes are registered.
+	Attributes bool
+	Logger     *slog.Logger
+}
+
+// New returns a Launcher.
+func New(c client.Client, config Config) *Launcher {
+	l := &Launcher{client: c, config: config}
+	l.attributes.Store(config.Attributes)
+	return l
+}
+
+// Cause is what a window is opened for.
+type Cause struct {
+	// Time is the trigger's.
+	Time time.Time
+	// By is one of cdc's By constants.
+	By string
+}
+
+// OpenWindow starts the window's first run. opened is false when it existed
+// already, open or closed.
+func (l *Launcher) OpenWindow(ctx context.Context, window cdc.Window, cause Cause) (opened bool, err error) {
+	return l.startWindow(ctx, window, 0, cause)
+}
+
+func (l *Launcher) startWindow(ctx context.Context, window cdc.Window, rerun int, cause Cause) (bool, error) {
+	types := l.config.Types[window.Datastore]
+	if len(types) == 0 {
+		return false, fmt.Errorf("datastore %s is not configured: see CDC_DATASTORES", window.Datastore)
+	}
+	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
+		input := cdc.CaptureWindowInput{
+			Window: window, Rerun: rerun, Types: types, Passes: l.config.Passes,
+			SourceTime: cause.Time, CapturedBy: cause.By, Attributes: attributes,
+		}
+		options := client.StartWorkflowOptions{
+			ID: window.RerunID(rerun),
+			StaticSummary: fmt.Sprintf("10 s of datastore %s from %s",
+				window.Datastore, window.Start.UTC().Format(time.DateTime)),
+			StaticDetails: fmt.Sprintf("Captures what was written to the datastore from %s to %s (meta.lastUpdated), %d resource types, passes %v after its end. Opened by a trigger of %s (%s).",
+				window.Start.UTC().Format(time.RFC3339), window.End().UTC().Format(time.RFC3339),
+				len(types), l.config.Passes, cause.Time.UTC().Format(time.RFC3339), cause.By),
+		}
+		if attributes {
+			options.TypedSearchAttributes = temporal.NewSearchAttributes(
+				cdc.AttrDatastore.ValueSet(window.Datastore),
+				cdc.AttrWindowStart.ValueSet(window.Start),
+				cdc.AttrState.ValueSet(cdc.StateOpen),
+			)
+		}
+		return options, cdc.WorkflowCaptureWindow, input
+	})
+}
+
+// PublishDelete starts the publishing of an unresolved delete. started is false
+// when its record was seen before.
+func (l *Launcher) PublishDelete(ctx context.Context, datastore string, d cdc.Delete, by string) (started bool, err error) {
+	id := cdc.DeleteID(datastore, d.EventID)
+	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
+		input := cdc.PublishDeleteInput{
+			Origin: cdc.Origin{Datastore: datastore, SourceTime: d.EventTime, CapturedBy: by, CorrelationID: id},
+			Delete: d,
+		}
+		options := client.StartWorkflowOptions{ID: id, StaticSummary: "a delete in datastore " + datastore}
+		if attributes {
+			options.TypedSearchAttributes = temporal.NewSearchAttributes(cdc.AttrDatastore.ValueSet(datastore))
+		}
+		return options, cdc.WorkflowPublishDelete, input
+	})
+}
+
+// Replay starts the replay of that name. started is false when there is one.
+func (l *Launcher) Replay(ctx context.Context, in cdc.CaptureRangeInput) (started bool, err error) {
+	if !cdc.ValidName(in.Name) {
+		return false, errors.New("a replay's name has 1 to 100 letters, digits, dots, hyphens and underscores, and no patient data")
+	}
+	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
+		in.Attributes = attributes
+		options := client.StartWorkflowOptions{
+			ID: cdc.ReplayID(in.Name),
+			StaticSummary: fmt.Sprintf("replay of %d types from %s to %s", len(in.Types),
+				in.Span.From.UTC().Format(time.DateTime), in.Span.To.UTC().Format(time.DateTime)),
+		}
+		if attributes {
+			options.TypedSearchAttributes = temporal.NewSearchAttributes(cdc.AttrState.ValueSet(cdc.StateOpen))
+		}
+		return options, cdc.WorkflowCaptureRange, in
+	})
+}
+
+// start starts one execution. Reuse is refused and so is conflict, and a
+// refusal is no error: the execution exists, which is what was wanted.
+//
+// A namespace that does not know our search attributes refuses the start. That
+// is never the message's fault: from then on this process goes on without.
+func (l *Launcher) start(ctx context.Context, build func(attributes bool) (client.StartWorkflowOptions, string, any)) (bool, error) {
+	attributes := l.attributes.Load()
+	options, workflow, input := build(attributes)
+	options.TaskQueue = l.config.TaskQueue
+	options.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	options.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL
+	options.WorkflowExecutionErrorWhenAlreadyStarted = true
+
+	_, err := l.client.ExecuteWorkflow(ctx, options, workflow, input)
+	var invalid *serviceerror.InvalidArgument
+	switch {
+	case err == nil:
+		return true, nil
+	case temporal.IsWorkflowExecutionAlreadyStartedError(err):
+		return false, nil
+	case attributes && errors.As(err, &invalid):
+		l.attributes.Store(false)
+		l.config.Logger.Error("Temporal refused a start with search attributes; going on without them: register them with `worker --check`'s commands and restart",
+			"error", err)
+		return l.start(ctx, build)
+	default:
+		return false, fmt.Errorf("starting %s: %w", options.ID, err)
+	}
+}
+
+// AllTypes are the resource types of all datastores, in alphabetical order.
+func (l *Launcher) AllTypes() []string {
+	var all []string
+	for _, types := range l.config.Types {
+		all = append(all, types...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/connect"
+	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/launch"
+	"healthlake-cdc/internal/telemetry"
+)
+
+// session is what every command has: its flags and where it prints.
+type session struct {
+	flags  *config.Flags
+	asJSON bool
+	out    io.Writer
+	// progress is where long work shows how far it is.
+	progress io.Writer
+}
+
+func newRootCommand() *cobra.Command {
+	s := &session{out: os.Stdout, progress: os.Stderr}
+	root := &cobra.Command{
+		Use:   "starter",
+		Short: "Operate healthlake-cdc: capture windows, replay ranges, print the event schema",
+		Long: `Starter is the operator's command of healthlake-cdc. It starts executions that
+the workers carry out and the Temporal UI shows.
+
+Settings come from the same CDC_, AWS_ and TEMPORAL_ environment variables as
+the worker's; a flag of the same meaning overrides.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			s.out, s.progress = cmd.OutOrStdout(), cmd.ErrOrStderr()
+		},
+	}
+	s.flags = config.BindFlags(root.PersistentFlags(), config.Starter)
+	root.PersistentFlags().BoolVar(&s.asJSON, "json", false, "print JSON instead of text")
+	root.AddCommand(newCaptureCommand(s), newReplayCommand(s), newSchemaCommand(s), newKeysCommand(s))
+	return root
+}
+
+// connection is an open client with what starts executions.
+type connection struct {
+	config   *config.Config
+	client   client.Client
+	launcher *launch.Launcher
+}
+
+// connect loads the settings and dials Temporal. The caller closes the client.
+func (s *session) connect(ctx context.Context) (*connection, error) {
+	cfg, err := config.Load(config.Starter, os.Environ(), s.flags)
+	if err != nil {
+		return nil, err
+	}
+	logger := telemetry.NewLogger(os.Stderr, cfg.LogFormat, cfg.LogLevel)
+	types, err := connect.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) {
+		awsConfig, err := connect.AWS(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		return connect.Stores(cfg, awsConfig, nil)
+	})
+	if err != nil {
+		return nil, err
+	}
+	temporal, err := connect.DialTemporal(ctx, cfg, config.Starter, logger, nil)
+	if err != nil {
+		return nil, err
+	}
+	launcher := launch.New(temporal.Client, launch.Config{
+		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Attributes: temporal.Attributes, Logger: logger,
+	})
+	return &connection{config: cfg, client: temporal.Client, launcher: launcher}, nil
+}
+
+// print writes value as JSON, or text.
+func (s *session) print(value any, text string) error {
+	if !s.asJSON {
+		_, err := fmt.Fprintln(s.out, text)
+		return err
+	}
+	encoder := json.NewEncoder(s.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/payload"
+)
+
+// serveCodec decodes payloads for the Temporal UI in a browser on this machine.
+// It answers with patient data: it listens on loopback unless told otherwise and
+// takes requests from the named origins only.
+func serveCodec(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger) error {
+	codec, err := cfg.Codec()
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", o.codecAddr)
+	if err != nil {
+		return fmt.Errorf("listening for the codec endpoint: %w: choose another --codec-addr", err)
+	}
+	server := &http.Server{
+		Handler:           payload.Handler(codec, o.codecOrigin),
+		ReadHeaderTimeout: 5 * time.Second,
+	}
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.grace)
+		defer cancel()
+		stopped <- server.Shutdown(stopCtx)
+	}()
+	logger.Info("codec endpoint is serving", "address", listener.Addr().String(), "origins", o.codecOrigin)
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving the codec endpoint: %w", err)
+	}
+	return <-stopped
+}

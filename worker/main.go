@@ -1,0 +1,114 @@
+// Worker is one member of the fleet: it takes triggers from the SQS queue,
+// starts the windows' workflows, and carries out workflows and activities.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/telemetry"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := realMain(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags that have no variable.
+type options struct {
+	check       bool
+	role        string
+	grace       time.Duration
+	codecAddr   string
+	codecOrigin []string
+}
+
+// What a worker process does.
+const (
+	roleAll      = "all"
+	roleConsumer = "consumer"
+	roleWorker   = "worker"
+	roleCodec    = "codec"
+)
+
+const (
+	// defaultGrace is how long a stop may take: longer than SQS's longest poll
+	// (20 s), shorter than what Kubernetes waits before it kills (30 s).
+	defaultGrace = 25 * time.Second
+	// defaultCodecAddr is where --role codec listens.
+	defaultCodecAddr = "127.0.0.1:8081"
+)
+
+func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	flags := pflag.NewFlagSet("worker", pflag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.SortFlags = false
+	var o options
+	flags.BoolVar(&o.check, "check", false, "check all settings, reach every dependency, say what is missing, and exit")
+	flags.StringVar(&o.role, "role", roleAll, "all, consumer (only the queue), worker (only workflows and activities) or codec (only decodes payloads for the Temporal UI)")
+	flags.DurationVar(&o.grace, "grace", defaultGrace, "how long what is in flight may take to finish after SIGTERM")
+	flags.StringVar(&o.codecAddr, "codec-addr", defaultCodecAddr, "address of the codec endpoint, with --role codec")
+	flags.StringSliceVar(&o.codecOrigin, "codec-origin", []string{"http://localhost:8233", "http://127.0.0.1:8233"}, "origins of the Temporal UI that may use the codec endpoint")
+	bound := config.BindFlags(flags, config.Worker)
+	flags.Usage = func() { usage(stderr, flags) }
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q: see worker --help", flags.Arg(0))
+	}
+	cfg, err := config.Load(programOf(o.role), environ, bound)
+	if err != nil {
+		return err
+	}
+	logger := telemetry.NewLogger(stderr, cfg.LogFormat, cfg.LogLevel)
+	switch {
+	case o.check:
+		return check(ctx, cfg, logger, stdout)
+	case o.role == roleCodec:
+		return serveCodec(ctx, cfg, o, logger)
+	case o.role == roleAll || o.role == roleConsumer || o.role == roleWorker:
+		return run(ctx, cfg, o, logger)
+	default:
+		return fmt.Errorf("--role %q is not one of all, consumer, worker, codec", o.role)
+	}
+}
+
+// programOf tells which settings a role needs: the codec neither polls nor
+// publishes.
+func programOf(role string) config.Program {
+	if role == roleCodec {
+		return config.Starter
+	}
+	return config.Worker
+}
+
+func usage(w io.Writer, flags *pflag.FlagSet) {
+	fmt.Fprint(w, `Worker is one member of the healthlake-cdc fleet. It runs until SIGTERM or
+SIGINT, lets what is in flight finish within --grace, and exits 0.
+
+Every setting is an environment variable or the flag of the same name; the flag
+overrides. AWS_ and TEMPORAL_ variables are those of their SDKs.
+
+Usage: worker [flags]
+
+`)
+	fmt.Fprint(w, flags.FlagUsages())
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"healthlake-cdc/activities"
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/connect"
+	"healthlake-cdc/internal/consumer"
+	"healthlake-cdc/internal/eventbus"
+	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/launch"
+	"healthlake-cdc/internal/telemetry"
+	"healthlake-cdc/internal/trigger"
+)
+
+func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger, t *telemetry.Telemetry) (*process, error) {
+	awsConfig, err := connect.AWS(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	stores, err := connect.Stores(cfg, awsConfig, observeStore(t.Metrics))
+	if err != nil {
+		return nil, err
+	}
+	types, err := connect.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) { return stores, nil })
+	if err != nil {
+		return nil, err
+	}
+	temporal, err := connect.DialTemporal(ctx, cfg, config.Worker, logger, t.TemporalHandler())
+	if err != nil {
+		return nil, err
+	}
+	p := &process{cfg: cfg, options: o, logger: logger, temporal: temporal}
+	launcher := launch.New(temporal.Client, launch.Config{
+		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Attributes: temporal.Attributes, Logger: logger,
+	})
+	p.types = launcher.AllTypes()
+	if err := p.newActivities(awsConfig, stores, t.Metrics); err != nil {
+		temporal.Client.Close()
+		return nil, err
+	}
+	if err := p.newConsumer(awsConfig, launcher, t.Metrics); err != nil {
+		temporal.Client.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *process) newActivities(awsConfig aws.Config, stores *healthlake.Client, metrics *telemetry.Metrics) error {
+	bus, err := eventbus.New(eventbus.Config{
+		Client: eventbus.NewClient(awsConfig), Bus: p.cfg.EventBus, MaxBytes: p.cfg.MaxEventBytes,
+		Observe: observeBus(metrics), Logger: p.logger,
+	})
+	if err != nil {
+		return err
+	}
+	p.activities = &activities.Activities{
+		Store: stores, Bus: bus,
+		Runs: p.temporal.Client, Converter: p.temporal.Converter,
+		Limits:   activities.NewLimits(p.cfg.SearchRate * liveShare),
+		Observer: observer{metrics}, Logger: p.logger,
+		Format:        cdc.EventFormat{Source: p.cfg.EventSource, DetailType: p.cfg.DetailType},
+		MaxEventBytes: p.cfg.MaxEventBytes,
+		References:    p.cfg.EventPayload == config.PayloadReference,
+	}
+	return nil
+}
+
+func (p *process) newConsumer(awsConfig aws.Config, launcher *launch.Launcher, metrics *telemetry.Metrics) error {
+	datastores, types := set(p.cfg.Datastores), set(p.types)
+	var err error
+	p.consumer, err = consumer.New(consumer.Config{
+		// Two clients: ReceiveMessage backs off when the SDK's retry token budget
+		// is empty, and deletes would empty it.
+		Receive: sqs.NewFromConfig(awsConfig), Delete: sqs.NewFromConfig(awsConfig),
+		QueueURL: p.cfg.QueueURL,
+		Scope: func() trigger.Scope {
+			return trigger.Scope{Datastores: datastores, Types: types, Lookback: p.cfg.Lookback, Now: time.Now()}
+		},
+		Opener: opener{launcher}, Logger: p.logger, Metrics: consumerMetrics{metrics},
+		Grace: max(time.Second, p.options.grace-longestPoll),
+	})
+	return err
+}
+
+// longestPoll is how long the last poll of a stop may take: SQS's longest wait.
+const longestPoll = 20 * time.Second
+
+func set(names []string) map[string]bool {
+	all := make(map[string]bool, len(names))
+	for _, name := range names {
+		all[name] = true
+	}
+	return all
+}
+
+// opener lets the consumer, which knows nothing of Temporal, start workflows.
+type opener struct{ launcher *launch.Launcher }
+
+// Open implements consumer.Opener.
+func (o opener) Open(ctx context.Context, window cdc.Window, cause consumer.Cause) (bool, error) {
+	opened, err := o.launcher.OpenWindow(ctx, window, launch.Cause{Time: cause.Time, By: cause.Source})
+	return opened, unavailable(err)
+}
+
+// PublishDelete implements consumer.Opener.
+func (o opener) PublishDelete(ctx context.Context, datastore string, d cdc.Delete, source string) (bool, error) {
+	started, err := o.launcher.PublishDelete(ctx, datastore, d, source)
+	return started, unavailable(err)
+}
+
+// unavailable says that the message is not to blame. The launcher refuses
+// nothing that a message could hold: what is left is Temporal down, full, or
+// misconfigured, and none of that may drain the queue into the dead-letter queue.
+func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", consumer.ErrUnavailable, err)
+}

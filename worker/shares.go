@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/config"
+)
+
+// How CDC_SEARCH_RATE is shared: windows' first pages, their further pages, and
+// bulk work (audits, ranges, counts). Bulk cannot take what live windows need.
+const (
+	liveShare    = 0.5
+	furtherShare = 0.3
+	bulkShare    = 0.2
+)
+
+const (
+	// fleetEvery is how often a worker looks how many there are.
+	fleetEvery = 15 * time.Second
+	// fleetAge is after how long without a poll a worker is counted out. Polls
+	// take up to a minute.
+	fleetAge = 90 * time.Second
+)
+
+type pageQueue struct {
+	name string
+	rate float64
+}
+
+// pageQueues are a datastore's task queues and their searches a second.
+func pageQueues(cfg *config.Config, datastore string) []pageQueue {
+	return []pageQueue{
+		{cdc.LiveTaskQueue(cfg.TaskQueue, datastore), cfg.SearchRate * furtherShare},
+		{cdc.BulkTaskQueue(cfg.TaskQueue, datastore), cfg.SearchRate * bulkShare},
+	}
+}
+
+// followFleet divides the live share of the search rate by the number of workers
+// that the task queue shows.
+func (p *process) followFleet(ctx context.Context) error {
+	ticker := time.NewTicker(fleetEvery)
+	defer ticker.Stop()
+	for {
+		if n, err := p.fleetSize(ctx); err == nil {
+			p.activities.Limits.SetRate(p.cfg.SearchRate * liveShare / float64(n))
+		} else if ctx.Err() == nil {
+			p.logger.Debug("cannot see the fleet's size; keeping the search rate", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// fleetSize is how many workers poll the task queue, at least this one.
+func (p *process) fleetSize(ctx context.Context) (int, error) {
+	described, err := p.temporal.Client.DescribeTaskQueue(ctx, p.cfg.TaskQueue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	if err != nil {
+		return 0, err
+	}
+	seen := make(map[string]bool)
+	for _, poller := range described.GetPollers() {
+		if time.Since(poller.GetLastAccessTime().AsTime()) < fleetAge {
+			seen[poller.GetIdentity()] = true
+		}
+	}
+	return max(1, len(seen)), nil
+}
