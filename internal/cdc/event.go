@@ -175,12 +175,12 @@ func (f EventFormat) name(template, resourceType string) string {
 	return strings.NewReplacer("{type}", strings.ToLower(resourceType), "{Type}", resourceType).Replace(template)
 }
 
-// Overhead is an upper bound, in bytes, of what an event of this version takes
-// on the bus beside the body: who knows it can tell before publishing whether a
-// body will fit.
+// Overhead is an upper bound, in bytes, of what an event of this version and
+// origin takes on the bus beside the body: who knows it can tell before
+// publishing whether a body will fit. A reference, whose meta has a reason
+// besides, and the longest publishedAt make it one.
 func (f EventFormat) Overhead(v Version, o Origin) (int, error) {
 	reference := Change{Version: v, Reason: ReasonConfigured}
-	o.Replay = strings.Repeat("x", max(len(o.Replay), 1))
 	now := time.Date(2000, 1, 1, 0, 0, 0, 999_999_999, time.UTC)
 	event, err := f.ChangeEvent(reference, o, now)
 	if err != nil {

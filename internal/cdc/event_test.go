@@ -51,7 +51,7 @@ func origins() *rapid.Generator[cdc.Origin] {
 			SourceTime:    instants().Draw(t, "sourceTime"),
 			CapturedBy:    rapid.SampledFrom([]string{cdc.ByCloudTrail, cdc.BySubscription, cdc.ByOperator}).Draw(t, "by"),
 			CorrelationID: windowIDs().Draw(t, "correlation"),
-			Replay:        rapid.OneOf(rapid.Just(""), names(), rapid.String()).Draw(t, "replay"),
+			Replay:        rapid.OneOf(rapid.Just(""), names(), rapid.StringOf(rapid.SampledFrom([]rune("a\"\x01é\u2028")))).Draw(t, "replay"),
 		}
 	})
 }
