@@ -29,40 +29,17 @@ const (
 	opMetadata = "GET metadata"
 )
 
-// SearchRequest asks for the versions that search shows of one type in a span.
-type SearchRequest struct {
-	Datastore string
-	Type      string
-	// Span is the exact span wanted. A second more is asked for on both sides,
-	// and the answer may hold even more: filter it by Version.Time.
-	Span cdc.Span
-	// IDsOnly asks for id and meta only: the resources have no Body.
-	IDsOnly bool
-	// Total asks the store to count all matches, the margins' included.
-	Total bool
-}
+// What is asked and answered are the contract's types, so that the activities
+// need not import this package.
+type (
+	SearchRequest = cdc.SearchRequest
+	Resource      = cdc.Resource
+	Page          = cdc.Page
+)
 
-// Resource is one version as the store gave it.
-type Resource struct {
-	cdc.Version
-	// Body is the resource byte for byte; nil on pages of ids.
-	Body []byte
-}
-
-// Page is one page of a search.
-type Page struct {
-	Resources []Resource
-	// Next leads to the following page, empty on the last. It is for Next only,
-	// holds for every client of the same endpoint, and may name patient data.
-	Next string
-	// Total is how many matches the whole search has, -1 when the store does not
-	// say.
-	Total int
-	// Date is the store's time, in whole seconds; zero when it did not say.
-	Date time.Time
-	// Invalid is how many entries were left out as no valid resource.
-	Invalid int
-}
+// ReadOps are the route templates of reads of single resources; all others are
+// searches, but for the CapabilityStatement.
+var ReadOps = []string{opRead, opVRead}
 
 // Search asks for the first page, of at most PageSize resources.
 func (c *Client) Search(ctx context.Context, req SearchRequest) (Page, error) {

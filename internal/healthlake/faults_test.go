@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -138,7 +139,7 @@ func TestRetryAfter(t *testing.T) {
 		{name: "long", header: []string{"Retry-After", " 7 "}, want: 7 * time.Second, attempts: 1},
 		{name: "date", header: []string{"Date", date, "Retry-After", suiteTime.Add(90 * time.Second).Format(http.TimeFormat)}, want: 90 * time.Second, attempts: 1},
 		{name: "past date", header: []string{"Date", date, "Retry-After", suiteTime.Add(-time.Hour).Format(http.TimeFormat)}, attempts: 3},
-		{name: "date, own clock", header: []string{"Date", "", "Retry-After", suiteTime.Add(3 * time.Second).Format(http.TimeFormat)}, want: 3 * time.Second, attempts: 1},
+		{name: "date, own clock", header: []string{"Date", "", "Retry-After", suiteTime.Add(23 * time.Second).Format(http.TimeFormat)}, want: 3 * time.Second, attempts: 1},
 		{name: "absurd", header: []string{"Retry-After", "99999999999999999999999"}, want: maxRetryAfter, attempts: 1},
 		{name: "negative", header: []string{"Retry-After", "-5"}, attempts: 3},
 		{name: "nonsense", header: []string{"Retry-After", "soon"}, attempts: 3},
@@ -148,7 +149,7 @@ func TestRetryAfter(t *testing.T) {
 			t.Run(tc.name+" "+http.StatusText(status), func(t *testing.T) {
 				s := newStore(t, refusing(status, tc.header...))
 				c := s.client(t)
-				c.now = func() time.Time { return suiteTime }
+				c.now = func() time.Time { return suiteTime.Add(20 * time.Second) } // not the store's time
 				_, err := searchPatients(c)
 				e := requireClass(t, map[int]cdc.Class{429: cdc.ClassThrottled, 503: cdc.ClassUnavailable}[status], err)
 				require.Equal(t, tc.want, e.RetryAfter)
@@ -239,6 +240,42 @@ func TestBodyLimit(t *testing.T) {
 			requireClass(t, cdc.ClassMalformed, err)
 		})
 	}
+}
+
+// TestEndlessBody: a body that never ends is not read to its end.
+func TestEndlessBody(t *testing.T) {
+	s := newStore(t, func(w http.ResponseWriter, _ *http.Request) {
+		for chunk := strings.Repeat(" ", 64<<10); ; {
+			if _, err := io.WriteString(w, chunk); err != nil {
+				return
+			}
+		}
+	})
+	_, err := searchPatients(s.client(t, func(cfg *Config) { cfg.MaxBodyBytes = 1 << 20 }))
+	requireClass(t, cdc.ClassMalformed, err)
+}
+
+// TestConnectionResetInTheBody: the network's fault is not the store's.
+func TestConnectionResetInTheBody(t *testing.T) {
+	s := newStore(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = buffered.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{")
+		_ = buffered.Flush()
+		tcp, ok := conn.(*net.TCPConn)
+		if !ok {
+			t.Errorf("connection is a %T", conn)
+			return
+		}
+		_ = tcp.SetLinger(0) // Close sends a reset
+		_ = tcp.Close()
+	})
+	_, err := searchPatients(s.client(t))
+	requireClass(t, cdc.ClassUnavailable, err)
+	require.Len(t, s.asked(), 1+DefaultRetries)
 }
 
 // hanging answers with what start writes and then not until the client is gone.

@@ -44,11 +44,11 @@ func (c *Client) follow(datastore, link string) (*url.URL, error) {
 		parsed.User != nil || parsed.Opaque != "" || parsed.Fragment != "" {
 		return nil, errLinkOutside
 	}
-	// What a link's path may hold is plain; escapes and dots could mean another
+	// Dots are resolved by now. Escapes and double slashes could mean another
 	// place to a server that reads them differently than we do.
 	root := c.root(datastore)
 	plain := strings.TrimSuffix(parsed.Path, "/")
-	if parsed.EscapedPath() != parsed.Path || path.Clean(plain) != plain || strings.Contains(reference, "..") {
+	if parsed.EscapedPath() != parsed.Path || path.Clean(plain) != plain {
 		return nil, errLinkOutside
 	}
 	if plain != root && !strings.HasPrefix(plain, root+"/") {
