@@ -40,6 +40,13 @@ func throttled(retryAfter time.Duration) *problem {
 	}
 }
 
+// errNoInteraction answers what the CapabilityStatement does not offer, such as
+// PATCH.
+var errNoInteraction = &problem{
+	status: http.StatusMethodNotAllowed, issue: "not-supported", code: "ValidationException",
+	text: "there is no such interaction: see the CapabilityStatement",
+}
+
 type operationOutcome struct {
 	ResourceType string         `json:"resourceType"`
 	Issue        []outcomeIssue `json:"issue"`

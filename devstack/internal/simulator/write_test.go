@@ -107,6 +107,9 @@ func TestWritesThatAreRefused(t *testing.T) {
 	}
 	_, err := c.Create(ctx, "Nonsense", []byte(`{"resourceType":"Nonsense"}`))
 	requireStatus(t, err, http.StatusNotFound, "")
+	_, answer, err := c.Do(ctx, http.MethodPatch, "Patient/p", nil, []byte(`[]`))
+	requireStatus(t, err, http.StatusMethodNotAllowed, "")
+	require.Contains(t, string(answer), "OperationOutcome")
 	require.Len(t, s.WriteLog(store), 1)
 }
 
