@@ -26,7 +26,7 @@ bench: ## run the benchmarks of both modules
 	cd devstack && go test -run '^$$' -bench . -benchmem ./...
 
 lint: $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## check format, vet, architecture, and that workflows are deterministic
-	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	@unformatted=$$(gofmt -l .); \
 	  if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	@set -e; for module in $(MODULES); do echo "checking module $$module"; \
 	  (cd $$module && go vet ./... && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...); done
