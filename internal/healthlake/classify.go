@@ -15,7 +15,7 @@ import (
 
 // What an operator can do, by what went wrong.
 const (
-	adviceCredentials = "no AWS credentials could be had: check the worker's credential chain"
+	adviceNoKeys      = "no AWS credentials could be had: check the worker's credential chain"
 	adviceForbidden   = "check the worker's IAM permissions on the datastore, AWS_REGION and the machine's clock"
 	adviceNoAnswer    = "no answer in time: check the store's health and the network"
 	adviceNoConnect   = "no connection: check CDC_HEALTHLAKE_ENDPOINT, the network and the store's health"
@@ -40,7 +40,7 @@ func unsent(ctx, bounded context.Context, op string, err error) *failure {
 	}
 	var credentials *credentialsError
 	if errors.As(err, &credentials) {
-		return &failure{Error: &cdc.Error{Op: op, Class: cdc.ClassForbidden, Advice: adviceCredentials}}
+		return &failure{Error: &cdc.Error{Op: op, Class: cdc.ClassForbidden, Advice: adviceNoKeys}}
 	}
 	var certificate *tls.CertificateVerificationError
 	if errors.As(err, &certificate) {

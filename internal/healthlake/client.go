@@ -29,12 +29,15 @@ const (
 	opMetadata = "GET metadata"
 )
 
-// What is asked and answered are the contract's types, so that the activities
-// need not import this package.
+// SearchRequest, Resource and Page are the contract's types, so that the
+// activities need not import this package.
 type (
+	// SearchRequest asks for a first page.
 	SearchRequest = cdc.SearchRequest
-	Resource      = cdc.Resource
-	Page          = cdc.Page
+	// Resource is one version as the store gave it.
+	Resource = cdc.Resource
+	// Page is one page of a search.
+	Page = cdc.Page
 )
 
 // ReadOps are the route templates of reads of single resources; all others are

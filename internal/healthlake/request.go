@@ -68,7 +68,7 @@ func (c *Client) do(ctx context.Context, r request, decode func(answer) error) e
 // backoff is a random wait, from half to the whole of a time that doubles.
 func backoff(attempt int) time.Duration {
 	whole := firstBackoff << attempt
-	return whole/2 + rand.N(whole/2)
+	return whole/2 + rand.N(whole/2) //nolint:gosec // spreads retries, keeps no secret
 }
 
 // attempt sends r once, in a span of its own, and reports it.
@@ -113,7 +113,7 @@ func (c *Client) send(ctx context.Context, r request, decode func(answer) error)
 	if err != nil {
 		return 0, unsent(ctx, bounded, r.op, err)
 	}
-	defer resp.Body.Close() // what a reading body's Close reports, reading it has told
+	defer func() { _ = resp.Body.Close() }() // reading it has told what Close could
 	if resp.StatusCode != http.StatusOK {
 		drain(resp.Body)
 		return resp.StatusCode, refused(r.op, resp, c.now())

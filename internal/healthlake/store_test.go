@@ -2,7 +2,6 @@ package healthlake
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -134,16 +133,16 @@ func answering(body string) http.HandlerFunc {
 
 // requireClass asserts that err is a *cdc.Error of that class which tells
 // nothing that must not be told.
-func requireClass(t *testing.T, class cdc.Class, err error) *cdc.Error {
+func requireClass(t *testing.T, class cdc.Class, err error) cdc.Error {
 	t.Helper()
 	require.Error(t, err)
 	var e *cdc.Error
-	require.True(t, errors.As(err, &e), "%T is not a *cdc.Error", err)
+	require.ErrorAs(t, err, &e)
 	require.Equal(t, class, e.Class, "%v", err)
 	for _, told := range []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", *e)} {
 		for _, secret := range []string{secretID, secretBody, testDatastore, "127.0.0.1", "localhost", "http:", "https:", "elsewhere", suiteKeyID, suiteSecret} {
 			require.NotContains(t, told, secret)
 		}
 	}
-	return e
+	return *e
 }

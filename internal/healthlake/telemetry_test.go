@@ -3,7 +3,7 @@ package healthlake
 import (
 	"context"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -20,7 +20,7 @@ import (
 
 // discardLog keeps a test server from reporting the handshakes that it is meant
 // to fail.
-var discardLog = log.New(io.Discard, "", 0)
+var discardLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 
 // TestSpansTellNothing checks all that a span carries, of calls that succeed
 // and of calls that fail.

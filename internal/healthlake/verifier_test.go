@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -46,7 +47,7 @@ func verifySignature(r *http.Request, region string, secretOf func(keyID string)
 		return fmt.Errorf("signed headers %q", signed)
 	}
 	if r.Header.Get("X-Amz-Security-Token") != "" && !slices.Contains(signed, "x-amz-security-token") {
-		return fmt.Errorf("the session token is not signed")
+		return errors.New("the session token is not signed")
 	}
 	var headers strings.Builder
 	for _, name := range signed {
