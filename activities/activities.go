@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
@@ -64,9 +65,9 @@ type Activities struct {
 
 // applicationError turns an error of the store or the bus into Temporal's: its
 // class is the type, only invalid input is never retried, and a Retry-After
-// sets the next delay. It must be the outermost error an activity returns, or
+// sets the next delay where it is the longer one. It must be the outermost error an activity returns, or
 // Temporal does not see whether to retry.
-func applicationError(err error) error {
+func applicationError(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -80,10 +81,25 @@ func applicationError(err error) error {
 	}
 	return temporal.NewApplicationErrorWithOptions(known.Error(), string(known.Class), temporal.ApplicationErrorOptions{
 		NonRetryable:   known.Class == cdc.ClassInvalidInput,
-		NextRetryDelay: known.RetryAfter,
+		NextRetryDelay: nextDelay(ctx, known.RetryAfter),
 	})
 }
 
+// nextDelay is the delay that an error asks for, where it is longer than the one
+// that the retry policy gives (workflows/policies.go: 1 s, doubled up to 15
+// minutes): a store that is down for a day and always asks for 3 s is not tried
+// every 3 s by each window. Zero leaves the delay to the policy.
+func nextDelay(ctx context.Context, asked time.Duration) time.Duration {
+	if !activity.IsActivity(ctx) {
+		return asked
+	}
+	doublings := min(activity.GetInfo(ctx).Attempt-1, 10)
+	if asked <= min(time.Second<<doublings, 15*time.Minute) {
+		return 0
+	}
+	return asked
+}
+
 func invalidInput(what string) error {
-	return applicationError(&cdc.Error{Op: "activity input", Class: cdc.ClassInvalidInput, Advice: what})
+	return applicationError(context.Background(), &cdc.Error{Op: "activity input", Class: cdc.ClassInvalidInput, Advice: what})
 }

@@ -33,7 +33,7 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 	}
 	leave, err := a.Limits.enter(in.Window)
 	if err != nil {
-		return cdc.HydrateResult{}, applicationError(err)
+		return cdc.HydrateResult{}, applicationError(ctx, err)
 	}
 	h := &hydration{a: a, in: in, started: time.Now()}
 	defer func() { leave(h.outcome()) }()
@@ -48,10 +48,10 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 	}
 	h.readFurther(ctx)
 	if err := ctx.Err(); err != nil {
-		return cdc.HydrateResult{}, applicationError(err)
+		return cdc.HydrateResult{}, applicationError(ctx, err)
 	}
 	if in.Together && !h.anyRead() && h.retryable != nil {
-		return cdc.HydrateResult{}, applicationError(h.retryable)
+		return cdc.HydrateResult{}, applicationError(ctx, h.retryable)
 	}
 	return h.result, nil
 }

@@ -25,7 +25,7 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 		return result, nil
 	}
 	if err != nil {
-		return cdc.HydratePageResult{}, applicationError(err)
+		return cdc.HydratePageResult{}, applicationError(ctx, err)
 	}
 	fresh := wanted(in.Span, in.Taken, page)
 	result.State, result.Next = cdc.AnswerDone, page.Next
@@ -52,7 +52,7 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 func (a *Activities) wantedBodies(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
 	changes, unread, reads, err := a.readBodies(ctx, in.Origin, in.Span, in.Want)
 	if err != nil && len(changes) == 0 {
-		return cdc.HydratePageResult{}, applicationError(err)
+		return cdc.HydratePageResult{}, applicationError(ctx, err)
 	}
 	return cdc.HydratePageResult{
 		State: cdc.AnswerDone, Changes: changes, Unread: unread, Counts: cdc.Counts{Reads: reads},
@@ -62,5 +62,5 @@ func (a *Activities) wantedBodies(ctx context.Context, in cdc.HydratePageInput) 
 // Count asks how many versions of one type search shows in a span.
 func (a *Activities) Count(ctx context.Context, in cdc.CountInput) (int, error) {
 	n, err := a.Store.Count(ctx, in.Datastore, in.Type, in.Span)
-	return n, applicationError(err)
+	return n, applicationError(ctx, err)
 }

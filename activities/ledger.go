@@ -28,7 +28,7 @@ func (a *Activities) Ledger(ctx context.Context, in cdc.LedgerInput) (cdc.Ledger
 	described, err := a.Runs.DescribeWorkflowExecution(ctx, in.WorkflowID, "")
 	var notFound *serviceerror.NotFound
 	if errors.As(err, &notFound) {
-		return cdc.Ledger{}, applicationError(&cdc.Error{
+		return cdc.Ledger{}, applicationError(ctx, &cdc.Error{
 			Op: "reading ledger", Class: cdc.ClassLedger,
 			Advice: fmt.Sprintf("no execution %s in this namespace: it never ran or is older than the retention", in.WorkflowID),
 		})
@@ -39,7 +39,7 @@ func (a *Activities) Ledger(ctx context.Context, in cdc.LedgerInput) (cdc.Ledger
 	info := described.GetWorkflowExecutionInfo()
 	switch info.GetStatus() {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:
-		return cdc.Ledger{}, applicationError(&cdc.Error{
+		return cdc.Ledger{}, applicationError(ctx, &cdc.Error{
 			Op: "reading ledger", Class: cdc.ClassOpen,
 			Advice: fmt.Sprintf("execution %s is still open", in.WorkflowID),
 		})

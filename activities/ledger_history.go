@@ -24,7 +24,7 @@ func (a *Activities) ledgerOfHistory(ctx context.Context, workflowID, runID stri
 			return cdc.Ledger{}, fmt.Errorf("reading history: %w", err)
 		}
 		if err := r.take(event); err != nil {
-			return cdc.Ledger{}, applicationError(&cdc.Error{
+			return cdc.Ledger{}, applicationError(ctx, &cdc.Error{
 				Op: "reading ledger", Class: cdc.ClassLedger,
 				Advice: fmt.Sprintf("history of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", workflowID),
 			})

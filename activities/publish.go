@@ -34,7 +34,7 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 	result, err := a.Bus.Publish(ctx, events, accepted, beat.record)
 	if err != nil {
 		beat.flush()
-		return cdc.PublishResult{}, applicationError(err)
+		return cdc.PublishResult{}, applicationError(ctx, err)
 	}
 	a.observe(in, result)
 	return result, nil

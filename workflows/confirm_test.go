@@ -1,0 +1,95 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+func TestLaterPassesAskForIDsAndReadOnlyWhatTheLedgerLacks(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 250, start.Add(time.Second), 300)
+	for _, id := range []string{"new-1", "new-2"} {
+		w.store.write("Patient", id, start.Add(2*time.Second), 40*time.Second, 300)
+	}
+	var bodies []int
+	watchResults(w, &bodies)
+	result := w.capture("Patient", "Observation")
+
+	for _, c := range w.store.made("search", "Patient") {
+		require.Equal(t, !c.at.Equal(end(10*time.Second)), c.idsOnly, "every page of a later pass asks for ids only")
+	}
+	for _, c := range w.store.made("search", "Observation") {
+		require.False(t, c.idsOnly, "nothing is known of the type: its bodies come with the page")
+	}
+	var read []string
+	for _, c := range w.store.made("read", "Patient") {
+		require.Equal(t, end(60*time.Second), c.at)
+		read = append(read, c.id)
+	}
+	require.ElementsMatch(t, []string{"new-1", "new-2"}, read)
+	require.Equal(t, []int{250 * 300, 600, 0}, bodies, "known bodies are never carried again")
+	require.Equal(t, 2, result.Counts.Reads)
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Patient", "Observation")
+}
+
+func TestVersionReplacedBetweenListAndRead(t *testing.T) {
+	for name, history := range map[string]bool{"read from history": true, "left out": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.store.history = history
+			w.store.write("Patient", "known", start.Add(time.Second), 0, 300)
+			listed := w.store.write("Patient", "p1", start.Add(2*time.Second), 40*time.Second, 300)
+			replaced := false
+			w.store.before = func(c call) {
+				if c.op == "read" && c.id == "p1" && !replaced {
+					replaced = true
+					w.store.write("Patient", "p1", w.now(), time.Second, 300)
+				}
+			}
+			result := w.capture("Patient")
+			require.True(t, replaced)
+			require.Len(t, w.store.made("vread", "Patient"), 1)
+			want := 0
+			if history {
+				want = 1
+			}
+			require.Len(t, w.bus.acceptedAt(listed), want)
+			w.requireExactlyOnce(func(v storedVersion) bool { return history || v.ID == "known" })
+			w.requireLedger(result.Ledger, "Patient")
+		})
+	}
+}
+
+func TestReadThatFailsIsTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.store.write("Patient", "known", start.Add(time.Second), 0, 300)
+	for _, id := range []string{"a", "b", "c"} {
+		w.store.write("Patient", id, start.Add(2*time.Second), 40*time.Second, 300)
+	}
+	failures := map[string]int{"a": 1, "b": 2}
+	w.store.fail = func(c call) error {
+		if c.op == "read" && failures[c.id] > 0 {
+			failures[c.id]--
+			return lasting(cdc.ClassUnavailable, 500)
+		}
+		return nil
+	}
+	w.capture("Patient", "Observation")
+	require.Equal(t, map[string]int{"a": 0, "b": 0}, failures)
+	require.Len(t, w.store.firstPages("Observation"), 2)
+	w.requireExactlyOnce(all)
+}
+
+func TestEmptyTypeIsNamedInTheLedger(t *testing.T) {
+	w := newWorld(t)
+	result := w.capture("Patient", "Observation")
+	require.True(t, result.Ledger.Swept("Patient"))
+	require.True(t, result.Ledger.Swept("Observation"))
+	require.False(t, result.Ledger.Swept("Claim"))
+	require.Zero(t, result.Ledger.Published())
+}

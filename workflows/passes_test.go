@@ -1,0 +1,140 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+func TestPassesRunOnTime(t *testing.T) {
+	w := newWorld(t)
+	first := w.store.write("Patient", "p1", start.Add(time.Second), 5*time.Second, 500)
+	result := w.capture("Patient", "Observation")
+
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Patient"))
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Observation"))
+	require.Equal(t, []time.Time{end(10 * time.Second)}, w.bus.acceptedAt(first))
+	require.Equal(t, end(60*time.Second), w.now(), "nothing new in the last pass: the window closes")
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Patient", "Observation")
+	require.Equal(t, cdc.Counts{Searches: 4, Published: 1, Passes: 4}, result.Counts)
+}
+
+func TestExtraPassesFollowWhileTheLastFoundSomething(t *testing.T) {
+	w := newWorld(t)
+	// Each becomes searchable just before the pass that finds it.
+	due := []time.Time{end(60 * time.Second)}
+	delay := 60 * time.Second
+	for range 6 {
+		delay = min(2*delay, 15*time.Minute)
+		due = append(due, due[len(due)-1].Add(delay))
+	}
+	for i, at := range due {
+		written := start.Add(time.Duration(i) * time.Second)
+		w.store.write("Patient", string(rune('a'+i)), written, at.Sub(written)-time.Second, 500)
+	}
+	result := w.capture("Patient", "Observation")
+
+	want := append([]time.Time{end(10 * time.Second)}, due...)
+	want = append(want, due[len(due)-1].Add(15*time.Minute))
+	require.Equal(t, want, w.store.firstPages("Patient"))
+	require.Equal(t, 15*time.Minute, delay, "the delay reached its bound")
+	require.Len(t, w.store.firstPages("Observation"), 2, "extra passes are for the types that found something")
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Patient", "Observation")
+}
+
+func TestLagLongerThanTheFirstPass(t *testing.T) {
+	w := newWorld(t)
+	slow := w.store.write("Patient", "slow", start.Add(time.Second), 40*time.Second, 500)
+	w.capture("Patient")
+	require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(slow))
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second), end(180 * time.Second)}, w.store.firstPages("Patient"))
+	w.requireExactlyOnce(all)
+}
+
+func TestLateTriggerIsServedAtOnceByOneSweep(t *testing.T) {
+	opened := end(10 * time.Minute)
+	w := newWorldAt(t, opened)
+	v := w.store.write("Patient", "p1", start.Add(time.Second), 5*time.Second, 500)
+	w.capture("Patient", "Observation")
+
+	require.Equal(t, []time.Time{opened}, w.bus.acceptedAt(v))
+	require.Equal(t, []time.Time{opened, opened.Add(2 * time.Minute)}, w.store.firstPages("Patient"),
+		"one sweep for both passes, and one more for it found something")
+	require.Equal(t, []time.Time{opened}, w.store.firstPages("Observation"))
+}
+
+func TestTriggerBetweenThePassesCollapsesTheFirst(t *testing.T) {
+	opened := end(20 * time.Second)
+	w := newWorldAt(t, opened)
+	w.capture("Patient")
+	require.Equal(t, []time.Time{opened, end(60 * time.Second)}, w.store.firstPages("Patient"))
+}
+
+func TestClockSkewMakesAPassNotCount(t *testing.T) {
+	w := newWorld(t)
+	// The store's clock is 15 s behind: at end+10 s it says end-5 s.
+	w.store.clock = -15 * time.Second
+	early := w.store.write("Patient", "early", start.Add(time.Second), 0, 500)
+	late := w.store.write("Patient", "late", start.Add(9*time.Second), 14*time.Second, 500)
+	result := w.capture("Patient", "Observation")
+
+	want := []time.Time{end(10 * time.Second), end(16 * time.Second), end(60 * time.Second)}
+	require.Equal(t, want, w.store.firstPages("Patient"), "again when the store's clock has passed the end")
+	require.Equal(t, want, w.store.firstPages("Observation"))
+	require.Equal(t, []time.Time{end(10 * time.Second)}, w.bus.acceptedAt(early), "what came is published all the same")
+	require.Equal(t, []time.Time{end(16 * time.Second)}, w.bus.acceptedAt(late))
+	require.Equal(t, 4, result.Counts.Passes)
+	w.requireExactlyOnce(all)
+}
+
+func TestClockSkewRestartsFurtherPages(t *testing.T) {
+	w := newWorld(t)
+	w.store.clock = -15 * time.Second
+	w.store.fill("Patient", 1_500, start.Add(time.Second), 300)
+	result := w.capture("Patient")
+	require.Equal(t, end(16*time.Second), w.store.firstPages("Patient")[1])
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Patient")
+}
+
+func TestReplacedVersionIsHiddenAndNewestPublished(t *testing.T) {
+	w := newWorld(t)
+	// Version 2 is written before the first pass and searchable after it: the
+	// first pass sees neither.
+	w.store.write("Patient", "p1", start.Add(time.Second), time.Second, 500)
+	second := w.store.write("Patient", "p1", start.Add(4*time.Second), 30*time.Second, 500)
+	w.capture("Patient")
+	require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(second))
+	w.requireExactlyOnce(func(v storedVersion) bool { return v.VersionID == "2" })
+}
+
+func TestVersionsOutsideTheMarginAreLeftOut(t *testing.T) {
+	w := newWorld(t)
+	for i, at := range []time.Duration{-time.Millisecond, 0, 9999 * time.Millisecond, 10 * time.Second} {
+		w.store.write("Patient", string(rune('a'+i)), start.Add(at), 0, 500)
+	}
+	w.capture("Patient")
+	require.Len(t, w.bus.keys(), 2, "the store gave four, two lie in [start, end)")
+	w.requireExactlyOnce(all)
+}
+
+func TestInvalidInputFailsAtOnce(t *testing.T) {
+	for name, spoil := range map[string]func(*cdc.CaptureWindowInput){
+		"not aligned": func(in *cdc.CaptureWindowInput) { in.Window.Start = start.Add(time.Second) },
+		"no types":    func(in *cdc.CaptureWindowInput) { in.Types = nil },
+		"no passes":   func(in *cdc.CaptureWindowInput) { in.Passes = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			in := w.input("Patient")
+			spoil(&in)
+			w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, in)
+			require.ErrorContains(t, w.env.GetWorkflowError(), string(cdc.ClassInvalidInput))
+		})
+	}
+}

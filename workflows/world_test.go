@@ -1,0 +1,148 @@
+package workflows_test
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/activities"
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/workflows"
+)
+
+// start is the start of the window under test.
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+var passes = []time.Duration{10 * time.Second, 60 * time.Second}
+
+// end is the window's end plus some seconds.
+func end(after time.Duration) time.Time { return start.Add(cdc.WindowWidth + after) }
+
+type observer struct{}
+
+func (observer) Published(string, string, string, int, time.Time, time.Time) {}
+func (observer) Invalid(string, string, int)                                 {}
+
+// world is a test environment with the real activities on top of a store and a
+// bus in memory.
+type world struct {
+	t      *testing.T
+	env    *testsuite.TestWorkflowEnvironment
+	store  *store
+	bus    *bus
+	runs   *runs
+	real   *activities.Activities
+	window cdc.Window
+}
+
+// newWorld begins 3 s into the window, as a prompt trigger would.
+func newWorld(t *testing.T) *world { return newWorldAt(t, start.Add(3*time.Second)) }
+
+func newWorldAt(t *testing.T, at time.Time) *world {
+	w := &world{t: t, window: cdc.WindowAt(datastore, start)}
+	w.store = &store{totals: true, dates: true, history: true}
+	w.bus = &bus{}
+	w.renew(at)
+	return w
+}
+
+// renew replaces the environment by a new one, with the same store and bus: the
+// next execution.
+func (w *world) renew(at time.Time) {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	w.env = suite.NewTestWorkflowEnvironment()
+	w.env.SetStartTime(at)
+	w.env.SetTestTimeout(2 * time.Minute)
+	w.store.now, w.bus.now = w.now, w.now
+	if w.bus.offered == nil {
+		w.bus.offered = make(map[string][]time.Time)
+	}
+	if w.runs == nil {
+		w.runs = &runs{ended: make(map[string]ended)}
+	}
+	w.real = &activities.Activities{
+		Store: w.store, Bus: w.bus, Runs: w.runs, Observer: observer{},
+		Converter:     converter.GetDefaultDataConverter(),
+		Limits:        activities.NewLimits(1e6),
+		Logger:        slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Format:        cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
+		MaxEventBytes: 1_000_000,
+	}
+	workflows.Register(w.env)
+	workflows.RegisterActivities(w.env, w.real)
+	w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: w.window.ID(), TaskQueue: cdc.DefaultTaskQueue})
+}
+
+// now is the workflows' time.
+func (w *world) now() time.Time { return w.env.Now().UTC() }
+
+func (w *world) input(types ...string) cdc.CaptureWindowInput {
+	return cdc.CaptureWindowInput{
+		Window: w.window, Types: types, Passes: passes,
+		SourceTime: start.Add(2 * time.Second), CapturedBy: cdc.ByCloudTrail,
+	}
+}
+
+// capture runs the window to its end.
+func (w *world) capture(types ...string) cdc.CaptureWindowResult {
+	w.t.Helper()
+	return w.run(w.input(types...))
+}
+
+func (w *world) run(in cdc.CaptureWindowInput) cdc.CaptureWindowResult {
+	w.t.Helper()
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, in)
+	require.True(w.t, w.env.IsWorkflowCompleted())
+	require.NoError(w.t, w.env.GetWorkflowError())
+	var result cdc.CaptureWindowResult
+	require.NoError(w.t, w.env.GetWorkflowResult(&result))
+	return result
+}
+
+// continued returns the input of the run that follows a continue-as-new.
+func (w *world) continued(next any) {
+	w.t.Helper()
+	require.True(w.t, w.env.IsWorkflowCompleted())
+	var again *workflow.ContinueAsNewError
+	require.True(w.t, errors.As(w.env.GetWorkflowError(), &again), "want a continue-as-new, got %v", w.env.GetWorkflowError())
+	require.NoError(w.t, converter.GetDefaultDataConverter().FromPayloads(again.Input, next))
+}
+
+// requireExactlyOnce compares what the bus has with the store's versions that
+// lie in the window and that keep approves.
+func (w *world) requireExactlyOnce(keep func(storedVersion) bool) {
+	w.t.Helper()
+	want := w.store.keys(func(v storedVersion) bool { return w.window.Contains(v.Time()) && keep(v) })
+	require.Equal(w.t, want, w.bus.keys())
+}
+
+func all(storedVersion) bool { return true }
+
+// requireLedger tells that the result holds exactly what the bus has.
+func (w *world) requireLedger(ledger cdc.Ledger, swept ...string) {
+	w.t.Helper()
+	require.ElementsMatch(w.t, swept, ledger.Names())
+	count := 0
+	for _, v := range w.store.log {
+		if len(w.bus.acceptedAt(v)) > 0 {
+			require.True(w.t, ledger.Has(v.Version), "published, and not in the ledger")
+			count++
+		}
+	}
+	require.Equal(w.t, count, ledger.Published())
+}
+
+// when runs a callback at a moment of the workflow's time.
+func (w *world) when(at time.Time, do func()) {
+	w.env.RegisterDelayedCallback(do, at.Sub(w.env.Now()))
+}
