@@ -98,7 +98,7 @@ func callError(op string, err error) *cdc.Error {
 // blamesContent tells whether a PutEvents call was refused for what is in it, so
 // that it may be split to find the entry to blame.
 func blamesContent(e *cdc.Error) bool {
-	if e.Op != opPut || e.Class != cdc.ClassRejected {
+	if e.Class != cdc.ClassRejected {
 		return false
 	}
 	switch e.Code {

@@ -33,6 +33,7 @@ func TestPublishWholeCallFailures(t *testing.T) {
 		"bad key":         {reply{status: 400, code: "UnrecognizedClientException"}, cdc.ClassForbidden, 1},
 		"no bus":          {reply{status: 400, code: "ResourceNotFoundException"}, cdc.ClassBusMissing, 1},
 		"other 4xx":       {reply{status: 400, code: "OperationDisabledException"}, cdc.ClassRejected, 1},
+		"code that talks": {reply{status: 400, code: "patient-7 is bad"}, cdc.ClassRejected, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bus := newBusServer(t)
@@ -112,6 +113,54 @@ func TestPublishIsNeverSilentForLong(t *testing.T) {
 	_, err := p.Publish(t.Context(), someEvents(1), nil, nil)
 	requireClass(t, err, cdc.ClassUnavailable)
 	require.Len(t, bus.calls, 3, "at 0, 3 and 6 s; at 9 s more than a CallTimeout would have passed")
+	require.Equal(t, time.Unix(6, 0), clock, "and does not wait for that")
+}
+
+func TestPublishIsNotSilentForAnotherCallAfterASlowCheck(t *testing.T) {
+	bus := newBusServer(t)
+	p := bus.publisher(t, func(c *Config) { c.CallTimeout = 30 * time.Second })
+	clock := time.Unix(0, 0)
+	p.now = func() time.Time { return clock }
+	bus.put = func(int, []entry) reply {
+		clock = clock.Add(busFresh)
+		return reply{status: 500, code: "InternalException"}
+	}
+	bus.describe = func(n int) reply {
+		clock = clock.Add(time.Duration(n) * 20 * time.Second)
+		return reply{}
+	}
+	_, err := p.Publish(t.Context(), someEvents(1), nil, nil)
+	e := requireClass(t, err, cdc.ClassUnavailable)
+	require.Equal(t, "InternalException", e.Code)
+	require.Len(t, bus.calls, 1)
+	require.Equal(t, 2, bus.described)
+}
+
+func TestPublishGoesOnAsLongAsSomethingIsAccepted(t *testing.T) {
+	bus := newBusServer(t)
+	bus.put = func(_ int, entries []entry) reply {
+		codes := map[int]string{}
+		for i := range entries[1:] {
+			codes[i+1] = "ThrottlingException"
+		}
+		return reply{codes: codes}
+	}
+	events := someEvents(MaxEntries)
+	_, err := bus.publisher(t).Publish(t.Context(), events, nil, nil)
+	require.NoError(t, err)
+	require.Len(t, bus.calls, MaxEntries, "more than MaxTries")
+	require.Equal(t, detailsOf(events), bus.details())
+}
+
+func TestPublishTellsTheGravestReason(t *testing.T) {
+	bus := newBusServer(t)
+	bus.put = func(int, []entry) reply {
+		return reply{codes: map[int]string{0: "InternalFailure", 1: "ThrottlingException", 2: "AccessDeniedException", 3: "InternalFailure"}}
+	}
+	result, err := bus.publisher(t).Publish(t.Context(), someEvents(5), nil, nil)
+	e := requireClass(t, err, cdc.ClassForbidden)
+	require.Equal(t, "AccessDeniedException", e.Code)
+	require.Equal(t, []string{"", "", "", "", "event-1"}, result.EventIDs)
 }
 
 func TestPublishStopsBetweenCalls(t *testing.T) {
