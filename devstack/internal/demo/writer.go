@@ -1,0 +1,156 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"golang.org/x/time/rate"
+
+	"healthlake-cdc/devstack/internal/fhirclient"
+	"healthlake-cdc/devstack/internal/fhirdata"
+	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/devstack/internal/stack"
+)
+
+const (
+	// transactionEntries is HealthLake's largest bundle.
+	transactionEntries = 500
+	// rest is how long a resource is left alone before it is updated or deleted
+	// again: its version has then been published. What is updated sooner is
+	// updated at once, so that search never shows the version in between: with
+	// CDC_VERSIONS=latest that one is superseded.
+	rest = 35 * time.Second
+)
+
+// writer writes like a clinic: a few bundles, then creates, updates and deletes.
+type writer struct {
+	client *fhirclient.Client
+	rate   float64
+	random *rand.Rand
+	// resting holds what was written, oldest first; each is due for a change
+	// when it has rested.
+	resting []rested
+	created int
+}
+
+// rested is a resource and since when it rests.
+type rested struct {
+	resource fhirdata.Resource
+	since    time.Time
+	made     bool // by a create, so that it may be deleted
+}
+
+func newWriter(s *stack.Stack, perSecond float64) *writer {
+	identity := simulator.DefaultCredentials
+	return &writer{
+		client: &fhirclient.Client{
+			Endpoint: s.Simulator.URL(), Datastore: s.Simulator.Datastores()[0], Region: stack.Region,
+			Credentials: credentials.NewStaticCredentialsProvider(identity.AccessKeyID, identity.SecretAccessKey, ""),
+		},
+		rate: perSecond, random: rand.New(rand.NewPCG(1, 2)), //nolint:gosec // a workload that is the same each time
+	}
+}
+
+// run loads the sample bundles, then writes until ctx ends.
+func (w *writer) run(ctx context.Context) error {
+	bundles, err := fhirdata.LoadAll()
+	if err != nil {
+		return err
+	}
+	var pool []fhirdata.Resource
+	for _, bundle := range bundles {
+		if err := w.load(ctx, bundle); err != nil {
+			return ignoreEnd(ctx, err)
+		}
+		pool = append(pool, bundle.Resources...)
+	}
+	examples, err := fhirdata.Examples()
+	if err != nil {
+		return err
+	}
+	pool = append(pool, examples...)
+	limiter := rate.NewLimiter(rate.Limit(w.rate), 1)
+	for n := 0; limiter.Wait(ctx) == nil; n++ {
+		if err := w.step(ctx, pool, n); err != nil {
+			return ignoreEnd(ctx, err)
+		}
+	}
+	return nil
+}
+
+// ignoreEnd drops the error of a call that the end of the writing cut off.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("writing to the simulator: %w", err)
+}
+
+func (w *writer) load(ctx context.Context, bundle fhirdata.Bundle) error {
+	for _, transaction := range fhirdata.Transactions(bundle.Resources, transactionEntries) {
+		if _, err := w.client.Transaction(ctx, transaction); err != nil {
+			return err
+		}
+	}
+	now := time.Now()
+	for _, resource := range bundle.Resources {
+		w.resting = append(w.resting, rested{resource: resource, since: now})
+	}
+	return nil
+}
+
+// step makes the n-th write: of ten, four create, five update and one deletes,
+// as far as something has rested.
+func (w *writer) step(ctx context.Context, pool []fhirdata.Resource, n int) error {
+	due := len(w.resting) > 0 && time.Since(w.resting[0].since) >= rest
+	if !due || n%10 < 4 {
+		return w.create(ctx, pool[w.random.IntN(len(pool))])
+	}
+	next := w.resting[0]
+	w.resting = w.resting[1:]
+	if n%10 == 9 && next.made {
+		return w.client.Delete(ctx, next.resource.Type, next.resource.ID)
+	}
+	return w.update(ctx, next.resource, n)
+}
+
+func (w *writer) create(ctx context.Context, like fhirdata.Resource) error {
+	w.created++
+	resource, err := fhirdata.Vary(like, w.created)
+	if err != nil {
+		return err
+	}
+	written, err := w.client.Create(ctx, resource.Type, resource.Body)
+	if err != nil {
+		return err
+	}
+	w.resting = append(w.resting, rested{
+		resource: fhirdata.Resource{Type: written.Type, ID: written.ID, Body: written.Body}, since: time.Now(), made: true,
+	})
+	return nil
+}
+
+// update changes a resource once, or, one time in five, twice in a row: then
+// the first of the two is superseded.
+func (w *writer) update(ctx context.Context, resource fhirdata.Resource, n int) error {
+	times := 1
+	if n%5 == 0 {
+		times = 2
+	}
+	for i := range times {
+		varied, err := fhirdata.Vary(resource, 1_000_000+2*n+i)
+		if err != nil {
+			return err
+		}
+		written, err := w.client.Update(ctx, varied.Type, varied.ID, varied.Body)
+		if err != nil {
+			return err
+		}
+		resource.Body = written.Body
+	}
+	w.resting = append(w.resting, rested{resource: resource, since: time.Now(), made: n%2 == 0})
+	return nil
+}
