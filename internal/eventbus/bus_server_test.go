@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -176,12 +177,25 @@ func (b *busServer) sizes() []int {
 	return sizes
 }
 
-// details are the details that the bus took, in order.
-func (b *busServer) details() []string {
+// asked is how often the bus was described.
+func (b *busServer) asked() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	details := make([]string, len(b.taken))
-	for i, e := range b.taken {
+	return b.described
+}
+
+// entries are what the bus took, in order.
+func (b *busServer) entries() []entry {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.taken)
+}
+
+// details are the details that the bus took, in order.
+func (b *busServer) details() []string {
+	taken := b.entries()
+	details := make([]string, len(taken))
+	for i, e := range taken {
 		details[i] = e.Detail
 	}
 	return details
@@ -206,6 +220,30 @@ func (b *busServer) publisher(t testing.TB, edit ...func(*Config)) *Publisher {
 	require.NoError(t, err)
 	p.backoff = func(int) time.Duration { return 0 }
 	return p
+}
+
+// clock is a publisher's time, from the Unix epoch; it goes on only by advance.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func newClock(p *Publisher) *clock {
+	c := &clock{at: time.Unix(0, 0)}
+	p.now = c.now
+	return c
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
 }
 
 // someEvents returns n events whose details are {"n":0}, {"n":1} …

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,7 +25,7 @@ func TestMissingBusTakesNothing(t *testing.T) {
 	_, err := p.Publish(t.Context(), someEvents(3), nil, nil)
 	e := requireClass(t, err, cdc.ClassBusMissing)
 	require.Contains(t, e.Error(), "CDC_EVENT_BUS")
-	require.Empty(t, bus.calls)
+	require.Empty(t, bus.sizes())
 
 	_, err = p.Publish(t.Context(), someEvents(3), nil, nil)
 	require.NoError(t, err, "that a bus is missing is not remembered")
@@ -39,33 +38,31 @@ func TestBusNameThatIsNone(t *testing.T) {
 	result, err := bus.publisher(t).Publish(t.Context(), someEvents(1), nil, nil)
 	requireClass(t, err, cdc.ClassBusMissing)
 	require.Empty(t, result.Refused, "the name is to blame, not the entry")
-	require.Empty(t, bus.calls)
+	require.Empty(t, bus.sizes())
 }
 
 func TestBusIsCheckedAgainAfterTenSeconds(t *testing.T) {
 	bus := newBusServer(t)
 	p := bus.publisher(t)
-	clock := time.Unix(0, 0)
-	p.now = func() time.Time { return clock }
+	clock := newClock(p)
 	publish := func() {
 		_, err := p.Publish(t.Context(), someEvents(1), nil, nil)
 		require.NoError(t, err)
 	}
 	publish()
-	clock = clock.Add(busFresh - 1)
+	clock.advance(busFresh - 1)
 	publish()
-	require.Equal(t, 1, bus.described)
-	clock = clock.Add(1)
+	require.Equal(t, 1, bus.asked())
+	clock.advance(1)
 	publish()
-	require.Equal(t, 2, bus.described)
+	require.Equal(t, 2, bus.asked())
 }
 
 func TestBusThatGoesMidwayIsFoundOut(t *testing.T) {
 	bus := newBusServer(t)
 	p := bus.publisher(t)
-	clock := time.Unix(0, 0)
-	p.now = func() time.Time { return clock }
-	bus.put = func(int, []entry) reply { clock = clock.Add(busFresh); return reply{} }
+	clock := newClock(p)
+	bus.put = func(int, []entry) reply { clock.advance(busFresh); return reply{} }
 	bus.describe = func(n int) reply {
 		if n > 0 {
 			return reply{status: 400, code: "ResourceNotFoundException"}
@@ -74,7 +71,7 @@ func TestBusThatGoesMidwayIsFoundOut(t *testing.T) {
 	}
 	result, err := p.Publish(t.Context(), someEvents(20), nil, nil)
 	requireClass(t, err, cdc.ClassBusMissing)
-	require.Len(t, bus.calls, 1)
+	require.Len(t, bus.sizes(), 1)
 	require.NotContains(t, result.EventIDs[:10], "")
 }
 
@@ -90,7 +87,7 @@ func TestPutEventsThatMissesTheBusIsBelieved(t *testing.T) {
 			_, err := p.Publish(t.Context(), someEvents(1), nil, nil)
 			requireClass(t, err, cdc.ClassBusMissing)
 		}
-		require.Equal(t, 2, bus.described, "asked again, though it was found a moment ago")
+		require.Equal(t, 2, bus.asked(), "asked again, though it was found a moment ago")
 	}
 }
 
@@ -106,15 +103,14 @@ func TestCheckThatIsForbiddenWarnsOnceAndGoesOn(t *testing.T) {
 			bus.describe = func(int) reply { return rep }
 			var log bytes.Buffer
 			p := bus.publisher(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-			clock := time.Unix(0, 0)
-			p.now = func() time.Time { return clock }
+			clock := newClock(p)
 			for range 3 {
 				_, err := p.Publish(t.Context(), someEvents(1), nil, nil)
 				require.NoError(t, err)
-				clock = clock.Add(busFresh)
+				clock.advance(busFresh)
 			}
 			require.Len(t, bus.details(), 3)
-			require.Equal(t, 3, bus.described)
+			require.Equal(t, 3, bus.asked())
 			require.Equal(t, 1, strings.Count(log.String(), "events:DescribeEventBus"), log.String())
 			require.NotContains(t, log.String(), "patient-7")
 		})
@@ -131,12 +127,12 @@ func TestCheckThatFailsIsRetried(t *testing.T) {
 	}
 	_, err := bus.publisher(t).Publish(t.Context(), someEvents(1), nil, nil)
 	require.NoError(t, err)
-	require.Equal(t, 3, bus.described)
+	require.Equal(t, 3, bus.asked())
 
 	bus.describe = func(int) reply { return reply{status: 400, code: "ThrottlingException"} }
 	_, err = bus.publisher(t).Publish(t.Context(), someEvents(1), nil, nil)
 	requireClass(t, err, cdc.ClassThrottled)
-	require.Len(t, bus.calls, 1)
+	require.Len(t, bus.sizes(), 1)
 }
 
 func TestManyPublishesAskOnce(t *testing.T) {
@@ -166,7 +162,7 @@ func TestManyPublishesAskOnce(t *testing.T) {
 	}
 	close(release)
 	group.Wait()
-	require.Equal(t, 1, bus.described)
+	require.Equal(t, 1, bus.asked())
 	require.Len(t, bus.details(), 8)
 }
 

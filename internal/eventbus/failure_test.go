@@ -47,7 +47,7 @@ func TestPublishWholeCallFailures(t *testing.T) {
 			result, err := bus.publisher(t).Publish(t.Context(), someEvents(30), nil, func(a []string) { last = a })
 			e := requireClass(t, err, test.class)
 			require.NotEmpty(t, e.Advice)
-			require.Len(t, bus.calls, 1+test.calls, "and no SDK retries")
+			require.Len(t, bus.sizes(), 1+test.calls, "and no SDK retries")
 			require.Equal(t, last, result.EventIDs)
 			require.NotContains(t, result.EventIDs[:10], "")
 			require.Empty(t, strings.Join(result.EventIDs[10:], ""))
@@ -106,34 +106,32 @@ func TestPublishIsNeverSilentForLong(t *testing.T) {
 	bus := newBusServer(t)
 	bus.put = func(int, []entry) reply { return reply{status: 500, code: "InternalException"} }
 	p := bus.publisher(t)
-	clock := time.Unix(0, 0)
-	p.now = func() time.Time { return clock }
+	clock := newClock(p)
 	p.backoff = func(int) time.Duration { return 3 * time.Second }
-	p.sleep = func(_ context.Context, d time.Duration) error { clock = clock.Add(d); return nil }
+	p.sleep = func(_ context.Context, d time.Duration) error { clock.advance(d); return nil }
 	_, err := p.Publish(t.Context(), someEvents(1), nil, nil)
 	requireClass(t, err, cdc.ClassUnavailable)
-	require.Len(t, bus.calls, 3, "at 0, 3 and 6 s; at 9 s more than a CallTimeout would have passed")
-	require.Equal(t, time.Unix(6, 0), clock, "and does not wait for that")
+	require.Len(t, bus.sizes(), 3, "at 0, 3 and 6 s; at 9 s more than a CallTimeout would have passed")
+	require.Equal(t, time.Unix(6, 0), clock.now(), "and does not wait for that")
 }
 
 func TestPublishIsNotSilentForAnotherCallAfterASlowCheck(t *testing.T) {
 	bus := newBusServer(t)
 	p := bus.publisher(t, func(c *Config) { c.CallTimeout = 30 * time.Second })
-	clock := time.Unix(0, 0)
-	p.now = func() time.Time { return clock }
+	clock := newClock(p)
 	bus.put = func(int, []entry) reply {
-		clock = clock.Add(busFresh)
+		clock.advance(busFresh)
 		return reply{status: 500, code: "InternalException"}
 	}
 	bus.describe = func(n int) reply {
-		clock = clock.Add(time.Duration(n) * 20 * time.Second)
+		clock.advance(time.Duration(n) * 20 * time.Second)
 		return reply{}
 	}
 	_, err := p.Publish(t.Context(), someEvents(1), nil, nil)
 	e := requireClass(t, err, cdc.ClassUnavailable)
 	require.Equal(t, "InternalException", e.Code)
-	require.Len(t, bus.calls, 1)
-	require.Equal(t, 2, bus.described)
+	require.Len(t, bus.sizes(), 1)
+	require.Equal(t, 2, bus.asked())
 }
 
 func TestPublishGoesOnAsLongAsSomethingIsAccepted(t *testing.T) {
@@ -148,7 +146,7 @@ func TestPublishGoesOnAsLongAsSomethingIsAccepted(t *testing.T) {
 	events := someEvents(MaxEntries)
 	_, err := bus.publisher(t).Publish(t.Context(), events, nil, nil)
 	require.NoError(t, err)
-	require.Len(t, bus.calls, MaxEntries, "more than MaxTries")
+	require.Len(t, bus.sizes(), MaxEntries, "more than MaxTries")
 	require.Equal(t, detailsOf(events), bus.details())
 }
 
@@ -175,7 +173,7 @@ func TestPublishStopsBetweenCalls(t *testing.T) {
 	var last []string
 	result, err := bus.publisher(t).Publish(ctx, someEvents(50), nil, func(a []string) { last = a })
 	requireClass(t, err, cdc.ClassInterrupted)
-	require.Len(t, bus.calls, 2)
+	require.Len(t, bus.sizes(), 2)
 	require.Equal(t, last, result.EventIDs)
 	require.NotContains(t, result.EventIDs[:20], "")
 	require.Empty(t, result.EventIDs[20])
@@ -203,8 +201,8 @@ func TestPublishSendsNothingPastItsDeadline(t *testing.T) {
 	bus := newBusServer(t)
 	_, err := bus.publisher(t).Publish(lateContext{t.Context()}, someEvents(1), nil, nil)
 	requireClass(t, err, cdc.ClassInterrupted)
-	require.Empty(t, bus.calls)
-	require.Zero(t, bus.described)
+	require.Empty(t, bus.sizes())
+	require.Zero(t, bus.asked())
 }
 
 func TestBackoffIsJitteredAndBounded(t *testing.T) {

@@ -34,7 +34,7 @@ func TestPublishBatchesByTen(t *testing.T) {
 	require.Len(t, calls, 3)
 	require.Equal(t, 10, calls[0].Accepted)
 	require.Equal(t, 10*events[0].Size(), calls[0].Bytes)
-	require.Equal(t, 1, bus.described)
+	require.Equal(t, 1, bus.asked())
 }
 
 func TestPublishSendsTheEntryAsItIs(t *testing.T) {
@@ -49,8 +49,8 @@ func TestPublishSendsTheEntryAsItIs(t *testing.T) {
 	require.Equal(t, entry{
 		EventBusName: "clinical", Source: event.Source, DetailType: event.DetailType,
 		Detail: string(event.Detail), Time: "1772600767",
-	}, bus.taken[0])
-	require.Equal(t, event.Size(), bus.taken[0].size())
+	}, bus.entries()[0])
+	require.Equal(t, event.Size(), bus.entries()[0].size())
 }
 
 func TestPublishBatchesByBytes(t *testing.T) {
@@ -65,7 +65,7 @@ func TestPublishBatchesByBytes(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []int{3}, bus.sizes())
 		sum := 0
-		for _, e := range bus.taken {
+		for _, e := range bus.entries() {
 			sum += e.size()
 		}
 		require.Equal(t, three, sum)
@@ -101,14 +101,14 @@ func TestPublishGoesOnFromAccepted(t *testing.T) {
 	again, err := bus.publisher(t).Publish(t.Context(), events, result.EventIDs, nil)
 	require.NoError(t, err)
 	require.Equal(t, result, again)
-	require.Len(t, bus.calls, 2, "nothing left, nothing sent")
+	require.Len(t, bus.sizes(), 2, "nothing left, nothing sent")
 }
 
 func TestPublishRefusesAcceptedOfAnotherBatch(t *testing.T) {
 	bus := newBusServer(t)
 	_, err := bus.publisher(t).Publish(t.Context(), someEvents(1), []string{"", ""}, nil)
 	requireClass(t, err, cdc.ClassInvalidInput)
-	require.Empty(t, bus.calls)
+	require.Empty(t, bus.sizes())
 }
 
 func TestPublishRetriesOnlyFailedEntries(t *testing.T) {
@@ -160,12 +160,12 @@ func TestPublishEntryCodes(t *testing.T) {
 			require.NotContains(t, result.EventIDs[:3], "")
 			switch want {
 			case cdc.ClassUnavailable: // one bad entry does not hold up the others
-				require.Equal(t, MaxTries+1, len(bus.calls))
+				require.Equal(t, MaxTries+1, len(bus.sizes()))
 				require.NotContains(t, result.EventIDs[4:], "")
 			case cdc.ClassThrottled: // no further load
-				require.Equal(t, MaxTries, len(bus.calls))
+				require.Equal(t, MaxTries, len(bus.sizes()))
 			default:
-				require.Len(t, bus.calls, 1)
+				require.Len(t, bus.sizes(), 1)
 			}
 		})
 	}
@@ -182,7 +182,7 @@ func TestPublishStopsWhenASecondCallIsStuck(t *testing.T) {
 	}
 	_, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, nil)
 	requireClass(t, err, cdc.ClassUnavailable)
-	require.Len(t, bus.calls, 2*MaxTries)
+	require.Len(t, bus.sizes(), 2*MaxTries)
 }
 
 func TestPublishFindsThePoisonEntry(t *testing.T) {
@@ -217,7 +217,7 @@ func TestPublishOfNothingCallsNobody(t *testing.T) {
 	result, err := bus.publisher(t).Publish(t.Context(), nil, nil, nil)
 	require.NoError(t, err)
 	require.Empty(t, result.EventIDs)
-	require.Zero(t, bus.described)
+	require.Zero(t, bus.asked())
 }
 
 func TestNewSaysWhatIsMissing(t *testing.T) {
