@@ -21,8 +21,9 @@ func backoff(n int) time.Duration {
 	return jitter(d)
 }
 
+// jitter is between half and all of d.
 func jitter(d time.Duration) time.Duration {
-	return d/2 + rand.N(d/2+1)
+	return d/2 + rand.N(d/2+1) //nolint:gosec // no secret: it only spreads retries
 }
 
 // sleep waits for d, or until ctx is done; it tells whether d went by.

@@ -105,9 +105,9 @@ func (c *Consumer) finish(messages []asked) {
 
 // giveBack makes visible at once what was not started before the stop. Not
 // before the last poll has finished: it would receive it again, for nothing.
-func (c *Consumer) giveBack() {
+func (c *Consumer) giveBack(ctx context.Context) {
 	messages := c.unstarted.take()
-	c.keeper.giveBack(messages)
+	c.keeper.giveBack(ctx, messages)
 	for _, m := range messages {
 		c.release(m)
 	}

@@ -162,14 +162,15 @@ func (c *Consumer) Run(ctx context.Context) error {
 	if err := c.checkQueue(ctx); err != nil {
 		return fmt.Errorf("checking the trigger queue: %w", err)
 	}
-	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	calls := context.WithoutCancel(ctx) // of SQS: each is let finish
+	work, abandon := context.WithCancel(calls)
 	defer abandon()
 	c.gate.stopping = ctx.Done()
 
 	var pollers, helpers sync.WaitGroup
 	stopKeeper := make(chan struct{})
-	helpers.Go(func() { c.keeper.run(stopKeeper) })
-	helpers.Go(c.deleter.run)
+	helpers.Go(func() { c.keeper.run(calls, stopKeeper) })
+	helpers.Go(func() { c.deleter.run(calls) })
 	for range c.Pollers {
 		pollers.Go(func() { c.poll(ctx, work) })
 	}
@@ -190,7 +191,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		abandon()
 		<-drained
 	}
-	c.giveBack()
+	c.giveBack(calls)
 	c.deleter.close()
 	close(stopKeeper)
 	helpers.Wait()

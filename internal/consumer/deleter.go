@@ -43,7 +43,8 @@ func (d *deleter) add(m *held) { d.in <- m }
 func (d *deleter) close() { close(d.in) }
 
 // run deletes what is added until close was called and everything is settled.
-func (d *deleter) run() {
+// ctx, for the calls, outlives it.
+func (d *deleter) run(ctx context.Context) {
 	var calls errgroup.Group
 	calls.SetLimit(deleteCalls)
 	var batch []*held
@@ -51,7 +52,7 @@ func (d *deleter) run() {
 	flush := func() {
 		if len(batch) > 0 {
 			messages := batch
-			calls.Go(func() error { d.settle(messages); return nil })
+			calls.Go(func() error { d.settle(ctx, messages); return nil })
 		}
 		batch, age = nil, nil
 	}
@@ -76,10 +77,10 @@ func (d *deleter) run() {
 }
 
 // settle deletes messages, again and again those that failed, and releases all.
-func (d *deleter) settle(messages []*held) {
+func (d *deleter) settle(ctx context.Context, messages []*held) {
 	wait := deleteBackoff
 	for attempt := 1; ; attempt++ {
-		failed := d.attempt(messages)
+		failed := d.attempt(ctx, messages)
 		if len(failed) == 0 {
 			return
 		}
@@ -87,19 +88,19 @@ func (d *deleter) settle(messages []*held) {
 		if attempt == deleteAttempts {
 			break
 		}
-		sleep(context.Background(), jitter(wait))
+		sleep(ctx, jitter(wait))
 		wait *= 2
 	}
 	d.giveUp(messages)
 }
 
 // attempt returns the messages that are worth another attempt.
-func (d *deleter) attempt(messages []*held) (again []*held) {
+func (d *deleter) attempt(ctx context.Context, messages []*held) (again []*held) {
 	entries := make([]types.DeleteMessageBatchRequestEntry, len(messages))
 	for i, m := range messages {
 		entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.receipt)}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	out, err := d.Delete.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(d.QueueURL), Entries: entries})
 	if err != nil {

@@ -56,22 +56,22 @@ func (k *keeper) drop(messages ...*held) {
 	}
 }
 
-// run extends until stop is closed. A call that fails is repeated at the next
+// run extends until stop is closed; ctx, for the calls, outlives it. A call that fails is repeated at the next
 // tick: there are some five more before the visibility ends.
-func (k *keeper) run(stop <-chan struct{}) {
+func (k *keeper) run(ctx context.Context, stop <-chan struct{}) {
 	ticker := time.NewTicker(k.VisibilityTimeout / 12)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			k.extendDue()
+			k.extendDue(ctx)
 		case <-stop:
 			return
 		}
 	}
 }
 
-func (k *keeper) extendDue() {
+func (k *keeper) extendDue(ctx context.Context) {
 	var due []*held
 	now := time.Now()
 	k.mu.Lock()
@@ -82,11 +82,11 @@ func (k *keeper) extendDue() {
 	}
 	k.mu.Unlock()
 	for chunk := range chunks(due) {
-		k.extend(chunk)
+		k.extend(ctx, chunk)
 	}
 }
 
-func (k *keeper) extend(messages []*held) {
+func (k *keeper) extend(ctx context.Context, messages []*held) {
 	k.extending.RLock()
 	defer k.extending.RUnlock()
 	messages = k.stillHeld(messages)
@@ -94,7 +94,7 @@ func (k *keeper) extend(messages []*held) {
 		return
 	}
 	started := time.Now()
-	done, failed := k.change(messages, k.VisibilityTimeout)
+	done, failed := k.change(ctx, messages, k.VisibilityTimeout)
 	k.mu.Lock()
 	for _, m := range done {
 		m.due = started.Add(k.VisibilityTimeout / 2)
@@ -120,19 +120,19 @@ func (k *keeper) stillHeld(messages []*held) []*held {
 }
 
 // giveBack makes messages visible at once, for someone else.
-func (k *keeper) giveBack(messages []*held) {
-	k.drop(messages...)
+func (k *keeper) giveBack(ctx context.Context, messages []*held) {
 	k.extending.Lock() // waits for the call in flight; later ones leave these out
+	k.drop(messages...)
 	k.extending.Unlock()
 	for chunk := range chunks(messages) {
-		done, _ := k.change(chunk, 0)
+		done, _ := k.change(ctx, chunk, 0)
 		k.Metrics.Count(EventGivenBack, len(done))
 	}
 }
 
 // change sets the visibility timeout of up to 10 messages. Those in neither
 // result may be tried again; failed ones can't be helped.
-func (k *keeper) change(messages []*held, visibility time.Duration) (done, failed []*held) {
+func (k *keeper) change(ctx context.Context, messages []*held, visibility time.Duration) (done, failed []*held) {
 	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(messages))
 	for i, m := range messages {
 		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
@@ -141,7 +141,7 @@ func (k *keeper) change(messages []*held, visibility time.Duration) (done, faile
 			VisibilityTimeout: int32(visibility / time.Second),
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	out, err := k.Delete.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{
 		QueueUrl: aws.String(k.QueueURL),

@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -321,5 +320,5 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		require.Error(t, err, name)
 	}
 	_, err := New(Config{})
-	require.False(t, errors.Is(err, ErrUnavailable))
+	require.ErrorContains(t, err, "two SQS clients")
 }

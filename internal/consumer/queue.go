@@ -26,8 +26,6 @@ func (c *Consumer) checkQueue(ctx context.Context) error {
 		out, err := c.attributes(ctx)
 		var missing *types.QueueDoesNotExist
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case err == nil:
 			c.health.succeeded(started)
 			c.warn(out.Attributes)
@@ -36,10 +34,13 @@ func (c *Consumer) checkQueue(ctx context.Context) error {
 			return errors.New("queue does not exist: check CDC_QUEUE_URL and AWS_REGION")
 		case denied(err):
 			c.Logger.Warn("reading the trigger queue's attributes is not allowed: grant sqs:GetQueueAttributes to have its settings checked")
+			return nil // polls may be allowed all the same
+		case ctx.Err() == nil:
+			c.health.failed(started, err)
+		}
+		if !sleep(ctx, backoff(failures)) {
 			return nil
 		}
-		c.health.failed(started, err)
-		sleep(ctx, backoff(failures))
 	}
 }
 

@@ -1,7 +1,6 @@
 package trigger
 
 import (
-	"net/http"
 	"strings"
 
 	"healthlake-cdc/internal/cdc"
@@ -17,6 +16,8 @@ const (
 	recordDetailType       = "AWS API Call via CloudTrail"
 	notificationDetailType = "FHIR Subscription Notification"
 	importDetailPrefix     = "Import Job "
+
+	statusAccepted = 202 // HTTP: the call has begun something that goes on
 )
 
 // Parse reads the body of an SQS message: an EventBridge event, as it is or in
@@ -147,7 +148,7 @@ func parseRecord(record object, scope Scope) Result {
 		return result.deleted(record.text("eventID"), resourceType, cdc.ScopeBulk)
 	}
 	result.UnknownEvent = !known
-	return result.opening(kind, status == http.StatusAccepted, scope)
+	return result.opening(kind, status == statusAccepted, scope)
 }
 
 // namedType is the resource type that a record limits itself to, or "" for any.
