@@ -1,4 +1,4 @@
-package cdc_test
+package cdc
 
 import (
 	"encoding/json"
@@ -9,8 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
-
-	"healthlake-cdc/internal/cdc"
 )
 
 func TestVersionTime(t *testing.T) {
@@ -23,21 +21,21 @@ func TestVersionTime(t *testing.T) {
 		if err != nil {
 			t.Skip("the zone takes it out of the years 1 to 9999")
 		}
-		got := cdc.Version{LastUpdated: text}.Time()
+		got := Version{LastUpdated: text}.Time()
 		require.True(t, want.Equal(got), "%s", text)
 		require.Equal(t, time.UTC, got.Location())
 	})
-	require.True(t, cdc.Version{LastUpdated: "soon"}.Time().IsZero())
+	require.True(t, Version{LastUpdated: "soon"}.Time().IsZero())
 }
 
 func TestVersionHashTellsVersionsApart(t *testing.T) {
 	// The ledger's hashes live in histories and in other releases: they must not
 	// change.
-	require.Equal(t, cdc.Hash(0x754422c298ead6f4), cdc.Version{Type: "Patient", ID: "123", VersionID: "4"}.Hash())
-	seen := map[cdc.Hash]string{}
+	require.Equal(t, Hash(0x754422c298ead6f4), Version{Type: "Patient", ID: "123", VersionID: "4"}.Hash())
+	seen := map[Hash]string{}
 	for i := range 200 {
 		for v := range 50 {
-			version := cdc.Version{ID: fmt.Sprint(i), VersionID: fmt.Sprint(v)}
+			version := Version{ID: fmt.Sprint(i), VersionID: fmt.Sprint(v)}
 			key := version.ID + " " + version.VersionID
 			require.Empty(t, seen[version.Hash()], key)
 			seen[version.Hash()] = key
@@ -47,21 +45,21 @@ func TestVersionHashTellsVersionsApart(t *testing.T) {
 
 func TestChangeJSONRoundTripKeepsTheBody(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := cdc.Change{Version: versions().Draw(t, "version"), Body: bodies().Draw(t, "body")}
-		var back cdc.Change
+		c := Change{Version: versions().Draw(t, "version"), Body: bodies().Draw(t, "body")}
+		var back Change
 		require.NoError(t, json.Unmarshal([]byte(encode(t, c)), &back))
 		require.Equal(t, c, back)
 	})
 }
 
 func TestErrorSaysWhatToDo(t *testing.T) {
-	err := fmt.Errorf("publishing: %w", &cdc.Error{
-		Op: "EventBridge PutEvents", Class: cdc.ClassForbidden, Status: 403, Code: "AccessDenied", Advice: "allow it",
+	err := fmt.Errorf("publishing: %w", &Error{
+		Op: "EventBridge PutEvents", Class: ClassForbidden, Status: 403, Code: "AccessDenied", Advice: "allow it",
 	})
 	require.EqualError(t, err, "publishing: EventBridge PutEvents: Forbidden (status 403) AccessDenied: allow it")
-	require.Equal(t, cdc.ClassForbidden, cdc.ClassOf(err))
-	require.Equal(t, cdc.ClassUnavailable, cdc.ClassOf(errors.New("anything")))
-	require.Empty(t, cdc.ClassOf(nil))
-	require.True(t, cdc.ClassThrottled.Retryable())
-	require.False(t, cdc.ClassRejected.Retryable())
+	require.Equal(t, ClassForbidden, ClassOf(err))
+	require.Equal(t, ClassUnavailable, ClassOf(errors.New("anything")))
+	require.Empty(t, ClassOf(nil))
+	require.True(t, ClassThrottled.Retryable())
+	require.False(t, ClassRejected.Retryable())
 }

@@ -3,6 +3,7 @@ package cdc
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -106,7 +107,7 @@ func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, erro
 		return f.event(m, c.Type, c.Time(), nil)
 	}
 	if len(c.Body) == 0 {
-		return Event{}, fmt.Errorf("building event: change has neither a body nor a reason for none")
+		return Event{}, errors.New("building event: change has neither a body nor a reason for none")
 	}
 	m.Payload = PayloadFull
 	return f.event(m, c.Type, c.Time(), c.Body)
@@ -116,10 +117,10 @@ func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, erro
 // known. Its time and sourceTime are the record's.
 func (f EventFormat) DeleteEvent(d Delete, o Origin, now time.Time) (Event, error) {
 	if !ValidEventID(d.EventID) {
-		return Event{}, fmt.Errorf("building event: delete has no valid event id")
+		return Event{}, errors.New("building event: delete has no valid event id")
 	}
 	if d.Type != "" && !ValidType(d.Type) {
-		return Event{}, fmt.Errorf("building event: delete has no valid resource type")
+		return Event{}, errors.New("building event: delete has no valid resource type")
 	}
 	m := f.meta(o, d.Type, now)
 	name := d.Type

@@ -1,4 +1,4 @@
-package cdc_test
+package cdc
 
 import (
 	"bytes"
@@ -9,11 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
-
-	"healthlake-cdc/internal/cdc"
 )
 
-var format = cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"}
+var format = EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"}
 
 // bodies draws resources with what a second marshalling would spoil.
 func bodies() *rapid.Generator[[]byte] {
@@ -33,9 +31,9 @@ func instants() *rapid.Generator[time.Time] {
 	})
 }
 
-func versions() *rapid.Generator[cdc.Version] {
-	return rapid.Custom(func(t *rapid.T) cdc.Version {
-		return cdc.Version{
+func versions() *rapid.Generator[Version] {
+	return rapid.Custom(func(t *rapid.T) Version {
+		return Version{
 			Type:        resourceTypes().Draw(t, "type"),
 			ID:          rapid.OneOf(rapid.StringMatching(`[A-Za-z0-9.-]{1,64}`), rapid.StringN(1, 64, -1)).Draw(t, "id"),
 			VersionID:   rapid.OneOf(rapid.Just("1"), rapid.StringMatching(`[1-9][0-9]{0,9}`), rapid.StringN(1, 9, -1)).Draw(t, "version"),
@@ -44,12 +42,12 @@ func versions() *rapid.Generator[cdc.Version] {
 	})
 }
 
-func origins() *rapid.Generator[cdc.Origin] {
-	return rapid.Custom(func(t *rapid.T) cdc.Origin {
-		return cdc.Origin{
+func origins() *rapid.Generator[Origin] {
+	return rapid.Custom(func(t *rapid.T) Origin {
+		return Origin{
 			Datastore:     datastores().Draw(t, "datastore"),
 			SourceTime:    instants().Draw(t, "sourceTime"),
-			CapturedBy:    rapid.SampledFrom([]string{cdc.ByCloudTrail, cdc.BySubscription, cdc.ByOperator}).Draw(t, "by"),
+			CapturedBy:    rapid.SampledFrom([]string{ByCloudTrail, BySubscription, ByOperator}).Draw(t, "by"),
 			CorrelationID: windowIDs().Draw(t, "correlation"),
 			Replay:        rapid.OneOf(rapid.Just(""), names(), rapid.StringOf(rapid.SampledFrom([]rune("a\"\x01é\u2028")))).Draw(t, "replay"),
 		}
@@ -60,7 +58,7 @@ func TestChangeEventKeepsTheBodyByteForByte(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v, o, body := versions().Draw(t, "version"), origins().Draw(t, "origin"), bodies().Draw(t, "body")
 		now := instants().Draw(t, "now")
-		event, err := format.ChangeEvent(cdc.Change{Version: v, Body: body}, o, now)
+		event, err := format.ChangeEvent(Change{Version: v, Body: body}, o, now)
 		require.NoError(t, err)
 		require.True(t, json.Valid(event.Detail))
 		require.True(t, bytes.HasSuffix(event.Detail, []byte(`,"data":`+string(body)+`}`)))
@@ -71,7 +69,7 @@ func TestChangeEventKeepsTheBodyByteForByte(t *testing.T) {
 		}
 		require.NoError(t, json.Unmarshal(event.Detail, &detail))
 		want := map[string]string{
-			"schema": cdc.Schema, "idempotencyKey": v.IdempotencyKey(o.Datastore), "change": "updated",
+			"schema": Schema, "idempotencyKey": v.IdempotencyKey(o.Datastore), "change": "updated",
 			"datastoreId": o.Datastore, "resourceType": v.Type, "resourceId": v.ID, "versionId": v.VersionID,
 			"lastUpdated": v.LastUpdated, "sourceTime": o.SourceTime.Format(time.RFC3339Nano),
 			"publishedAt": now.Format(time.RFC3339Nano), "capturedBy": o.CapturedBy,
@@ -94,8 +92,8 @@ func TestIdempotencyKeyIsTheSameAtEveryDelivery(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v, a, b := versions().Draw(t, "version"), origins().Draw(t, "a"), origins().Draw(t, "b")
 		b.Datastore = a.Datastore
-		key := func(o cdc.Origin, reason string) string {
-			event, err := format.ChangeEvent(cdc.Change{Version: v, Body: []byte("{}"), Reason: reason}, o, instants().Draw(t, "now"))
+		key := func(o Origin, reason string) string {
+			event, err := format.ChangeEvent(Change{Version: v, Body: []byte("{}"), Reason: reason}, o, instants().Draw(t, "now"))
 			require.NoError(t, err)
 			var detail struct {
 				Meta struct {
@@ -105,13 +103,13 @@ func TestIdempotencyKeyIsTheSameAtEveryDelivery(t *testing.T) {
 			require.NoError(t, json.Unmarshal(event.Detail, &detail))
 			return detail.Meta.IdempotencyKey
 		}
-		require.Equal(t, key(a, ""), key(b, cdc.ReasonConfigured))
+		require.Equal(t, key(a, ""), key(b, ReasonConfigured))
 	})
 }
 
 func TestReferenceHasNoData(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := cdc.Change{Version: versions().Draw(t, "version"), Reason: rapid.SampledFrom([]string{cdc.ReasonOversize, cdc.ReasonConfigured}).Draw(t, "reason")}
+		c := Change{Version: versions().Draw(t, "version"), Reason: rapid.SampledFrom([]string{ReasonOversize, ReasonConfigured}).Draw(t, "reason")}
 		if rapid.Bool().Draw(t, "still holds a body") {
 			c.Body = bodies().Draw(t, "body")
 		}
@@ -127,13 +125,13 @@ func TestReferenceHasNoData(t *testing.T) {
 
 func TestEventSize(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		e := cdc.Event{
+		e := Event{
 			Source: rapid.String().Draw(t, "source"), DetailType: rapid.String().Draw(t, "detailType"),
 			Detail: rapid.SliceOf(rapid.Byte()).Draw(t, "detail"), Time: time.Unix(1, 0),
 		}
 		require.Equal(t, len([]byte(e.Source))+len([]byte(e.DetailType))+len(e.Detail)+14, e.Size())
 	})
-	require.Equal(t, 14+2+1+2, cdc.Event{Source: "é", DetailType: "d", Detail: []byte("{}")}.Size())
+	require.Equal(t, 14+2+1+2, Event{Source: "é", DetailType: "d", Detail: []byte("{}")}.Size())
 }
 
 func TestOverheadIsAnUpperBound(t *testing.T) {
@@ -142,12 +140,12 @@ func TestOverheadIsAnUpperBound(t *testing.T) {
 		overhead, err := format.Overhead(v, o)
 		require.NoError(t, err)
 		now := instants().Draw(t, "now")
-		full, err := format.ChangeEvent(cdc.Change{Version: v, Body: body}, o, now)
+		full, err := format.ChangeEvent(Change{Version: v, Body: body}, o, now)
 		require.NoError(t, err)
 		require.LessOrEqual(t, full.Size(), overhead+len(body))
 		require.Less(t, overhead+len(body)-full.Size(), 100, "and a close one")
-		for _, reason := range []string{cdc.ReasonOversize, cdc.ReasonConfigured} {
-			reference, err := format.ChangeEvent(cdc.Change{Version: v, Reason: reason}, o, now)
+		for _, reason := range []string{ReasonOversize, ReasonConfigured} {
+			reference, err := format.ChangeEvent(Change{Version: v, Reason: reason}, o, now)
 			require.NoError(t, err)
 			require.LessOrEqual(t, reference.Size(), overhead)
 		}
@@ -156,8 +154,8 @@ func TestOverheadIsAnUpperBound(t *testing.T) {
 
 func TestUnresolvedDeleteEvent(t *testing.T) {
 	at := time.Date(2026, 3, 4, 7, 6, 7, 0, time.FixedZone("", 7200))
-	o := cdc.Origin{Datastore: "ds", CapturedBy: cdc.ByCloudTrail, CorrelationID: "delete/ds/e1", SourceTime: at.Add(time.Hour)}
-	event, err := format.DeleteEvent(cdc.Delete{EventID: "e1", Type: "Patient", EventTime: at}, o, at.Add(time.Second))
+	o := Origin{Datastore: "ds", CapturedBy: ByCloudTrail, CorrelationID: "delete/ds/e1", SourceTime: at.Add(time.Hour)}
+	event, err := format.DeleteEvent(Delete{EventID: "e1", Type: "Patient", EventTime: at}, o, at.Add(time.Second))
 	require.NoError(t, err)
 	require.Equal(t, "com.fhir-patient", event.Source)
 	require.Equal(t, "FhirPatientChanged", event.DetailType)
@@ -166,7 +164,7 @@ func TestUnresolvedDeleteEvent(t *testing.T) {
 		"resolution":"unresolved","datastoreId":"ds","resourceType":"Patient","sourceTime":"2026-03-04T05:06:07Z",
 		"publishedAt":"2026-03-04T05:06:08Z","capturedBy":"cloudtrail","correlationId":"delete/ds/e1"}}`, string(event.Detail))
 
-	bulk, err := format.DeleteEvent(cdc.Delete{EventID: "e1", EventTime: at, Scope: cdc.ScopeBulk}, o, at)
+	bulk, err := format.DeleteEvent(Delete{EventID: "e1", EventTime: at, Scope: ScopeBulk}, o, at)
 	require.NoError(t, err)
 	require.Equal(t, "com.fhir-resource", bulk.Source)
 	require.Contains(t, string(bulk.Detail), `"idempotencyKey":"ds/Resource/_delete/e1"`)
@@ -177,26 +175,26 @@ func TestUnresolvedDeleteEvent(t *testing.T) {
 // The FHIR logical id is patient data: it may stand in the detail alone.
 func TestNothingButTheDetailHoldsTheID(t *testing.T) {
 	const id = "mrn-4711"
-	good := cdc.Version{Type: "Patient", ID: id, VersionID: "2", LastUpdated: "2026-03-04T05:06:07.123Z"}
-	o := cdc.Origin{Datastore: "ds", CapturedBy: cdc.ByCloudTrail, CorrelationID: "window/ds/2026-03-04T05:06:00Z"}
-	event, err := format.ChangeEvent(cdc.Change{Version: good, Body: []byte(`{"id":"` + id + `"}`)}, o, time.Unix(0, 0))
+	good := Version{Type: "Patient", ID: id, VersionID: "2", LastUpdated: "2026-03-04T05:06:07.123Z"}
+	o := Origin{Datastore: "ds", CapturedBy: ByCloudTrail, CorrelationID: "window/ds/2026-03-04T05:06:00Z"}
+	event, err := format.ChangeEvent(Change{Version: good, Body: []byte(`{"id":"` + id + `"}`)}, o, time.Unix(0, 0))
 	require.NoError(t, err)
 	require.NotContains(t, event.Source+event.DetailType, id)
 
-	for name, spoil := range map[string]func(*cdc.Change){
-		"type":    func(c *cdc.Change) { c.Type = "patient/" + id },
-		"version": func(c *cdc.Change) { c.VersionID = "" },
-		"time":    func(c *cdc.Change) { c.LastUpdated = "yesterday, " + id },
-		"no id":   func(c *cdc.Change) { c.ID = "" },
-		"no body": func(c *cdc.Change) { c.Body = nil },
+	for name, spoil := range map[string]func(*Change){
+		"type":    func(c *Change) { c.Type = "patient/" + id },
+		"version": func(c *Change) { c.VersionID = "" },
+		"time":    func(c *Change) { c.LastUpdated = "yesterday, " + id },
+		"no id":   func(c *Change) { c.ID = "" },
+		"no body": func(c *Change) { c.Body = nil },
 	} {
-		c := cdc.Change{Version: good, Body: []byte("{}")}
+		c := Change{Version: good, Body: []byte("{}")}
 		spoil(&c)
 		_, err := format.ChangeEvent(c, o, time.Unix(0, 0))
 		require.ErrorContains(t, err, "building event: ", name)
 		require.NotContains(t, err.Error(), id, name)
 	}
-	for name, d := range map[string]cdc.Delete{
+	for name, d := range map[string]Delete{
 		"event id": {EventID: "Patient/" + id, Type: "Patient"},
 		"no event": {Type: "Patient"},
 		"type":     {EventID: "e1", Type: "Patient/" + id},
@@ -205,7 +203,7 @@ func TestNothingButTheDetailHoldsTheID(t *testing.T) {
 		require.ErrorContains(t, err, "building event: ", name)
 		require.NotContains(t, err.Error(), id, name)
 	}
-	_, err = format.Overhead(cdc.Version{Type: id, ID: id}, o)
+	_, err = format.Overhead(Version{Type: id, ID: id}, o)
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), id)
 }

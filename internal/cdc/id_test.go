@@ -1,4 +1,4 @@
-package cdc_test
+package cdc
 
 import (
 	"strings"
@@ -7,8 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
-
-	"healthlake-cdc/internal/cdc"
 )
 
 func names() *rapid.Generator[string] { return rapid.StringMatching(`[A-Za-z0-9][A-Za-z0-9._-]{0,99}`) }
@@ -17,9 +15,9 @@ func resourceTypes() *rapid.Generator[string] { return rapid.StringMatching(`[A-
 
 func eventIDs() *rapid.Generator[string] { return rapid.StringMatching(`[A-Za-z0-9._:-]{1,128}`) }
 
-func windows() *rapid.Generator[cdc.Window] {
-	return rapid.Custom(func(t *rapid.T) cdc.Window {
-		return cdc.WindowAt(datastores().Draw(t, "datastore"), times().Draw(t, "at"))
+func windows() *rapid.Generator[Window] {
+	return rapid.Custom(func(t *rapid.T) Window {
+		return WindowAt(datastores().Draw(t, "datastore"), times().Draw(t, "at"))
 	})
 }
 
@@ -33,27 +31,27 @@ func windowIDs() *rapid.Generator[string] {
 // parentIDs draws the ID of a workflow that starts slices.
 func parentIDs() *rapid.Generator[string] {
 	backfill := func(name string) string { return "backfill/" + name }
-	return rapid.OneOf(windowIDs(), rapid.Map(names(), cdc.ReplayID), rapid.Map(names(), backfill))
+	return rapid.OneOf(windowIDs(), rapid.Map(names(), ReplayID), rapid.Map(names(), backfill))
 }
 
 // sliceIDs draws the ID of a slice.
 func sliceIDs() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		parent := parentIDs().Draw(t, "parent")
-		return cdc.SliceID(parent, resourceTypes().Draw(t, "type"), times().Draw(t, "from"), rapid.IntRange(1, 9999).Draw(t, "k"))
+		return SliceID(parent, resourceTypes().Draw(t, "type"), times().Draw(t, "from"), rapid.IntRange(1, 9999).Draw(t, "k"))
 	})
 }
 
 func deleteIDs() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
-		return cdc.DeleteID(datastores().Draw(t, "datastore"), eventIDs().Draw(t, "event"))
+		return DeleteID(datastores().Draw(t, "datastore"), eventIDs().Draw(t, "event"))
 	})
 }
 
 func TestWindowIDRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, n := windows().Draw(t, "window"), rapid.IntRange(0, 10_000).Draw(t, "rerun")
-		back, rerun, err := cdc.ParseWindowID(w.RerunID(n))
+		back, rerun, err := ParseWindowID(w.RerunID(n))
 		require.NoError(t, err)
 		require.Equal(t, w, back)
 		require.Equal(t, n, rerun)
@@ -67,7 +65,7 @@ func TestSliceIDRoundTrip(t *testing.T) {
 		resourceType := resourceTypes().Draw(t, "type")
 		from := times().Draw(t, "from").UTC().Truncate(time.Second)
 		k := rapid.IntRange(1, 1_000_000).Draw(t, "k")
-		gotParent, gotType, gotFrom, gotK, err := cdc.ParseSliceID(cdc.SliceID(parent, resourceType, from, k))
+		gotParent, gotType, gotFrom, gotK, err := ParseSliceID(SliceID(parent, resourceType, from, k))
 		require.NoError(t, err)
 		require.Equal(t, parent, gotParent)
 		require.Equal(t, resourceType, gotType)
@@ -79,8 +77,8 @@ func TestSliceIDRoundTrip(t *testing.T) {
 func TestReplayIDRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := names().Draw(t, "name")
-		require.True(t, cdc.ValidName(name))
-		back, err := cdc.ParseReplayID(cdc.ReplayID(name))
+		require.True(t, ValidName(name))
+		back, err := ParseReplayID(ReplayID(name))
 		require.NoError(t, err)
 		require.Equal(t, name, back)
 	})
@@ -89,7 +87,7 @@ func TestReplayIDRoundTrip(t *testing.T) {
 func TestDeleteIDRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		datastore, event := datastores().Draw(t, "datastore"), eventIDs().Draw(t, "event")
-		gotDatastore, gotEvent, err := cdc.ParseDeleteID(cdc.DeleteID(datastore, event))
+		gotDatastore, gotEvent, err := ParseDeleteID(DeleteID(datastore, event))
 		require.NoError(t, err)
 		require.Equal(t, datastore, gotDatastore)
 		require.Equal(t, event, gotEvent)
@@ -99,17 +97,17 @@ func TestDeleteIDRoundTrip(t *testing.T) {
 // rebuilt parses id as every kind and builds it again: kind → ID.
 func rebuilt(id string) map[string]string {
 	kinds := map[string]string{}
-	if w, n, err := cdc.ParseWindowID(id); err == nil {
+	if w, n, err := ParseWindowID(id); err == nil {
 		kinds["window"] = w.RerunID(n)
 	}
-	if parent, resourceType, from, k, err := cdc.ParseSliceID(id); err == nil {
-		kinds["slice"] = cdc.SliceID(parent, resourceType, from, k)
+	if parent, resourceType, from, k, err := ParseSliceID(id); err == nil {
+		kinds["slice"] = SliceID(parent, resourceType, from, k)
 	}
-	if name, err := cdc.ParseReplayID(id); err == nil {
-		kinds["replay"] = cdc.ReplayID(name)
+	if name, err := ParseReplayID(id); err == nil {
+		kinds["replay"] = ReplayID(name)
 	}
-	if datastore, event, err := cdc.ParseDeleteID(id); err == nil {
-		kinds["delete"] = cdc.DeleteID(datastore, event)
+	if datastore, event, err := ParseDeleteID(id); err == nil {
+		kinds["delete"] = DeleteID(datastore, event)
 	}
 	return kinds
 }
@@ -128,7 +126,7 @@ func hostileIDs() *rapid.Generator[string] {
 		if rapid.Bool().Draw(t, "from pieces") {
 			parts = rapid.SliceOfN(piece, 1, 8).Draw(t, "pieces")
 		} else {
-			id := rapid.OneOf(windowIDs(), sliceIDs(), deleteIDs(), rapid.Map(names(), cdc.ReplayID)).Draw(t, "id")
+			id := rapid.OneOf(windowIDs(), sliceIDs(), deleteIDs(), rapid.Map(names(), ReplayID)).Draw(t, "id")
 			// Other spellings of the same numbers and times.
 			spelling := rapid.SampledFrom([][2]string{{"Z", ".0Z"}, {"Z", ",000Z"}, {"T0", "T"}, {"/r", "/r0"}, {"/r", "/r+"}, {"", ""}}).Draw(t, "spelling")
 			id = strings.Replace(id, spelling[0], spelling[1], 1)
@@ -160,7 +158,7 @@ func TestIDsOfOneKindAreOfNoOther(t *testing.T) {
 			"window": windowIDs().Draw(t, "window"),
 			"slice":  sliceIDs().Draw(t, "slice"),
 			"delete": deleteIDs().Draw(t, "delete"),
-			"replay": cdc.ReplayID(names().Draw(t, "replay")),
+			"replay": ReplayID(names().Draw(t, "replay")),
 		} {
 			require.Equal(t, map[string]string{kind: id}, rebuilt(id))
 		}
@@ -186,18 +184,18 @@ func TestIDsThatAreNone(t *testing.T) {
 
 func TestNamesThatAreNone(t *testing.T) {
 	for _, name := range []string{"", "-a", ".a", "a/b", "a b", "a\n", "é", strings.Repeat("a", 101)} {
-		require.False(t, cdc.ValidName(name), "%q", name)
+		require.False(t, ValidName(name), "%q", name)
 	}
 	for _, name := range []string{"", "patient", "P", "Pat ient", "Pat1", "Patient\n", strings.Repeat("A", 65)} {
-		require.False(t, cdc.ValidType(name), "%q", name)
+		require.False(t, ValidType(name), "%q", name)
 	}
 }
 
 func TestTaskQueuesOfStoresAreDistinct(t *testing.T) {
 	queues := map[string]bool{}
 	for _, store := range []string{"a", "b"} {
-		queues[cdc.LiveTaskQueue("q", store)] = true
-		queues[cdc.BulkTaskQueue("q", store)] = true
+		queues[LiveTaskQueue("q", store)] = true
+		queues[BulkTaskQueue("q", store)] = true
 	}
 	require.Len(t, queues, 4)
 	require.True(t, queues["q/search/a/live"])

@@ -1,4 +1,4 @@
-package cdc_test
+package cdc
 
 import (
 	"encoding/json"
@@ -7,8 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
-
-	"healthlake-cdc/internal/cdc"
 )
 
 // Seconds of the years 0001 and 9999: what RFC 3339 can say.
@@ -37,35 +35,35 @@ func datastores() *rapid.Generator[string] { return rapid.StringMatching(`[A-Za-
 func TestEveryTimeLiesInExactlyOneWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := times().Draw(t, "at")
-		w := cdc.WindowAt(datastores().Draw(t, "datastore"), at)
+		w := WindowAt(datastores().Draw(t, "datastore"), at)
 		require.NoError(t, w.Validate())
 		require.Zero(t, w.Start.Unix()%10)
 		require.Zero(t, w.Start.Nanosecond())
 		require.Equal(t, time.UTC, w.Start.Location())
 		require.True(t, w.Contains(at))
 		require.True(t, w.Span().Contains(at))
-		before := cdc.Window{Datastore: w.Datastore, Start: w.Start.Add(-cdc.WindowWidth)}
-		after := cdc.Window{Datastore: w.Datastore, Start: w.End()}
+		before := Window{Datastore: w.Datastore, Start: w.Start.Add(-WindowWidth)}
+		after := Window{Datastore: w.Datastore, Start: w.End()}
 		require.False(t, before.Contains(at))
 		require.False(t, after.Contains(at))
-		require.Equal(t, after, cdc.WindowAt(w.Datastore, w.End()), "windows leave no gap")
-		require.Equal(t, w, cdc.WindowAt(w.Datastore, w.Start))
-		require.Equal(t, before, cdc.WindowAt(w.Datastore, w.Start.Add(-1)))
+		require.Equal(t, after, WindowAt(w.Datastore, w.End()), "windows leave no gap")
+		require.Equal(t, w, WindowAt(w.Datastore, w.Start))
+		require.Equal(t, before, WindowAt(w.Datastore, w.Start.Add(-1)))
 	})
 }
 
 func TestWindowBefore1970(t *testing.T) {
-	w := cdc.WindowAt("ds", time.Date(1969, 12, 31, 23, 59, 59, 999_999_999, time.UTC))
+	w := WindowAt("ds", time.Date(1969, 12, 31, 23, 59, 59, 999_999_999, time.UTC))
 	require.Equal(t, time.Date(1969, 12, 31, 23, 59, 50, 0, time.UTC), w.Start)
 	require.Equal(t, time.Unix(0, 0).UTC(), w.End())
 }
 
 func TestWindowJSONRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := cdc.WindowAt(datastores().Draw(t, "datastore"), times().Draw(t, "at"))
+		w := WindowAt(datastores().Draw(t, "datastore"), times().Draw(t, "at"))
 		text, err := json.Marshal(w)
 		require.NoError(t, err)
-		var back cdc.Window
+		var back Window
 		require.NoError(t, json.Unmarshal(text, &back))
 		require.Equal(t, w, back)
 	})
@@ -73,12 +71,12 @@ func TestWindowJSONRoundTrip(t *testing.T) {
 
 func TestWindowValidate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := cdc.WindowAt("ds", times().Draw(t, "at"))
-		w.Start = w.Start.Add(time.Duration(rapid.Int64Range(1, int64(cdc.WindowWidth)-1).Draw(t, "off")))
+		w := WindowAt("ds", times().Draw(t, "at"))
+		w.Start = w.Start.Add(time.Duration(rapid.Int64Range(1, int64(WindowWidth)-1).Draw(t, "off")))
 		require.Error(t, w.Validate(), "a start off the edge")
 	})
 	for _, datastore := range []string{"", "a/b", "a b", "ä", "a\n", string(make([]byte, 65))} {
-		require.Error(t, cdc.WindowAt(datastore, time.Unix(0, 0)).Validate(), "%q", datastore)
+		require.Error(t, WindowAt(datastore, time.Unix(0, 0)).Validate(), "%q", datastore)
 	}
 }
 
@@ -87,7 +85,7 @@ func TestWindowsTouchingCoverAndAreMinimal(t *testing.T) {
 		from := times().Draw(t, "from")
 		length := time.Duration(rapid.Int64Range(1, int64(5*time.Minute)).Draw(t, "length"))
 		to := from.Add(length)
-		windows := cdc.WindowsTouching("ds", from, to)
+		windows := WindowsTouching("ds", from, to)
 		require.NotEmpty(t, windows)
 		for i, w := range windows {
 			require.NoError(t, w.Validate())
@@ -99,8 +97,8 @@ func TestWindowsTouchingCoverAndAreMinimal(t *testing.T) {
 		require.True(t, windows[0].Contains(from))
 		require.True(t, windows[len(windows)-1].Contains(to.Add(-1)))
 
-		widened := cdc.Span{From: from, To: to}.Widened()
-		require.Equal(t, cdc.Span{From: windows[0].Start, To: windows[len(windows)-1].End()}, widened)
+		widened := Span{From: from, To: to}.Widened()
+		require.Equal(t, Span{From: windows[0].Start, To: windows[len(windows)-1].End()}, widened)
 		require.Equal(t, widened, widened.Widened())
 	})
 }
@@ -109,13 +107,13 @@ func TestWindowsTouchingNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		from := times().Draw(t, "from")
 		back := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "back"))
-		require.Empty(t, cdc.WindowsTouching("ds", from, from.Add(-back)))
+		require.Empty(t, WindowsTouching("ds", from, from.Add(-back)))
 	})
 }
 
 func TestSpanIsHalfOpen(t *testing.T) {
 	at := time.Unix(100, 0)
-	span := cdc.Span{From: at, To: at.Add(time.Second)}
+	span := Span{From: at, To: at.Add(time.Second)}
 	require.True(t, span.Contains(at))
 	require.False(t, span.Contains(at.Add(time.Second)))
 	require.False(t, span.Contains(at.Add(-1)))

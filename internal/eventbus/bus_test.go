@@ -23,7 +23,7 @@ func TestMissingBusTakesNothing(t *testing.T) {
 	}
 	p := bus.publisher(t)
 	_, err := p.Publish(t.Context(), someEvents(3), nil, nil)
-	e := requireClass(t, err, cdc.ClassBusMissing)
+	e := errorOfClass(t, err, cdc.ClassBusMissing)
 	require.Contains(t, e.Error(), "CDC_EVENT_BUS")
 	require.Empty(t, bus.sizes())
 

@@ -45,7 +45,7 @@ func TestPublishWholeCallFailures(t *testing.T) {
 			}
 			var last []string
 			result, err := bus.publisher(t).Publish(t.Context(), someEvents(30), nil, func(a []string) { last = a })
-			e := requireClass(t, err, test.class)
+			e := errorOfClass(t, err, test.class)
 			require.NotEmpty(t, e.Advice)
 			require.Len(t, bus.sizes(), 1+test.calls, "and no SDK retries")
 			require.Equal(t, last, result.EventIDs)
@@ -128,7 +128,7 @@ func TestPublishIsNotSilentForAnotherCallAfterASlowCheck(t *testing.T) {
 		return reply{}
 	}
 	_, err := p.Publish(t.Context(), someEvents(1), nil, nil)
-	e := requireClass(t, err, cdc.ClassUnavailable)
+	e := errorOfClass(t, err, cdc.ClassUnavailable)
 	require.Equal(t, "InternalException", e.Code)
 	require.Len(t, bus.sizes(), 1)
 	require.Equal(t, 2, bus.asked())
@@ -156,7 +156,7 @@ func TestPublishTellsTheGravestReason(t *testing.T) {
 		return reply{codes: map[int]string{0: "InternalFailure", 1: "ThrottlingException", 2: "AccessDeniedException", 3: "InternalFailure"}}
 	}
 	result, err := bus.publisher(t).Publish(t.Context(), someEvents(5), nil, nil)
-	e := requireClass(t, err, cdc.ClassForbidden)
+	e := errorOfClass(t, err, cdc.ClassForbidden)
 	require.Equal(t, "AccessDeniedException", e.Code)
 	require.Equal(t, []string{"", "", "", "", "event-1"}, result.EventIDs)
 }

@@ -153,17 +153,17 @@ func TestPublishEntryCodes(t *testing.T) {
 				return reply{}
 			}
 			result, err := bus.publisher(t).Publish(t.Context(), someEvents(12), nil, nil)
-			e := requireClass(t, err, want)
+			e := errorOfClass(t, err, want)
 			require.NotEmpty(t, e.Advice)
 			require.Empty(t, result.Refused, "an error is retried, never dropped")
 			require.Empty(t, result.EventIDs[3])
 			require.NotContains(t, result.EventIDs[:3], "")
 			switch want {
 			case cdc.ClassUnavailable: // one bad entry does not hold up the others
-				require.Equal(t, MaxTries+1, len(bus.sizes()))
+				require.Len(t, bus.sizes(), MaxTries+1)
 				require.NotContains(t, result.EventIDs[4:], "")
 			case cdc.ClassThrottled: // no further load
-				require.Equal(t, MaxTries, len(bus.sizes()))
+				require.Len(t, bus.sizes(), MaxTries)
 			default:
 				require.Len(t, bus.sizes(), 1)
 			}

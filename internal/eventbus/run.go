@@ -102,7 +102,7 @@ func (r *run) send(ctx context.Context, call []int) *cdc.Error {
 // backoff is the delay after a number of tries: anything up to twice as long as
 // after one less, so that processes which were throttled together come apart.
 func backoff(tries int) time.Duration {
-	return rand.N(min(minBackoff<<min(tries-1, MaxTries), maxBackoff)) + 1
+	return rand.N(min(minBackoff<<min(tries-1, MaxTries), maxBackoff)) + 1 //nolint:gosec // jitter is no secret
 }
 
 // silentIn tells whether, after a delay, EventBridge will have settled nothing
