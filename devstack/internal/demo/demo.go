@@ -177,12 +177,8 @@ type drain struct {
 // consistent, and the subscriber polls.
 func (d *drain) done(ctx context.Context, f figures) bool {
 	const looks = 3
-	depth, _ := d.demo.stack.AWS.Messages(queueName(d.demo.stack.Outputs["QueueUrl"]))
-	inbox, _ := d.demo.stack.AWS.Messages("devstack-subscriber")
-	running, err := d.demo.live.count(ctx, "ExecutionStatus='Running'")
-	quiet := err == nil && running == 0 && f.windows > 0 &&
-		d.demo.stack.Simulator.Stats().Trail.Pending == 0 &&
-		depth.Visible+depth.InFlight+depth.Delayed+inbox.Visible+inbox.InFlight == 0
+	quiet, err := d.demo.stack.Quiet(ctx, d.demo.live.temporal, truth.SubscriberQueue)
+	quiet = quiet && err == nil && f.windows > 0
 	if !quiet {
 		d.quiet = 0
 		return false

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"healthlake-cdc/devstack/internal/stack"
@@ -55,13 +54,7 @@ const openWindows = "WorkflowType='CaptureWindow' AND ExecutionStatus='Running'"
 func (l *live) count(ctx context.Context, query string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 900*time.Millisecond)
 	defer cancel()
-	answer, err := l.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-		Namespace: client.DefaultNamespace, Query: query,
-	})
-	if err != nil {
-		return 0, err
-	}
-	return answer.GetCount(), nil
+	return stack.Count(ctx, l.temporal, query)
 }
 
 // line is one live line.

@@ -24,7 +24,8 @@ import (
 // allOurs is a rule on everything that we publish.
 const allOurs = `{"source":[{"prefix":"com.fhir-"},{"prefix":"healthlake-cdc"}]}`
 
-const subscriberName = "devstack-subscriber"
+// SubscriberQueue is the name of the subscriber's queue, and of its rule.
+const SubscriberQueue = "devstack-subscriber"
 
 // Event is what a subscriber sees of one delivery.
 type Event struct {
@@ -76,7 +77,7 @@ type Subscriber struct {
 
 // Subscribe makes a queue with a rule on the bus.
 func Subscribe(ctx context.Context, queues *sqs.Client, bus *eventbridge.Client, busName string) (*Subscriber, error) {
-	created, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(subscriberName)})
+	created, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(SubscriberQueue)})
 	if err != nil {
 		return nil, fmt.Errorf("creating the subscriber's queue: %w", err)
 	}
@@ -87,13 +88,13 @@ func Subscribe(ctx context.Context, queues *sqs.Client, bus *eventbridge.Client,
 		return nil, fmt.Errorf("reading the subscriber's queue: %w", err)
 	}
 	_, err = bus.PutRule(ctx, &eventbridge.PutRuleInput{
-		Name: aws.String(subscriberName), EventBusName: aws.String(busName), EventPattern: aws.String(allOurs),
+		Name: aws.String(SubscriberQueue), EventBusName: aws.String(busName), EventPattern: aws.String(allOurs),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("creating the subscriber's rule: %w", err)
 	}
 	_, err = bus.PutTargets(ctx, &eventbridge.PutTargetsInput{
-		Rule: aws.String(subscriberName), EventBusName: aws.String(busName),
+		Rule: aws.String(SubscriberQueue), EventBusName: aws.String(busName),
 		Targets: []eventtypes.Target{{Id: aws.String("queue"), Arn: aws.String(described.Attributes["QueueArn"])}},
 	})
 	if err != nil {

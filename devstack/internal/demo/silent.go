@@ -1,10 +1,5 @@
 package demo
 
-import "strings"
-
-// queueName is the last part of a queue's URL.
-func queueName(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
-
 // silent drops what the demo's own Temporal client logs.
 type silent struct{}
 
