@@ -42,11 +42,11 @@ func (w *captureWindow) run(ctx workflow.Context) (cdc.CaptureWindowResult, erro
 		return cdc.CaptureWindowResult{}, err
 	}
 	for !w.done() {
-		if w.mayContinueAsNew(ctx) {
-			return cdc.CaptureWindowResult{}, w.continueAsNew(ctx)
-		}
 		if err := w.sleep(ctx); err != nil {
 			return cdc.CaptureWindowResult{}, err
+		}
+		if w.mayContinueAsNew(ctx) {
+			return cdc.CaptureWindowResult{}, w.continueAsNew(ctx)
 		}
 		answers, err := w.hydrate(ctx)
 		if err != nil {
@@ -203,7 +203,7 @@ func (w *captureWindow) close(ctx workflow.Context) (cdc.CaptureWindowResult, er
 // mayContinueAsNew tells whether the history is large and nothing is under way
 // that a new run could not take over.
 func (w *captureWindow) mayContinueAsNew(ctx workflow.Context) bool {
-	return historyIsLarge(ctx) && len(w.slices) == 0
+	return historyIsLarge(ctx) && len(w.slices) == 0 && !w.done()
 }
 
 func (w *captureWindow) continueAsNew(ctx workflow.Context) error {

@@ -3,7 +3,9 @@ package workflows_test
 import (
 	"context"
 	"errors"
+	"testing"
 
+	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
@@ -71,4 +73,41 @@ func (i *iterator) Next() (*historypb.HistoryEvent, error) {
 	event := i.events[0]
 	i.events = i.events[1:]
 	return event, nil
+}
+
+// history builds what Temporal keeps of an execution.
+type history struct {
+	t      *testing.T
+	events []*historypb.HistoryEvent
+}
+
+func (h *history) payloads(values ...any) *commonpb.Payloads {
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(values...)
+	require.NoError(h.t, err)
+	return payloads
+}
+
+func (h *history) add(event *historypb.HistoryEvent) int64 {
+	event.EventId = int64(len(h.events) + 1)
+	h.events = append(h.events, event)
+	return event.EventId
+}
+
+func (h *history) started(input any) {
+	h.add(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+		WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: h.payloads(input)},
+	}})
+}
+
+func (h *history) activity(name string, input, result any) {
+	id := h.add(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ActivityTaskScheduledEventAttributes{
+		ActivityTaskScheduledEventAttributes: &historypb.ActivityTaskScheduledEventAttributes{
+			ActivityType: &commonpb.ActivityType{Name: name}, Input: h.payloads(input),
+		},
+	}})
+	h.add(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ActivityTaskCompletedEventAttributes{
+		ActivityTaskCompletedEventAttributes: &historypb.ActivityTaskCompletedEventAttributes{
+			ScheduledEventId: id, Result: h.payloads(result),
+		},
+	}})
 }

@@ -38,9 +38,10 @@ type call struct {
 // store is a FHIR store in memory: a version is searchable some time after it
 // was written, and hides the one before at once.
 type store struct {
-	mu  sync.Mutex
-	now func() time.Time
-	log []storedVersion
+	mu     sync.Mutex
+	now    func() time.Time
+	log    []storedVersion
+	filled int
 	// calls holds every request, in the order of their coming.
 	calls []call
 	// fail answers a request with an error.
@@ -68,6 +69,10 @@ func (s *store) write(resourceType, id string, at time.Time, lag time.Duration, 
 			number++
 		}
 	}
+	return s.add(resourceType, id, number, at, lag, size)
+}
+
+func (s *store) add(resourceType, id string, number int, at time.Time, lag time.Duration, size int) storedVersion {
 	version := cdc.Version{
 		Type: resourceType, ID: id, VersionID: strconv.Itoa(number),
 		LastUpdated: at.UTC().Format("2006-01-02T15:04:05.000Z"),
@@ -81,11 +86,13 @@ func (s *store) write(resourceType, id string, at time.Time, lag time.Duration, 
 	return v
 }
 
-// fill writes n resources of a type, one after the other from at on, searchable
-// at once.
+// fill writes n new resources of a type at a moment, searchable at once.
 func (s *store) fill(resourceType string, n int, at time.Time, size int) {
-	for i := range n {
-		s.write(resourceType, fmt.Sprintf("%s-fill-%05d", strings.ToLower(resourceType), i), at, 0, size)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range n {
+		s.filled++
+		s.add(resourceType, fmt.Sprintf("SECRET-fill-%05d", s.filled), 1, at, 0, size)
 	}
 }
 

@@ -1,0 +1,178 @@
+package workflows_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// growAfter lets the history be large from the n-th completed activity of a name
+// on.
+func growAfter(w *world, name string, n int) {
+	w.env.SetOnActivityCompletedListener(func(info *activity.Info, _ converter.EncodedValue, _ error) {
+		if info.ActivityType.Name == name {
+			if n--; n == 0 {
+				w.env.SetCurrentHistoryLength(9_000)
+			}
+		}
+	})
+}
+
+func TestWindowContinuesAsNewWithLedgerAndPasses(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 150, start.Add(time.Second), 300)
+	slow := w.store.write("Observation", "slow", start.Add(time.Second), 40*time.Second, 300)
+	w.store.fail = func(c call) error {
+		if c.resourceType == "Claim" && c.at.Before(end(20*time.Second)) {
+			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
+		}
+		return nil
+	}
+	growAfter(w, "Hydrate", 1)
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.input("Patient", "Observation", "Claim"))
+	var next cdc.CaptureWindowInput
+	w.continued(&next)
+	require.Equal(t, 150, next.Resume.Ledger.Published())
+	require.Equal(t, []string{"Observation", "Patient"}, next.Resume.Ledger.Names(), "Claim was not swept")
+
+	w.renew(w.now())
+	result := w.run(next)
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Patient"))
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second), end(180 * time.Second)}, w.store.firstPages("Observation"))
+	require.Equal(t, backoffs(end(10*time.Second), 3), w.store.firstPages("Claim")[:3], "the backoff goes on")
+	require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(slow))
+	require.Equal(t, 151, result.Counts.Published)
+	require.Equal(t, len(w.store.made("search", "")), result.Counts.Searches)
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Patient", "Observation", "Claim")
+}
+
+func TestWindowDoesNotContinueAsNewWhileASliceIsOpen(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
+	_, ids := watchSlices(w)
+	w.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+		if info.ActivityType.Name == "Hydrate" {
+			w.env.SetCurrentHistoryLength(9_000)
+		}
+	})
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.input("Patient", "Observation"))
+	var next cdc.CaptureWindowInput
+	w.continued(&next)
+	require.Len(t, *ids, 1)
+	require.Equal(t, 1_300, next.Resume.Ledger.Published(), "the slice closed first, and its ledger is taken in")
+
+	w.renew(w.now())
+	_, more := watchSlices(w)
+	w.run(next)
+	require.Equal(t, []string{w.window.ID() + "/Patient/2026-03-01T12:00:00Z/2"}, *more, "the count of slices goes on")
+	w.requireExactlyOnce(all)
+}
+
+func sliceInput(w *world, confirm bool) cdc.CaptureSliceInput {
+	return cdc.CaptureSliceInput{
+		Origin: cdc.Origin{
+			Datastore: datastore, SourceTime: start, CapturedBy: cdc.ByCloudTrail, CorrelationID: w.window.ID(),
+		},
+		Type: "Patient", Span: w.window.Span(), Confirm: confirm,
+	}
+}
+
+// renewSlice prepares the environment for a run of a slice.
+func renewSlice(w *world) {
+	w.renew(end(10 * time.Second))
+	id := cdc.SliceID(w.window.ID(), "Patient", start, 1)
+	w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id, TaskQueue: cdc.DefaultTaskQueue})
+}
+
+func TestSliceContinuesAsNewWhenEveryPublishHasReturned(t *testing.T) {
+	for name, confirm := range map[string]bool{"bodies": false, "confirm": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.store.fill("Patient", 1_250, start.Add(time.Second), 20_000)
+			in := sliceInput(w, confirm)
+			runs := 0
+			for {
+				renewSlice(w)
+				growAfter(w, "HydratePage", 7)
+				w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, in)
+				if runs++; w.env.GetWorkflowError() == nil {
+					break
+				}
+				var next cdc.CaptureSliceInput
+				w.continued(&next)
+				require.Equal(t, len(w.bus.keys()), next.Resume.Published.Len(), "nothing is under way")
+				in = next
+			}
+			require.GreaterOrEqual(t, runs, 2)
+			var result cdc.CaptureSliceResult
+			require.NoError(t, w.env.GetWorkflowResult(&result))
+			require.Equal(t, 1_250, result.Published.Len())
+			require.Equal(t, 1_250, result.Counts.Published)
+			w.requireExactlyOnce(all)
+		})
+	}
+}
+
+// What the bus refuses is read again by the next run: its bodies are not carried
+// over, and nothing is lost.
+func TestContinueAsNewWithRefusedEntries(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 150, start.Add(time.Second), 300)
+	bad := w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
+	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(end(2*time.Hour)) }
+	in := w.input("Patient", "Observation")
+	runs := 0
+	for {
+		growAfter(w, "Publish", 6)
+		w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, in)
+		if runs++; w.env.GetWorkflowError() == nil {
+			break
+		}
+		require.Less(t, runs, 20)
+		var next cdc.CaptureWindowInput
+		w.continued(&next)
+		in = next
+		w.renew(w.now())
+	}
+	require.GreaterOrEqual(t, runs, 2)
+	require.Len(t, w.bus.acceptedAt(bad), 1)
+	w.requireExactlyOnce(all)
+}
+
+func TestSliceContinuesAsNewWithRefusedEntries(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 350, start.Add(time.Second), 300)
+	bad := w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
+	offers := 0
+	w.bus.refuse = func(key string) bool {
+		if key == bad.IdempotencyKey(datastore) {
+			offers++
+			return offers < 9
+		}
+		return false
+	}
+	in := sliceInput(w, false)
+	runs := 0
+	for {
+		renewSlice(w)
+		growAfter(w, "Publish", 7)
+		w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, in)
+		if runs++; w.env.GetWorkflowError() == nil {
+			break
+		}
+		require.Less(t, runs, 20)
+		var next cdc.CaptureSliceInput
+		w.continued(&next)
+		in = next
+	}
+	require.GreaterOrEqual(t, runs, 2)
+	w.requireExactlyOnce(all)
+}
