@@ -20,7 +20,7 @@ var errDown = fmt.Errorf("starting: %w", ErrUnavailable)
 func TestTemporalDownRaisesNoReceiveCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const outage = 2 * time.Hour
-		f := newFixture(t)
+		f := newFixture(t, func(cfg *Config) { cfg.MaxInFlight = 2000 }) // slots are not what ends the polls
 		f.queue.maxReceives = 1 // a second receive would go to the dead-letter queue
 		windows := windowsBefore(300)
 		for i := range 900 {
