@@ -21,7 +21,7 @@ func TestTemporalDownRaisesNoReceiveCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const outage = 2 * time.Hour
 		f := newFixture(t, func(cfg *Config) { cfg.MaxInFlight = 2000 }) // slots are not what ends the polls
-		f.queue.maxReceives = 1 // a second receive would go to the dead-letter queue
+		f.queue.maxReceives = 1                                          // a second receive would go to the dead-letter queue
 		windows := windowsBefore(300)
 		for i := range 900 {
 			f.queue.send(update(windows[i%len(windows)]))
