@@ -1,0 +1,120 @@
+package workflows_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+func TestEntryThatTheBusRefusesKeepsTheWindowOpenUntilTaken(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 120, start.Add(time.Second), 300)
+	bad := w.store.write("Observation", "bad", start.Add(time.Second), 0, 300)
+	w.store.write("Observation", "good", start.Add(time.Second), 0, 300)
+	offers := backoffs(end(10*time.Second), 12)
+	w.bus.refuse = func(key string) bool {
+		return key == bad.IdempotencyKey(datastore) && w.now().Before(offers[len(offers)-1])
+	}
+	result := w.capture("Patient", "Observation")
+
+	for _, v := range w.store.log {
+		if v.ID != "bad" {
+			require.Equal(t, []time.Time{end(10 * time.Second)}, w.bus.acceptedAt(v), "the others are published at once")
+		}
+	}
+	require.Equal(t, offers, w.bus.offered[bad.IdempotencyKey(datastore)], "offered again after 5 s, doubled up to 15 minutes")
+	require.Equal(t, offers[len(offers)-1], w.now(), "and the window was open until it was taken")
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Patient"))
+	require.Empty(t, w.store.made("read", ""), "what is kept is not read again")
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Patient", "Observation")
+}
+
+func TestSeveralRefusedEntriesOfSeveralPasses(t *testing.T) {
+	w := newWorld(t)
+	for i := range 12 {
+		w.store.write("Patient", "bad-"+string(rune('a'+i)), start.Add(time.Second), time.Duration(i%2)*40*time.Second, 300_000)
+	}
+	w.store.write("Patient", "good", start.Add(time.Second), 0, 300)
+	w.bus.refuse = func(key string) bool {
+		return !slices.Contains([]string{datastore + "/Patient/good/_history/1"}, key) && w.now().Before(end(time.Hour))
+	}
+	var bodies []int
+	watchResults(w, &bodies)
+	result := w.capture("Patient")
+	for _, n := range w.bus.batches {
+		require.LessOrEqual(t, n, 4, "a Publish holds a result's worth of bodies")
+	}
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Patient")
+}
+
+func TestRefusedEntryInASlice(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
+	// Sorted last, so that it is on a slice's page.
+	bad := w.store.write("Patient", "zzz", start.Add(time.Second), 0, 300)
+	taken := end(4 * time.Minute)
+	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(taken) }
+	result := w.capture("Patient", "Observation")
+	offers := w.bus.offered[bad.IdempotencyKey(datastore)]
+	require.Equal(t, backoffs(end(10*time.Second), len(offers)), offers)
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Observation"))
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Patient", "Observation")
+}
+
+func TestBusThatIsMissingIsRetriedAndNothingIsLost(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 20, start.Add(time.Second), 300)
+	back := end(90 * time.Second)
+	w.bus.fail = func(at time.Time) error {
+		if at.Before(back) {
+			return &cdc.Error{Op: "PutEvents", Class: cdc.ClassBusMissing, Advice: "create the bus"}
+		}
+		return nil
+	}
+	result := w.capture("Patient")
+	for _, p := range w.bus.accepted {
+		require.False(t, p.at.Before(back))
+	}
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Patient")
+}
+
+func TestPublishDelete(t *testing.T) {
+	w := newWorld(t)
+	in := cdc.PublishDeleteInput{
+		Origin: cdc.Origin{Datastore: datastore, SourceTime: start, CapturedBy: cdc.ByCloudTrail, CorrelationID: "delete/" + datastore + "/e1"},
+		Delete: cdc.Delete{EventID: "e1", Type: "Patient", EventTime: start},
+	}
+	offers := backoffs(w.now(), 5)
+	w.bus.refuse = func(string) bool { return w.now().Before(offers[4]) }
+	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)
+	require.NoError(t, w.env.GetWorkflowError())
+	key := datastore + "/Patient/_delete/e1"
+	require.Equal(t, []string{key}, w.bus.keys())
+	require.Equal(t, offers, w.bus.offered[key])
+	require.Equal(t, "deleted", w.bus.accepted[0].Meta.Change)
+	require.Equal(t, "unresolved", w.bus.accepted[0].Meta.Resolution)
+}
+
+func TestPublishDeleteOfNoTypeAndBadInput(t *testing.T) {
+	w := newWorld(t)
+	in := cdc.PublishDeleteInput{
+		Origin: cdc.Origin{Datastore: datastore, CapturedBy: cdc.ByCloudTrail},
+		Delete: cdc.Delete{EventID: "e2", EventTime: start, Scope: cdc.ScopeBulk},
+	}
+	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, []string{datastore + "/Resource/_delete/e2"}, w.bus.keys())
+
+	w.renew(start)
+	in.Delete.EventID = "not an id"
+	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)
+	require.ErrorContains(t, w.env.GetWorkflowError(), string(cdc.ClassInvalidInput))
+}

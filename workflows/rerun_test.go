@@ -1,0 +1,77 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// rerun prepares run n of the window, an hour later.
+func (w *world) rerun(n int, types ...string) cdc.CaptureWindowInput {
+	w.renew(end(time.Hour))
+	w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: w.window.RerunID(n), TaskQueue: cdc.DefaultTaskQueue})
+	in := w.input(types...)
+	in.Rerun = n
+	return in
+}
+
+func TestRerunReadsTheLedgerAndMakesOnePass(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 120, start.Add(time.Second), 300)
+	missed := w.store.write("Patient", "missed", start.Add(time.Second), 30*time.Minute, 300)
+	w.store.write("Observation", "also", start.Add(time.Second), 30*time.Minute, 300)
+	first := w.capture("Patient", "Observation")
+	require.Equal(t, 120, first.Ledger.Published())
+	w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: first}
+	asked := len(w.store.firstPages("Patient"))
+
+	second := w.run(w.rerun(1, "Patient", "Observation"))
+	require.Equal(t, []string{w.window.ID()}, w.runs.asked)
+	require.Equal(t, []time.Time{end(time.Hour)}, w.store.firstPages("Patient")[asked:], "one pass, at once")
+	require.Equal(t, end(time.Hour), w.now())
+	require.Equal(t, []time.Time{end(time.Hour)}, w.bus.acceptedAt(missed))
+	require.Len(t, w.store.made("read", "Patient"), 1, "only the missing body is read")
+	require.Equal(t, 2, second.Counts.Published)
+	require.Equal(t, 122, second.Ledger.Published(), "the ledger of the runs before is in it")
+	for _, p := range w.bus.accepted[120:] {
+		require.Equal(t, w.window.RerunID(1), p.Meta.Correlation)
+	}
+	w.requireExactlyOnce(all)
+
+	w.runs.ended[w.window.RerunID(1)] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: second}
+	third := w.run(w.rerun(2, "Patient", "Observation"))
+	require.Zero(t, third.Counts.Published)
+	require.Equal(t, 122, third.Ledger.Published())
+	w.requireExactlyOnce(all)
+}
+
+func TestRerunOfAnUnreadableLedgerPublishesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 5, start.Add(time.Second), 300)
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.rerun(1, "Patient"))
+	// The environment gives up after ten attempts; Temporal would go on.
+	require.ErrorContains(t, w.env.GetWorkflowError(), string(cdc.ClassLedger))
+	require.Len(t, w.runs.asked, 10)
+	require.Empty(t, w.bus.keys())
+	require.Empty(t, w.store.calls)
+}
+
+func TestRerunWaitsForTheRunBeforeToClose(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 5, start.Add(time.Second), 300)
+	first := w.capture("Patient")
+	w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING}
+	in := w.rerun(1, "Patient")
+	w.when(w.now().Add(time.Minute), func() {
+		w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: first}
+	})
+	result := w.run(in)
+	require.Zero(t, result.Counts.Published)
+	require.GreaterOrEqual(t, w.now(), end(time.Hour+time.Minute))
+	w.requireExactlyOnce(all)
+}
