@@ -16,6 +16,9 @@ const (
 	// quickRetries is how often a search is repeated at once, within its
 	// attempt, for an error that often passes; what lasts is Temporal's to retry.
 	quickRetries = 2
+	// quickAttempt is how long a request may have taken to be repeated at once: a
+	// store that hangs is not asked again in the same attempt.
+	quickAttempt = 5 * time.Second
 	// quickDelay is the longest Retry-After for which an attempt waits.
 	quickDelay = 2 * time.Second
 	// readReserve is how long before its deadline an attempt begins no further
@@ -35,6 +38,7 @@ func (a *Activities) search(ctx context.Context, datastore, resourceType string,
 		if err := a.Limits.wait(ctx, datastore); err != nil {
 			return cdc.Page{}, try - 1, err
 		}
+		began := time.Now()
 		page, err := a.searchOnce(ctx, datastore, resourceType, span, next, confirm)
 		if err == nil {
 			if page.Invalid > 0 {
@@ -44,7 +48,8 @@ func (a *Activities) search(ctx context.Context, datastore, resourceType string,
 			}
 			return page, try, nil
 		}
-		if try > quickRetries || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
+		slow := time.Since(began) > quickAttempt
+		if try > quickRetries || slow || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
 			return cdc.Page{}, try, err
 		}
 	}

@@ -51,6 +51,10 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 		return err
 	}
 	defer p.temporal.Client.Close()
+	metrics.Metrics.TemporalUp(ctx, true)
+	if cfg.InsecurePlaintext {
+		logger.Warn("CDC_INSECURE_PLAINTEXT=true: Temporal stores patient data unencrypted; for synthetic data only")
+	}
 	p.addChecks(ready)
 	if o.role != roleConsumer {
 		group.Go(func() error { return p.work(groupCtx) })

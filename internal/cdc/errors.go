@@ -46,7 +46,7 @@ const (
 // doing anything.
 func (c Class) Retryable() bool {
 	switch c {
-	case ClassThrottled, ClassUnavailable, ClassMalformed, ClassInterrupted:
+	case ClassThrottled, ClassUnavailable, ClassMalformed, ClassInterrupted, ClassOpen:
 		return true
 	default:
 		return false
