@@ -1,0 +1,224 @@
+package workflows_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	sdkpb "go.temporal.io/api/sdk/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// seen collects every text that a workflow shows outside its payloads.
+type seen struct {
+	interceptor.WorkerInterceptorBase
+	summaries  []string
+	plain      []string
+	attributes []temporal.SearchAttributes
+}
+
+func (s *seen) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	in := &seenInbound{seen: s}
+	in.Next = next
+	return in
+}
+
+type seenInbound struct {
+	interceptor.WorkflowInboundInterceptorBase
+	seen *seen
+}
+
+func (i *seenInbound) Init(next interceptor.WorkflowOutboundInterceptor) error {
+	out := &seenOutbound{seen: i.seen}
+	out.Next = next
+	return i.Next.Init(out)
+}
+
+type seenOutbound struct {
+	interceptor.WorkflowOutboundInterceptorBase
+	seen *seen
+}
+
+func (o *seenOutbound) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
+	options := workflow.GetActivityOptions(ctx)
+	o.seen.summaries = append(o.seen.summaries, options.Summary)
+	o.seen.plain = append(o.seen.plain, name, options.ActivityID, options.TaskQueue, options.Priority.FairnessKey)
+	return o.Next.ExecuteActivity(ctx, name, args...)
+}
+
+func (o *seenOutbound) NewTimerWithOptions(ctx workflow.Context, d time.Duration, options workflow.TimerOptions) workflow.Future {
+	o.seen.summaries = append(o.seen.summaries, options.Summary)
+	return o.Next.NewTimerWithOptions(ctx, d, options)
+}
+
+func (o *seenOutbound) ExecuteChildWorkflow(ctx workflow.Context, name string, args ...any) workflow.ChildWorkflowFuture {
+	options := workflow.GetChildWorkflowOptions(ctx)
+	o.seen.summaries = append(o.seen.summaries, options.StaticSummary)
+	o.seen.plain = append(o.seen.plain, options.WorkflowID, options.StaticDetails)
+	return o.Next.ExecuteChildWorkflow(ctx, name, args...)
+}
+
+func (o *seenOutbound) UpsertTypedSearchAttributes(ctx workflow.Context, updates ...temporal.SearchAttributeUpdate) error {
+	o.seen.attributes = append(o.seen.attributes, temporal.NewSearchAttributes(updates...))
+	return o.Next.UpsertTypedSearchAttributes(ctx, updates...)
+}
+
+// watch collects what is seen of the executions of the environment.
+func watch(w *world) *seen {
+	s := &seen{}
+	w.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{s}})
+	w.env.SetOnActivityCompletedListener(func(info *activity.Info, _ converter.EncodedValue, err error) {
+		s.plain = append(s.plain, info.ActivityID)
+		if err != nil {
+			s.plain = append(s.plain, err.Error())
+		}
+	})
+	return s
+}
+
+// details is the text that the UI shows of the execution now.
+func details(w *world) string {
+	value, err := w.env.QueryWorkflow("__temporal_workflow_metadata")
+	require.NoError(w.t, err)
+	var metadata sdkpb.WorkflowMetadata
+	require.NoError(w.t, value.Get(&metadata))
+	return metadata.GetCurrentDetails()
+}
+
+// Every way that a window can go, with ids that would be recognised anywhere.
+func TestTextsOutsidePayloadsNameNoResource(t *testing.T) {
+	w := newWorld(t)
+	var logs bytes.Buffer
+	w.real.Logger = slog.New(slog.NewTextHandler(&logs, nil))
+	s := watch(w)
+	types := []string{"Patient", "Observation", "Claim", "ExplanationOfBenefit", "MedicationAdministration", "QuestionnaireResponse"}
+	for i := range 30 {
+		name := fmt.Sprintf("MedicationAdministrationOfKind%c%c", 'A'+i/26, 'A'+i%26)
+		types = append(types, name)
+		w.store.fill(name, 1, start.Add(time.Second), 300)
+	}
+	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
+	w.store.write("Observation", "SECRET-slow", start.Add(time.Second), 40*time.Second, 300)
+	w.store.write("Claim", "SECRET-claim", start.Add(time.Second), 0, 300)
+	bad := w.store.write("Observation", "SECRET-bad", start.Add(time.Second), 0, 300)
+	w.store.fail = func(c call) error {
+		switch {
+		case c.resourceType == "Claim" && c.at.Before(end(30*time.Second)):
+			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
+		case c.further && c.at.Before(end(15*time.Second)):
+			return lasting(cdc.ClassUnavailable, 503)
+		case c.op == "read" && c.at.Before(end(65*time.Second)):
+			return lasting(cdc.ClassThrottled, 429)
+		}
+		return nil
+	}
+	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(end(time.Minute)) }
+	w.bus.fail = func(at time.Time) error {
+		if at.Before(end(12 * time.Second)) {
+			return &cdc.Error{Op: "PutEvents", Class: cdc.ClassBusMissing}
+		}
+		return nil
+	}
+	var shown []string
+	for _, after := range []time.Duration{0, 14, 25, 50, 70} {
+		w.when(end(after*time.Second), func() { shown = append(shown, details(w)) })
+	}
+	in := w.input(types...)
+	in.Attributes = true
+	w.run(in)
+	shown = append(shown, details(w))
+	w.requireExactlyOnce(all)
+
+	require.Greater(t, len(s.summaries), 10)
+	for _, summary := range s.summaries {
+		require.NotEmpty(t, summary)
+		require.LessOrEqual(t, len(summary), 200)
+	}
+	for _, text := range append(append(append(s.summaries, s.plain...), shown...), logs.String(), fmt.Sprint(s.attributes)) {
+		require.NotContains(t, text, "SECRET")
+		require.NotContains(t, text, "|all|", "a page's link")
+	}
+	for _, text := range shown {
+		require.LessOrEqual(t, len(text), 20_000)
+	}
+	require.Contains(t, shown[2], "Claim cannot be read: Forbidden")
+	require.Contains(t, shown[2], "1 versions are refused by EventBridge")
+	last := shown[len(shown)-1]
+	require.Contains(t, last, "**1333 published**")
+	require.Contains(t, last, "| Patient | 1300 |")
+	require.NotContains(t, last, "cannot be read")
+}
+
+func TestSummariesTellTheStep(t *testing.T) {
+	w := newWorld(t)
+	s := watch(w)
+	w.store.fill("Patient", 2, start.Add(time.Second), 300)
+	w.store.write("Observation", "o1", start.Add(time.Second), 0, 300)
+	w.capture("Patient", "Observation")
+	require.Equal(t, []string{
+		"sleep until 12:00:20, 10s after the window's end",
+		"pass 1: 2 types (Patient, Observation)",
+		"publish 3: Patient 2, Observation 1",
+		"sleep until 12:01:10, 1m0s after the window's end",
+		"pass 2: 2 types (Patient, Observation)",
+	}, s.summaries)
+}
+
+func TestAttributesAreUpsertedOnceByAWindowThatPublished(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		publishes  bool
+		registered bool
+		upserts    int
+	}{
+		{"published", true, true, 1},
+		{"nothing published", false, true, 0},
+		{"not registered", true, false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			s := watch(w)
+			if c.publishes {
+				w.store.fill("Patient", 3, start.Add(time.Second), 300)
+				w.store.fill("Claim", 1, start.Add(time.Second), 300)
+			}
+			in := w.input("Patient", "Observation", "Claim")
+			in.Attributes = c.registered
+			w.run(in)
+			require.Len(t, s.attributes, c.upserts)
+			if c.upserts == 0 {
+				return
+			}
+			state, _ := s.attributes[0].GetKeyword(cdc.AttrState)
+			count, _ := s.attributes[0].GetInt64(cdc.AttrPublished)
+			types, _ := s.attributes[0].GetKeywordList(cdc.AttrTypes)
+			require.Equal(t, cdc.StateClosed, state)
+			require.EqualValues(t, 4, count)
+			require.Equal(t, []string{"Claim", "Patient"}, types)
+		})
+	}
+}
+
+func TestErrorsOfALedgerNameNoResource(t *testing.T) {
+	w := newWorld(t)
+	h := &history{t: t}
+	h.started(w.input("Patient"))
+	change := cdc.Change{Version: cdc.Version{Type: "Patient", ID: "SECRET", VersionID: "1"}}
+	h.activity("Publish", cdc.PublishInput{Changes: []cdc.Change{change}}, "not a result that can be decoded")
+	w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, history: h.events}
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.rerun(1, "Patient"))
+	require.ErrorContains(t, w.env.GetWorkflowError(), string(cdc.ClassLedger))
+	require.False(t, strings.Contains(w.env.GetWorkflowError().Error(), "SECRET"))
+}
