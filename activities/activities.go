@@ -100,6 +100,6 @@ func nextDelay(ctx context.Context, asked time.Duration) time.Duration {
 	return asked
 }
 
-func invalidInput(what string) error {
-	return applicationError(context.Background(), &cdc.Error{Op: "activity input", Class: cdc.ClassInvalidInput, Advice: what})
+func invalidInput(ctx context.Context, what string) error {
+	return applicationError(ctx, &cdc.Error{Op: "activity input", Class: cdc.ClassInvalidInput, Advice: what})
 }

@@ -29,7 +29,7 @@ const (
 // least one. It fails only when no type could be read.
 func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.HydrateResult, error) {
 	if err := in.Window.Validate(); err != nil {
-		return cdc.HydrateResult{}, invalidInput(err.Error())
+		return cdc.HydrateResult{}, invalidInput(ctx, err.Error())
 	}
 	leave, err := a.Limits.enter(in.Window)
 	if err != nil {

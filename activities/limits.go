@@ -122,7 +122,7 @@ func (l *Limits) enter(window cdc.Window) (leave func(outcome), err error) {
 	}
 	if store.running >= hydratesPerStore {
 		return nil, &cdc.Error{
-			Op: "Hydrate", Class: cdc.ClassThrottled, RetryAfter: busyDelay/2 + rand.N(busyDelay),
+			Op: "Hydrate", Class: cdc.ClassThrottled, RetryAfter: busyDelay/2 + rand.N(busyDelay), //nolint:gosec // jitter
 			Advice: fmt.Sprintf("this worker already sweeps %d windows of datastore %s", hydratesPerStore, window.Datastore),
 		}
 	}

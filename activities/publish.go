@@ -21,7 +21,7 @@ const HeartbeatEvery = time.Second
 func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.PublishResult, error) {
 	events, err := a.events(in, time.Now())
 	if err != nil {
-		return cdc.PublishResult{}, invalidInput(err.Error())
+		return cdc.PublishResult{}, invalidInput(ctx, err.Error())
 	}
 	accepted := make([]string, len(events))
 	if activity.HasHeartbeatDetails(ctx) {

@@ -76,7 +76,7 @@ func pause(ctx context.Context, try int, asked time.Duration) bool {
 	delay := asked
 	if delay == 0 {
 		base := 250 * time.Millisecond << (try - 1)
-		delay = base/2 + rand.N(base)
+		delay = base/2 + rand.N(base) //nolint:gosec // jitter
 	}
 	timer := time.NewTimer(delay)
 	defer timer.Stop()

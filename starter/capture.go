@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,22 +85,18 @@ func (s *session) capture(cmd *cobra.Command, at, datastore string, wait bool) e
 }
 
 func capturedText(all []captured) string {
-	text := ""
+	lines := make([]string, len(all))
 	for i, one := range all {
-		if i > 0 {
-			text += "\n"
-		}
-		text += one.WorkflowID
 		switch {
 		case one.Published != nil:
-			text += fmt.Sprintf(" closed, %d published", *one.Published)
+			lines[i] = fmt.Sprintf("%s closed, %d published", one.WorkflowID, *one.Published)
 		case one.Started:
-			text += " started"
+			lines[i] = one.WorkflowID + " started"
 		default:
-			text += " is open already"
+			lines[i] = one.WorkflowID + " is open already"
 		}
 	}
-	return text
+	return strings.Join(lines, "\n")
 }
 
 // selectOne returns all, or just the chosen one.

@@ -16,21 +16,25 @@ import (
 // knows OpenTelemetry.
 
 // observer counts what the activities did.
-type observer struct{ metrics *telemetry.Metrics }
+type observer struct {
+	// ctx is the process's: a count belongs to no call.
+	ctx     context.Context
+	metrics *telemetry.Metrics
+}
 
 // Published implements activities.Observer.
 func (o observer) Published(datastore, resourceType, payload string, bytes int, lastUpdated, acceptedAt time.Time) {
-	o.metrics.Published(context.Background(), datastore, resourceType, payload, bytes, lastUpdated, acceptedAt)
+	o.metrics.Published(o.ctx, datastore, resourceType, payload, bytes, lastUpdated, acceptedAt)
 }
 
 // Invalid implements activities.Observer.
 func (o observer) Invalid(datastore, resourceType string, entries int) {
-	o.metrics.InvalidEntries(context.Background(), datastore, resourceType, entries)
+	o.metrics.InvalidEntries(o.ctx, datastore, resourceType, entries)
 }
 
-func observeStore(metrics *telemetry.Metrics) func(healthlake.Call) {
+func observeStore(ctx context.Context, metrics *telemetry.Metrics) func(healthlake.Call) {
 	return func(call healthlake.Call) {
-		ctx, result := context.Background(), "ok"
+		result := "ok"
 		if call.Class != "" {
 			result = string(call.Class)
 		}
@@ -42,28 +46,32 @@ func observeStore(metrics *telemetry.Metrics) func(healthlake.Call) {
 	}
 }
 
-func observeBus(metrics *telemetry.Metrics) func(eventbus.Call) {
+func observeBus(ctx context.Context, metrics *telemetry.Metrics) func(eventbus.Call) {
 	return func(call eventbus.Call) {
 		result := "ok"
 		if call.Class != "" {
 			result = string(call.Class)
 		}
-		metrics.PublishCall(context.Background(), result)
+		metrics.PublishCall(ctx, result)
 	}
 }
 
 // consumerMetrics counts what the consumer did.
-type consumerMetrics struct{ metrics *telemetry.Metrics }
+type consumerMetrics struct {
+	// ctx is the process's: a count belongs to no call.
+	ctx     context.Context
+	metrics *telemetry.Metrics
+}
 
 // Outcome implements consumer.Metrics.
 func (m consumerMetrics) Outcome(outcome trigger.Outcome) {
-	m.metrics.Trigger(context.Background(), string(outcome))
+	m.metrics.Trigger(m.ctx, string(outcome))
 }
 
 // Count implements consumer.Metrics: windows and deletes under their own name,
 // everything else as events of messages.
 func (m consumerMetrics) Count(event consumer.Event, n int) {
-	ctx := context.Background()
+	ctx := m.ctx
 	switch event {
 	case consumer.EventWindowOpened:
 		m.metrics.Windows(ctx, telemetry.WindowOpened, n)
@@ -76,12 +84,12 @@ func (m consumerMetrics) Count(event consumer.Event, n int) {
 
 // Delay implements consumer.Metrics.
 func (m consumerMetrics) Delay(source string, d time.Duration) {
-	m.metrics.TriggerDelay(context.Background(), source, d)
+	m.metrics.TriggerDelay(m.ctx, source, d)
 }
 
 // Paused implements consumer.Metrics.
 func (m consumerMetrics) Paused(paused bool) {
-	ctx := context.Background()
+	ctx := m.ctx
 	m.metrics.PollingPaused(ctx, paused)
 	m.metrics.TemporalUp(ctx, !paused)
 }

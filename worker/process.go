@@ -26,7 +26,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 	if err != nil {
 		return nil, err
 	}
-	stores, err := connect.Stores(cfg, awsConfig, observeStore(t.Metrics))
+	stores, err := connect.Stores(cfg, awsConfig, observeStore(ctx, t.Metrics))
 	if err != nil {
 		return nil, err
 	}
@@ -43,21 +43,21 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Attributes: temporal.Attributes, Logger: logger,
 	})
 	p.types = launcher.AllTypes()
-	if err := p.newActivities(awsConfig, stores, t.Metrics); err != nil {
+	if err := p.newActivities(ctx, awsConfig, stores, t.Metrics); err != nil {
 		temporal.Client.Close()
 		return nil, err
 	}
-	if err := p.newConsumer(awsConfig, launcher, t.Metrics); err != nil {
+	if err := p.newConsumer(ctx, awsConfig, launcher, t.Metrics); err != nil {
 		temporal.Client.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *process) newActivities(awsConfig aws.Config, stores *healthlake.Client, metrics *telemetry.Metrics) error {
+func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, stores *healthlake.Client, metrics *telemetry.Metrics) error {
 	bus, err := eventbus.New(eventbus.Config{
 		Client: eventbus.NewClient(awsConfig), Bus: p.cfg.EventBus, MaxBytes: p.cfg.MaxEventBytes,
-		Observe: observeBus(metrics), Logger: p.logger,
+		Observe: observeBus(ctx, metrics), Logger: p.logger,
 	})
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (p *process) newActivities(awsConfig aws.Config, stores *healthlake.Client,
 		Store: stores, Bus: bus,
 		Runs: p.temporal.Client, Converter: p.temporal.Converter,
 		Limits:   activities.NewLimits(p.cfg.SearchRate * liveShare),
-		Observer: observer{metrics}, Logger: p.logger,
+		Observer: observer{ctx, metrics}, Logger: p.logger,
 		Format:        cdc.EventFormat{Source: p.cfg.EventSource, DetailType: p.cfg.DetailType},
 		MaxEventBytes: p.cfg.MaxEventBytes,
 		References:    p.cfg.EventPayload == config.PayloadReference,
@@ -74,7 +74,7 @@ func (p *process) newActivities(awsConfig aws.Config, stores *healthlake.Client,
 	return nil
 }
 
-func (p *process) newConsumer(awsConfig aws.Config, launcher *launch.Launcher, metrics *telemetry.Metrics) error {
+func (p *process) newConsumer(ctx context.Context, awsConfig aws.Config, launcher *launch.Launcher, metrics *telemetry.Metrics) error {
 	datastores, types := set(p.cfg.Datastores), set(p.types)
 	var err error
 	p.consumer, err = consumer.New(consumer.Config{
@@ -85,7 +85,7 @@ func (p *process) newConsumer(awsConfig aws.Config, launcher *launch.Launcher, m
 		Scope: func() trigger.Scope {
 			return trigger.Scope{Datastores: datastores, Types: types, Lookback: p.cfg.Lookback, Now: time.Now()}
 		},
-		Opener: opener{launcher}, Logger: p.logger, Metrics: consumerMetrics{metrics},
+		Opener: opener{launcher}, Logger: p.logger, Metrics: consumerMetrics{ctx, metrics},
 		Grace: max(time.Second, p.options.grace-longestPoll),
 	})
 	return err

@@ -244,6 +244,7 @@ func region(vars map[string]string) string {
 		profile = "default"
 	}
 	// A profile that is missing or unreadable is the SDK's to report.
+	//nolint:forbidigo // it reads two small files: there is nothing to cancel
 	shared, err := awsconfig.LoadSharedConfigProfile(context.Background(), profile, func(o *awsconfig.LoadSharedConfigOptions) {
 		if file := vars["AWS_CONFIG_FILE"]; file != "" {
 			o.ConfigFiles = []string{file}

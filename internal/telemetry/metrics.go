@@ -41,8 +41,8 @@ type Metrics struct {
 
 func newMetrics(meter metric.Meter) (*Metrics, error) {
 	var errs []error
-	counter := func(name, unit, help string) metric.Int64Counter {
-		c, err := meter.Int64Counter("healthlake_cdc_"+name, metric.WithUnit(unit), metric.WithDescription(help))
+	counter := func(name, help string) metric.Int64Counter {
+		c, err := meter.Int64Counter("healthlake_cdc_"+name, metric.WithDescription(help))
 		errs = append(errs, err)
 		return c
 	}
@@ -57,18 +57,18 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 		return g
 	}
 	m := &Metrics{
-		triggers:        counter("triggers", "", "What messages turned out to be, by outcome."),
-		windows:         counter("windows", "", "Windows that triggers asked for: opened, or coalesced with one that existed."),
-		searches:        counter("searches", "", "Searches of the datastore."),
+		triggers:        counter("triggers", "What messages turned out to be, by outcome."),
+		windows:         counter("windows", "Windows that triggers asked for: opened, or coalesced with one that existed."),
+		searches:        counter("searches", "Searches of the datastore."),
 		searchTime:      seconds(instrumentSearchTime, "Time that a search of the datastore took."),
-		reads:           counter("reads", "", "Reads of single resources and versions."),
-		published:       counter("published", "", "Versions that the bus accepted."),
-		publishedBytes:  counter("published_bytes", "", "Bytes of the entries that the bus accepted."),
-		publishCalls:    counter("publish_calls", "", "PutEvents calls."),
-		publishFailures: counter("publish_entry_failures", "", "Entries that the bus refused, by its error code."),
+		reads:           counter("reads", "Reads of single resources and versions."),
+		published:       counter("published", "Versions that the bus accepted."),
+		publishedBytes:  counter("published_bytes", "Bytes of the entries that the bus accepted."),
+		publishCalls:    counter("publish_calls", "PutEvents calls."),
+		publishFailures: counter("publish_entry_failures", "Entries that the bus refused, by its error code."),
 		lag:             seconds(instrumentLag, "From a version's lastUpdated to its publishing."),
-		messages:        counter("sqs_messages", "", "Messages of the trigger queue, by what became of them."),
-		invalid:         counter("invalid_entries", "", "Entries of searches that were no valid resource of the type asked for."),
+		messages:        counter("sqs_messages", "Messages of the trigger queue, by what became of them."),
+		invalid:         counter("invalid_entries", "Entries of searches that were no valid resource of the type asked for."),
 		triggerDelay:    seconds(instrumentDelay, "From a trigger's time to its receipt, by source."),
 		temporalUp:      gauge("temporal_up", "1 while Temporal answers, else 0."),
 		paused:          gauge("polling_paused", "1 while the queue is not polled because Temporal is down, else 0."),

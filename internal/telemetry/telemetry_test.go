@@ -174,7 +174,7 @@ func TestServeLetsARequestUnderWayEnd(t *testing.T) {
 	go func() { done <- server.Serve(ctx) }()
 	body := make(chan string, 1)
 	go func() {
-		resp, err := http.Get("http://" + server.Addr() + "/metrics") //nolint:noctx // ends with the server
+		resp, err := http.Get("http://" + server.Addr() + "/metrics")
 		if err != nil {
 			body <- err.Error()
 			return
