@@ -1,0 +1,103 @@
+package activities
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+var (
+	window  = windowAt(testStore, 0)
+	slice   = cdc.SliceID(window.ID(), "Patient", window.Start, 1)
+	slice2  = cdc.SliceID(window.ID(), "Patient", window.Start, 2)
+	windows = cdc.CaptureWindowInput{Window: window, Types: []string{"Patient"}}
+)
+
+func requireClass(t *testing.T, class cdc.Class, err error) {
+	t.Helper()
+	failure, ok := err.(*temporal.ApplicationError) //nolint:errorlint // it must be the outermost error
+	require.True(t, ok, "an activity's error is Temporal's own: %v", err)
+	require.Equal(t, string(class), failure.Type())
+	require.False(t, failure.NonRetryable())
+}
+
+func TestLedgerOfACompletedRun(t *testing.T) {
+	want := ledgerWith("Patient", "a", "b")
+	want.Type("Claim")
+	got, err := readLedger(executions{window.ID(): {status: completed, result: cdc.CaptureWindowResult{Ledger: want}}}, window.ID())
+	require.NoError(t, err)
+	requireSame(t, want, got)
+
+	got, err = readLedger(executions{slice: {status: completed, result: cdc.CaptureSliceResult{Published: hashes("Patient", "c")}}}, slice)
+	require.NoError(t, err)
+	requireSame(t, ledgerWith("Patient", "c"), got)
+}
+
+func TestLedgerThatIsNotKnownIsAnError(t *testing.T) {
+	_, err := readLedger(executions{}, window.ID())
+	requireClass(t, cdc.ClassLedger, err)
+	_, err = readLedger(executions{window.ID(): {status: running}}, window.ID())
+	requireClass(t, cdc.ClassOpen, err)
+	_, err = readLedger(executions{window.ID(): {status: completed, result: "not a ledger"}}, window.ID())
+	require.Error(t, err)
+
+	spoiled := begun(windows)
+	in, _ := batch("Patient", "a")
+	spoiled.did("Publish", in, "not a result")
+	_, err = readLedger(executions{window.ID(): {status: terminated, events: spoiled.events}}, window.ID())
+	requireClass(t, cdc.ClassLedger, err)
+}
+
+func TestLedgerIsRebuiltFromHistory(t *testing.T) {
+	resumed := windows
+	before := ledgerWith("Patient", "before")
+	resumed.Resume = &cdc.WindowState{Ledger: before}
+	h := begun(resumed)
+	h.did("Ledger", cdc.LedgerInput{}, ledgerWith("Patient", "rerun"))
+	h.did("Hydrate", cdc.HydrateInput{}, cdc.HydrateResult{Answers: []cdc.Answer{
+		{Type: "Claim", State: cdc.AnswerDone}, {Type: "Device", State: cdc.AnswerRefused}, {Type: "Patient", State: cdc.AnswerMore},
+	}})
+	in, out := batch("Patient", "a", "!refused", "b")
+	h.did("Publish", in, out)
+	h.scheduled("Publish", in) // under way when the run was terminated
+	mixed, mixedOut := batch("Observation", "o")
+	h.did("Publish", mixed, mixedOut)
+
+	got, err := readLedger(executions{window.ID(): {status: terminated, events: h.events}}, window.ID())
+	require.NoError(t, err)
+	want := ledgerWith("Patient", "before", "rerun", "a", "b")
+	want.Merge(ledgerWith("Observation", "o"))
+	want.Type("Claim")
+	requireSame(t, want, got)
+	require.False(t, got.Swept("Device"))
+}
+
+func TestLedgerFromHistoryHoldsItsSlices(t *testing.T) {
+	in, out := batch("Patient", "a")
+	h := begun(windows).did("Publish", in, out).
+		sliceStarted(slice).sliceCompleted(slice, cdc.CaptureSliceResult{Published: hashes("Patient", "s1")}).
+		sliceStarted(slice2)
+
+	resumed := cdc.CaptureSliceInput{Type: "Patient", Known: hashes("Patient", "a", "s1")}
+	resumed.Resume = &cdc.SliceState{Published: hashes("Patient", "s2")}
+	more, moreOut := batch("Patient", "s3", "!s4")
+	ended := begun(resumed).did("Publish", more, moreOut)
+
+	e := executions{
+		window.ID(): {status: terminated, events: h.events},
+		slice2:      {status: terminated, events: ended.events},
+	}
+	got, err := readLedger(e, window.ID())
+	require.NoError(t, err, "the first slice's result is in its parent's history, the slice itself is gone")
+	requireSame(t, ledgerWith("Patient", "a", "s1", "s2", "s3"), got)
+
+	e[slice2] = execution{status: running}
+	_, err = readLedger(e, window.ID())
+	requireClass(t, cdc.ClassOpen, err)
+	delete(e, slice2)
+	_, err = readLedger(e, window.ID())
+	requireClass(t, cdc.ClassLedger, err)
+}

@@ -1,0 +1,166 @@
+package activities
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+const testStore = "0123456789abcdef"
+
+// windowAt is the n-th window of a store.
+func windowAt(store string, n int) cdc.Window {
+	return cdc.Window{Datastore: store, Start: time.Unix(int64(1_700_000_000+n*10), 0).UTC()}
+}
+
+// try enters for a window and leaves at once with what became of it.
+func try(t *testing.T, l *Limits, w cdc.Window, o outcome) {
+	t.Helper()
+	leave, err := l.enter(w)
+	require.NoError(t, err)
+	leave(o)
+}
+
+// requireKeptOut tells that the window may not try now.
+func requireKeptOut(t *testing.T, l *Limits, w cdc.Window, class cdc.Class) {
+	t.Helper()
+	_, err := l.enter(w)
+	require.Error(t, err)
+	require.Equal(t, class, cdc.ClassOf(err))
+}
+
+// took is how long n tokens take from now on.
+func took(t *testing.T, l *Limits, store string, n int) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	for range n {
+		require.NoError(t, l.wait(t.Context(), store))
+	}
+	return time.Since(begin)
+}
+
+func TestRateIsPerStoreAndFollowsTheFleet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLimits(10)
+		require.Zero(t, took(t, l, "a", 10), "a second's worth at once")
+		require.Equal(t, time.Second, took(t, l, "a", 10))
+		require.Zero(t, took(t, l, "b", 10), "each store has its own")
+
+		l.SetRate(2)
+		require.Equal(t, 5*time.Second, took(t, l, "a", 10))
+		l.SetRate(100)
+		require.Equal(t, 100*time.Millisecond, took(t, l, "a", 10).Round(10*time.Millisecond))
+		l.SetRate(0.5)
+		require.GreaterOrEqual(t, took(t, l, "b", 12), 3*time.Second)
+	})
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLimits(1)
+		require.NoError(t, l.wait(t.Context(), "a"))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.Equal(t, cdc.ClassInterrupted, cdc.ClassOf(l.wait(ctx, "a")))
+	})
+}
+
+func TestHydratesAreBoundedPerStore(t *testing.T) {
+	l := NewLimits(10)
+	var leaves []func(outcome)
+	for n := range hydratesPerStore {
+		leave, err := l.enter(windowAt(testStore, n))
+		require.NoError(t, err)
+		leaves = append(leaves, leave)
+	}
+	_, err := l.enter(windowAt(testStore, 99))
+	require.Equal(t, cdc.ClassThrottled, cdc.ClassOf(err))
+	require.GreaterOrEqual(t, retryAfter(err), busyDelay/2)
+	require.Less(t, retryAfter(err), 2*busyDelay)
+	try(t, l, windowAt("another", 0), storeAnswered)
+
+	leaves[0](storeAnswered)
+	try(t, l, windowAt(testStore, 99), storeAnswered)
+}
+
+func TestFailingStoreIsTriedByItsOldestWindowOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLimits(10)
+		old, middle, young := windowAt(testStore, 1), windowAt(testStore, 2), windowAt(testStore, 3)
+		try(t, l, middle, storeFailed)
+		requireKeptOut(t, l, young, cdc.ClassUnavailable)
+		try(t, l, old, storeFailed)
+		requireKeptOut(t, l, middle, cdc.ClassUnavailable)
+		try(t, l, windowAt("another", 9), storeAnswered)
+
+		try(t, l, old, storeAnswered)
+		try(t, l, young, storeAnswered)
+		try(t, l, middle, storeAnswered)
+	})
+}
+
+// The oldest window may have gone on in another process: the others must not
+// wait for it for ever.
+func TestFailingStoreIsProbedByAnyWindowAfterAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLimits(10)
+		try(t, l, windowAt(testStore, 1), storeFailed)
+		for n := 2; n < 14; n++ {
+			requireKeptOut(t, l, windowAt(testStore, n), cdc.ClassUnavailable)
+			delay := min(firstProbe<<(n-2), longestProbe)
+			time.Sleep(delay - 1)
+			requireKeptOut(t, l, windowAt(testStore, n), cdc.ClassUnavailable)
+			time.Sleep(1)
+			try(t, l, windowAt(testStore, n), storeFailed)
+		}
+		time.Sleep(longestProbe)
+		try(t, l, windowAt(testStore, 50), storeAnswered)
+		try(t, l, windowAt(testStore, 51), storeAnswered)
+	})
+}
+
+func TestWindowThatNoLongerTriesIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &storeLimits{waiting: make(map[time.Time]time.Time)}
+		begin := time.Now()
+		s.failed(windowAt(testStore, 1).Start, begin)
+		young := windowAt(testStore, 2).Start
+		require.False(t, s.oldest(young, begin.Add(waitingAge)))
+		require.True(t, s.oldest(young, begin.Add(waitingAge+1)))
+		require.Empty(t, s.waiting)
+	})
+}
+
+// That some types cannot be read says nothing of the store: a type that is
+// refused for good, tried alone, must not keep newer windows out.
+func TestAttemptForSomeTypesTellsNothingOfTheStore(t *testing.T) {
+	l := NewLimits(10)
+	try(t, l, windowAt(testStore, 1), storeUnknown)
+	try(t, l, windowAt(testStore, 2), storeAnswered)
+
+	broken := &cdc.Error{Op: "GET {Type}", Class: cdc.ClassUnavailable, Status: 500}
+	answered := []cdc.Answer{{Type: "Patient", State: cdc.AnswerDone}}
+	refused := []cdc.Answer{{Type: "Patient", State: cdc.AnswerRefused}}
+	for _, c := range []struct {
+		name      string
+		together  bool
+		answers   []cdc.Answer
+		retryable error
+		want      outcome
+	}{
+		{"one answered", true, answered, broken, storeAnswered},
+		{"all forbidden", true, refused, nil, storeAnswered},
+		{"none of all types", true, refused, broken, storeFailed},
+		{"none of some types", false, refused, broken, storeUnknown},
+		{"stopping", true, refused, &cdc.Error{Class: cdc.ClassInterrupted}, storeUnknown},
+	} {
+		h := hydration{in: cdc.HydrateInput{Together: c.together}, retryable: c.retryable}
+		h.result.Answers = c.answers
+		require.Equal(t, c.want, h.outcome(), c.name)
+	}
+}

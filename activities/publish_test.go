@@ -1,0 +1,126 @@
+package activities
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// busFunc is a bus in a function.
+type busFunc func(events []cdc.Event, accepted []string, progress func([]string)) (cdc.PublishResult, error)
+
+func (f busFunc) Publish(_ context.Context, events []cdc.Event, accepted []string, progress func([]string)) (cdc.PublishResult, error) {
+	return f(events, accepted, progress)
+}
+
+type countingObserver struct{ full, references, deletes int }
+
+func (o *countingObserver) Published(_, _, payload string, _ int, _, _ time.Time) {
+	switch payload {
+	case cdc.PayloadFull:
+		o.full++
+	case cdc.PayloadReference:
+		o.references++
+	default:
+		o.deletes++
+	}
+}
+func (o *countingObserver) Invalid(string, string, int) {}
+
+// publishEnv is an activity environment with a Publish on top of a bus.
+func publishEnv(t *testing.T, b busFunc) (*testsuite.TestActivityEnvironment, *Activities, *countingObserver, *[][]string) {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	observer := &countingObserver{}
+	a := &Activities{
+		Bus: b, Observer: observer, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
+	}
+	env.RegisterActivity(a)
+	beats := new([][]string)
+	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+		var accepted []string
+		require.NoError(t, details.Get(&accepted))
+		*beats = append(*beats, accepted)
+	})
+	return env, a, observer, beats
+}
+
+func TestPublishGoesOnFromItsHeartbeat(t *testing.T) {
+	in, _ := batch("Patient", "a", "b", "c")
+	in.Origin.Datastore = testStore
+	var given []string
+	env, a, observer, _ := publishEnv(t, func(events []cdc.Event, accepted []string, _ func([]string)) (cdc.PublishResult, error) {
+		require.Len(t, events, 3)
+		given = append(given, accepted...)
+		return cdc.PublishResult{EventIDs: []string{"e1", "e2", "e3"}}, nil
+	})
+	env.SetHeartbeatDetails([]string{"e1", "", "e3"})
+	_, err := env.ExecuteActivity(a.Publish, in)
+	require.NoError(t, err)
+	require.Equal(t, []string{"e1", "", "e3"}, given)
+	require.Equal(t, 3, observer.full)
+}
+
+func TestPublishThatIsDoneAtOnceRecordsNoHeartbeat(t *testing.T) {
+	in, out := batch("Patient", "a", "b")
+	env, a, _, beats := publishEnv(t, func(_ []cdc.Event, accepted []string, progress func([]string)) (cdc.PublishResult, error) {
+		progress([]string{"e1", ""})
+		progress([]string{"e1", "e2"})
+		return out, nil
+	})
+	_, err := env.ExecuteActivity(a.Publish, in)
+	require.NoError(t, err)
+	require.Empty(t, *beats, "each recorded heartbeat is billed")
+}
+
+func TestPublishThatFailsRecordsWhatWasAccepted(t *testing.T) {
+	in, _ := batch("Patient", "a", "b")
+	throttled := &cdc.Error{Op: "PutEvents", Class: cdc.ClassThrottled, Code: "ThrottlingException"}
+	env, a, observer, beats := publishEnv(t, func(_ []cdc.Event, _ []string, progress func([]string)) (cdc.PublishResult, error) {
+		progress([]string{"e1", ""})
+		return cdc.PublishResult{}, throttled
+	})
+	_, err := env.ExecuteActivity(a.Publish, in)
+	var failure *temporal.ApplicationError
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, string(cdc.ClassThrottled), failure.Type())
+	require.Equal(t, [][]string{{"e1", ""}}, *beats)
+	require.Zero(t, observer.full)
+}
+
+func TestPublishOfSomethingThatIsNoVersionIsNotRetried(t *testing.T) {
+	env, a, _, _ := publishEnv(t, nil)
+	_, err := env.ExecuteActivity(a.Publish, cdc.PublishInput{Changes: []cdc.Change{{Version: cdc.Version{Type: "Patient", ID: "SECRET"}}}})
+	var failure *temporal.ApplicationError
+	require.ErrorAs(t, err, &failure)
+	require.True(t, failure.NonRetryable())
+	require.NotContains(t, err.Error(), "SECRET")
+}
+
+func TestRefusedDeleteIsNotObserved(t *testing.T) {
+	for _, c := range []struct {
+		result  cdc.PublishResult
+		deletes int
+	}{
+		{cdc.PublishResult{EventIDs: []string{"e"}}, 1},
+		{cdc.PublishResult{EventIDs: []string{""}, Refused: []cdc.Refusal{{Index: 0, Code: "Refused"}}}, 0},
+	} {
+		env, a, observer, _ := publishEnv(t, func([]cdc.Event, []string, func([]string)) (cdc.PublishResult, error) { return c.result, nil })
+		in := cdc.PublishInput{Origin: cdc.Origin{Datastore: testStore}, Delete: &cdc.Delete{EventID: "e1", EventTime: time.Unix(1_700_000_000, 0)}}
+		_, err := env.ExecuteActivity(a.Publish, in)
+		require.NoError(t, err)
+		require.Equal(t, c.deletes, observer.deletes)
+	}
+}
