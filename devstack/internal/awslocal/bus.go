@@ -109,16 +109,16 @@ func (b *busService) find(nameOrArn string) (*bus, error) {
 	return nil, apiErrorf("ResourceNotFoundException", "Event bus %s does not exist.", name)
 }
 
-func (b *busService) findRule(nameOrArn, name string) (*bus, *rule, error) {
+func (b *busService) findRule(nameOrArn, name string) (*rule, error) {
 	on, err := b.find(nameOrArn)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	r := on.rules[name]
 	if r == nil {
-		return nil, nil, apiErrorf("ResourceNotFoundException", "Rule %s does not exist on EventBus %s.", name, on.name)
+		return nil, apiErrorf("ResourceNotFoundException", "Rule %s does not exist on EventBus %s.", name, on.name)
 	}
-	return on, r, nil
+	return r, nil
 }
 
 type createBusInput struct{ Name, Description, EventSourceName string }

@@ -3,7 +3,7 @@ package awslocal
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -46,7 +46,7 @@ func (l Latency) MarshalText() ([]byte, error) { return []byte(time.Duration(l).
 func (l *Latency) UnmarshalText(text []byte) error {
 	d, err := time.ParseDuration(string(text))
 	if err != nil || d < 0 {
-		return fmt.Errorf("reading latency: give a duration such as 150ms")
+		return errors.New("reading latency: give a duration such as 150ms")
 	}
 	*l = Latency(d)
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -139,6 +140,18 @@ func (r rig) receive(t testing.TB, url *string, wait int32) []sqstypes.Message {
 		MessageAttributeNames:       []string{"All"},
 	})
 	require.NoError(t, err)
+	return out.Messages
+}
+
+// poll is a long poll in a goroutine of its own, where a test may not stop.
+func (r rig) poll(t testing.TB, url *string) []sqstypes.Message {
+	out, err := r.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+		QueueUrl: url, MaxNumberOfMessages: 10, WaitTimeSeconds: 20,
+	})
+	assert.NoError(t, err)
+	if err != nil {
+		return nil
+	}
 	return out.Messages
 }
 

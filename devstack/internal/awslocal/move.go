@@ -87,7 +87,7 @@ func (m *moveTasks) start(t *moveTask, run func()) error {
 	return nil
 }
 
-func (m *moveTasks) update(t *moveTask, change func()) {
+func (m *moveTasks) update(change func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	change()
@@ -115,12 +115,12 @@ func (s *sqsService) move(source *queue, t *moveTask) {
 			break
 		}
 		if reason := s.moveOne(batch[0], t.destination, source); reason != "" {
-			s.moves.update(t, func() { t.status, t.failure = "FAILED", reason })
+			s.moves.update(func() { t.status, t.failure = "FAILED", reason })
 			return
 		}
-		s.moves.update(t, func() { t.moved++ })
+		s.moves.update(func() { t.moved++ })
 	}
-	s.moves.update(t, func() { t.status = "COMPLETED" })
+	s.moves.update(func() { t.status = "COMPLETED" })
 }
 
 // moveOne gives a message a new life in the destination, or in the queue that

@@ -94,7 +94,7 @@ func TestDeadLettersWakeThePollOfTheirQueue(t *testing.T) {
 		url := r.queue(t, "q", map[string]string{"VisibilityTimeout": "0", "RedrivePolicy": redriveAfterTwo})
 		r.send(t, url, "poison")
 		woken := make(chan int)
-		go func() { woken <- len(r.receive(t, dlq, 20)) }()
+		go func() { woken <- len(r.poll(t, dlq)) }()
 		synctest.Wait()
 		for range 3 {
 			r.receive(t, url, 0)
@@ -121,7 +121,7 @@ func TestChangingVisibility(t *testing.T) {
 
 		// A poll that waits while the timeout is cut short is woken by it.
 		woken := make(chan []sqstypes.Message)
-		go func() { woken <- r.receive(t, url, 20) }()
+		go func() { woken <- r.poll(t, url) }()
 		synctest.Wait()
 		require.NoError(t, change(0))
 		require.Len(t, <-woken, 1)

@@ -55,7 +55,7 @@ type ruleInput struct{ Name, EventBusName string }
 func (b *busService) describeRule(_ context.Context, in ruleInput) (rule, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	_, r, err := b.findRule(in.EventBusName, in.Name)
+	r, err := b.findRule(in.EventBusName, in.Name)
 	if err != nil {
 		return rule{}, err
 	}
@@ -128,7 +128,7 @@ func (b *busService) putTargets(_ context.Context, in putTargetsInput) (targetsO
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, r, err := b.findRule(in.EventBusName, in.Rule)
+	r, err := b.findRule(in.EventBusName, in.Rule)
 	if err != nil {
 		return out, err
 	}
@@ -161,7 +161,7 @@ func (b *busService) removeTargets(_ context.Context, in removeTargetsInput) (ta
 	out := targetsOutput{FailedEntries: []targetFailure{}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, r, err := b.findRule(in.EventBusName, in.Rule)
+	r, err := b.findRule(in.EventBusName, in.Rule)
 	if err != nil {
 		return out, err
 	}
@@ -174,7 +174,7 @@ type listTargetsOutput struct{ Targets []target }
 func (b *busService) listTargetsByRule(_ context.Context, in struct{ Rule, EventBusName string }) (listTargetsOutput, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	_, r, err := b.findRule(in.EventBusName, in.Rule)
+	r, err := b.findRule(in.EventBusName, in.Rule)
 	if err != nil {
 		return listTargetsOutput{}, err
 	}

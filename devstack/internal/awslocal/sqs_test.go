@@ -1,7 +1,6 @@
 package awslocal
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -181,7 +180,7 @@ func TestFullServerRefusesUntilSomethingIsDeleted(t *testing.T) {
 	r.send(t, url, "0123456789")
 	_, err := r.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x")})
 	var over *sqstypes.OverLimit
-	require.True(t, errors.As(err, &over))
+	require.ErrorAs(t, err, &over)
 	got := r.receive(t, url, 0)
 	_, err = r.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: url, ReceiptHandle: got[0].ReceiptHandle})
 	require.NoError(t, err)

@@ -83,10 +83,10 @@ func (w *writer) run(ctx context.Context) error {
 
 // ignoreEnd drops the error of a call that the end of the writing cut off.
 func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return fmt.Errorf("writing to the simulator: %w", err)
 	}
-	return fmt.Errorf("writing to the simulator: %w", err)
+	return nil
 }
 
 func (w *writer) load(ctx context.Context, bundle fhirdata.Bundle) error {

@@ -31,8 +31,9 @@ type handSigned struct {
 
 func (h handSigned) send(t *testing.T, s *simulator.Server) (int, string, string) {
 	t.Helper()
-	if h.credentials.AccessKeyID == "" {
-		h.credentials = simulator.DefaultCredentials
+	identity := h.credentials
+	if identity.AccessKeyID == "" {
+		identity = simulator.DefaultCredentials
 	}
 	host := strings.TrimPrefix(s.URL(), "http://")
 	day, stamp := h.at.Format("20060102"), h.at.Format("20060102T150405Z")
@@ -48,7 +49,7 @@ func (h handSigned) send(t *testing.T, s *simulator.Server) (int, string, string
 		region, service = "us-east-1", "healthlake"
 	}
 	scope := day + "/" + region + "/" + service + "/aws4_request"
-	key := []byte("AWS4" + h.credentials.SecretAccessKey)
+	key := []byte("AWS4" + identity.SecretAccessKey)
 	for _, part := range []string{day, region, service, "aws4_request", "AWS4-HMAC-SHA256\n" + stamp + "\n" + scope + "\n" + hex.EncodeToString(hash[:])} {
 		mac := hmac.New(sha256.New, key)
 		mac.Write([]byte(part))
@@ -69,7 +70,7 @@ func (h handSigned) send(t *testing.T, s *simulator.Server) (int, string, string
 		req.Header.Set("X-Amz-Security-Token", h.token)
 	}
 	req.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/%s,SignedHeaders=%s,Signature=%s",
-		h.credentials.AccessKeyID, scope, signed, hex.EncodeToString(key)))
+		identity.AccessKeyID, scope, signed, hex.EncodeToString(key)))
 	res := send(t, req)
 	return res.status, res.code, string(res.body)
 }

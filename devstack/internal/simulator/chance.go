@@ -70,7 +70,7 @@ func newChance(seed uint64, s stream) *chance {
 	binary.LittleEndian.PutUint64(key[:], seed)
 	binary.LittleEndian.PutUint64(key[8:], uint64(s))
 	src := rand.NewChaCha8(key)
-	return &chance{src: src, r: rand.New(src)}
+	return &chance{src: src, r: rand.New(src)} //nolint:gosec // choices that a seed repeats
 }
 
 func (c *chance) do(f func(r *rand.Rand)) {

@@ -187,11 +187,11 @@ func TestLastUpdatedPrefixes(t *testing.T) {
 		"eq2026-11-23T15:04:06Z": "b", "ge2026-11-23T15:04:06Z": "bc", "gt2026-11-23T15:04:06Z": "c", "le2026-11-23T15:04:06Z": "ab",
 		"eq2026-11-23": "abc", "2026": "abc", "lt2026-11": "", "ge2026-11-23T16:04:07+01:00": "c", "2026-11-23T15:04Z": "abc",
 	} {
-		got := ""
+		var got strings.Builder
 		for _, v := range search(t, c, "Patient", "_lastUpdated="+url.QueryEscape(q)).versions(t) {
-			got += v[:1]
+			got.WriteString(v[:1])
 		}
-		require.Equal(t, want, got, q)
+		require.Equal(t, want, got.String(), q)
 	}
 	require.Equal(t, []string{"b/1"}, search(t, c, "Patient", query("gt", epoch, "lt", epoch.Add(2*time.Second))).versions(t))
 }

@@ -82,7 +82,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	s := &Stack{options: o, Dir: o.Dir, Deliveries: newDeliveries()}
 	defer func() {
 		if err != nil {
-			s.Close()
+			err = errors.Join(err, s.Close())
 		}
 	}()
 	if s.Dir == "" {
@@ -257,6 +257,7 @@ func (s *Stack) EventBridge() *eventbridge.Client { return eventbridge.NewFromCo
 
 // Close stops everything, workers first.
 func (s *Stack) Close() error {
+	//nolint:forbidigo // a stop comes after the caller's context has ended
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	errs := []error{s.StopWorkers(ctx)}

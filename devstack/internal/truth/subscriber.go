@@ -110,10 +110,10 @@ func (s *Subscriber) Run(ctx context.Context) error {
 			QueueUrl: &s.queueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: 1,
 		})
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
+			if ctx.Err() == nil {
+				return fmt.Errorf("receiving events: %w", err)
 			}
-			return fmt.Errorf("receiving events: %w", err)
+			break
 		}
 		if err := s.take(ctx, answer.Messages); err != nil && ctx.Err() == nil {
 			return err
