@@ -14,7 +14,9 @@ import (
 
 // ledgerOfHistory rebuilds the ledger of a run that was terminated, cancelled
 // or failed: the ledger that it began with, what its Publish activities had
-// accepted, the types that it swept, and the same of every slice it started.
+// accepted, the types that it swept, and the same of every slice it started. A
+// rerun that ended before it had read the ledger of the run before began with
+// that one's all the same.
 func (a *Activities) ledgerOfHistory(ctx context.Context, workflowID, runID string) (cdc.Ledger, error) {
 	r := rebuild{a: a, workflowID: workflowID, scheduled: make(map[int64]*historypb.ActivityTaskScheduledEventAttributes)}
 	events := a.Runs.GetWorkflowHistory(ctx, workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
@@ -30,8 +32,12 @@ func (a *Activities) ledgerOfHistory(ctx context.Context, workflowID, runID stri
 			})
 		}
 	}
-	for _, slice := range r.slices {
-		ledger, err := a.Ledger(ctx, cdc.LedgerInput{WorkflowID: slice})
+	before := r.slices
+	if r.before != "" {
+		before = append(before, r.before)
+	}
+	for _, id := range before {
+		ledger, err := a.Ledger(ctx, cdc.LedgerInput{WorkflowID: id})
 		if err != nil {
 			return cdc.Ledger{}, err
 		}
@@ -49,6 +55,9 @@ type rebuild struct {
 	// slices are the workflow IDs of the slices that the run started and that had
 	// not completed when it ended, by the order of their start.
 	slices []string
+	// before is the run before, of a rerun that ended before it had read that
+	// one's ledger; empty otherwise.
+	before string
 }
 
 func (r *rebuild) take(event *historypb.HistoryEvent) error {
@@ -101,8 +110,11 @@ func (r *rebuild) begin(input *commonpb.Payloads) error {
 	if err := r.a.Converter.FromPayloads(input, &in); err != nil {
 		return err
 	}
-	if in.Resume != nil {
+	switch {
+	case in.Resume != nil:
 		r.ledger.Merge(in.Resume.Ledger)
+	case in.Rerun > 0:
+		r.before = in.Window.RerunID(in.Rerun - 1)
 	}
 	return nil
 }
@@ -113,11 +125,7 @@ func (r *rebuild) activity(scheduled *historypb.ActivityTaskScheduledEventAttrib
 	case "Publish":
 		return r.published(scheduled.GetInput(), result)
 	case "Ledger":
-		var ledger cdc.Ledger
-		if err := r.a.Converter.FromPayloads(result, &ledger); err != nil {
-			return err
-		}
-		r.ledger.Merge(ledger)
+		return r.read(scheduled.GetInput(), result)
 	case "Hydrate":
 		var hydrated cdc.HydrateResult
 		if err := r.a.Converter.FromPayloads(result, &hydrated); err != nil {
@@ -129,6 +137,25 @@ func (r *rebuild) activity(scheduled *historypb.ActivityTaskScheduledEventAttrib
 			}
 		}
 	}
+	return nil
+}
+
+// read takes a ledger that the run itself had read: of the run before, or of a
+// slice that did not complete.
+func (r *rebuild) read(input, output *commonpb.Payloads) error {
+	var in cdc.LedgerInput
+	var ledger cdc.Ledger
+	if err := r.a.Converter.FromPayloads(input, &in); err != nil {
+		return err
+	}
+	if err := r.a.Converter.FromPayloads(output, &ledger); err != nil {
+		return err
+	}
+	if in.WorkflowID == r.before {
+		r.before = ""
+	}
+	r.slices = slices.DeleteFunc(r.slices, func(open string) bool { return open == in.WorkflowID })
+	r.ledger.Merge(ledger)
 	return nil
 }
 

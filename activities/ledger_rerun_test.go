@@ -1,0 +1,35 @@
+package activities
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// A rerun that was terminated before it had read the ledger of the run before:
+// the next one must not take that for empty and publish everything again.
+func TestLedgerOfARerunThatNeverReadTheOneBefore(t *testing.T) {
+	window := cdc.Window{Datastore: "store", Start: version("Patient", "a").Time().Truncate(cdc.WindowWidth)}
+	in, out := batch("Patient", "c")
+	read := cdc.LedgerInput{WorkflowID: window.RerunID(1)}
+	known := executions{
+		window.ID():       {status: completed, result: cdc.CaptureWindowResult{Ledger: ledgerWith("Patient", "a", "b")}},
+		window.RerunID(1): {status: terminated, events: begun(cdc.CaptureWindowInput{Window: window, Rerun: 1}).events},
+		window.RerunID(2): {status: terminated, events: begun(cdc.CaptureWindowInput{Window: window, Rerun: 2}).
+			did("Ledger", read, ledgerWith("Patient", "a", "b")).did("Publish", in, out).events},
+	}
+	first, err := readLedger(known, window.RerunID(1))
+	require.NoError(t, err)
+	requireSame(t, ledgerWith("Patient", "a", "b"), first)
+
+	// What it did read is not asked for again: it may be gone by now.
+	delete(known, window.ID())
+	second, err := readLedger(known, window.RerunID(2))
+	require.NoError(t, err)
+	requireSame(t, ledgerWith("Patient", "a", "b", "c"), second)
+
+	_, err = readLedger(known, window.RerunID(1))
+	require.ErrorContains(t, err, string(cdc.ClassLedger), "gone is not empty")
+}
