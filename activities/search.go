@@ -138,9 +138,9 @@ func resultBytes(change cdc.Change) int {
 }
 
 // readBodies reads the named versions until a result's worth of bodies is
-// there, or the attempt's time is nearly over. unread are those that it did not come to. A version that is gone
-// (replaced or deleted since it was listed, with its history not kept) is left
-// out: it was superseded.
+// there, or the attempt's time is nearly over. unread are those that it did not
+// come to. A version that is gone (replaced or deleted since it was listed, with
+// its history not kept) is left out: it was superseded.
 func (a *Activities) readBodies(ctx context.Context, origin cdc.Origin, span cdc.Span, versions []cdc.Version) (changes []cdc.Change, unread []cdc.Version, reads int, err error) {
 	if a.References {
 		for _, version := range versions {

@@ -56,6 +56,9 @@ type store struct {
 	totals bool
 	// history tells whether replaced versions can be read.
 	history bool
+	// seen is the last search's sight, inSight what it showed.
+	seen    sight
+	inSight []storedVersion
 }
 
 // write adds the next version of a resource, written at its lastUpdated and
@@ -107,8 +110,20 @@ func (s *store) current(resourceType string, now time.Time) map[string]storedVer
 	return latest
 }
 
+// sight is what a search depends on; pages of one sight are worked out once.
+type sight struct {
+	resourceType string
+	span         cdc.Span
+	now          time.Time
+	writtenSoFar int
+}
+
 func (s *store) shown(resourceType string, span cdc.Span) []storedVersion {
 	now := s.now()
+	key := sight{resourceType, span, now, len(s.log)}
+	if s.seen == key {
+		return s.inSight
+	}
 	var shown []storedVersion
 	for _, v := range s.current(resourceType, now) {
 		if !v.searchable.After(now) && span.Contains(v.Time()) {
@@ -116,6 +131,7 @@ func (s *store) shown(resourceType string, span cdc.Span) []storedVersion {
 		}
 	}
 	slices.SortFunc(shown, func(a, b storedVersion) int { return strings.Compare(a.ID, b.ID) })
+	s.seen, s.inSight = key, shown
 	return shown
 }
 
