@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
+	querypb "go.temporal.io/api/query/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"healthlake-cdc/internal/payload"
+)
+
+// encodedMessage is what the SDK's failure converter leaves of a message that it
+// has put among the encoded attributes.
+const encodedMessage = "Encoded failure"
+
+// encryption looks for payloads that do not carry our encryption encoding and
+// for failures whose text can be read. Search attributes are plain by design.
+type encryption struct {
+	// payloads counts what was seen, by where.
+	payloads map[string]int
+	failures map[string]int
+	leaks    []string
+}
+
+func newEncryption() *encryption {
+	return &encryption{payloads: make(map[string]int), failures: make(map[string]int)}
+}
+
+// look goes through everything in a message. where names its kind.
+func (e *encryption) look(where string, msg proto.Message) {
+	payload.VisitPayloads(msg, func(p *commonpb.Payload) {
+		e.payloads[where]++
+		if encoding := string(p.GetMetadata()[converter.MetadataEncoding]); encoding != payload.EncodingEncrypted {
+			e.leaks = append(e.leaks, fmt.Sprintf("%s: a payload is %q", where, encoding))
+		}
+	})
+	visitFailures(msg.ProtoReflect(), func(f *failurepb.Failure) {
+		e.failures[where]++
+		if f.GetMessage() != encodedMessage || f.GetStackTrace() != "" || f.GetEncodedAttributes() == nil {
+			e.leaks = append(e.leaks, where+": a failure can be read")
+		}
+	})
+}
+
+// visitFailures calls visit for every failure in a message, causes included.
+func visitFailures(m protoreflect.Message, visit func(*failurepb.Failure)) {
+	if f, ok := m.Interface().(*failurepb.Failure); ok {
+		visit(f)
+	}
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		switch {
+		case field.IsMap():
+			if field.MapValue().Message() != nil {
+				value.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
+					visitFailures(v.Message(), visit)
+					return true
+				})
+			}
+		case field.Message() == nil:
+		case field.IsList():
+			for i := range value.List().Len() {
+				visitFailures(value.List().Get(i).Message(), visit)
+			}
+		default:
+			visitFailures(value.Message(), visit)
+		}
+		return true
+	})
+}
+
+// lookAtAll goes through every execution that Temporal knows: its events, and
+// what it shows of it.
+func (e *encryption) lookAtAll(t *testing.T, r *rig) {
+	t.Helper()
+	all, err := r.executions(t.Context(), "")
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	for _, info := range all {
+		e.look("list", info)
+		e.look("describe", r.describe(t, info.GetExecution()))
+		for _, event := range r.history(t, info.GetExecution()).GetHistory().GetEvents() {
+			e.look(event.GetEventType().String(), event)
+			if event.GetUserMetadata() != nil {
+				e.look("user metadata", event.GetUserMetadata())
+			}
+		}
+	}
+}
+
+func (r *rig) describe(t *testing.T, execution *commonpb.WorkflowExecution) *workflowservice.DescribeWorkflowExecutionResponse {
+	t.Helper()
+	described, err := r.temporal.WorkflowService().DescribeWorkflowExecution(t.Context(), &workflowservice.DescribeWorkflowExecutionRequest{
+		Namespace: client.DefaultNamespace, Execution: execution,
+	})
+	require.NoError(t, err)
+	return described
+}
+
+// query asks as the server answers it, with nothing decoded.
+func (r *rig) query(t *testing.T, id, name string) *workflowservice.QueryWorkflowResponse {
+	t.Helper()
+	answer, err := r.temporal.WorkflowService().QueryWorkflow(t.Context(), &workflowservice.QueryWorkflowRequest{
+		Namespace: client.DefaultNamespace, Execution: &commonpb.WorkflowExecution{WorkflowId: id},
+		Query:                &querypb.WorkflowQuery{QueryType: name},
+		QueryRejectCondition: enumspb.QUERY_REJECT_CONDITION_NONE,
+	})
+	require.NoError(t, err)
+	return answer
+}

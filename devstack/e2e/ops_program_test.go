@@ -1,0 +1,260 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"healthlake-cdc/devstack/internal/fhirdata"
+	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/devstack/internal/stack"
+	"healthlake-cdc/internal/cdc"
+)
+
+// fewTypes keeps what a window searches small.
+const fewTypes = "CDC_RESOURCE_TYPES=Patient,Observation,Condition"
+
+// noLimits lets a test write a full window in a moment.
+var noLimits = simulator.Limits{SearchGet: -1, SearchPost: -1, Read: -1, Write: -1}
+
+// printed is how a program ended.
+type printed struct {
+	code           int
+	stdout, stderr string
+}
+
+// all is what the program said, on either stream.
+func (p printed) all() string { return p.stdout + p.stderr }
+
+// runProgram runs a real program to its end with exactly this environment.
+func runProgram(t *testing.T, ctx context.Context, name string, env []string, stderr io.Writer, args ...string) printed {
+	t.Helper()
+	path, err := new(stack.Stack).Binary(ctx, name)
+	require.NoError(t, err)
+	var out, errOut bytes.Buffer
+	command := exec.CommandContext(ctx, path, args...)
+	command.Env = append([]string{"AWS_EC2_METADATA_DISABLED=true", "HOME=" + t.TempDir()}, env...)
+	command.Stdout, command.Stderr = &out, &errOut
+	if stderr != nil {
+		command.Stderr = io.MultiWriter(&errOut, stderr)
+	}
+	err = command.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		require.NoError(t, err, "running %s", name)
+	}
+	return printed{code: command.ProcessState.ExitCode(), stdout: out.String(), stderr: errOut.String()}
+}
+
+// environment is the stack's and the rig's, without the named variables.
+func (r *rig) environment(without ...string) []string {
+	return slices.DeleteFunc(append(r.Env(), r.env...), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains(without, name)
+	})
+}
+
+// operate runs the starter with the rig's settings and requires that it succeeds.
+func (r *rig) operate(t *testing.T, args ...string) printed {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	got := runProgram(t, ctx, "starter", r.environment(), nil, args...)
+	require.Zero(t, got.code, "starter %v: %s", args, got.all())
+	return got
+}
+
+// captured is what starter capture --json prints of a window.
+type captured struct {
+	WorkflowID string `json:"workflowId"`
+	Started    bool   `json:"started"`
+	Published  *int   `json:"published"`
+}
+
+// capture runs starter capture for a moment of the one datastore.
+func (r *rig) capture(t *testing.T, at time.Time, more ...string) captured {
+	t.Helper()
+	args := append([]string{"capture", "--json", "--at", at.Format(time.RFC3339Nano)}, more...)
+	return onlyOne[captured](t, r.operate(t, args...).stdout)
+}
+
+func onlyOne[T any](t *testing.T, text string) T {
+	t.Helper()
+	var all []T
+	require.NoError(t, json.Unmarshal([]byte(text), &all), text)
+	require.Len(t, all, 1)
+	return all[0]
+}
+
+// silenced keeps CloudTrail records from coming, so that only the operator opens
+// windows.
+func (r *rig) silenced(t *testing.T) {
+	t.Helper()
+	require.NoError(t, r.Simulator.SetTrail(simulator.Trail{Sink: r.Sink(), Loss: 1}))
+}
+
+func (r *rig) datastore() string { return r.Simulator.Datastores()[0] }
+
+// earlyInWindow waits until a window has just begun, so that what is written at
+// once lies in it, and returns that window.
+func (r *rig) earlyInWindow(t *testing.T) cdc.Window {
+	t.Helper()
+	var window cdc.Window
+	eventually(t, "a window begins", func(context.Context) error {
+		now := time.Now()
+		if window = cdc.WindowAt(r.datastore(), now); now.Sub(window.Start) > 3*time.Second {
+			return errNotYet
+		}
+		return nil
+	})
+	return window
+}
+
+// writeMany writes n small resources of a type, 500 a transaction, and requires
+// that all of them lie in the window.
+func (r *rig) writeMany(t *testing.T, window cdc.Window, resourceType, prefix string, n int) {
+	t.Helper()
+	before := len(r.Simulator.WriteLog(r.datastore()))
+	resources := make([]fhirdata.Resource, n)
+	for i := range resources {
+		id := fmt.Sprintf("%s-%d", prefix, i)
+		body := fmt.Sprintf(`{"resourceType":%q,"id":%q,"language":"en"}`, resourceType, id)
+		resources[i] = fhirdata.Resource{Type: resourceType, ID: id, Body: []byte(body)}
+	}
+	for _, transaction := range fhirdata.Transactions(resources, 500) {
+		_, err := r.writer.Transaction(t.Context(), transaction)
+		require.NoError(t, err)
+	}
+	written := r.Simulator.WritesSince(r.datastore(), before)
+	require.Len(t, written, n)
+	for _, write := range written {
+		require.True(t, window.Contains(write.LastUpdated), "writing took longer than the window")
+	}
+}
+
+// status is an execution's, UNSPECIFIED when there is none.
+func (r *rig) status(ctx context.Context, id string) enumspb.WorkflowExecutionStatus {
+	described, err := r.temporal.DescribeWorkflowExecution(ctx, id, "")
+	if err != nil {
+		return enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED
+	}
+	return described.GetWorkflowExecutionInfo().GetStatus()
+}
+
+// reaches waits until an execution has that status.
+func (r *rig) reaches(t *testing.T, id string, status enumspb.WorkflowExecutionStatus) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%s is %s", id, status), func(ctx context.Context) error {
+		if r.status(ctx, id) != status {
+			return errNotYet
+		}
+		return nil
+	})
+}
+
+// opened waits until an execution is open, closed until it has completed.
+func (r *rig) opened(t *testing.T, id string) {
+	t.Helper()
+	r.reaches(t, id, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING)
+}
+
+func (r *rig) closed(t *testing.T, id string) {
+	t.Helper()
+	r.reaches(t, id, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED)
+}
+
+// received waits until the subscriber has that many events.
+func (r *rig) received(t *testing.T, n int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d events have come", n), func(context.Context) error {
+		if got, _ := r.subscriber.Len(); got < n {
+			return errNotYet
+		}
+		return nil
+	})
+}
+
+// result reads a closed window's.
+func (r *rig) result(t *testing.T, id string) cdc.CaptureWindowResult {
+	t.Helper()
+	var result cdc.CaptureWindowResult
+	require.NoError(t, r.temporal.GetWorkflow(t.Context(), id, "").Get(t.Context(), &result))
+	return result
+}
+
+// executions lists what a visibility query finds.
+func (r *rig) executions(ctx context.Context, query string) ([]*workflowpb.WorkflowExecutionInfo, error) {
+	var all []*workflowpb.WorkflowExecutionInfo
+	var next []byte
+	for {
+		page, err := r.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			Namespace: client.DefaultNamespace, Query: query, NextPageToken: next,
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.GetExecutions()...)
+		if next = page.GetNextPageToken(); len(next) == 0 {
+			return all, nil
+		}
+	}
+}
+
+// pendingActivity waits until an execution has a pending activity that suits.
+func (r *rig) pendingActivity(t *testing.T, what, id string, suits func(*workflowpb.PendingActivityInfo) bool) *workflowservice.DescribeWorkflowExecutionResponse {
+	t.Helper()
+	var described *workflowservice.DescribeWorkflowExecutionResponse
+	eventually(t, what, func(ctx context.Context) error {
+		var err error
+		if described, err = r.temporal.DescribeWorkflowExecution(ctx, id, ""); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(described.GetPendingActivities(), suits) {
+			return errNotYet
+		}
+		return nil
+	})
+	return described
+}
+
+// failing tells of a pending activity of that name whose last attempt failed.
+func failing(name string) func(*workflowpb.PendingActivityInfo) bool {
+	return func(a *workflowpb.PendingActivityInfo) bool {
+		return a.GetActivityType().GetName() == name && a.GetLastFailure() != nil
+	}
+}
+
+// history is every event of an execution.
+func (r *rig) history(t *testing.T, execution *commonpb.WorkflowExecution) *workflowservice.GetWorkflowExecutionHistoryResponse {
+	t.Helper()
+	all := &workflowservice.GetWorkflowExecutionHistoryResponse{}
+	for {
+		page, err := r.temporal.WorkflowService().GetWorkflowExecutionHistory(t.Context(), &workflowservice.GetWorkflowExecutionHistoryRequest{
+			Namespace: client.DefaultNamespace, Execution: execution, NextPageToken: all.GetNextPageToken(),
+		})
+		require.NoError(t, err)
+		if all.History == nil {
+			all.History = page.GetHistory()
+		} else {
+			all.History.Events = append(all.History.Events, page.GetHistory().GetEvents()...)
+		}
+		if all.NextPageToken = page.GetNextPageToken(); len(all.NextPageToken) == 0 {
+			return all
+		}
+	}
+}
