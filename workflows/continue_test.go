@@ -58,6 +58,13 @@ func TestWindowDoesNotContinueAsNewWhileASliceIsOpen(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
 	_, ids := watchSlices(w)
+	// The slice is open when the second pass of Observation is due.
+	w.store.fail = func(c call) error {
+		if c.further && c.at.Before(end(90*time.Second)) {
+			return lasting(cdc.ClassUnavailable, 500)
+		}
+		return nil
+	}
 	w.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
 		if info.ActivityType.Name == "Hydrate" {
 			w.env.SetCurrentHistoryLength(9_000)
@@ -150,12 +157,13 @@ func TestContinueAsNewWithRefusedEntries(t *testing.T) {
 func TestSliceContinuesAsNewWithRefusedEntries(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 350, start.Add(time.Second), 300)
-	bad := w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
+	// Sorted first, so that it is behind when the history has grown.
+	bad := w.store.write("Patient", "AAA", start.Add(time.Second), 0, 300)
 	offers := 0
 	w.bus.refuse = func(key string) bool {
 		if key == bad.IdempotencyKey(datastore) {
 			offers++
-			return offers < 9
+			return offers < 4
 		}
 		return false
 	}
@@ -163,16 +171,18 @@ func TestSliceContinuesAsNewWithRefusedEntries(t *testing.T) {
 	runs := 0
 	for {
 		renewSlice(w)
-		growAfter(w, "Publish", 7)
+		if runs == 0 {
+			growAfter(w, "HydratePage", 2)
+		}
 		w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, in)
 		if runs++; w.env.GetWorkflowError() == nil {
 			break
 		}
-		require.Less(t, runs, 20)
 		var next cdc.CaptureSliceInput
 		w.continued(&next)
 		in = next
 	}
-	require.GreaterOrEqual(t, runs, 2)
+	require.Equal(t, 2, runs)
+	require.Equal(t, 4, offers)
 	w.requireExactlyOnce(all)
 }
