@@ -33,6 +33,7 @@ type options struct {
 	check       bool
 	role        string
 	grace       time.Duration
+	startupWait time.Duration
 	codecAddr   string
 	codecOrigin []string
 }
@@ -61,6 +62,7 @@ func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	flags.BoolVar(&o.check, "check", false, "check all settings, reach every dependency, say what is missing, and exit")
 	flags.StringVar(&o.role, "role", roleAll, "all, consumer (only the queue), worker (only workflows and activities) or codec (only decodes payloads for the Temporal UI)")
 	flags.DurationVar(&o.grace, "grace", defaultGrace, "how long what is in flight may take to finish after SIGTERM")
+	flags.DurationVar(&o.startupWait, "startup-wait", defaultStartupWait, "how long to wait at start for what is missing, before naming it and giving up")
 	flags.StringVar(&o.codecAddr, "codec-addr", defaultCodecAddr, "address of the codec endpoint, with --role codec")
 	flags.StringSliceVar(&o.codecOrigin, "codec-origin", []string{"http://localhost:8233", "http://127.0.0.1:8233"}, "origins of the Temporal UI that may use the codec endpoint")
 	bound := config.BindFlags(flags, config.Worker)

@@ -21,6 +21,7 @@ import (
 	"healthlake-cdc/internal/trigger"
 )
 
+// newProcess waits for what the worker needs and puts it together.
 func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger, t *telemetry.Telemetry) (*process, error) {
 	awsConfig, err := connect.AWS(ctx, cfg)
 	if err != nil {
@@ -30,28 +31,39 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 	if err != nil {
 		return nil, err
 	}
-	types, err := connect.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) { return stores, nil })
-	if err != nil {
+	asked := &probes{cfg: cfg, aws: awsConfig, stores: stores}
+	if err := await(ctx, o.startupWait, logger, dependency{"list of resource types", asked.resourceTypes}); err != nil {
 		return nil, err
 	}
-	temporal, err := connect.DialTemporal(ctx, cfg, config.Worker, logger, t.TemporalHandler())
-	if err != nil {
+	p := &process{cfg: cfg, options: o, logger: logger}
+	dial := dependency{"Temporal", func(ctx context.Context) (_ string, err error) {
+		p.temporal, err = connect.DialTemporal(ctx, cfg, config.Worker, logger, t.TemporalHandler())
+		return "", err
+	}}
+	if err := await(ctx, o.startupWait, logger, append(asked.dependencies(o.role), dial)...); err != nil {
+		p.close()
 		return nil, err
 	}
-	p := &process{cfg: cfg, options: o, logger: logger, temporal: temporal}
-	launcher := launch.New(temporal.Client, launch.Config{
-		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Attributes: temporal.Attributes, Logger: logger,
+	launcher := launch.New(p.temporal.Client, launch.Config{
+		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Attributes: p.temporal.Attributes, Logger: logger,
 	})
 	p.types = launcher.AllTypes()
 	if err := p.newActivities(ctx, awsConfig, stores, t.Metrics); err != nil {
-		temporal.Client.Close()
+		p.close()
 		return nil, err
 	}
 	if err := p.newConsumer(ctx, awsConfig, launcher, t.Metrics); err != nil {
-		temporal.Client.Close()
+		p.close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// close ends the connection to Temporal.
+func (p *process) close() {
+	if p.temporal != nil {
+		p.temporal.Client.Close()
+	}
 }
 
 func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, stores *healthlake.Client, metrics *telemetry.Metrics) error {

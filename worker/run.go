@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
@@ -28,7 +29,7 @@ const (
 	pageSlots = 8
 )
 
-// run is the life of a worker: connect, serve, poll, stop.
+// run is the life of a worker: serve, wait for what it needs, work, stop.
 func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger) error {
 	metrics, err := telemetry.New(logger)
 	if err != nil {
@@ -37,40 +38,96 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 	// What it still holds is scraped until the process ends.
 	defer func() { _ = metrics.Shutdown(context.WithoutCancel(ctx)) }()
 	ready := telemetry.NewReadiness(logger)
-
-	group, groupCtx := errgroup.WithContext(ctx)
-	if cfg.MetricsAddr != "" {
-		server, err := telemetry.Listen(cfg.MetricsAddr, metrics.Handler(), ready, logger)
-		if err != nil {
-			return err
-		}
-		group.Go(func() error { return server.Serve(groupCtx) })
+	stopServing, err := serve(ctx, cfg, metrics, ready, logger)
+	if err != nil {
+		return err
 	}
+	defer stopServing()
+	var life lifecycle
+	ready.Add("running", life.check)
+
 	p, err := newProcess(ctx, cfg, o, logger, metrics)
 	if err != nil {
 		return err
 	}
-	defer p.temporal.Client.Close()
+	defer p.close()
 	metrics.Metrics.TemporalUp(ctx, true)
 	if cfg.InsecurePlaintext {
 		logger.Warn("CDC_INSECURE_PLAINTEXT=true: Temporal stores patient data unencrypted; for synthetic data only")
 	}
 	p.addChecks(ready)
-	if o.role != roleConsumer {
-		group.Go(func() error { return p.work(groupCtx) })
-		group.Go(func() error { return p.followFleet(groupCtx) })
+	return p.live(ctx, &life)
+}
+
+// serve answers /metrics, /healthz and /readyz until stop is called: while the
+// worker waits for its dependencies and while it stops, too.
+func serve(ctx context.Context, cfg *config.Config, metrics *telemetry.Telemetry, ready *telemetry.Readiness, logger *slog.Logger) (stop func(), err error) {
+	if cfg.MetricsAddr == "" {
+		return func() {}, nil
 	}
-	if o.role != roleWorker {
+	server, err := telemetry.Listen(cfg.MetricsAddr, metrics.Handler(), ready, logger)
+	if err != nil {
+		return nil, err
+	}
+	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(serving) }()
+	return func() {
+		cancel()
+		if err := <-served; err != nil {
+			logger.Error("serving metrics failed", "error", err)
+		}
+	}, nil
+}
+
+// live works until ctx ends or a part of the worker fails.
+func (p *process) live(ctx context.Context, life *lifecycle) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	role := p.options.role
+	if role != roleConsumer {
+		group.Go(func() error { return p.work(groupCtx, life) })
+		group.Go(func() error { return p.followFleet(groupCtx) })
+	} else {
+		life.set(stageRunning)
+	}
+	if role != roleWorker {
 		group.Go(func() error { return p.consumer.Run(groupCtx) })
 	}
-	logger.Info("worker is running", "role", o.role, "datastores", cfg.Datastores,
-		"taskQueue", cfg.TaskQueue, "namespace", p.temporal.Namespace, "types", len(p.types), "passes", fmt.Sprint(cfg.Passes))
-	err = group.Wait()
+	group.Go(func() error {
+		<-groupCtx.Done()
+		life.set(stageStopping)
+		return nil
+	})
+	p.logger.Info("worker is running", "role", role, "datastores", p.cfg.Datastores, "taskQueue", p.cfg.TaskQueue,
+		"namespace", p.temporal.Namespace, "types", len(p.types), "passes", fmt.Sprint(p.cfg.Passes))
+	err := group.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	logger.Info("worker has stopped")
+	p.logger.Info("worker has stopped")
 	return err
+}
+
+// lifecycle is where a worker stands, for /readyz.
+type lifecycle struct{ stage atomic.Int32 }
+
+const (
+	stageStarting int32 = iota
+	stageRunning
+	stageStopping
+)
+
+func (l *lifecycle) set(stage int32) { l.stage.Store(stage) }
+
+func (l *lifecycle) check(context.Context) error {
+	switch l.stage.Load() {
+	case stageStarting:
+		return errors.New("the worker is starting: it waits for what it needs")
+	case stageStopping:
+		return errors.New("the worker is stopping")
+	default:
+		return nil
+	}
 }
 
 // process holds what one worker runs.
@@ -86,13 +143,14 @@ type process struct {
 
 // work runs the Temporal workers until ctx ends: one for workflows, first pages
 // and publishing, and two for each datastore's further pages and bulk work.
-func (p *process) work(ctx context.Context) error {
-	main := worker.New(p.temporal.Client, p.cfg.TaskQueue, p.mainOptions())
+func (p *process) work(ctx context.Context, life *lifecycle) error {
+	fatal := make(chan error, 1)
+	main := worker.New(p.temporal.Client, p.cfg.TaskQueue, p.mainOptions(fatal))
 	workflows.Register(main)
 	workflows.RegisterActivities(main, p.activities)
 	all := []worker.Worker{main}
 	for _, datastore := range p.cfg.Datastores {
-		all = append(all, p.pageWorkers(datastore)...)
+		all = append(all, p.pageWorkers(datastore, fatal)...)
 	}
 	for i, w := range all {
 		if err := w.Start(); err != nil {
@@ -100,9 +158,15 @@ func (p *process) work(ctx context.Context) error {
 			return fmt.Errorf("starting Temporal worker: %w", err)
 		}
 	}
-	<-ctx.Done()
+	life.set(stageRunning)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-fatal:
+		err = fmt.Errorf("working for Temporal: %w", err)
+	}
 	stopAll(all)
-	return nil
+	return err
 }
 
 // stopAll stops the workers side by side, each within its WorkerStopTimeout.
@@ -117,8 +181,8 @@ func stopAll(all []worker.Worker) {
 	_ = group.Wait() // Stop has no error
 }
 
-func (p *process) mainOptions() worker.Options {
-	options := p.baseOptions()
+func (p *process) mainOptions(fatal chan<- error) worker.Options {
+	options := p.baseOptions(fatal)
 	options.MaxConcurrentActivityExecutionSize = activitySlots
 	// Heartbeats are sent as they are recorded, which is once a second.
 	options.MaxHeartbeatThrottleInterval = activities.HeartbeatEvery
@@ -135,12 +199,17 @@ func (p *process) mainOptions() worker.Options {
 	return options
 }
 
-func (p *process) baseOptions() worker.Options {
+// baseOptions are of every Temporal worker. An error that one cannot survive (its
+// namespace is gone, its credentials are refused) ends the process.
+func (p *process) baseOptions(fatal chan<- error) worker.Options {
 	return worker.Options{
 		WorkerStopTimeout:           p.options.grace,
 		DisableRegistrationAliasing: true,
 		OnFatalError: func(err error) {
-			p.logger.Error("Temporal worker stops on an error that it cannot survive", "error", err)
+			select {
+			case fatal <- err:
+			default: // the first one ends the process
+			}
 		},
 	}
 }
@@ -148,11 +217,11 @@ func (p *process) baseOptions() worker.Options {
 // pageWorkers poll a datastore's own task queues. The server enforces the rate
 // for the whole fleet and follows the last worker that polled, so it is the same
 // on all: the share of CDC_SEARCH_RATE, whatever the fleet's size.
-func (p *process) pageWorkers(datastore string) []worker.Worker {
+func (p *process) pageWorkers(datastore string, fatal chan<- error) []worker.Worker {
 	queues := pageQueues(p.cfg, datastore)
 	var all []worker.Worker
 	for _, queue := range queues {
-		options := p.baseOptions()
+		options := p.baseOptions(fatal)
 		options.DisableWorkflowWorker = true
 		options.MaxConcurrentActivityExecutionSize = pageSlots
 		options.TaskQueueActivitiesPerSecond = queue.rate
