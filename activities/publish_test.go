@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -44,7 +43,7 @@ func publishEnv(t *testing.T, b busFunc) (*testsuite.TestActivityEnvironment, *A
 	env := suite.NewTestActivityEnvironment()
 	observer := &countingObserver{}
 	a := &Activities{
-		Bus: b, Observer: observer, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Bus: b, Observer: observer, Logger: slog.New(slog.DiscardHandler),
 		Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
 	}
 	env.RegisterActivity(a)

@@ -1,8 +1,6 @@
 package workflows_test
 
 import (
-	"errors"
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -59,7 +57,7 @@ func newWorldAt(t *testing.T, at time.Time) *world {
 // next execution.
 func (w *world) renew(at time.Time) {
 	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	w.env = suite.NewTestWorkflowEnvironment()
 	w.env.SetStartTime(at)
 	w.env.SetTestTimeout(2 * time.Minute)
@@ -74,7 +72,7 @@ func (w *world) renew(at time.Time) {
 		Store: w.store, Bus: w.bus, Runs: w.runs, Observer: observer{},
 		Converter:     converter.GetDefaultDataConverter(),
 		Limits:        activities.NewLimits(1e6),
-		Logger:        slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger:        slog.New(slog.DiscardHandler),
 		Format:        cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
 		MaxEventBytes: 1_000_000,
 	}
@@ -114,7 +112,7 @@ func (w *world) continued(next any) {
 	w.t.Helper()
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	var again *workflow.ContinueAsNewError
-	require.True(w.t, errors.As(w.env.GetWorkflowError(), &again), "want a continue-as-new, got %v", w.env.GetWorkflowError())
+	require.ErrorAs(w.t, w.env.GetWorkflowError(), &again)
 	require.NoError(w.t, converter.GetDefaultDataConverter().FromPayloads(again.Input, next))
 }
 
