@@ -1,0 +1,89 @@
+package e2e
+
+import (
+	"bytes"
+	"compress/gzip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"healthlake-cdc/devstack/internal/proc"
+	"healthlake-cdc/internal/payload"
+)
+
+// recorder writes histories of a rig's executions where workflows/replay_test.go
+// replays them, encrypted with the key that lies beside them.
+type recorder struct {
+	rig      *rig
+	dir      string
+	from, to converter.PayloadCodec
+}
+
+func newRecorder(t *testing.T, r *rig) *recorder {
+	t.Helper()
+	root, err := proc.RepoRoot(t.Context())
+	require.NoError(t, err)
+	dir := filepath.Join(root, "workflows", "testdata", "histories")
+	key, err := os.ReadFile(filepath.Join(dir, "test-only-payload-key.txt"))
+	require.NoError(t, err)
+	return &recorder{rig: r, dir: dir, from: codecOf(t, r.Keys), to: codecOf(t, strings.TrimSpace(string(key)))}
+}
+
+func codecOf(t *testing.T, keys string) converter.PayloadCodec {
+	t.Helper()
+	ring, err := payload.ParseKeys(keys)
+	require.NoError(t, err)
+	codec, err := payload.NewCodec(ring, payload.Strict())
+	require.NoError(t, err)
+	return codec
+}
+
+// record writes the history of an execution's last run as name.json.gz.
+func (c *recorder) record(t *testing.T, name, workflowID string) {
+	t.Helper()
+	history := proto.Clone(c.rig.history(t, &commonpb.WorkflowExecution{WorkflowId: workflowID}).GetHistory()).(*historypb.History)
+	payload.VisitPayloads(history, func(p *commonpb.Payload) {
+		decoded, err := c.from.Decode([]*commonpb.Payload{p})
+		require.NoError(t, err)
+		encoded, err := c.to.Encode(decoded)
+		require.NoError(t, err)
+		p.Metadata, p.Data = encoded[0].GetMetadata(), encoded[0].GetData()
+	})
+	anonymous(history.ProtoReflect())
+	text, err := protojson.Marshal(history)
+	require.NoError(t, err)
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	_, err = zip.Write(text)
+	require.NoError(t, err)
+	require.NoError(t, zip.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(c.dir, name+".json.gz"), packed.Bytes(), 0o644))
+	t.Logf("recorded %s: %d events, %d bytes", name, len(history.GetEvents()), packed.Len())
+}
+
+// anonymous replaces every identity, which names the machine that recorded.
+func anonymous(m protoreflect.Message) {
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		switch {
+		case field.Name() == "identity" && field.Kind() == protoreflect.StringKind:
+			m.Set(field, protoreflect.ValueOfString("recorded"))
+		case field.Message() == nil || field.IsMap():
+		case field.IsList():
+			for i := range value.List().Len() {
+				anonymous(value.List().Get(i).Message())
+			}
+		default:
+			anonymous(value.Message())
+		}
+		return true
+	})
+}
