@@ -1,0 +1,77 @@
+package docs_test
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/consumer"
+	"healthlake-cdc/internal/telemetry"
+	"healthlake-cdc/internal/trigger"
+)
+
+// Every metric that operations.md names is one that a worker serves.
+func TestDocumentedMetricsExist(t *testing.T) {
+	text, err := os.ReadFile("operations.md")
+	require.NoError(t, err)
+	documented := regexp.MustCompile("(?m)^\\| `(healthlake_cdc_[a-z_]+)`").FindAllStringSubmatch(string(text), -1)
+	require.NotEmpty(t, documented)
+
+	served := servedMetrics(t)
+	for _, match := range documented {
+		require.Contains(t, served, match[1])
+	}
+}
+
+// Every outcome of a message, and every event of messages that is counted as
+// one, is in operations.md.
+func TestOutcomesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("operations.md")
+	require.NoError(t, err)
+	for _, outcome := range trigger.Outcomes() {
+		require.Contains(t, string(text), "`"+string(outcome)+"`")
+	}
+	// Windows are counted under a name of their own.
+	windows := []consumer.Event{consumer.EventWindowOpened, consumer.EventWindowJoined, consumer.EventWindowCoalesced}
+	for _, event := range consumer.Events() {
+		if !slices.Contains(windows, event) {
+			require.Contains(t, string(text), "`"+string(event)+"`")
+		}
+	}
+}
+
+// servedMetrics are the names of our metrics, each counted once.
+func servedMetrics(t *testing.T) map[string]bool {
+	t.Helper()
+	ctx := t.Context()
+	served, err := telemetry.New(slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	m := served.Metrics
+	m.Trigger(ctx, "trigger")
+	m.TriggerDelay(ctx, "cloudtrail", time.Second)
+	m.InvalidEntries(ctx, "store", "Patient", 1)
+	m.Windows(ctx, telemetry.WindowOpened, 1)
+	m.Search(ctx, "store", "first", "ok", time.Second)
+	m.Read(ctx, "store", "ok")
+	now := time.Now()
+	m.Published(ctx, "store", "Patient", "full", 1, now, now)
+	m.PublishCall(ctx, "ok")
+	m.Messages(ctx, "received", 1)
+	m.TemporalUp(ctx, true)
+	m.PollingPaused(ctx, false)
+
+	recorder := httptest.NewRecorder()
+	served.Handler().ServeHTTP(recorder, httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil))
+	names := make(map[string]bool)
+	for _, match := range regexp.MustCompile(`(?m)^# TYPE (healthlake_cdc_\S+)`).FindAllStringSubmatch(recorder.Body.String(), -1) {
+		names[match[1]] = true
+	}
+	return names
+}
