@@ -2,11 +2,13 @@ package awslocal
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -28,6 +30,11 @@ type Faults struct {
 	// with FailEntryCode (default InternalFailure), in calls that answer 200.
 	FailEntries   int    `json:"failEntries,omitempty"`
 	FailEntryCode string `json:"failEntryCode,omitempty"`
+	// RefuseDetailContaining lets every entry of PutEvents whose Detail holds
+	// this text fail with RefuseCode (default MalformedDetail), as often as it is
+	// sent; the other entries of its call are not touched. Empty refuses none.
+	RefuseDetailContaining string `json:"refuseDetailContaining,omitempty"`
+	RefuseCode             string `json:"refuseCode,omitempty"`
 	// SQSDown and EventBridgeDown answer every call of the API with 503.
 	// Rules go on delivering into queues.
 	SQSDown         bool `json:"sqsDown,omitempty"`
@@ -102,18 +109,19 @@ func use(counts map[string]int, operation string) bool {
 	return true
 }
 
-// failEntry returns the code that the next entry fails with, or nothing.
-func (b *faultBox) failEntry() string {
+// failEntry returns the code that an entry with this detail fails with, or
+// nothing.
+func (b *faultBox) failEntry(detail string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.f.RefuseDetailContaining != "" && strings.Contains(detail, b.f.RefuseDetailContaining) {
+		return cmp.Or(b.f.RefuseCode, "MalformedDetail")
+	}
 	if b.f.FailEntries <= 0 {
 		return ""
 	}
 	b.f.FailEntries--
-	if b.f.FailEntryCode == "" {
-		return "InternalFailure"
-	}
-	return b.f.FailEntryCode
+	return cmp.Or(b.f.FailEntryCode, "InternalFailure")
 }
 
 func (b *faultBox) ServeHTTP(w http.ResponseWriter, r *http.Request) {

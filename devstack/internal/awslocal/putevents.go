@@ -88,7 +88,7 @@ func (b *busService) putEntry(e *putEntry, now time.Time) (string, error) {
 	if err := e.check(); err != nil {
 		return "", err
 	}
-	if code := b.faults.failEntry(); code != "" {
+	if code := b.faults.failEntry(e.Detail); code != "" {
 		return "", apiErrorf(code, "This entry was made to fail.")
 	}
 	if b.sqs.full() {

@@ -94,6 +94,12 @@ func TestFaultsOnDemand(t *testing.T) {
 	_, err = follow(t, c, next)
 	require.NoError(t, err)
 
+	require.NoError(t, s.InjectFault(simulator.Fault{Kind: simulator.ServerError, Further: true, Count: 1}))
+	_, err = get(c, "Patient", "")
+	require.NoError(t, err, "the fault is for further pages only")
+	_, err = follow(t, c, next)
+	requireStatus(t, err, http.StatusInternalServerError, "")
+
 	require.NoError(t, s.InjectFault(simulator.Fault{Kind: simulator.Truncate, Count: 1}))
 	body, err := get(c, "Patient", "")
 	require.NoError(t, err)

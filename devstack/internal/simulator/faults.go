@@ -42,7 +42,9 @@ type Fault struct {
 	Of        Kind      `json:"of,omitempty"`        // default search
 	Datastore string    `json:"datastore,omitempty"` // default any
 	Type      string    `json:"type,omitempty"`      // default any
-	Count     int       `json:"count"`               // requests left; negative is without end
+	// Further tells that only requests that carry a page token fit.
+	Further bool `json:"further,omitempty"`
+	Count   int  `json:"count"` // requests left; negative is without end
 	// RetryAfter goes with Throttle, in whole seconds.
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 }
@@ -98,7 +100,7 @@ func (f *faults) take(c *call) *Fault {
 	defer f.mu.Unlock()
 	for i, fault := range f.list {
 		if fault.Of != c.op.kind || (fault.Datastore != "" && fault.Datastore != c.ds.id) ||
-			(fault.Type != "" && fault.Type != c.typ) || (fault.Kind == ExpireToken && !c.query.Has(pageParam)) {
+			(fault.Type != "" && fault.Type != c.typ) || ((fault.Further || fault.Kind == ExpireToken) && !c.query.Has(pageParam)) {
 			continue
 		}
 		taken := *fault
