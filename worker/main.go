@@ -31,6 +31,7 @@ func main() {
 // options are the flags that have no variable.
 type options struct {
 	check       bool
+	probe       string
 	role        string
 	grace       time.Duration
 	startupWait time.Duration
@@ -60,6 +61,7 @@ func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	flags.SortFlags = false
 	var o options
 	flags.BoolVar(&o.check, "check", false, "check all settings, reach every dependency, say what is missing, and exit")
+	flags.StringVar(&o.probe, "probe", "", "ask the worker that runs on this machine with the same settings for healthz or readyz, and exit 0 if all is well")
 	flags.StringVar(&o.role, "role", roleAll, "all, consumer (only the queue), worker (only workflows and activities) or codec (only decodes payloads for the Temporal UI)")
 	flags.DurationVar(&o.grace, "grace", defaultGrace, "how long what is in flight may take to finish after SIGTERM")
 	flags.DurationVar(&o.startupWait, "startup-wait", defaultStartupWait, "how long to wait at start for what is missing, before naming it and giving up")
@@ -82,6 +84,8 @@ func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	}
 	logger := telemetry.NewLogger(stderr, cfg.LogFormat, cfg.LogLevel)
 	switch {
+	case o.probe != "":
+		return probe(ctx, cfg, o.probe, stdout)
 	case o.check:
 		return check(ctx, cfg, logger, stdout)
 	case o.role == roleCodec:
