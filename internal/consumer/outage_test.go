@@ -234,11 +234,24 @@ func TestCheckOfTheQueue(t *testing.T) {
 	})
 }
 
-func TestStopLetsTheLastPollFinish(t *testing.T) {
+// Who starts a worker on an empty queue need not wait for a long poll.
+func TestReadyAfterAShortPollOfAnEmptyQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t).start()
 		synctest.Wait()
-		require.Equal(t, DefaultPollers, f.queue.calls["ReceiveMessage"])
+		require.ErrorContains(t, f.consumer.Ready(), "not been polled yet")
+		<-time.After(2 * firstWait)
+		require.NoError(t, f.consumer.Ready())
+		f.stop()
+	})
+}
+
+func TestStopLetsTheLastPollFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t).start()
+		<-time.After(2 * firstWait)
+		polls := 2 * DefaultPollers // a short one each, and a long one that is under way
+		require.Equal(t, polls, f.queue.calls["ReceiveMessage"])
 		f.cancel()
 		<-time.After(DefaultGrace - time.Second)
 		windows := windowsBefore(2)
@@ -248,7 +261,7 @@ func TestStopLetsTheLastPollFinish(t *testing.T) {
 		f.queue.send(update(windows[1])) // after it: given back
 		f.stopped()
 		require.Equal(t, map[cdc.Window]int{windows[0]: 1}, f.opener.opened)
-		require.Equal(t, DefaultPollers, f.queue.calls["ReceiveMessage"], "a poll began after the stop")
+		require.Equal(t, polls, f.queue.calls["ReceiveMessage"], "a poll began after the stop")
 		require.Len(t, f.queue.messages, 1)
 		require.False(t, f.queue.messages[0].visible.After(time.Now()), "given back: visible at once")
 		require.Equal(t, 1, f.counts.of(EventGivenBack))

@@ -13,12 +13,17 @@ import (
 // connection counts as dead.
 const pollSlack = 30 * time.Second
 
+// firstWait is how long a poll waits for messages until one has succeeded: a
+// worker is ready once it has polled, and should not need the length of a long
+// poll for that when the queue is empty.
+const firstWait = time.Second
+
 // poll receives batch after batch until ctx is done, and has each worked off in
 // a goroutine of its own. The slots for a batch are taken before it is received:
 // what is received is worked on at once, and its visibility is not used up in a
 // line.
 func (c *Consumer) poll(ctx, work context.Context) {
-	failures := 0
+	failures, wait := 0, min(firstWait, c.WaitTime)
 	for {
 		if c.slots.Acquire(ctx, batchSize) != nil {
 			return
@@ -28,7 +33,7 @@ func (c *Consumer) poll(ctx, work context.Context) {
 			return
 		}
 		started := time.Now()
-		messages, err := c.receive(ctx)
+		messages, err := c.receive(ctx, wait)
 		c.slots.Release(int64(batchSize - len(messages)))
 		if err != nil {
 			c.Metrics.Count(EventPollFailed, 1)
@@ -39,7 +44,7 @@ func (c *Consumer) poll(ctx, work context.Context) {
 			}
 			continue
 		}
-		failures = 0
+		failures, wait = 0, c.WaitTime
 		now := time.Now()
 		c.lastPoll.Store(&now)
 		c.health.succeeded(started)
@@ -51,13 +56,13 @@ func (c *Consumer) poll(ctx, work context.Context) {
 
 // receive polls once. A cancel would strand the messages that are on their way
 // until their visibility ends, so ctx only lends its values.
-func (c *Consumer) receive(ctx context.Context) ([]types.Message, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.WaitTime+pollSlack)
+func (c *Consumer) receive(ctx context.Context, wait time.Duration) ([]types.Message, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait+pollSlack)
 	defer cancel()
 	out, err := c.Receive.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:            aws.String(c.QueueURL),
 		MaxNumberOfMessages: batchSize,
-		WaitTimeSeconds:     int32(c.WaitTime / time.Second),
+		WaitTimeSeconds:     int32(wait / time.Second),
 		VisibilityTimeout:   int32(c.VisibilityTimeout / time.Second),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
 			types.MessageSystemAttributeNameApproximateReceiveCount,
