@@ -43,7 +43,7 @@ func (l *live) look(ctx context.Context) figures {
 	// The line goes on when Temporal does not answer in time: it says 0 windows.
 	f.windows, _ = l.count(ctx, "WorkflowType='CaptureWindow'")
 	f.open, _ = l.count(ctx, openWindows)
-	if last, ok := l.subscriber.Last(); ok && !last.Meta.LastUpdated.IsZero() {
+	if last, ok := l.subscriber.LastVersion(); ok {
 		f.lag = last.Meta.PublishedAt.Sub(last.Meta.LastUpdated)
 	}
 	return f

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -217,12 +218,15 @@ func (s *Subscriber) Keys() map[string]int {
 	return maps.Clone(s.counts)
 }
 
-// Last returns the newest event; false when none came.
-func (s *Subscriber) Last() (Event, bool) {
+// LastVersion returns the newest event of a version, which a delete without an id
+// is not; false when none came.
+func (s *Subscriber) LastVersion() (Event, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.events) == 0 {
-		return Event{}, false
+	for _, event := range slices.Backward(s.events) {
+		if !event.Meta.LastUpdated.IsZero() {
+			return event, true
+		}
 	}
-	return s.events[len(s.events)-1], true
+	return Event{}, false
 }
