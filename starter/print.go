@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"healthlake-cdc/docs"
@@ -20,7 +22,14 @@ func newSchemaCommand(s *session) *cobra.Command {
 }
 
 func newKeysCommand(s *session) *cobra.Command {
-	keys := &cobra.Command{Use: "keys", Short: "Make payload keys"}
+	keys := &cobra.Command{
+		Use:   "keys",
+		Short: "Make payload keys",
+		// Without this a misspelt subcommand prints the help and exits with 0.
+		RunE: func(*cobra.Command, []string) error {
+			return errors.New("keys takes a command of its own: starter keys generate")
+		},
+	}
 	generate := &cobra.Command{
 		Use:   "generate",
 		Short: "Print a new random payload key for CDC_PAYLOAD_KEYS",

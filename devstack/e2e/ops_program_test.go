@@ -23,6 +23,7 @@ import (
 	"healthlake-cdc/devstack/internal/fhirdata"
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
+	"healthlake-cdc/devstack/internal/truth"
 	"healthlake-cdc/internal/cdc"
 )
 
@@ -41,11 +42,15 @@ type printed struct {
 // all is what the program said, on either stream.
 func (p printed) all() string { return p.stdout + p.stderr }
 
-// runProgram runs a real program to its end with exactly this environment.
+// runProgram runs a real program to its end with exactly this environment, and
+// copies its stderr as it comes. It may be called beside the test's goroutine:
+// what keeps the program from running is in stderr, with code -1.
 func runProgram(t *testing.T, ctx context.Context, name string, env []string, stderr io.Writer, args ...string) printed {
 	t.Helper()
 	path, err := new(stack.Stack).Binary(ctx, name)
-	require.NoError(t, err)
+	if err != nil {
+		return printed{code: -1, stderr: err.Error()}
+	}
 	var out, errOut bytes.Buffer
 	command := exec.CommandContext(ctx, path, args...)
 	command.Env = append([]string{"AWS_EC2_METADATA_DISABLED=true", "HOME=" + t.TempDir()}, env...)
@@ -56,7 +61,7 @@ func runProgram(t *testing.T, ctx context.Context, name string, env []string, st
 	err = command.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		require.NoError(t, err, "running %s", name)
+		return printed{code: -1, stderr: err.Error()}
 	}
 	return printed{code: command.ProcessState.ExitCode(), stdout: out.String(), stderr: errOut.String()}
 }
@@ -257,4 +262,16 @@ func (r *rig) history(t *testing.T, execution *commonpb.WorkflowExecution) *work
 			return all
 		}
 	}
+}
+
+// subscribed waits until the subscriber has taken everything that is on the bus.
+func (r *rig) subscribed(t *testing.T) {
+	t.Helper()
+	eventually(t, "the subscriber has taken every event", func(context.Context) error {
+		depth, ok := r.AWS.Messages(truth.SubscriberQueue)
+		if !ok || depth.Visible+depth.InFlight+depth.Delayed > 0 {
+			return errNotYet
+		}
+		return nil
+	})
 }
