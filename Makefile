@@ -14,7 +14,8 @@ help: ## list the targets
 
 demo: ## write FHIR records to a simulated HealthLake and watch them arrive as events
 	@echo "Building the Temporal server for the first time takes about 7 minutes on two cores."
-	go run ./devstack demo
+	go build -o $(BIN)/devstack ./devstack
+	$(BIN)/devstack demo
 
 test: ## run the tests of both modules
 	@echo "The first run builds the Temporal server, which takes about 7 minutes on two cores."

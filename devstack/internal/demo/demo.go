@@ -59,16 +59,16 @@ func Run(ctx context.Context, o Options) (err error) {
 		Progress: o.Out,
 	})
 	if err != nil {
-		return err
+		return o.interrupted(ctx, err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	subscriber, err := truth.Subscribe(ctx, s.SQS(), s.EventBridge(), s.Outputs["BusName"])
 	if err != nil {
-		return err
+		return o.interrupted(ctx, err)
 	}
 	for range o.Workers {
 		if _, err := s.StartWorker(ctx); err != nil {
-			return err
+			return o.interrupted(ctx, err)
 		}
 	}
 	temporal, err := client.DialContext(ctx, client.Options{HostPort: s.TemporalAddress(), Logger: silent{}})
@@ -82,6 +82,16 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	d.welcome()
 	return d.run(ctx)
+}
+
+// interrupted is the error of a start that failed: none when it was interrupted,
+// which is a way to end the demo.
+func (o Options) interrupted(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	fmt.Fprintln(o.Out, "\nInterrupted before it had started.")
+	return nil
 }
 
 type demo struct {
