@@ -102,11 +102,13 @@ func (r *rig) dial(t *testing.T) {
 	t.Cleanup(r.temporal.Close)
 }
 
-// worker starts one more real worker.
+// worker starts one more real worker. It is killed in the end: to stop in peace it
+// would wait for its last poll of the queue, up to 20 s in each test.
 func (r *rig) worker(t *testing.T, env ...string) *stack.Worker {
 	t.Helper()
 	w, err := r.StartWorker(t.Context(), append(append([]string(nil), r.env...), env...)...)
 	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.Kill()) })
 	return w
 }
 
