@@ -40,7 +40,7 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newDemoCommand(), newUpCommand())
+	root.AddCommand(newDemoCommand(), newUpCommand(), newPartsCommand(), newProbeCommand())
 	return root
 }
 
@@ -77,7 +77,7 @@ Ctrl-C.`,
 func newUpCommand() *cobra.Command {
 	o := stack.Options{Temporal: temporalserver.Options{
 		Address: "127.0.0.1:7233", UIAddress: defaultUI,
-	}, AWSAddress: "127.0.0.1:4566", SimulatorAddress: "127.0.0.1:4580", CodecAddress: "127.0.0.1:8081"}
+	}, AWSAddress: defaultAWS, SimulatorAddress: defaultHealthLake, CodecAddress: defaultCodec}
 	var lag, delay time.Duration
 	command := &cobra.Command{
 		Use:   "up",

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +31,12 @@ type Config struct {
 	// accepted. SkipSignatures accepts any request instead.
 	AccessKeyID, SecretAccessKey string
 	SkipSignatures               bool
+
+	// ContainerHost is the name by which other containers reach the stand-in.
+	// Set, Start takes any address and queue URLs carry the name. The stand-in's
+	// credentials are public and its control endpoint takes no signature: nothing
+	// but a container network may lead to it.
+	ContainerHost string
 
 	// MaxPutEventsBytes is what the entries of one PutEvents must stay under,
 	// in bytes. Default 1 MiB; older partitions have 256 KiB.
@@ -64,7 +72,7 @@ func New(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background()) //nolint:forbidigo // it lives until Close, longer than any call
 	s := &Server{cfg: cfg, stop: stop, faults: &faultBox{}}
 	s.sqs = &sqsService{
-		region: cfg.Region, account: cfg.Account, baseURL: s.URL, maxStored: cfg.MaxStoredBytes,
+		region: cfg.Region, account: cfg.Account, baseURL: s.advertisedURL, maxStored: cfg.MaxStoredBytes,
 		moves: &moveTasks{ctx: ctx}, queues: make(map[string]*queue),
 	}
 	s.events = &busService{
@@ -104,14 +112,14 @@ func setDefaults(cfg *Config) {
 	}
 }
 
-// Start listens on a loopback address (host:port, port 0 for a free one) and
-// serves until Close.
+// Start listens on a loopback address (host:port, port 0 for a free one), or on
+// any with a ContainerHost, and serves until Close.
 func (s *Server) Start(addr string) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("listening for AWS calls: %w", err)
 	}
-	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+	if a, ok := l.Addr().(*net.TCPAddr); s.cfg.ContainerHost == "" && (!ok || !a.IP.IsLoopback()) {
 		_ = l.Close() // the refusal below is what the caller needs to know
 		return errors.New("listening for AWS calls: only loopback addresses are allowed, such as 127.0.0.1:0")
 	}
@@ -132,11 +140,27 @@ func (s *Server) setAddr(addr string) {
 	s.addr = addr
 }
 
-// URL is the endpoint of both services, such as http://127.0.0.1:4100.
+// URL is the endpoint of both services on this machine, such as
+// http://127.0.0.1:4100.
 func (s *Server) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if ap, err := netip.ParseAddrPort(s.addr); err == nil && ap.Addr().IsUnspecified() {
+		return "http://127.0.0.1:" + strconv.Itoa(int(ap.Port()))
+	}
 	return "http://" + s.addr
+}
+
+// advertisedURL is the endpoint as queue URLs carry it.
+func (s *Server) advertisedURL() string {
+	if s.cfg.ContainerHost == "" {
+		return s.URL()
+	}
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(s.URL(), "http://"))
+	if err != nil {
+		return s.URL() // a listener without ports has no other name
+	}
+	return "http://" + net.JoinHostPort(s.cfg.ContainerHost, port)
 }
 
 // Close ends long polls, connections and move tasks, and waits for them.

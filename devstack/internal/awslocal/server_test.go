@@ -180,3 +180,22 @@ func TestLatencyOnDemand(t *testing.T) {
 		require.Equal(t, 3*time.Second, time.Since(began))
 	})
 }
+
+func TestInAContainerNetworkQueuesCarryItsHost(t *testing.T) {
+	cfg := testConfig
+	cfg.ContainerHost = "stand-in.test"
+	s, err := New(cfg)
+	require.NoError(t, err)
+	require.NoError(t, s.Start("0.0.0.0:0"))
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.True(t, strings.HasPrefix(s.URL(), "http://127.0.0.1:"), s.URL())
+
+	r := clientsOf(s, http.DefaultTransport.(*http.Transport).Clone(), t)
+	made, err := r.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("q")})
+	require.NoError(t, err)
+	_, port, ok := strings.Cut(strings.TrimPrefix(s.URL(), "http://"), ":")
+	require.True(t, ok)
+	require.Equal(t, "http://stand-in.test:"+port+"/111122223333/q", aws.ToString(made.QueueUrl))
+	_, err = r.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: made.QueueUrl})
+	require.NoError(t, err)
+}

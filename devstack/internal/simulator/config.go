@@ -63,6 +63,11 @@ type Config struct {
 	// or search of another is refused. Unsearchable ones are stored, never found.
 	Types, Unsearchable []string
 
+	// ContainerNetwork lets Start take any address, so that other containers
+	// reach the simulator. Its credentials are public and its admin endpoints take
+	// no signature: nothing but a container network may lead to it.
+	ContainerNetwork bool
+
 	Region, Account string
 	Credentials     aws.Credentials // the one identity that may call
 

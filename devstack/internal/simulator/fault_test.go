@@ -187,5 +187,9 @@ func TestStoresAreApartAndOnLoopback(t *testing.T) {
 	_, err := get(c, "Patient", "")
 	requireStatus(t, err, http.StatusNotFound, "")
 	require.Error(t, simulator.New(simulator.Config{}).Start("0.0.0.0:0"))
+	contained := simulator.New(simulator.Config{ContainerNetwork: true})
+	require.NoError(t, contained.Start("0.0.0.0:0"))
+	require.Contains(t, contained.URL(), "http://127.0.0.1:")
+	require.NoError(t, contained.Close())
 	require.Panics(t, func() { simulator.New(simulator.Config{Trail: simulator.Trail{Loss: 2}}) })
 }

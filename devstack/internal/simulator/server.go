@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,13 +77,15 @@ func (s *Server) SetSearchLag(lag Lag) {
 
 func (s *Server) searchLag() Lag { return *s.lagFunc.Load() }
 
-// Start listens on addr, a loopback host and port such as "127.0.0.1:0".
+// Start listens on addr, a loopback host and port such as "127.0.0.1:0", or any
+// with Config.ContainerNetwork.
 func (s *Server) Start(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return fmt.Errorf("reading the simulator's address: %w", err)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	ip := net.ParseIP(host)
+	if loopback := host == "localhost" || ip.IsLoopback(); !loopback && !s.cfg.ContainerNetwork {
 		return errors.New("the simulator listens on loopback only: use 127.0.0.1 and a port")
 	}
 	s.mu.Lock()
@@ -94,14 +97,22 @@ func (s *Server) Start(addr string) error {
 	if err != nil {
 		return fmt.Errorf("opening the simulator's port: %w", err)
 	}
-	s.url = "http://" + listener.Addr().String()
+	s.url = localURL(listener.Addr())
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	s.served = make(chan error, 1)
 	go func(h *http.Server, served chan<- error) { served <- h.Serve(listener) }(s.http, s.served)
 	return nil
 }
 
-// URL is what stands before /datastore/{id}/r4/: the value of
+// localURL leads to a listener from this machine.
+func localURL(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return "http://" + addr.String()
+}
+
+// URL is what stands before /datastore/{id}/r4/ on this machine: the value of
 // CDC_HEALTHLAKE_ENDPOINT. Empty before Start.
 func (s *Server) URL() string {
 	s.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -22,11 +23,11 @@ func (s *Stack) Env() []string {
 		"AWS_REGION=" + Region,
 		"AWS_ACCESS_KEY_ID=" + identity.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + identity.SecretAccessKey,
-		"AWS_ENDPOINT_URL_SQS=" + s.AWS.URL(),
-		"AWS_ENDPOINT_URL_EVENTBRIDGE=" + s.AWS.URL(),
+		"AWS_ENDPOINT_URL_SQS=" + s.advertised(s.AWS.URL()),
+		"AWS_ENDPOINT_URL_EVENTBRIDGE=" + s.advertised(s.AWS.URL()),
 		"TEMPORAL_ADDRESS=" + s.address,
 		"CDC_DATASTORES=" + strings.Join(s.datastores(), ","),
-		"CDC_HEALTHLAKE_ENDPOINT=" + s.Simulator.URL(),
+		"CDC_HEALTHLAKE_ENDPOINT=" + s.advertised(s.Simulator.URL()),
 		"CDC_QUEUE_URL=" + s.Outputs["QueueUrl"],
 		"CDC_EVENT_BUS=" + s.Outputs["BusName"],
 	}
@@ -34,6 +35,14 @@ func (s *Stack) Env() []string {
 		return append(env, "CDC_INSECURE_PLAINTEXT=true")
 	}
 	return append(env, "CDC_PAYLOAD_KEYS="+s.Keys)
+}
+
+// advertised is a part's URL as workers call it.
+func (s *Stack) advertised(local string) string {
+	if s.options.ContainerHost == "" {
+		return local
+	}
+	return "http://" + net.JoinHostPort(s.options.ContainerHost, local[strings.LastIndexByte(local, ':')+1:])
 }
 
 // binaries are built once a process, whatever the number of stacks.

@@ -1,7 +1,7 @@
 // Package stack puts the parts together: the HealthLake simulator, the AWS
 // stand-in with deploy/'s template applied, Temporal with its UI in a process of
 // its own, the codec endpoint, and the real worker and starter binaries.
-// Everything listens on loopback.
+// Everything listens on loopback, unless it is told that it runs in a container.
 package stack
 
 import (
@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"healthlake-cdc/deploy"
 	"healthlake-cdc/devstack/internal/awslocal"
 	"healthlake-cdc/devstack/internal/proc"
 	"healthlake-cdc/devstack/internal/simulator"
@@ -46,6 +47,17 @@ type Options struct {
 	// ExternalTemporal is the address of a Temporal server that runs already;
 	// empty starts one.
 	ExternalTemporal string
+	// ContainerHost is the name by which other containers of a network reach this
+	// one. Set, the parts take addresses beyond loopback and are known by the name.
+	// None of them asks who is calling: nothing but that network, and ports
+	// published on the host's loopback, may lead to them.
+	ContainerHost string
+	// Keys is CDC_PAYLOAD_KEYS of workers that this process does not start; empty
+	// makes a new key.
+	Keys string
+	// UIOrigins are the origins of a Temporal UI that runs elsewhere, whose
+	// browsers may use the codec endpoint: "http://localhost:8233".
+	UIOrigins []string
 	// Output gets what the processes print; nil keeps it in files only.
 	Output io.Writer
 	// Progress gets a line before each long step; nil prints none.
@@ -110,6 +122,7 @@ func (s *Stack) startAWS(ctx context.Context) error {
 	identity := simulator.DefaultCredentials
 	server, err := awslocal.New(awslocal.Config{
 		Region: Region, AccessKeyID: identity.AccessKeyID, SecretAccessKey: identity.SecretAccessKey,
+		ContainerHost: s.options.ContainerHost,
 	})
 	if err != nil {
 		return err
@@ -122,11 +135,7 @@ func (s *Stack) startAWS(ctx context.Context) error {
 		Region: Region, BaseEndpoint: aws.String(server.URL()),
 		Credentials: credentials.NewStaticCredentialsProvider(identity.AccessKeyID, identity.SecretAccessKey, ""),
 	}
-	root, err := proc.RepoRoot(ctx)
-	if err != nil {
-		return err
-	}
-	applied, err := awslocal.ApplyTemplateFile(ctx, filepath.Join(root, "deploy", "healthlake-cdc.yaml"),
+	applied, err := awslocal.ApplyTemplate(ctx, deploy.Template,
 		map[string]string{"DatastoreIds": strings.Join(s.datastores(), ",")},
 		awslocal.Target{SQS: s.SQS(), EventBridge: s.EventBridge(), Region: Region, Account: server.Account()})
 	if err != nil {
@@ -155,13 +164,14 @@ func (s *Stack) startSimulator(context.Context) error {
 	config.Region = Region
 	config.Datastores = s.datastores()
 	config.Trail.Sink = s.Sink()
+	config.ContainerNetwork = s.options.ContainerHost != ""
 	s.Simulator = simulator.New(config)
 	return s.Simulator.Start(address(s.options.SimulatorAddress))
 }
 
 // startCodec serves the payload codec to the UI's browser.
 func (s *Stack) startCodec(ctx context.Context) error {
-	ring, codec, err := newCodec(s.options.Plaintext)
+	ring, codec, err := newCodec(s.options.Plaintext, s.options.Keys)
 	if err != nil {
 		return err
 	}
@@ -173,9 +183,15 @@ func (s *Stack) startCodec(ctx context.Context) error {
 	s.CodecURL = "http://" + listener.Addr().String()
 	origins, err := s.uiOrigins()
 	if err != nil {
-		return err
+		return errors.Join(err, listener.Close())
 	}
-	s.codec = &http.Server{Handler: payload.Handler(codec, origins), ReadHeaderTimeout: 5 * time.Second}
+	var options []payload.HandlerOption
+	if s.options.ContainerHost != "" {
+		// A browser on the host comes in by a published port: to a container it
+		// is another machine.
+		options = append(options, payload.AllowRemote())
+	}
+	s.codec = &http.Server{Handler: payload.Handler(codec, origins, options...), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = s.codec.Serve(listener) }() // ends by Close
 	return nil
 }
@@ -185,7 +201,7 @@ func (s *Stack) startCodec(ctx context.Context) error {
 func (s *Stack) uiOrigins() ([]string, error) {
 	ui := &s.options.Temporal.UIAddress
 	if *ui == "" {
-		return nil, nil
+		return s.options.UIOrigins, nil
 	}
 	host, port, err := net.SplitHostPort(*ui)
 	if err != nil {
@@ -197,15 +213,19 @@ func (s *Stack) uiOrigins() ([]string, error) {
 		}
 		host, port, _ = net.SplitHostPort(*ui) // FreeAddress gives host:port
 	}
-	return []string{"http://" + net.JoinHostPort(host, port), "http://localhost:" + port}, nil
+	return append([]string{"http://" + net.JoinHostPort(host, port), "http://localhost:" + port}, s.options.UIOrigins...), nil
 }
 
-func newCodec(plaintext bool) (keys string, codec *payload.Codec, err error) {
+// newCodec makes a codec of keys, of a new key where there are none, or one that
+// only compresses.
+func newCodec(plaintext bool, keys string) (_ string, codec *payload.Codec, err error) {
 	if plaintext {
 		codec, err = payload.NewInsecureCodec()
 		return "", codec, err
 	}
-	keys = payload.GenerateKey()
+	if keys == "" {
+		keys = payload.GenerateKey()
+	}
 	ring, err := payload.ParseKeys(keys)
 	if err != nil {
 		return "", nil, err
