@@ -30,7 +30,7 @@ func newRootCommand() *cobra.Command {
 	s := &session{out: os.Stdout, progress: os.Stderr}
 	root := &cobra.Command{
 		Use:   "starter",
-		Short: "Operate healthlake-cdc: capture windows, replay ranges, print the event schema",
+		Short: "Operate healthlake-cdc: explain, watch, capture windows, replay ranges, redrive",
 		Long: `Starter is the operator's command of healthlake-cdc. It starts executions that
 the workers carry out and the Temporal UI shows.
 
@@ -44,7 +44,8 @@ the worker's; a flag of the same meaning overrides.`,
 	}
 	s.flags = config.BindFlags(root.PersistentFlags(), config.Starter)
 	root.PersistentFlags().BoolVar(&s.asJSON, "json", false, "print JSON instead of text")
-	root.AddCommand(newCaptureCommand(s), newReplayCommand(s), newSchemaCommand(s), newKeysCommand(s))
+	root.AddCommand(newCaptureCommand(s), newReplayCommand(s), newSchemaCommand(s), newKeysCommand(s),
+		newExplainCommand(s), newStatusCommand(s), newRedriveCommand(s))
 	return root
 }
 
@@ -53,6 +54,9 @@ type connection struct {
 	config   *config.Config
 	client   client.Client
 	launcher *launch.Launcher
+	temporal *connect.Temporal
+	// types are the resource types of each datastore.
+	types map[string][]string
 }
 
 // connect loads the settings and dials Temporal. The caller closes the client.
@@ -79,7 +83,7 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 	launcher := launch.New(temporal.Client, launch.Config{
 		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Attributes: temporal.Attributes, Logger: logger,
 	})
-	return &connection{config: cfg, client: temporal.Client, launcher: launcher}, nil
+	return &connection{config: cfg, client: temporal.Client, launcher: launcher, temporal: temporal, types: types}, nil
 }
 
 // print writes value as JSON, or text.

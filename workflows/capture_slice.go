@@ -42,7 +42,9 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 		s.known.Merge(s.state.Published)
 	}
 	return s, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
-		return cdc.Progress{Counts: s.state.Counts, Versions: map[string]int{in.Type: s.state.Published.Len()}}, nil
+		return cdc.Progress{
+			Counts: s.state.Counts, Versions: map[string]int{in.Type: s.state.Published.Len()}, Kept: s.refused.byType(),
+		}, nil
 	})
 }
 

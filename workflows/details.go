@@ -96,13 +96,19 @@ func (w *captureWindow) publishedTypes() []string {
 }
 
 func (w *captureWindow) progress() cdc.Progress {
-	p := cdc.Progress{Counts: w.counts, Versions: make(map[string]int), Refused: make(map[string]cdc.Class)}
+	p := cdc.Progress{
+		Counts: w.counts, Versions: make(map[string]int), Refused: make(map[string]cdc.Class),
+		Kept: w.refused.byType(), Due: make(map[string]time.Time),
+	}
 	for _, name := range w.publishedTypes() {
 		p.Versions[name] = w.ledger.Types[name].Published.Len()
 	}
-	for _, t := range w.types {
+	for i, t := range w.types {
 		if t.Refused != "" {
 			p.Refused[t.Type] = t.Refused
+		}
+		if !t.Closed && w.slices[i] == nil {
+			p.Due[t.Type] = t.Due
 		}
 	}
 	return p

@@ -67,6 +67,15 @@ func (r *refusedChanges) has(v cdc.Version) bool {
 	return set != nil && set.Has(v.Hash())
 }
 
+// byType is how many changes of each type are kept.
+func (r *refusedChanges) byType() map[string]int {
+	counts := make(map[string]int)
+	for _, change := range r.changes {
+		counts[change.Type]++
+	}
+	return counts
+}
+
 func (r *refusedChanges) hashes(resourceType string) cdc.HashSet {
 	if set := r.known[resourceType]; set != nil {
 		return *set

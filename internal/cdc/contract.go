@@ -164,6 +164,12 @@ type Progress struct {
 	Versions map[string]int `json:"versions,omitempty"`
 	// Types that could not be read at the last attempt, with the class.
 	Refused map[string]Class `json:"refused,omitempty"`
+	// Kept are the versions, by type, that EventBridge refused for good and that
+	// are offered to it again.
+	Kept map[string]int `json:"kept,omitempty"`
+	// Due is when a window's next step is due, by type: a pass, a further page or
+	// another try. A type that is done, or whose pages a slice reads, has none.
+	Due map[string]time.Time `json:"due,omitempty"`
 	// Total is how many parts a range has, Done how many are finished.
 	Done  int `json:"done,omitempty"`
 	Total int `json:"total,omitempty"`

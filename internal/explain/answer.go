@@ -1,0 +1,153 @@
+package explain
+
+import "time"
+
+// Verdict is the answer in one word.
+type Verdict string
+
+// The verdicts.
+const (
+	// Published: EventBridge accepted the version.
+	Published Verdict = "published"
+	// Publishing: it is in a Publish that has not ended.
+	Publishing Verdict = "publishing"
+	// WaitingForPass: its window is open and has not published it yet.
+	WaitingForPass Verdict = "waiting_for_pass"
+	// WaitingForTrigger: its window is not open, and a trigger may still come.
+	WaitingForTrigger Verdict = "waiting_for_trigger"
+	// NoTrigger: its window is not there, and no trigger is to be expected.
+	NoTrigger Verdict = "no_trigger"
+	// WaitingForOperator: EventBridge refuses it for good, or its type cannot be
+	// read until someone does something.
+	WaitingForOperator Verdict = "waiting_for_operator"
+	// Superseded: it was replaced, and its window has closed without it.
+	Superseded Verdict = "superseded"
+	// Missed: its window has closed without it, although it is the newest.
+	Missed Verdict = "missed"
+	// Skipped: an operator gave it up.
+	Skipped Verdict = "skipped"
+	// Deleted: the resource is deleted.
+	Deleted Verdict = "deleted"
+	// UnconfiguredType: its type is not in CDC_RESOURCE_TYPES.
+	UnconfiguredType Verdict = "unconfigured_type"
+	// NeverExisted: the store knows no such resource or version.
+	NeverExisted Verdict = "never_existed"
+	// OlderThanRetention: it exists, and what was known of its window is gone.
+	OlderThanRetention Verdict = "older_than_retention"
+	// NoHistory: it existed, and the store does not tell when.
+	NoHistory Verdict = "no_history"
+)
+
+// Answer is the way of one version. Its JSON is stable: fields are added, never
+// renamed.
+type Answer struct {
+	Datastore string `json:"datastore"`
+	Type      string `json:"resourceType"`
+	ID        string `json:"resourceId"`
+	// Version is the version that the answer is about: the asked one, else the
+	// current one, else the last one before the delete. Empty when not known.
+	Version     string  `json:"versionId,omitempty"`
+	LastUpdated string  `json:"lastUpdated,omitempty"`
+	Verdict     Verdict `json:"verdict"`
+	// Reason says why, in one or more sentences.
+	Reason string `json:"reason"`
+	// Advice says what to do, empty where nothing.
+	Advice string `json:"advice,omitempty"`
+	Store  State  `json:"store"`
+	// Window is nil when the version's time is not known.
+	Window      *Window      `json:"window,omitempty"`
+	Publication *Publication `json:"published,omitempty"`
+	// Replays are those that published it, of the newest that the namespace has.
+	Replays []Replay `json:"replays,omitempty"`
+}
+
+// Standing is what the store says of a version.
+type Standing string
+
+// How a version stands in its store.
+const (
+	Current    Standing = "current"
+	Replaced   Standing = "replaced"
+	Gone       Standing = "deleted"     // the resource is deleted
+	Tombstone  Standing = "delete"      // the version is the delete itself
+	Absent     Standing = "absent"      // no such resource
+	NotWritten Standing = "not_written" // the resource has no such version yet
+	Untold     Standing = "untold"      // an older version that history does not have
+)
+
+// State is how the version stands in its store.
+type State struct {
+	Standing Standing `json:"standing"`
+	// CurrentVersion is the newest version, empty when there is none.
+	CurrentVersion string `json:"currentVersion,omitempty"`
+	// ReplacedBy is the version that replaced it; ReplacedAt its lastUpdated,
+	// zero when that is not told.
+	ReplacedBy string    `json:"replacedBy,omitempty"`
+	ReplacedAt time.Time `json:"replacedAt,omitzero"`
+	// ByDelete tells that what replaced it is a delete.
+	ByDelete bool `json:"replacedByDelete,omitempty"`
+	// AtLatest tells that ReplacedBy is the newest version, because history does
+	// not have the one that followed: it was replaced then or before.
+	AtLatest bool `json:"atLatest,omitempty"`
+}
+
+// Window is the window that the version lies in, with all of its runs.
+type Window struct {
+	WorkflowID string    `json:"workflowId"`
+	Start      time.Time `json:"start"`
+	End        time.Time `json:"end"`
+	// Runs are the executions that the namespace still has, the first run first.
+	Runs []Run `json:"runs,omitempty"`
+	// NextStep is when an open window goes on with the type: a pass or a retry.
+	NextStep time.Time `json:"nextStep,omitzero"`
+	// Blocked says what the last try failed with, by error class.
+	Blocked string `json:"blocked,omitempty"`
+}
+
+// Run is one execution of a window: the first run or a rerun.
+type Run struct {
+	WorkflowID string    `json:"workflowId"`
+	Status     string    `json:"status"`
+	Started    time.Time `json:"started"`
+	Closed     time.Time `json:"closed,omitzero"`
+	// CapturedBy and SourceTime are of the trigger that opened it; empty when its
+	// input is gone.
+	CapturedBy string    `json:"capturedBy,omitempty"`
+	SourceTime time.Time `json:"sourceTime,omitzero"`
+	// Swept tells whether it swept the type; Has whether its ledger holds the
+	// version. An open run has no ledger yet.
+	Swept bool   `json:"swept"`
+	Has   bool   `json:"inLedger"`
+	URL   string `json:"url"`
+}
+
+// Publication is the publishing of the version, or the attempt at it.
+type Publication struct {
+	WorkflowID string `json:"workflowId"`
+	// EventID is EventBridge's; empty when the history that held it is gone, or
+	// nothing was accepted.
+	EventID string    `json:"eventId,omitempty"`
+	At      time.Time `json:"at,omitzero"`
+	// Attempt counts from 1; Step is what found the version, as the Temporal UI
+	// shows it: "pass 2: 36 types".
+	Attempt int    `json:"attempt,omitempty"`
+	Step    string `json:"step,omitempty"`
+	// Pass counts from 1; 0 when not known, and for versions found by a slice.
+	Pass    int    `json:"pass,omitempty"`
+	Payload string `json:"payload,omitempty"`
+	// PayloadReason says why the payload is a reference.
+	PayloadReason string    `json:"payloadReason,omitempty"`
+	CapturedBy    string    `json:"capturedBy,omitempty"`
+	SourceTime    time.Time `json:"sourceTime,omitzero"`
+	Replay        string    `json:"replay,omitempty"`
+	// Refused is EventBridge's error code, where it refused the version.
+	Refused string `json:"refused,omitempty"`
+	URL     string `json:"url"`
+}
+
+// Replay is a replay that published the version once more.
+type Replay struct {
+	Name string    `json:"name"`
+	At   time.Time `json:"at"`
+	URL  string    `json:"url"`
+}

@@ -1,0 +1,111 @@
+package explain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// mostReplays bounds how many replays are looked through, the newest first.
+const mostReplays = 20
+
+// sliceOf is a slice of a replay that published the version.
+type sliceOf struct {
+	replay     Replay
+	workflowID string
+}
+
+// replays finds the replays that published the version. A replay's own history
+// is short: it names its slices, with the span of each and the hashes of what
+// each published.
+func (e *Explainer) replays(ctx context.Context, datastore string, version cdc.Version) ([]sliceOf, error) {
+	answer, err := e.Runs.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: e.Namespace, PageSize: mostReplays,
+		Query: fmt.Sprintf("WorkflowType = '%s'", cdc.WorkflowCaptureRange),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing replays: %w", err)
+	}
+	var all []sliceOf
+	for _, info := range answer.GetExecutions() {
+		execution := info.GetExecution()
+		name, err := cdc.ParseReplayID(execution.GetWorkflowId())
+		if err != nil {
+			continue // a backfill
+		}
+		found, err := e.inReplay(ctx, execution.GetWorkflowId(), execution.GetRunId(), datastore, version)
+		var notFound *serviceerror.NotFound
+		if errors.As(err, &notFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range found {
+			found[i].replay.Name = name
+			found[i].replay.URL = e.url(found[i].workflowID, "")
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func (e *Explainer) inReplay(ctx context.Context, workflowID, runID, datastore string, version cdc.Version) ([]sliceOf, error) {
+	var found []sliceOf
+	var wanted []string
+	events := e.Runs.GetWorkflowHistory(ctx, workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			return nil, fmt.Errorf("reading history of %s: %w", workflowID, err)
+		}
+		id, err := e.sliceFor(event, datastore, version)
+		if err != nil {
+			return nil, err
+		}
+		if id != "" {
+			wanted = append(wanted, id)
+		}
+		done := event.GetChildWorkflowExecutionCompletedEventAttributes()
+		if id = done.GetWorkflowExecution().GetWorkflowId(); id == "" || !slices.Contains(wanted, id) {
+			continue
+		}
+		var result cdc.CaptureSliceResult
+		if err := e.Converter.FromPayloads(done.GetResult(), &result); err != nil {
+			return nil, fmt.Errorf("history of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", workflowID)
+		}
+		if result.Published.Has(version.Hash()) {
+			found = append(found, sliceOf{workflowID: id, replay: Replay{At: event.GetEventTime().AsTime()}})
+		}
+	}
+	return found, nil
+}
+
+// sliceFor is the ID of the slice that the event starts, when the version lies
+// in it.
+func (e *Explainer) sliceFor(event *historypb.HistoryEvent, datastore string, version cdc.Version) (string, error) {
+	started := event.GetStartChildWorkflowExecutionInitiatedEventAttributes()
+	if started == nil {
+		return "", nil
+	}
+	_, resourceType, _, _, err := cdc.ParseSliceID(started.GetWorkflowId())
+	if err != nil || resourceType != version.Type {
+		return "", nil //nolint:nilerr // a child that is no slice of the type
+	}
+	var in cdc.CaptureSliceInput
+	if err := e.Converter.FromPayloads(started.GetInput(), &in); err != nil {
+		return "", fmt.Errorf("input of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", started.GetWorkflowId())
+	}
+	if in.Origin.Datastore != datastore || !in.Span.Contains(version.Time()) {
+		return "", nil
+	}
+	return started.GetWorkflowId(), nil
+}

@@ -1,0 +1,85 @@
+package explain
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Text is the answer for an operator's terminal. It names the resource, which
+// the operator asked for.
+func (a Answer) Text() string {
+	var b strings.Builder
+	name := a.Type + "/" + a.ID
+	if a.Version != "" {
+		name += "/_history/" + a.Version
+	}
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(&b, "%-11s %s\n", label, fmt.Sprintf(format, args...))
+	}
+	line(name, "in datastore %s", a.Datastore)
+	line("verdict", "%s", strings.ReplaceAll(string(a.Verdict), "_", " "))
+	line("", "%s", a.Reason)
+	if a.Advice != "" {
+		line("do", "%s", a.Advice)
+	}
+	if a.LastUpdated != "" {
+		line("written", "%s", a.LastUpdated)
+	}
+	if p := a.Publication; p != nil {
+		p.lines(line)
+	}
+	if a.Window != nil {
+		a.Window.lines(line)
+	}
+	for _, replay := range a.Replays {
+		line("replay", "%s published it at %s · %s", replay.Name, stamp(replay.At), replay.URL)
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func (p *Publication) lines(line func(label, format string, args ...any)) {
+	what := "published"
+	switch {
+	case p.Refused != "":
+		what = "refused"
+	case p.EventID == "":
+		what = "publishing"
+	}
+	text := fmt.Sprintf("attempt %d", p.Attempt)
+	if !p.At.IsZero() {
+		text = stamp(p.At) + ", " + text
+	}
+	if p.EventID != "" {
+		text += ", event " + p.EventID
+	}
+	line(what, "%s", text)
+	payload := p.Payload
+	if p.PayloadReason != "" {
+		payload += " (" + p.PayloadReason + ")"
+	}
+	line("payload", "%s", payload)
+	if p.Step != "" {
+		line("found by", "%s", p.Step)
+	}
+	if p.CapturedBy != "" {
+		line("source", "%s, trigger of %s", p.CapturedBy, stamp(p.SourceTime))
+	}
+	line("in", "%s", p.URL)
+}
+
+func (w *Window) lines(line func(label, format string, args ...any)) {
+	line("window", "%s to %s", stamp(w.Start), stamp(w.End))
+	for _, run := range w.Runs {
+		text := fmt.Sprintf("%s, %s", run.WorkflowID, run.Status)
+		if !run.Closed.IsZero() {
+			text += " at " + stamp(run.Closed)
+		}
+		if run.CapturedBy != "" {
+			text += fmt.Sprintf(", opened by %s (trigger of %s)", run.CapturedBy, stamp(run.SourceTime))
+		}
+		line("run", "%s · %s", text, run.URL)
+	}
+	if len(w.Runs) == 0 {
+		line("run", "none")
+	}
+}

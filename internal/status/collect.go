@@ -1,0 +1,228 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/redrive"
+)
+
+// Temporal is what is asked of Temporal.
+type Temporal interface {
+	CountWorkflow(ctx context.Context, request *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error)
+	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
+	QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)
+	GetWorkflowHistory(ctx context.Context, workflowID, runID string, isLongPoll bool, filter enumspb.HistoryEventFilterType) client.HistoryEventIterator
+	DescribeTaskQueue(ctx context.Context, taskQueue string, kind enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
+}
+
+// Collector holds what collecting needs.
+type Collector struct {
+	Temporal  Temporal
+	Converter converter.DataConverter
+	Namespace string
+	TaskQueue string
+	// Types are the resource types of each datastore.
+	Types      map[string][]string
+	Datastores []string
+	Passes     []time.Duration
+	// Lookback is how far back windows are looked at.
+	Lookback time.Duration
+	// Queues asks SQS; an error is a note in the report.
+	Queues func(ctx context.Context) (queue, dlq *redrive.Depth, err error)
+	Now    func() time.Time
+}
+
+const (
+	// mostOpen and mostRecent bound how many windows of a store are listed.
+	mostOpen   = 1000
+	mostRecent = 500
+	// mostQueries bounds the open executions of a store that are asked for their
+	// progress, the oldest first: each query is billed as an action.
+	mostQueries = 10
+	// mostRead bounds the windows of a store whose history is read.
+	mostRead = 8
+	// queryTimeout bounds a query, which without a worker is not answered.
+	queryTimeout = 10 * time.Second
+	// patience is how long after its last pass was due an open window is nothing
+	// unusual: the longest delay of a further pass, or between two tries.
+	patience = 15 * time.Minute
+)
+
+// collection is one collecting.
+type collection struct {
+	*Collector
+	report Report
+	// unanswered tells that a query was not answered: no more are made.
+	unanswered bool
+}
+
+// Collect asks Temporal and SQS how everything stands.
+func (c *Collector) Collect(ctx context.Context) (Report, error) {
+	now := c.Now().UTC()
+	run := &collection{Collector: c, report: Report{
+		At: now, Lookback: c.Lookback.Seconds(),
+		Stores: []Store{}, Ranges: []Range{}, Waiting: []Waiting{}, Workers: []Worker{},
+	}}
+	if err := run.workers(ctx); err != nil {
+		return Report{}, err
+	}
+	for _, datastore := range c.Datastores {
+		if err := run.store(ctx, datastore); err != nil {
+			return Report{}, err
+		}
+	}
+	if err := run.ranges(ctx); err != nil {
+		return Report{}, err
+	}
+	if err := run.deletes(ctx); err != nil {
+		return Report{}, err
+	}
+	var err error
+	if run.report.Queue, run.report.DLQ, err = c.Queues(ctx); err != nil {
+		run.report.QueueNote = err.Error()
+	}
+	run.notes()
+	return run.report, nil
+}
+
+func (c *collection) notes() {
+	c.report.Notes = append(c.report.Notes,
+		fmt.Sprintf("last published and lag: from the newest windows of each store that published a type in the last %s (at most %d a store are read); further pages of a large window, replays and deletes are not in it", c.Lookback, mostRead),
+		fmt.Sprintf("an hour's figures are estimates: windows opened in the last %s, about %d actions each at $50 per million, searches as the windows that were read counted them; further pages, replays and this command come on top", c.Lookback, actionsPerWindow))
+	if c.unanswered {
+		c.report.Notes = append(c.report.Notes, "no worker answered a query in time: what the open windows wait for is not known")
+	}
+}
+
+// windowQuery finds the windows of a store by their IDs, which says the same as
+// CdcDatastore and holds for namespaces without our search attributes too.
+func windowQuery(datastore, more string) string {
+	id := cdc.WindowAt(datastore, time.Time{}).ID()
+	prefix := id[:strings.LastIndexByte(id, '/')+1]
+	return fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s' AND %s", cdc.WorkflowCaptureWindow, prefix, more)
+}
+
+func since(t time.Time) string {
+	return fmt.Sprintf("StartTime >= '%s'", t.UTC().Format(time.RFC3339Nano))
+}
+
+const running = "ExecutionStatus = 'Running'"
+
+func (c *collection) count(ctx context.Context, query string) (int, error) {
+	answer, err := c.Temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: c.Namespace, Query: query})
+	if err != nil {
+		return 0, fmt.Errorf("counting executions: %w", err)
+	}
+	return int(answer.GetCount()), nil
+}
+
+// list returns up to limit executions, the newest first.
+func (c *collection) list(ctx context.Context, query string, limit int) ([]*workflowpb.WorkflowExecutionInfo, error) {
+	var all []*workflowpb.WorkflowExecutionInfo
+	var next []byte
+	for {
+		page, err := c.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			Namespace: c.Namespace, Query: query, PageSize: int32(limit - len(all)), NextPageToken: next,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("listing executions: %w", err)
+		}
+		all = append(all, page.GetExecutions()...)
+		if next = page.GetNextPageToken(); len(next) == 0 || len(all) >= limit {
+			return all, nil
+		}
+	}
+}
+
+// progress asks an execution how far it is; nil when no worker answers.
+func (c *collection) progress(ctx context.Context, workflowID string) *cdc.Progress {
+	if c.unanswered || len(c.report.Workers) == 0 {
+		c.unanswered = true
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	value, err := c.Temporal.QueryWorkflow(ctx, workflowID, "", cdc.QueryProgress)
+	if err != nil {
+		// One that closed meanwhile answers as well: it is the worker that is amiss.
+		c.unanswered = errors.Is(ctx.Err(), context.DeadlineExceeded)
+		return nil
+	}
+	var p cdc.Progress
+	if value.Get(&p) != nil {
+		return nil
+	}
+	return &p
+}
+
+// workers lists who polls the task queue.
+func (c *collection) workers(ctx context.Context) error {
+	seen := make(map[string]*Worker)
+	for _, kind := range []enumspb.TaskQueueType{enumspb.TASK_QUEUE_TYPE_WORKFLOW, enumspb.TASK_QUEUE_TYPE_ACTIVITY} {
+		described, err := c.Temporal.DescribeTaskQueue(ctx, c.TaskQueue, kind)
+		if err != nil {
+			return fmt.Errorf("describing task queue %s: %w", c.TaskQueue, err)
+		}
+		for _, poller := range described.GetPollers() {
+			worker := seen[poller.GetIdentity()]
+			if worker == nil {
+				worker = &Worker{Identity: poller.GetIdentity()}
+				seen[worker.Identity] = worker
+			}
+			if at := poller.GetLastAccessTime().AsTime(); at.After(worker.LastSeen) {
+				worker.LastSeen = at
+			}
+			worker.Workflows = worker.Workflows || kind == enumspb.TASK_QUEUE_TYPE_WORKFLOW
+			worker.Activities = worker.Activities || kind == enumspb.TASK_QUEUE_TYPE_ACTIVITY
+		}
+	}
+	for _, identity := range slices.Sorted(maps.Keys(seen)) {
+		c.report.Workers = append(c.report.Workers, *seen[identity])
+	}
+	return nil
+}
+
+// ranges lists the replays and backfills that are open.
+func (c *collection) ranges(ctx context.Context) error {
+	open, err := c.list(ctx, fmt.Sprintf("WorkflowType = '%s' AND %s", cdc.WorkflowCaptureRange, running), mostQueries)
+	if err != nil {
+		return err
+	}
+	for _, info := range open {
+		id := info.GetExecution().GetWorkflowId()
+		c.report.Ranges = append(c.report.Ranges, Range{
+			WorkflowID: id, Started: info.GetStartTime().AsTime(), Progress: c.progress(ctx, id),
+		})
+	}
+	return nil
+}
+
+// deletes tells of deletes that have not been published for long.
+func (c *collection) deletes(ctx context.Context) error {
+	query := fmt.Sprintf("WorkflowType = '%s' AND %s AND StartTime < '%s'",
+		cdc.WorkflowPublishDelete, running, c.report.At.Add(-patience).Format(time.RFC3339Nano))
+	late, err := c.list(ctx, query, mostQueries)
+	if err != nil {
+		return err
+	}
+	for _, info := range late {
+		c.report.Waiting = append(c.report.Waiting, Waiting{
+			WorkflowID: info.GetExecution().GetWorkflowId(), Operator: true,
+			What: fmt.Sprintf("a delete is not published since %s: see to the event bus", info.GetStartTime().AsTime().Format(time.RFC3339)),
+		})
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+// Package status tells how the whole stands, from what Temporal and SQS show at
+// one moment. It keeps to a bounded number of windows and of queries, which are
+// billed, and says what its figures are based on.
+package status
+
+import (
+	"time"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/redrive"
+)
+
+// Report is how the whole stands. Its JSON is stable: fields are added, never
+// renamed. It holds no FHIR id.
+type Report struct {
+	At time.Time `json:"at"`
+	// Lookback is how far back windows were looked at, in seconds.
+	Lookback float64 `json:"lookbackSeconds"`
+	Stores   []Store `json:"stores"`
+	Ranges   []Range `json:"ranges"`
+	// Queue and DLQ are nil when not known: QueueNote says why.
+	Queue     *redrive.Depth `json:"queue"`
+	DLQ       *redrive.Depth `json:"deadLetterQueue"`
+	QueueNote string         `json:"queueNote,omitempty"`
+	Waiting   []Waiting      `json:"waiting"`
+	Workers   []Worker       `json:"workers"`
+	// Notes say what the figures are based on and what is left out.
+	Notes []string `json:"notes"`
+}
+
+// Store is how one datastore stands.
+type Store struct {
+	Datastore string `json:"datastore"`
+	// OpenWindows is exact as far as Temporal's visibility is; OldestOpen is the
+	// start of the oldest, zero when none is open.
+	OpenWindows  int       `json:"openWindows"`
+	OldestOpen   time.Time `json:"oldestOpen,omitzero"`
+	OldestOpenID string    `json:"oldestOpenId,omitempty"`
+	// The figures of an hour are estimates.
+	WindowsPerHour  float64 `json:"windowsPerHour"`
+	ActionsPerHour  float64 `json:"actionsPerHour"`
+	DollarsPerHour  float64 `json:"actionDollarsPerHour"`
+	SearchesPerHour float64 `json:"searchesPerHour"`
+	Types           []Type  `json:"types"`
+}
+
+// Type is how one resource type of a datastore stands.
+type Type struct {
+	Type string `json:"type"`
+	// Published is when EventBridge accepted the type's last event of the windows
+	// that were read, LastUpdated the time of that version in the store. Both are
+	// zero when there was none within the look back.
+	Published   time.Time `json:"lastPublished,omitzero"`
+	LastUpdated time.Time `json:"lastUpdated,omitzero"`
+	// Lag is from the one to the other, in seconds.
+	Lag    float64 `json:"lagSeconds,omitempty"`
+	Window string  `json:"window,omitempty"`
+}
+
+// Range is a replay or a backfill that is open.
+type Range struct {
+	WorkflowID string    `json:"workflowId"`
+	Started    time.Time `json:"started"`
+	// Progress is nil when no worker answered.
+	Progress *cdc.Progress `json:"progress"`
+}
+
+// Waiting is something that does not go on by itself, or has not for long.
+type Waiting struct {
+	WorkflowID string `json:"workflowId"`
+	Type       string `json:"type,omitempty"`
+	// Class is the class of the error, empty when there is none to tell.
+	Class cdc.Class `json:"class,omitempty"`
+	What  string    `json:"what"`
+	// Operator tells that someone has to do something; otherwise it is retried
+	// and may pass.
+	Operator bool `json:"operator"`
+}
+
+// Worker is a process that polls the task queue.
+type Worker struct {
+	Identity string    `json:"identity"`
+	LastSeen time.Time `json:"lastSeen"`
+	// Workflows and Activities tell what it polls for.
+	Workflows  bool `json:"workflows"`
+	Activities bool `json:"activities"`
+}
+
+const (
+	// actionsPerWindow is what a window costs, whatever is in it, but for further
+	// pages: start, two timers, two or three searches' activities, a Publish and
+	// the attributes at its close.
+	actionsPerWindow = 7
+	// dollarsPerAction is Temporal Cloud's list price of $50 for a million.
+	dollarsPerAction = 50.0 / 1e6
+)

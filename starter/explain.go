@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"healthlake-cdc/activities"
+	"healthlake-cdc/internal/connect"
+	"healthlake-cdc/internal/explain"
+)
+
+// defaultUI is where `temporal server start-dev`, and our development stack,
+// have the Web UI.
+const defaultUI = "http://localhost:8233"
+
+func newExplainCommand(s *session) *cobra.Command {
+	var datastore, ui string
+	command := &cobra.Command{
+		Use:   "explain TYPE/ID[/_history/VERSION]",
+		Short: "Tell the way of one version: its window, who opened it, when it was published, or why not",
+		Long: `Explain asks the datastore for the version, and Temporal for the window that it
+lies in: every run and rerun, their ledgers, and the Publish that held it. Without
+a version it explains the current one, or the last one before a delete.
+
+The answer is one for each datastore. The exit code is 0 whenever there is an
+answer, whatever it is. The resource's id is patient data: it is printed, and
+goes to the datastore only.`,
+		Example: "  starter explain Patient/123\n  starter explain Observation/abc/_history/4 --json",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("explain takes one argument: Type/id or Type/id/_history/version")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.explain(cmd.Context(), args[0], datastore, ui)
+		},
+	}
+	command.Flags().StringVar(&datastore, "datastore", "", "only this one of the configured datastores")
+	command.Flags().StringVar(&ui, "ui-url", defaultUI, "where the Temporal UI is, for links")
+	return command
+}
+
+func (s *session) explain(ctx context.Context, resource, datastore, ui string) error {
+	ask, err := explain.ParseAsk(resource)
+	if err != nil {
+		return err
+	}
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.client.Close()
+	datastores, err := selectOne(c.config.Datastores, datastore)
+	if err != nil {
+		return err
+	}
+	explainer, err := c.explainer(ctx, ui)
+	if err != nil {
+		return err
+	}
+	var answers []explain.Answer
+	var texts []string
+	for _, ask.Datastore = range datastores {
+		answer, err := explainer.Explain(ctx, ask)
+		if err != nil {
+			return err
+		}
+		answers = append(answers, answer)
+		texts = append(texts, answer.Text())
+	}
+	return s.print(answers, strings.Join(texts, "\n\n"))
+}
+
+// explainer puts together what explaining needs.
+func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explainer, error) {
+	awsConfig, err := connect.AWS(ctx, c.config)
+	if err != nil {
+		return nil, err
+	}
+	stores, err := connect.Stores(c.config, awsConfig, nil)
+	if err != nil {
+		return nil, err
+	}
+	retention, err := c.retention(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &explain.Explainer{
+		Store: stores, Runs: c.client, Converter: c.temporal.Converter,
+		Ledgers: &activities.Activities{Runs: c.client, Converter: c.temporal.Converter},
+		Types:   c.types, Namespace: c.temporal.Namespace, Retention: retention, UIURL: ui, Now: time.Now,
+	}, nil
+}
+
+// retention is how long the namespace keeps closed executions.
+func (c *connection) retention(ctx context.Context) (time.Duration, error) {
+	described, err := c.client.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: c.temporal.Namespace})
+	if err != nil {
+		return 0, fmt.Errorf("describing namespace %s: %w", c.temporal.Namespace, err)
+	}
+	return described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration(), nil
+}

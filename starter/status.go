@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/spf13/cobra"
+
+	"healthlake-cdc/internal/connect"
+	"healthlake-cdc/internal/redrive"
+	"healthlake-cdc/internal/status"
+)
+
+// shortestLookback is one in which there can be windows at all.
+const shortestLookback = time.Minute
+
+func newStatusCommand(s *session) *cobra.Command {
+	var lookback time.Duration
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "Tell how everything stands: lag, open windows, queues, what waits, cost",
+		Long: `Status tells, for each datastore and resource type, when something was last
+published and how long after it was written; which windows and ranges are open;
+how deep the trigger queue and its dead-letter queue are (with CDC_QUEUE_URL);
+what waits for an operator; and what an hour costs, as an estimate.
+
+It looks at a bounded number of windows and asks a few of them by queries, which
+are billed as actions.`,
+		Example: "  starter status\n  starter status --lookback 6h --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if lookback < shortestLookback {
+				return errors.New("--lookback must be at least 1m")
+			}
+			return s.status(cmd.Context(), lookback)
+		},
+	}
+	command.Flags().DurationVar(&lookback, "lookback", time.Hour, "how far back to look for windows")
+	return command
+}
+
+func (s *session) status(ctx context.Context, lookback time.Duration) error {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.client.Close()
+	collector := &status.Collector{
+		Temporal: c.client, Converter: c.temporal.Converter, Namespace: c.temporal.Namespace,
+		TaskQueue: c.config.TaskQueue, Types: c.types, Datastores: c.config.Datastores,
+		Passes: c.config.Passes, Lookback: lookback, Queues: c.queues, Now: time.Now,
+	}
+	report, err := collector.Collect(ctx)
+	if err != nil {
+		return err
+	}
+	return s.print(report, report.Text())
+}
+
+// queues asks SQS how deep the trigger queue and its dead-letter queue are. What
+// could be found out is returned with the error.
+func (c *connection) queues(ctx context.Context) (queue, dlq *redrive.Depth, err error) {
+	if c.config.QueueURL == "" {
+		return nil, nil, redrive.ErrNoQueue
+	}
+	awsConfig, err := connect.AWS(ctx, c.config)
+	if err != nil {
+		return nil, nil, err
+	}
+	api := sqs.NewFromConfig(awsConfig)
+	found, err := redrive.Find(ctx, api, c.config.QueueURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, dead, err := found.Dead(ctx, api)
+	if err != nil {
+		return &found.Depth, nil, err
+	}
+	return &found.Depth, &dead, nil
+}
