@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -30,8 +29,11 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 			copy(accepted, before)
 		}
 	}
-	beat := &heartbeat{ctx: ctx, last: time.Now()}
-	result, err := a.Bus.Publish(ctx, events, accepted, beat.record)
+	publishing, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	beat := newHeartbeat(ctx, giveUp)
+	beat.begin(accepted)
+	result, err := a.Bus.Publish(publishing, events, accepted, beat.record)
 	if err != nil {
 		beat.flush()
 		return cdc.PublishResult{}, applicationError(ctx, err)
@@ -77,30 +79,4 @@ func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 		a.Logger.Error("EventBridge refuses an event for good; its window stays open",
 			"datastore", in.Origin.Datastore, "window", in.Origin.CorrelationID, "code", refusal.Code)
 	}
-}
-
-// heartbeat records what was accepted, at most once every HeartbeatEvery, while
-// there is more to come: a Publish of one call records none.
-type heartbeat struct {
-	ctx  context.Context
-	last time.Time
-	// pending is what was accepted since the last record.
-	pending []string
-}
-
-// record is called after each call that had something accepted.
-func (h *heartbeat) record(accepted []string) {
-	h.pending = accepted
-	if time.Since(h.last) >= HeartbeatEvery && slices.Contains(accepted, "") {
-		h.flush()
-	}
-}
-
-// flush records what is pending.
-func (h *heartbeat) flush() {
-	if h.pending == nil {
-		return
-	}
-	activity.RecordHeartbeat(h.ctx, h.pending)
-	h.last, h.pending = time.Now(), nil
 }

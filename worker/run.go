@@ -47,6 +47,10 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 	ready.Add("running", life.check)
 
 	p, err := newProcess(ctx, cfg, o, logger, metrics)
+	if err != nil && ctx.Err() != nil {
+		logger.Info("worker was told to end before it had started")
+		return nil // whoever stops a worker that waits is not told of a failure
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,69 @@
+package activities
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// beating is a heartbeat with a clock that the test sets, and what it sent.
+type beating struct {
+	*heartbeat
+	clock  time.Time
+	sent   [][]string
+	gaveUp bool
+}
+
+func newBeating(timeout time.Duration) *beating {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	b := &beating{clock: start}
+	b.heartbeat = &heartbeat{
+		timeout: timeout, started: start, last: start,
+		giveUp: func() { b.gaveUp = true },
+		now:    func() time.Time { return b.clock },
+		send:   func(_ context.Context, accepted []string) { b.sent = append(b.sent, accepted) },
+	}
+	return b
+}
+
+func TestHeartbeatOfAStoppedWorkerGivesItsPublishUp(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		timeout time.Duration
+		stopped time.Duration
+		gives   bool
+	}{
+		{"stopped as long as the timeout", 30 * time.Second, 30 * time.Second, true},
+		{"stopped so long that the server may have given it up", 30 * time.Second, 28 * time.Second, true},
+		{"a bus that was silent for as long as it may be", 30 * time.Second, 16 * time.Second, false},
+		{"no timeout", 0, time.Hour, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBeating(c.timeout)
+			b.begin([]string{"", "", ""})
+			b.clock = b.clock.Add(time.Second)
+			b.record([]string{"e1", "", ""})
+			require.False(t, b.gaveUp)
+			b.clock = b.clock.Add(c.stopped)
+			b.record([]string{"e1", "e2", ""})
+			require.Equal(t, c.gives, b.gaveUp)
+			require.Equal(t, [][]string{{"e1", "", ""}, {"e1", "e2", ""}}, b.sent, "what was accepted is recorded in any case")
+		})
+	}
+}
+
+func TestTaskThatWaitedAsksWhetherItIsStillOurs(t *testing.T) {
+	for waited, asks := range map[time.Duration]bool{0: false, 5 * time.Second: false, 15 * time.Second: true, time.Minute: true} {
+		b := newBeating(30 * time.Second)
+		b.clock = b.clock.Add(waited)
+		b.begin([]string{"e1", ""})
+		if asks {
+			require.Equal(t, [][]string{{"e1", ""}}, b.sent, "waited %s", waited)
+		} else {
+			require.Empty(t, b.sent, "a heartbeat is billed; waited %s", waited)
+		}
+		require.False(t, b.gaveUp, "only the server decides; waited %s", waited)
+	}
+}
