@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"healthlake-cdc/devstack/internal/awslocal"
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
+	"healthlake-cdc/devstack/internal/truth"
 	"healthlake-cdc/internal/cdc"
 )
 
@@ -27,6 +29,13 @@ func TestEveryPayloadIsEncrypted(t *testing.T) {
 func everythingEncrypted(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes)
+	eventfulRun(t, r)
+}
+
+// eventfulRun runs everything that leaves payloads in Temporal, requires that all
+// of them are encrypted, and that every version came once.
+func eventfulRun(t *testing.T, r *rig) {
+	t.Helper()
 	e := newEncryption()
 	r.worker(t)
 	since := time.Now().Add(-time.Minute)
@@ -48,12 +57,13 @@ func everythingEncrypted(t *testing.T) {
 	// A window that is terminated and rerun, a replay, a delete, and a workflow
 	// that fails.
 	r.terminatedAndRerun(t)
-	r.operate(t, "replay", "--name", "sealed", "--since", since.Format(time.RFC3339), "--until", "0s", "--wait")
+	r.operate(t, "replay", "--name", "sealed-"+r.datastore(), "--since", since.Format(time.RFC3339), "--until", "0s", "--wait")
 	patient, err := r.writer.Create(t.Context(), "Patient", []byte(`{"resourceType":"Patient"}`))
 	require.NoError(t, err)
 	require.NoError(t, r.writer.Delete(t.Context(), "Patient", patient.ID))
 	r.invalidInputFails(t)
 	r.drained(t)
+	complete(t, r.captures())
 
 	e.lookAtAll(t, r)
 	require.Empty(t, e.leaks)
@@ -73,6 +83,12 @@ func everythingEncrypted(t *testing.T) {
 	} {
 		require.Positive(t, e.failures[seen], "the run has no failure of %s", seen)
 	}
+}
+
+// captures compares what was written with what came, replays left out.
+func (r *rig) captures() truth.Report {
+	captured := slices.DeleteFunc(r.subscriber.Events(), func(e truth.Event) bool { return e.Meta.Replay != "" })
+	return truth.Compare(r.Simulator.WriteLog(r.datastore()), r.Deliveries.All(), captured, r.settings)
 }
 
 // publishFailsHalfWay lets the bus refuse after it has accepted some of a batch,
