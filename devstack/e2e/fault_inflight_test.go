@@ -1,12 +1,12 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -274,16 +274,16 @@ func nothingLost(t *testing.T, report truth.Report) {
 	require.Empty(t, report.Wrong)
 }
 
-// worksOn is the worker that has the Publish in hand, by its process's id.
+// worksOn is the worker that has the Publish in hand, by the process id at the end
+// of its identity.
 func worksOn(t *testing.T, f flight, workers ...*stack.Worker) *stack.Worker {
 	t.Helper()
-	identity := []byte(f.pending.GetLastWorkerIdentity())
 	for _, w := range workers {
-		if bytes.HasPrefix(identity, fmt.Appendf(nil, "%d@", w.Pid())) {
+		if strings.HasSuffix(f.pending.GetLastWorkerIdentity(), fmt.Sprintf("/%d", w.Pid())) {
 			return w
 		}
 	}
-	require.Fail(t, "no worker has the Publish in hand")
+	require.Fail(t, "no worker has the Publish in hand", "it is with %s", f.pending.GetLastWorkerIdentity())
 	return nil
 }
 
