@@ -1,0 +1,198 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"healthlake-cdc/devstack/internal/awslocal"
+	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/devstack/internal/stack"
+	"healthlake-cdc/devstack/internal/truth"
+	"healthlake-cdc/internal/cdc"
+)
+
+const (
+	// shortPasses let a window close soon after the last version was found.
+	shortPasses = "CDC_PASSES=1s,2s"
+	// callEntries is how many entries one PutEvents call holds: what a lost answer
+	// may repeat at most.
+	callEntries = 10
+	// busTries is more calls in a row than one attempt of Publish makes, so that
+	// the next attempt has to go on from the heartbeat.
+	busTries = 12
+)
+
+// The bus fails single entries, then throttles whole calls for longer than an
+// attempt of Publish lasts, then loses the answer to a call that it accepted, and
+// then again with the attempt over before the call can be repeated. Nothing is
+// lost; only a lost answer repeats anything, and no more than its call.
+func TestBusFails(t *testing.T) {
+	t.Parallel()
+	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, shortPasses)
+	r.silenced(t)
+	r.worker(t)
+	throttled := awslocal.Faults{Throttle: map[string]int{"PutEvents": busTries}}
+	lost := awslocal.Faults{LoseAnswer: map[string]int{"PutEvents": 1}}
+	const versions = 3 * callEntries
+	first := windowAgo(r.datastore(), 3*time.Minute).Start
+	for i, test := range []struct {
+		name string
+		// at holds the faults that begin once so many events of the window are on
+		// the bus.
+		at      map[int]awslocal.Faults
+		repeats int
+	}{
+		{"3 of 10 entries fail", map[int]awslocal.Faults{0: {FailEntries: 3}}, 0},
+		{"3 of 10 entries are throttled", map[int]awslocal.Faults{0: {FailEntries: 3, FailEntryCode: "ThrottlingException"}}, 0},
+		{"whole calls are throttled", map[int]awslocal.Faults{callEntries: throttled}, 0},
+		{"an answer is lost", map[int]awslocal.Faults{callEntries: lost}, callEntries},
+		{"an answer is lost and calls are throttled", map[int]awslocal.Faults{callEntries: lost, 2 * callEntries: throttled}, callEntries},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			prefix := fmt.Sprintf("case-%d", i)
+			used := r.onEvents(t, prefix, test.at)
+			window := cdc.WindowAt(r.datastore(), first.Add(time.Duration(i)*cdc.WindowWidth))
+			r.writeAt(t, c, window, "Patient", prefix, versions)
+			r.trigger(window)
+			r.closed(t, window.ID())
+			r.subscribed(t)
+
+			require.EqualValues(t, len(test.at), used.Load(), "every fault began")
+			require.Equal(t, awslocal.Faults{}, r.left(), "every fault was met")
+			came := r.came(prefix)
+			require.Len(t, came, versions, "all versions")
+			repeats := 0
+			for _, n := range came {
+				repeats += n - 1
+			}
+			require.Equal(t, test.repeats, repeats)
+			require.Equal(t, versions, r.result(t, window.ID()).Counts.Published)
+		})
+	}
+	report := r.drained(t)
+	require.Zero(t, report.Total.Missing)
+	require.Empty(t, report.Wrong)
+}
+
+// One change that EventBridge refuses for good: the others of its call, of its
+// window and of other windows go on. Its window stays open, and closes when
+// EventBridge takes it.
+func TestPoisonChange(t *testing.T) {
+	t.Parallel()
+	const versions = 25
+	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, shortPasses)
+	r.silenced(t)
+	r.worker(t)
+	r.AWS.SetFaults(awslocal.Faults{RefuseDetailContaining: `"poisoned-7"`})
+	poisoned := windowAgo(r.datastore(), 3*time.Minute)
+	other := windowAgo(r.datastore(), 2*time.Minute)
+	r.writeAt(t, c, poisoned, "Patient", "poisoned", versions)
+	r.writeAt(t, c, other, "Patient", "other", versions)
+	r.trigger(poisoned)
+	r.trigger(other)
+
+	r.closed(t, other.ID())
+	eventually(t, "the change was offered again, and refused again", func(context.Context) error {
+		if r.refusals(t, poisoned.ID()) < 2 {
+			return errNotYet
+		}
+		return nil
+	})
+	r.received(t, 2*versions-1)
+	require.NotContains(t, r.came("poisoned"), versionKey(r.datastore(), "Patient", "poisoned-7", 1))
+	require.Len(t, r.came("other"), versions)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, r.status(t.Context(), poisoned.ID()))
+
+	r.AWS.SetFaults(awslocal.Faults{})
+	r.closed(t, poisoned.ID())
+	report := r.drained(t)
+	complete(t, report)
+	require.Equal(t, 2*versions, report.Total.Published)
+	require.Equal(t, versions, r.result(t, poisoned.ID()).Ledger.Published())
+}
+
+// refusals is how many Publish activities of an execution had something refused
+// for good.
+func (r *rig) refusals(t *testing.T, id string) (n int) {
+	t.Helper()
+	events := r.events(t, id)
+	for _, event := range events {
+		completed := event.GetActivityTaskCompletedEventAttributes()
+		if completed == nil || activityOf(events, completed.GetScheduledEventId()) != "Publish" {
+			continue
+		}
+		var result cdc.PublishResult
+		require.NoError(t, r.data.FromPayloads(completed.GetResult(), &result))
+		if len(result.Refused) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// writeAt writes n small resources of a type into a window of the past.
+func (r *rig) writeAt(t *testing.T, c *clock, window cdc.Window, resourceType, prefix string, n int) {
+	t.Helper()
+	c.pin(window.Start.Add(alone))
+	defer c.release(0)
+	r.writeMany(t, window, resourceType, prefix, n)
+}
+
+// trigger sends one record of a write in the window.
+func (r *rig) trigger(window cdc.Window) {
+	r.Sink()(trailRecord(window.Datastore, "Patient", window.Start.Add(alone)))
+}
+
+// onEvents lets faults begin when so many events of resources whose id begins
+// with prefix have been put on the bus, 0 meaning now. A fault that begins in the
+// middle of a call applies from the next one on. It returns how many have begun.
+func (r *rig) onEvents(t *testing.T, prefix string, at map[int]awslocal.Faults) *atomic.Int32 {
+	t.Helper()
+	var seen, used atomic.Int32
+	begin := func(n int) {
+		if faults, ok := at[n]; ok {
+			r.AWS.SetFaults(faults)
+			used.Add(1)
+		}
+	}
+	begin(0)
+	marker := `"resourceId":"` + prefix + `-`
+	r.AWS.OnDeliver(func(queue string, body []byte, _ time.Time) {
+		if queue == truth.SubscriberQueue && strings.Contains(string(body), marker) {
+			begin(int(seen.Add(1)))
+		}
+	})
+	return &used
+}
+
+// left are the faults of the bus that have not been met.
+func (r *rig) left() awslocal.Faults {
+	left := r.AWS.Faults()
+	if len(left.Throttle) == 0 {
+		left.Throttle = nil
+	}
+	if len(left.LoseAnswer) == 0 {
+		left.LoseAnswer = nil
+	}
+	left.FailEntryCode = ""
+	return left
+}
+
+// came is how often each version of the resources came whose id begins with
+// prefix, by idempotency key.
+func (r *rig) came(prefix string) map[string]int {
+	came := make(map[string]int)
+	for _, event := range r.subscriber.Events() {
+		if strings.HasPrefix(event.Meta.ResourceID, prefix+"-") {
+			came[event.Meta.IdempotencyKey]++
+		}
+	}
+	return came
+}
