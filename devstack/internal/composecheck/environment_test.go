@@ -1,0 +1,155 @@
+package composecheck_test
+
+import (
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/deploy"
+	"healthlake-cdc/devstack/internal/awslocal"
+	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/payload"
+)
+
+// ours are the services that run our programs, and which settings those read.
+var ours = map[string]config.Program{"worker": config.Worker, "starter": config.Starter}
+
+// sdkVariables are those of the SDKs that the contract of settings names: AWS's
+// region, credentials and endpoints, Temporal's address and namespace.
+var sdkVariables = []string{
+	"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+	"AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_EVENTBRIDGE", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE",
+}
+
+func settings() []string {
+	all := append([]string(nil), sdkVariables...)
+	for _, variable := range config.Variables() {
+		all = append(all, variable.Name)
+	}
+	return all
+}
+
+func TestEveryVariableExists(t *testing.T) {
+	known := settings()
+	for _, project := range []source{
+		{files: []string{composeFile}, profile: everyProfile},
+		{files: []string{composeFile, awsFile}, env: awsEnvironment(), profile: everyProfile},
+	} {
+		services := mustLoad(t, project).Services
+		for _, name := range []string{"worker", "starter", "devstack"} {
+			for variable := range services[name].Environment {
+				require.Contains(t, known, variable, "%s is told of %s", name, variable)
+			}
+		}
+	}
+}
+
+// A variable in a ${…} or a comment is a setting too, but for the compose file's own.
+func TestEveryVariableThatIsNamedExists(t *testing.T) {
+	known := settings()
+	for _, file := range []string{composeFile, awsFile, root + "/Dockerfile"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, name := range regexp.MustCompile(`\b(?:CDC|AWS)_[A-Z0-9_]+`).FindAllString(string(text), -1) {
+			require.Contains(t, known, name, file)
+		}
+	}
+}
+
+// The programs take the environment as it stands.
+func TestTheEnvironmentIsValid(t *testing.T) {
+	for name, program := range ours {
+		cfg, err := config.Load(program, environment(composed(t).Services[name]), nil)
+		require.NoError(t, err, name)
+		require.True(t, cfg.InsecurePlaintext, "the first `up` works without keys")
+
+		cfg, err = config.Load(program, environment(mustLoad(t, source{
+			files: []string{composeFile}, profile: everyProfile,
+			env: []string{"CDC_PAYLOAD_KEYS=" + payload.GenerateKey(), "CDC_INSECURE_PLAINTEXT=false"},
+		}).Services[name]), nil)
+		require.NoError(t, err, name)
+		require.NotNil(t, cfg.PayloadKeys, "keys from outside are used")
+	}
+}
+
+// The worker, the starter and the codec endpoint agree on the payload keys.
+func TestTheCodecHasTheWorkersKeys(t *testing.T) {
+	services := mustLoad(t, source{
+		files: []string{composeFile}, profile: everyProfile,
+		env: []string{"CDC_PAYLOAD_KEYS=one:key", "CDC_INSECURE_PLAINTEXT=false"},
+	}).Services
+	for _, name := range []string{"CDC_PAYLOAD_KEYS", "CDC_INSECURE_PLAINTEXT"} {
+		require.Equal(t, services["worker"].Environment[name], services["devstack"].Environment[name])
+		require.Equal(t, services["worker"].Environment[name], services["starter"].Environment[name])
+	}
+	require.Equal(t, "one:key", *services["devstack"].Environment["CDC_PAYLOAD_KEYS"])
+}
+
+// What the worker is told is what the stand-ins make of the template.
+func TestTheWorkerIsToldWhatTheStandInsOffer(t *testing.T) {
+	told := composed(t).Services["worker"].Environment
+	identity := simulator.DefaultCredentials
+	server, err := awslocal.New(awslocal.Config{
+		Region: *told["AWS_REGION"], ContainerHost: "devstack",
+		AccessKeyID: identity.AccessKeyID, SecretAccessKey: identity.SecretAccessKey,
+	})
+	require.NoError(t, err)
+	require.NoError(t, server.Start("127.0.0.1:0"))
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	client := aws.Config{
+		Region: *told["AWS_REGION"], BaseEndpoint: aws.String(server.URL()),
+		Credentials: credentials.NewStaticCredentialsProvider(*told["AWS_ACCESS_KEY_ID"], *told["AWS_SECRET_ACCESS_KEY"], ""),
+	}
+	applied, err := awslocal.ApplyTemplate(t.Context(), deploy.Template,
+		map[string]string{"DatastoreIds": *told["CDC_DATASTORES"]},
+		awslocal.Target{SQS: sqs.NewFromConfig(client), EventBridge: eventbridge.NewFromConfig(client), Region: server.Region(), Account: server.Account()})
+	require.NoError(t, err)
+
+	require.Equal(t, simulator.DefaultDatastore, *told["CDC_DATASTORES"])
+	require.Equal(t, applied.Outputs["BusName"], *told["CDC_EVENT_BUS"])
+	made, given := parse(t, applied.Outputs["QueueUrl"]), parse(t, *told["CDC_QUEUE_URL"])
+	require.Equal(t, made.Path, given.Path)
+	require.Equal(t, made.Hostname(), given.Hostname())
+	// All of SQS is on one port, and devstack publishes it.
+	require.Equal(t, *told["AWS_ENDPOINT_URL_SQS"], given.Scheme+"://"+given.Host)
+	require.Equal(t, *told["AWS_ENDPOINT_URL_SQS"], *told["AWS_ENDPOINT_URL_EVENTBRIDGE"])
+}
+
+func parse(t *testing.T, text string) *url.URL {
+	t.Helper()
+	parsed, err := url.Parse(text)
+	require.NoError(t, err)
+	return parsed
+}
+
+var secretName = regexp.MustCompile(`KEY|PASSWORD|PWD|SECRET|TOKEN`)
+
+// A secret comes from outside, but for the stand-ins' public credentials.
+func TestNoSecretIsInTheFiles(t *testing.T) {
+	public := []string{simulator.DefaultCredentials.AccessKeyID, simulator.DefaultCredentials.SecretAccessKey}
+	project := mustLoad(t, source{files: []string{composeFile}, profile: everyProfile, raw: true})
+	for name, service := range project.Services {
+		for variable, value := range service.Environment {
+			if value == nil || !secretName.MatchString(variable) || strings.HasPrefix(*value, "${") {
+				continue
+			}
+			require.Contains(t, public, *value, "%s of %s", variable, name)
+		}
+	}
+	text, err := os.ReadFile(awsFile)
+	require.NoError(t, err)
+	for _, line := range regexp.MustCompile(`(?m)^ +([A-Z_]+):(.*)$`).FindAllStringSubmatch(string(text), -1) {
+		if secretName.MatchString(line[1]) {
+			require.Regexp(t, `^( \$\{.*\})?$`, line[2], line[1])
+		}
+	}
+}
