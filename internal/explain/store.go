@@ -114,8 +114,8 @@ func (r reader) older(ctx context.Context, f found, current cdc.Version, now pre
 			return f, err
 		}
 		f.state.Standing, f.state.ByDelete = Untold, true
-		if newest := last.version.VersionID; newest != "" && after(r.ask.Version, newest) {
-			f.state.Standing = NotWritten
+		if newest := last.state.CurrentVersion; newest != "" && after(r.ask.Version, newest) {
+			f.state = State{Standing: NotWritten, CurrentVersion: newest}
 		}
 	}
 	return f, nil
