@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -109,12 +110,23 @@ func (w *writer) step(ctx context.Context, pool []fhirdata.Resource, n int) erro
 	if !due || n%10 < 4 {
 		return w.create(ctx, pool[w.random.IntN(len(pool))])
 	}
-	next := w.resting[0]
-	w.resting = w.resting[1:]
-	if n%10 == 9 && next.made {
-		return w.client.Delete(ctx, next.resource.Type, next.resource.ID)
+	if n%10 == 9 {
+		// The oldest ones are of the bundles: they would stand before every delete of
+		// a short demo.
+		made := slices.IndexFunc(w.resting, func(r rested) bool { return r.made })
+		if made >= 0 && time.Since(w.resting[made].since) >= rest {
+			next := w.take(made)
+			return w.client.Delete(ctx, next.Type, next.ID)
+		}
 	}
-	return w.update(ctx, next.resource, n)
+	return w.update(ctx, w.take(0), n)
+}
+
+// take takes the i-th resource out of those that rest.
+func (w *writer) take(i int) fhirdata.Resource {
+	taken := w.resting[i].resource
+	w.resting = slices.Delete(w.resting, i, i+1)
+	return taken
 }
 
 func (w *writer) create(ctx context.Context, like fhirdata.Resource) error {
