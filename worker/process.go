@@ -47,7 +47,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 	launcher := launch.New(p.temporal.Client, launch.Config{
 		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Attributes: p.temporal.Attributes, Logger: logger,
 	})
-	p.types = launcher.AllTypes()
+	p.types, p.sweeps = launcher.AllTypes(), asked.types
 	if err := p.newActivities(ctx, awsConfig, stores, t.Metrics); err != nil {
 		p.close()
 		return nil, err

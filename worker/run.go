@@ -60,6 +60,9 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 		logger.Warn("CDC_INSECURE_PLAINTEXT=true: Temporal stores patient data unencrypted; for synthetic data only")
 	}
 	p.addChecks(ready)
+	if o.role != roleWorker { // which opens no windows
+		p.reportSettingsChange(ctx)
+	}
 	return p.live(ctx, &life)
 }
 
@@ -143,6 +146,8 @@ type process struct {
 	activities *activities.Activities
 	consumer   *consumer.Consumer
 	types      []string
+	// sweeps are the resource types to sweep, by datastore.
+	sweeps map[string][]string
 }
 
 // work runs the Temporal workers until ctx ends: one for workflows, first pages

@@ -1,0 +1,188 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/devstack/internal/awslocal"
+	"healthlake-cdc/devstack/internal/fhirdata"
+	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/devstack/internal/stack"
+	"healthlake-cdc/internal/cdc"
+)
+
+const (
+	keptStore, addedStore = "keptstore", "addedstore"
+	keptType              = "Patient" // and Observation
+	removedType           = "Condition"
+	addedType             = "Encounter"
+)
+
+// Another CDC_PASSES, another type list and one store more, with windows of the
+// old settings open and half the fleet on each: of what is in both lists nothing
+// is lost and nothing comes twice; what was added comes from the first window
+// after the last old worker stopped, and the new worker prints what closes the
+// gap before.
+func TestSettingsChangeInFlight(t *testing.T) {
+	t.Parallel()
+	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{
+		Datastores: []string{keptStore, addedStore}, Limits: noLimits,
+	}})
+	r.silenced(t)
+	const before, during, after = 4, 40, 4
+	windows := r.writeInto(t, c, before+during+after)
+
+	// Windows of the old settings, which cannot publish yet.
+	older := r.worker(t, "CDC_DATASTORES="+keptStore, "CDC_RESOURCE_TYPES=Patient,Observation,Condition", "CDC_PASSES=1s,4s")
+	r.AWS.SetFaults(awslocal.Faults{Throttle: map[string]int{"PutEvents": 1 << 30}})
+	for _, window := range windows[:before] {
+		r.trigger(window)
+		r.opened(t, window.ID())
+		require.Contains(t, r.sweeps(t, window), removedType)
+	}
+	newer := r.worker(t, "CDC_RESOURCE_TYPES=Observation,Encounter,Patient", "CDC_PASSES=2s,3s,5s")
+	require.Empty(t, backfillLines(t, older))
+	r.printsBackfill(t, newer)
+
+	// Half the fleet on each, until each has opened some windows of both kinds.
+	opened := before
+	mixed := map[string]int{}
+	for mixed[removedType] < 2 || mixed[addedType] < 2 {
+		require.Less(t, opened, before+during, "each worker opens some of so many windows")
+		window := windows[opened]
+		opened++
+		r.trigger(window)
+		r.opened(t, window.ID())
+		for _, resourceType := range r.sweeps(t, window) {
+			mixed[resourceType]++
+		}
+	}
+	r.AWS.SetFaults(awslocal.Faults{})
+	r.drained(t)
+	_, err := older.Stop(t.Context())
+	require.NoError(t, err)
+
+	// Only the new settings are left.
+	promised := windows[before+during:]
+	for _, window := range promised {
+		r.trigger(window)
+		r.trigger(cdc.Window{Datastore: addedStore, Start: window.Start})
+	}
+	triggered := slices.Concat(windows[:opened], promised)
+	r.drained(t)
+
+	keys := r.subscriber.Keys()
+	for key, n := range keys {
+		require.Equal(t, 1, n, "nothing comes twice: %s", key)
+	}
+	for i, window := range triggered {
+		name := writtenInto(window)
+		for _, resourceType := range []string{keptType, "Observation"} {
+			require.Contains(t, keys, versionKey(keptStore, resourceType, name, 1), "it is in both lists")
+		}
+		swept := r.sweeps(t, window)
+		for _, resourceType := range []string{removedType, addedType} {
+			key := versionKey(keptStore, resourceType, name, 1)
+			require.Equal(t, slices.Contains(swept, resourceType), keys[key] == 1, "it goes by the window's settings")
+		}
+		if i >= opened {
+			require.Contains(t, swept, addedType)
+			require.Contains(t, keys, versionKey(addedStore, addedType, name, 1), "the added store is promised now")
+		}
+	}
+	_, unreadable := r.subscriber.Len()
+	require.Zero(t, unreadable)
+}
+
+// writeInto writes one small resource of each type into n windows of the past, in
+// both stores, and returns the first store's windows.
+func (r *rig) writeInto(t *testing.T, c *clock, n int) []cdc.Window {
+	t.Helper()
+	windows := make([]cdc.Window, n)
+	begin := windowAgo(keptStore, time.Hour).Start
+	for i := range windows {
+		windows[i] = cdc.WindowAt(keptStore, begin.Add(time.Duration(i)*cdc.WindowWidth))
+		c.pin(windows[i].Start.Add(alone))
+		var resources []fhirdata.Resource
+		name := writtenInto(windows[i])
+		for _, resourceType := range []string{keptType, "Observation", removedType, addedType} {
+			resources = append(resources, fhirdata.Resource{Type: resourceType, ID: name, Body: smallBody(resourceType, name)})
+		}
+		for _, datastore := range r.Simulator.Datastores() {
+			writer := writerOf(r.Stack, datastore)
+			writer.Now = c.Now
+			_, err := writer.Transaction(t.Context(), fhirdata.Transactions(resources, 500)[0])
+			require.NoError(t, err)
+		}
+	}
+	c.release(0)
+	return windows
+}
+
+// writtenInto is the id of what is written into a window.
+func writtenInto(window cdc.Window) string { return "at-" + window.Start.Format("150405") }
+
+// sweeps are the types that a window was opened with.
+func (r *rig) sweeps(t *testing.T, window cdc.Window) []string {
+	t.Helper()
+	var in cdc.CaptureWindowInput
+	started := r.events(t, window.ID())[0].GetWorkflowExecutionStartedEventAttributes()
+	require.NoError(t, r.data.FromPayloads(started.GetInput(), &in))
+	return in.Types
+}
+
+var backfillLine = regexp.MustCompile(`^(?:CDC_DATASTORES=(\S+) )?starter backfill --name (settings-\S+) --since (\S+) --until (\S+)((?: --type \S+)*)$`)
+
+// backfillLines are the commands that a worker's log tells to run.
+func backfillLines(t *testing.T, w *stack.Worker) (commands []string) {
+	t.Helper()
+	text, err := os.ReadFile(w.Log)
+	require.NoError(t, err)
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		var line struct {
+			Command string `json:"command"`
+		}
+		_, text, _ := strings.Cut(lines.Text(), "{")
+		if json.Unmarshal([]byte("{"+text), &line) == nil && strings.Contains(line.Command, "starter backfill") {
+			commands = append(commands, line.Command)
+		}
+	}
+	require.NoError(t, lines.Err())
+	return commands
+}
+
+// printsBackfill requires that the worker told how to close the gaps: of the
+// added type in the store that was there, and of all types in the added store.
+func (r *rig) printsBackfill(t *testing.T, w *stack.Worker) {
+	t.Helper()
+	var commands []string
+	eventually(t, "the worker prints its backfill lines", func(context.Context) error {
+		if commands = backfillLines(t, w); len(commands) < 2 {
+			return errNotYet
+		}
+		return nil
+	})
+	require.Len(t, commands, 2)
+	for i, want := range []struct{ datastore, types string }{{keptStore, " --type " + addedType}, {addedStore, ""}} {
+		parts := backfillLine.FindStringSubmatch(commands[i])
+		require.NotNil(t, parts, commands[i])
+		require.Equal(t, want.datastore, parts[1])
+		require.True(t, cdc.ValidName(parts[2]))
+		require.Equal(t, "1970-01-01T00:00:00Z", parts[3])
+		until, err := time.Parse(time.RFC3339, parts[4])
+		require.NoError(t, err)
+		require.NoError(t, cdc.Window{Datastore: keptStore, Start: until}.Validate(), "a window's start")
+		require.Equal(t, want.types, parts[5])
+	}
+}
