@@ -239,7 +239,7 @@ func TestExplainOpenWindow(t *testing.T) {
 	require.Equal(t, string(cdc.ClassForbidden), answer.Window.Blocked)
 	require.False(t, answer.Window.NextStep.IsZero())
 
-	status := r.status2(t)
+	status := r.starterStatus(t)
 	waiting := make(map[string]bool)
 	for _, one := range status.Waiting {
 		require.True(t, one.Operator)

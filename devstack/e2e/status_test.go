@@ -30,8 +30,8 @@ func transactions(prefix string, n int) [][]byte {
 	return fhirdata.Transactions(resources, 500)
 }
 
-// status2 is what starter status --json says.
-func (r *rig) status2(t *testing.T, more ...string) status.Report {
+// starterStatus is what starter status --json says.
+func (r *rig) starterStatus(t *testing.T, more ...string) status.Report {
 	t.Helper()
 	var report status.Report
 	got := r.operate(t, append([]string{"status", "--json"}, more...)...)
@@ -44,7 +44,7 @@ func (r *rig) status2(t *testing.T, more ...string) status.Report {
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes)
-	require.Empty(t, r.status2(t).Workers, "nothing runs yet")
+	require.Empty(t, r.starterStatus(t).Workers, "nothing runs yet")
 	require.Contains(t, r.operate(t, "status").stdout, "NONE polls")
 	r.worker(t)
 	r.worker(t)
@@ -58,7 +58,7 @@ func TestStatus(t *testing.T) {
 
 	var report status.Report
 	eventually(t, "visibility shows the window", func(context.Context) error {
-		if report = r.status2(t); report.Stores[0].WindowsPerHour == 0 || report.Stores[0].Types[2].Published.IsZero() || report.Stores[0].OpenWindows > 0 {
+		if report = r.starterStatus(t); report.Stores[0].WindowsPerHour == 0 || report.Stores[0].Types[2].Published.IsZero() || report.Stores[0].OpenWindows > 0 {
 			return errNotYet
 		}
 		return nil
@@ -139,7 +139,7 @@ func TestRedrive(t *testing.T) {
 		require.NotEmpty(t, out.Messages, "%d of 25 came", len(seen))
 		for _, message := range out.Messages {
 			n := aws.ToString(message.MessageAttributes["n"].StringValue)
-			require.Equal(t, fmt.Sprintf(`{"source":"elsewhere","n":%s}`, n), aws.ToString(message.Body))
+			require.Contains(t, aws.ToString(message.Body), `"n":`+n+"}", "the body as it was")
 			require.False(t, seen[n], "none twice")
 			seen[n] = true
 		}

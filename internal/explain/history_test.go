@@ -29,7 +29,7 @@ func recorded(t *testing.T, name string) ([]*historypb.HistoryEvent, converter.D
 	require.NoError(t, err)
 	file, err := os.Open(filepath.Join(histories, name+".json.gz"))
 	require.NoError(t, err)
-	defer file.Close()
+	defer func() { require.NoError(t, file.Close()) }()
 	unzipped, err := gzip.NewReader(file)
 	require.NoError(t, err)
 	history, err := client.HistoryFromJSON(unzipped, client.HistoryJSONOptions{})
