@@ -34,7 +34,7 @@ func (p *probes) dependencies(role string) []dependency {
 		all = append(all, dependency{"queue", p.queue})
 	}
 	if role != roleConsumer {
-		all = append(all, dependency{"event bus", p.busOrDenied})
+		all = append(all, dependency{"event bus", p.busIfTold})
 		for _, datastore := range p.cfg.Datastores {
 			all = append(all, dependency{"datastore " + datastore, func(ctx context.Context) (string, error) {
 				return p.datastore(ctx, datastore)
@@ -44,12 +44,13 @@ func (p *probes) dependencies(role string) []dependency {
 	return all
 }
 
-// busOrDenied takes a bus that we may not describe for one that is there: who
-// publishes to another account's bus often may not.
-func (p *probes) busOrDenied(ctx context.Context) (string, error) {
+// busIfTold takes a bus that cannot be described for one that is there, as
+// publishing does: who publishes to another account's bus often may not describe
+// it, and not every endpoint knows the call.
+func (p *probes) busIfTold(ctx context.Context) (string, error) {
 	found, err := p.bus(ctx)
 	var api smithy.APIError
-	if errors.As(err, &api) && strings.HasPrefix(api.ErrorCode(), "AccessDenied") {
+	if errors.As(err, &api) && (strings.HasPrefix(api.ErrorCode(), "AccessDenied") || api.ErrorCode() == "UnknownOperationException") {
 		return "not to be described", nil
 	}
 	return found, err
