@@ -11,18 +11,21 @@ import (
 	"healthlake-cdc/devstack/internal/fhirclient"
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
+	"healthlake-cdc/internal/cdc"
 )
 
-// One store forbids a type, the other one hangs, with more windows than a worker
-// asks it for at once: the first store's other types are published all the same,
-// and when it is over, everything is.
+// One store hangs, with more windows than a worker sweeps of a store at once, the
+// other one forbids a type: that one's other types are published before any of the
+// searches that hang is given up. When it is over, everything is published.
 func TestTwoDatastores(t *testing.T) {
 	t.Parallel()
 	const forbidding, hanging = "aaaaaaaa11111111aaaaaaaa11111111", "bbbbbbbb22222222bbbbbbbb22222222"
-	const windows = 24
+	const windows, hangingWindows = 8, 30
+	const types = 3   // fewTypes
+	const places = 16 // activities/limits.go has hydratesPerStore
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{
 		Datastores: []string{forbidding, hanging}, Limits: noLimits,
-	}}, fewTypes)
+	}}, fewTypes, "CDC_SEARCH_RATE=1000")
 	r.worker(t)
 	for _, fault := range []simulator.Fault{
 		{Kind: simulator.Forbid, Datastore: forbidding, Type: "Patient", Count: -1},
@@ -34,28 +37,34 @@ func TestTwoDatastores(t *testing.T) {
 	for _, writer := range writers {
 		writer.Now = c.Now
 	}
-	begin := windowAgo(forbidding, 10*time.Minute).Start
-	write := func(window int, datastore string) {
-		c.pin(begin.Add(time.Duration(window)*10*time.Second + alone))
-		for _, resourceType := range []string{"Patient", "Observation"} {
-			put(t, writers[datastore], resourceType, fmt.Sprintf("window-%d", window))
+	r.silenced(t)
+	atStart := r.Simulator.Stats().Datastores[hanging].Total.Searches
+	write := func(datastore string, windows int) {
+		begin := windowAgo(datastore, 30*time.Minute).Start
+		var records []simulator.Record
+		for window := range windows {
+			at := begin.Add(time.Duration(window)*cdc.WindowWidth + alone)
+			c.pin(at)
+			for _, resourceType := range []string{"Patient", "Observation"} {
+				put(t, writers[datastore], resourceType, fmt.Sprintf("window-%d", window))
+			}
+			records = append(records, trailRecord(datastore, "Patient", at))
+		}
+		c.release(0) // workers sign by the real time
+		for _, record := range records {
+			r.Sink()(record)
 		}
 	}
-	// The store that hangs is asked first, by all of its windows.
-	for window := range windows {
-		write(window, hanging)
-	}
-	eventually(t, "all windows of the store that hangs are open", func(ctx context.Context) error {
+	write(hanging, hangingWindows)
+	eventually(t, "all windows of the store that hangs are open, and as many as may are asking it", func(ctx context.Context) error {
 		open, err := stack.Count(ctx, r.temporal, "WorkflowType='CaptureWindow' AND ExecutionStatus='Running'")
-		if err != nil || open < windows {
+		asked := r.Simulator.Stats().Datastores[hanging].Total.Searches - atStart
+		if err != nil || open < hangingWindows || asked < places*types {
 			return errNotYet
 		}
 		return nil
 	})
-	for window := range windows {
-		write(window, forbidding)
-	}
-	c.release(0)
+	write(forbidding, windows)
 
 	came := func(datastore, resourceType string) (n int) {
 		for _, event := range r.subscriber.Events() {
@@ -74,12 +83,14 @@ func TestTwoDatastores(t *testing.T) {
 	require.Zero(t, came(forbidding, "Patient"), "that type is forbidden")
 	require.Zero(t, came(hanging, "Patient")+came(hanging, "Observation"), "that store hangs")
 	stats := r.Simulator.Stats().Datastores
+	require.LessOrEqual(t, stats[hanging].Total.Searches-atStart, int64(places*types), "none has given up, and no more are asking")
 	require.Positive(t, stats[forbidding].Types["Patient"].Failed)
 
 	r.Simulator.ClearFaults()
 	report := r.drained(t)
 	complete(t, report)
-	require.Equal(t, 2*2*windows, report.Total.Published)
-	require.Len(t, r.windows(t), 2*windows)
+	require.Equal(t, 2*(windows+hangingWindows), report.Total.Published)
+	require.Len(t, r.windows(t), windows+hangingWindows)
+	require.Greater(t, r.Simulator.Stats().Datastores[hanging].Total.Searches, atStart)
 	r.valid(t)
 }

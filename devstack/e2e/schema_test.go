@@ -57,7 +57,7 @@ func TestEventsFollowTheSchema(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{})
 	r.worker(t)
-	window := windowAgo(r.datastore(), 10*time.Minute)
+	window := windowAgo(r.datastore(), 2*time.Minute)
 	c.pin(window.Start.Add(alone))
 	examples, err := fhirdata.Examples()
 	require.NoError(t, err)
