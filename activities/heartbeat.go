@@ -12,8 +12,8 @@ import (
 // there is more to come: a Publish of one call records none.
 //
 // It also ends a Publish that the server has given to another worker by now. A
-// process that stood still (a stopped container, a frozen machine) and goes on
-// learns of that too late: the answer to its heartbeat comes beside the calls that
+// process that stood still (a stopped container, a frozen machine), or that did not
+// reach the server, learns of that too late: the answer to its heartbeat comes beside the calls that
 // it makes meanwhile, and a task that waited in its connection all that time looks
 // like a new one.
 type heartbeat struct {
@@ -44,23 +44,25 @@ func newHeartbeat(ctx context.Context, giveUp context.CancelFunc) *heartbeat {
 // that comes at once costs no heartbeat.
 func (h *heartbeat) begin(accepted []string) {
 	if h.timeout > 0 && h.now().Sub(h.started) >= h.timeout/2 {
-		h.send(h.ctx, accepted) // ends ctx when the server says no
 		h.last = h.now()
+		h.send(h.ctx, accepted) // ends ctx when the server says no
 	}
 }
 
 // record is called after each call that had something accepted.
 func (h *heartbeat) record(accepted []string) {
 	h.pending = accepted
-	if h.expired() {
-		h.giveUp() // what was accepted is recorded all the same, if the server takes it
-	}
+	stoodStill := h.expired()
 	if h.now().Sub(h.last) >= HeartbeatEvery && slices.Contains(accepted, "") {
 		h.flush()
 	}
+	// A record takes as long as Temporal cannot be reached, up to a minute.
+	if stoodStill || h.expired() {
+		h.giveUp()
+	}
 }
 
-// expired tells whether the last record lies so far back that the server has
+// expired tells whether the last record began so far back that the server has
 // given the task up. A Publish that is silent because the bus fails returns long
 // before (see eventbus.Publisher.Publish). The timeout counts from when the server
 // had the record, which may be late by as much as we wait between two.
@@ -73,6 +75,7 @@ func (h *heartbeat) flush() {
 	if h.pending == nil {
 		return
 	}
-	h.send(h.ctx, h.pending)
+	accepted := h.pending
 	h.last, h.pending = h.now(), nil
+	h.send(h.ctx, accepted)
 }

@@ -20,6 +20,8 @@ import (
 const (
 	// maxReceives is the template's maxReceiveCount.
 	maxReceives = 5
+	// pollers is how many polls a worker runs at a time.
+	pollers = 4
 	// largestMessage is SQS's limit, in bytes.
 	largestMessage = 1 << 20
 )
@@ -43,11 +45,12 @@ func TestSQSGoneAndBack(t *testing.T) {
 	require.Equal(t, each, r.queueDepth(t, "QueueUrl").InFlight)
 
 	sqs.cut()
+	counted(t, w, messagesMetric, "poll_failed", pollers) // no poll is left that could take what comes
 	for i := range each {
 		put(t, r.writer, "Patient", fmt.Sprintf("unseen-%d", i))
 	}
 	said(t, w, "SQS does not answer")
-	counted(t, w, messagesMetric, "poll_failed", 3)
+	counted(t, w, messagesMetric, "poll_failed", 2*pollers) // each of them tries again
 	require.Equal(t, each, r.queueDepth(t, "QueueUrl").Visible)
 
 	sqs.refuse("")

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,6 +56,34 @@ func TestTemporalGoneAndBack(t *testing.T) {
 	require.Len(t, sqs.receipts(func(m receipt) bool { return m.times == 1 }), r.Deliveries.Len(), "each message was received once")
 	require.Zero(t, outcome(t, w, messagesMetric, "left"))
 	require.Zero(t, outcome(t, w, messagesMetric, "expired"))
+}
+
+// Temporal is killed with a Publish of 300 half-way, and stays away until a
+// heartbeat has failed. The Publish does not go on when nobody can take down what
+// it did; the next attempt goes on from the last heartbeat in the database.
+func TestTemporalGoneWhilePublishing(t *testing.T) {
+	t.Parallel()
+	r, c := newFaultRig(t)
+	books := r.keepBooks()
+	window := windowAgo(r.datastore(), 30*time.Second)
+	r.fill(t, c, window, "unrecorded", pageOf)
+	r.slowCalls(slowBus)
+	w := r.worker(t)
+	r.tell(window)
+	interrupted := r.midway(t, books, window)
+
+	require.NoError(t, r.Temporal.Kill())
+	said(t, w, "Failed to send heartbeat")
+	r.slowCalls(0)
+	before := books.accepted()
+	require.NoError(t, r.Temporal.Restart(t.Context()))
+	require.Less(t, count(interrupted[0].batch, before), 3*pageOf, "it went on without heartbeats")
+	report := r.drained(t)
+
+	nothingLost(t, report)
+	require.Equal(t, 3*pageOf, report.Total.Published)
+	again := boundedRepeats(t, interrupted, before, books.accepted())
+	require.Equal(t, again, report.Total.Duplicated)
 }
 
 // queueDepth counts the messages of a queue, by the template's output that names it.
