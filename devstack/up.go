@@ -30,7 +30,7 @@ func up(ctx context.Context, o stack.Options, lag, delay time.Duration) (err err
 	}
 	fmt.Println("# codec endpoint: " + s.CodecURL)
 	fmt.Println("# dead-letter queue: " + s.Outputs["DlqUrl"])
-	fmt.Fprintln(os.Stderr, "running; paste these lines into a shell and start ./worker there. Ctrl-C stops.")
+	fmt.Fprintln(os.Stderr, "running; paste these lines into a shell and start `go run ./worker` there. Ctrl-C stops.")
 	<-ctx.Done()
 	return nil
 }

@@ -63,6 +63,7 @@ func servedMetrics(t *testing.T) map[string]bool {
 	now := time.Now()
 	m.Published(ctx, "store", "Patient", "full", 1, now, now)
 	m.PublishCall(ctx, "ok")
+	m.EntryFailures(ctx, telemetry.EntryFailed, 1)
 	m.Messages(ctx, "received", 1)
 	m.TemporalUp(ctx, true)
 	m.PollingPaused(ctx, false)

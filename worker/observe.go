@@ -53,6 +53,12 @@ func observeBus(ctx context.Context, metrics *telemetry.Metrics) func(eventbus.C
 			result = string(call.Class)
 		}
 		metrics.PublishCall(ctx, result)
+		if call.Failed > 0 {
+			metrics.EntryFailures(ctx, telemetry.EntryFailed, call.Failed)
+		}
+		if call.Refused > 0 {
+			metrics.EntryFailures(ctx, telemetry.EntryRefused, call.Refused)
+		}
 	}
 }
 

@@ -63,9 +63,9 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 		searchTime:      seconds(instrumentSearchTime, "Time that a search of the datastore took."),
 		reads:           counter("reads", "Reads of single resources and versions."),
 		published:       counter("published", "Versions that the bus accepted."),
-		publishedBytes:  counter("published_bytes", "Bytes of the entries that the bus accepted."),
+		publishedBytes:  counter("published_bytes", "Bytes of the resources in the events that the bus accepted."),
 		publishCalls:    counter("publish_calls", "PutEvents calls."),
-		publishFailures: counter("publish_entry_failures", "Entries that the bus refused, by its error code."),
+		publishFailures: counter("publish_entry_failures", "Entries that the bus did not take: failed, and sent again, or refused for good."),
 		lag:             seconds(instrumentLag, "From a version's lastUpdated to its publishing."),
 		messages:        counter("sqs_messages", "Messages of the trigger queue, by what became of them."),
 		invalid:         counter("invalid_entries", "Entries of searches that were no valid resource of the type asked for."),
@@ -154,10 +154,16 @@ func (m *Metrics) PublishCall(ctx context.Context, result string) {
 	}
 }
 
-// EntryFailures counts entries that the bus refused with the same error code.
-func (m *Metrics) EntryFailures(ctx context.Context, code string, n int) {
+// What became of an entry that the bus did not take.
+const (
+	EntryFailed  = "failed"  // sent again
+	EntryRefused = "refused" // for good: its window stays open
+)
+
+// EntryFailures counts entries by [EntryFailed] or [EntryRefused].
+func (m *Metrics) EntryFailures(ctx context.Context, result string, n int) {
 	if m != nil {
-		m.publishFailures.Add(ctx, int64(n), with("code", code))
+		m.publishFailures.Add(ctx, int64(n), with("result", result))
 	}
 }
 

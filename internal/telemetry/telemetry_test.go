@@ -70,7 +70,7 @@ func TestMetricsAreServedUnderTheirNames(t *testing.T) {
 	m.Published(ctx, "store", "Patient", "full", 600, now.Add(time.Second), now)
 	m.Published(ctx, "store", "Patient", "full", 500, time.Time{}, now)
 	m.PublishCall(ctx, "partial")
-	m.EntryFailures(ctx, "ThrottlingException", 3)
+	m.EntryFailures(ctx, EntryFailed, 3)
 	m.Messages(ctx, "deleted", 10)
 	m.TemporalUp(ctx, true)
 	m.PollingPaused(ctx, false)
@@ -87,7 +87,7 @@ func TestMetricsAreServedUnderTheirNames(t *testing.T) {
 		`healthlake_cdc_published_total{datastore="store",payload="full",resource_type="Patient"} 3`,
 		`healthlake_cdc_published_bytes_total{datastore="store"} 2500`,
 		`healthlake_cdc_publish_calls_total{result="partial"} 1`,
-		`healthlake_cdc_publish_entry_failures_total{code="ThrottlingException"} 3`,
+		`healthlake_cdc_publish_entry_failures_total{result="failed"} 3`,
 		`healthlake_cdc_window_lag_seconds_bucket{datastore="store",le="20"} 1`,
 		`healthlake_cdc_window_lag_seconds_bucket{datastore="store",le="25"} 2`,
 		`healthlake_cdc_window_lag_seconds_sum{datastore="store"} 22`,
