@@ -104,7 +104,7 @@ func parts(ctx context.Context, o partsOptions, stdout, stderr io.Writer) (err e
 	fmt.Fprintln(stdout, "# codec endpoint: "+s.CodecURL)
 	fmt.Fprintln(stdout, "# dead-letter queue: "+s.Outputs["DlqUrl"])
 	if o.stack.ContainerHost != "" {
-		fmt.Fprintln(stderr, "listening on every address: whoever reaches these ports can read and write everything here")
+		fmt.Fprintln(stderr, "open beyond loopback: whoever reaches these ports can read and write everything here")
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if o.writeRate > 0 {
