@@ -4,7 +4,7 @@ package e2e
 
 import (
 	"context"
-	"io"
+	"errors"
 	"log/slog"
 	"os"
 	"testing"
@@ -96,7 +96,7 @@ func (r *rig) dial(t *testing.T) {
 	r.data = payload.NewDataConverter(codec)
 	r.temporal, err = client.DialContext(t.Context(), client.Options{
 		HostPort: r.TemporalAddress(), DataConverter: r.data, FailureConverter: payload.NewFailureConverter(r.data),
-		Logger: telemetry.TemporalLogger(slog.New(slog.NewTextHandler(io.Discard, nil))),
+		Logger: telemetry.TemporalLogger(slog.New(slog.DiscardHandler)),
 	})
 	require.NoError(t, err)
 	t.Cleanup(r.temporal.Close)
@@ -153,8 +153,4 @@ func complete(t *testing.T, report truth.Report) {
 	require.True(t, report.OK(), "missing %v\n%s", report.MissingVersions, report)
 }
 
-type notYet struct{}
-
-func (notYet) Error() string { return "not yet" }
-
-var errNotYet = notYet{}
+var errNotYet = errors.New("not yet")

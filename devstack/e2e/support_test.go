@@ -30,7 +30,7 @@ func newClockedRig(t *testing.T, o stack.Options, env ...string) (*rig, *clock) 
 	return r, c
 }
 
-// put writes a small resource and returns its id.
+// put writes a small resource.
 func put(t *testing.T, w *fhirclient.Client, resourceType, id string) {
 	t.Helper()
 	_, err := w.Update(t.Context(), resourceType, id, smallBody(resourceType, id))
