@@ -45,6 +45,8 @@ func (p printed) all() string { return p.stdout + p.stderr }
 // runProgram runs a real program to its end with exactly this environment, and
 // copies its stderr as it comes. It may be called beside the test's goroutine:
 // what keeps the program from running is in stderr, with code -1.
+//
+//nolint:revive // a test comes first, as in every helper here
 func runProgram(t *testing.T, ctx context.Context, name string, env []string, stderr io.Writer, args ...string) printed {
 	t.Helper()
 	path, err := new(stack.Stack).Binary(ctx, name)
@@ -265,11 +267,18 @@ func (r *rig) history(t *testing.T, execution *commonpb.WorkflowExecution) *work
 }
 
 // subscribed waits until the subscriber has taken everything that is on the bus.
+// It deletes a message before it counts it, so one look does not do.
 func (r *rig) subscribed(t *testing.T) {
 	t.Helper()
+	same, before := 0, 0
 	eventually(t, "the subscriber has taken every event", func(context.Context) error {
 		depth, ok := r.AWS.Messages(truth.SubscriberQueue)
-		if !ok || depth.Visible+depth.InFlight+depth.Delayed > 0 {
+		events, _ := r.subscriber.Len()
+		if !ok || depth.Visible+depth.InFlight+depth.Delayed > 0 || events != before {
+			same, before = 0, events
+			return errNotYet
+		}
+		if same++; same < 5 {
 			return errNotYet
 		}
 		return nil
