@@ -111,7 +111,7 @@ func mixedSizes() []int {
 // sum of their sizes.
 func writeMixed(t *testing.T, r *rig, sizes []int) (sum int) {
 	t.Helper()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // sample data
+	random := rand.New(rand.NewPCG(1, 2))
 	types := []string{"Patient", "DocumentReference", "Condition"}
 	var batch []fhirdata.Resource
 	inBatch := 0

@@ -88,7 +88,7 @@ func (s *Stack) StartWorker(ctx context.Context, extra ...string) (*Worker, erro
 	name := fmt.Sprintf("worker-%d", len(s.workers)+1)
 	env := append(s.Env(), "CDC_METRICS_ADDR="+metrics)
 	process, err := proc.Start(ctx, proc.Spec{
-		Name: name, Path: path, Env: append(env, extra...),
+		Name: name, Path: path, Env: append(env, extra...), CleanEnv: true,
 		LogFile: filepath.Join(s.Dir, name+".log"), Output: s.options.Output, Prefix: name + "  ",
 		Ready: proc.HTTPReady("http://" + metrics + "/readyz"),
 	})
