@@ -12,10 +12,11 @@ import (
 // there is more to come: a Publish of one call records none.
 //
 // It also ends a Publish that the server has given to another worker by now. A
-// process that stood still (a stopped container, a frozen machine), or that did not
-// reach the server, learns of that too late: the answer to its heartbeat comes beside the calls that
+// process that stood still (a stopped container, a frozen machine) and goes on
+// learns of that too late: the answer to its heartbeat comes beside the calls that
 // it makes meanwhile, and a task that waited in its connection all that time looks
-// like a new one.
+// like a new one. (When a heartbeat cannot be sent, the SDK itself ends the
+// activity's context.)
 type heartbeat struct {
 	ctx    context.Context
 	giveUp context.CancelFunc
@@ -52,13 +53,11 @@ func (h *heartbeat) begin(accepted []string) {
 // record is called after each call that had something accepted.
 func (h *heartbeat) record(accepted []string) {
 	h.pending = accepted
-	stoodStill := h.expired()
+	if h.expired() {
+		h.giveUp() // what was accepted is recorded all the same, if the server takes it
+	}
 	if h.now().Sub(h.last) >= HeartbeatEvery && slices.Contains(accepted, "") {
 		h.flush()
-	}
-	// A record takes as long as Temporal cannot be reached, up to a minute.
-	if stoodStill || h.expired() {
-		h.giveUp()
 	}
 }
 

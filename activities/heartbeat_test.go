@@ -67,11 +67,3 @@ func TestTaskThatWaitedAsksWhetherItIsStillOurs(t *testing.T) {
 		require.False(t, b.gaveUp, "only the server decides; waited %s", waited)
 	}
 }
-
-func TestHeartbeatThatTakesAsLongAsTheTimeoutGivesItsPublishUp(t *testing.T) {
-	b := newBeating(30 * time.Second)
-	b.send = func(context.Context, []string) { b.clock = b.clock.Add(time.Minute) } // Temporal cannot be reached
-	b.clock = b.clock.Add(time.Second)
-	b.record([]string{"e1", "", ""})
-	require.True(t, b.gaveUp, "before another call is made")
-}
