@@ -92,6 +92,10 @@ func TestFaultsOnDemand(t *testing.T) {
 	_, err = follow(t, c, next)
 	requireStatus(t, err, http.StatusBadRequest, "")
 	_, err = follow(t, c, next)
+	requireStatus(t, err, http.StatusBadRequest, "")
+	require.Empty(t, s.Faults(), "the fault is over, and the token is expired for good")
+	next = search(t, c, "Patient", "_count=1").link("next")
+	_, err = follow(t, c, next)
 	require.NoError(t, err)
 
 	require.NoError(t, s.InjectFault(simulator.Fault{Kind: simulator.ServerError, Further: true, Count: 1}))

@@ -27,7 +27,7 @@ const (
 	ServerError FaultKind = "server-error" // 500
 	Forbid      FaultKind = "forbid"       // 403
 	Reject      FaultKind = "reject"       // 400
-	ExpireToken FaultKind = "expire-token" // 400 to a request that carries a page token
+	ExpireToken FaultKind = "expire-token" // 400 to a request that carries a page token, and to every later one with that token
 	Truncate    FaultKind = "truncate"     // 200, the body complete as HTTP and cut in half as JSON
 	HalfPage    FaultKind = "half-page"    // 200, the connection closed in the middle of the body
 	Hang        FaultKind = "hang"         // no answer until the client leaves
@@ -52,9 +52,11 @@ type Fault struct {
 type faults struct {
 	mu   sync.Mutex
 	list []*Fault
+	// expired are the page tokens that were refused: they stay so.
+	expired map[string]bool
 }
 
-func newFaults() *faults { return &faults{} }
+func newFaults() *faults { return &faults{expired: make(map[string]bool)} }
 
 // InjectFault makes requests fail, after the faults that are already waiting.
 func (s *Server) InjectFault(f Fault) error {
@@ -98,12 +100,19 @@ func (s *Server) ClearFaults() {
 func (f *faults) take(c *call) *Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	token := c.query.Get(pageParam)
+	if f.expired[token] {
+		return &Fault{Kind: ExpireToken}
+	}
 	for i, fault := range f.list {
 		if fault.Of != c.op.kind || (fault.Datastore != "" && fault.Datastore != c.ds.id) ||
 			(fault.Type != "" && fault.Type != c.typ) || ((fault.Further || fault.Kind == ExpireToken) && !c.query.Has(pageParam)) {
 			continue
 		}
 		taken := *fault
+		if fault.Kind == ExpireToken {
+			f.expired[token] = true
+		}
 		if fault.Count > 0 {
 			if fault.Count--; fault.Count == 0 {
 				f.list = slices.Delete(f.list, i, i+1)

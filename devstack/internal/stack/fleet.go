@@ -81,11 +81,24 @@ func (s *Stack) StartWorker(ctx context.Context, extra ...string) (*Worker, erro
 	if err != nil {
 		return nil, err
 	}
+	name := fmt.Sprintf("worker-%d", len(s.workers)+1)
+	for attempt := 1; ; attempt++ {
+		worker, err := s.startWorker(ctx, path, name, extra)
+		// The port was free when it was chosen, and may be another process's now.
+		if err == nil || attempt == startAttempts || !strings.Contains(err.Error(), "choose another CDC_METRICS_ADDR") {
+			return worker, err
+		}
+	}
+}
+
+// startAttempts is how often a worker is started that finds its port taken.
+const startAttempts = 3
+
+func (s *Stack) startWorker(ctx context.Context, path, name string, extra []string) (*Worker, error) {
 	metrics, err := proc.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("worker-%d", len(s.workers)+1)
 	env := append(s.Env(), "CDC_METRICS_ADDR="+metrics)
 	process, err := proc.Start(ctx, proc.Spec{
 		Name: name, Path: path, Env: append(env, extra...), CleanEnv: true,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"healthlake-cdc/devstack/internal/proc"
@@ -75,6 +76,19 @@ type Child struct {
 // binary to run (empty means this one: devstack, or a test binary that calls RunIfChild), and
 // what is about the output and the environment is kept. ctx bounds the start only.
 func StartChild(ctx context.Context, options Options, base proc.Spec) (*Child, error) {
+	for attempt := 1; ; attempt++ {
+		child, err := startChild(ctx, options, base)
+		if err == nil || attempt == startAttempts || !strings.Contains(err.Error(), "address already in use") {
+			return child, err
+		}
+	}
+}
+
+// startAttempts is how often a child is started that finds a port taken: ports
+// that were free when they were chosen may be another process's a moment later.
+const startAttempts = 3
+
+func startChild(ctx context.Context, options Options, base proc.Spec) (*Child, error) {
 	o, err := options.resolve()
 	if err != nil {
 		return nil, fmt.Errorf("starting Temporal: %w", err)
