@@ -101,7 +101,7 @@ func (f *faults) take(c *call) *Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	token := c.query.Get(pageParam)
-	if f.expired[token] {
+	if token != "" && f.expired[token] {
 		return &Fault{Kind: ExpireToken}
 	}
 	for i, fault := range f.list {
