@@ -88,7 +88,8 @@ func TestWindowOfFiftyThousandVersions(t *testing.T) {
 const overLimit = 10
 
 // mixedSizes are the sizes of the resources' contents in bytes: most of them 1
-// KB, some up to 8 KB, and large ones among them from 300 KB on.
+// KB, some up to 8 KB, and large ones from 300 KB on, so close together that some
+// pages hold many of them.
 func mixedSizes() []int {
 	sizes := make([]int, 50_000)
 	for i := range sizes {
@@ -102,7 +103,7 @@ func mixedSizes() []int {
 		if i >= overLimit {
 			size = 300_000 + (i-overLimit)*30_000 // up to 870,000
 		}
-		sizes[1_000+i*1_500] = size
+		sizes[9_000+i*15] = size // every fifth of its type
 	}
 	return sizes
 }
