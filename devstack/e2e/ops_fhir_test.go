@@ -24,8 +24,8 @@ func TestPlainFHIRServer(t *testing.T) {
 	t.Parallel()
 	server := newPlainFHIR(t, simulator.DefaultDatastore)
 	r := newRig(t, stack.Options{}, "CDC_HEALTHLAKE_ENDPOINT="+server.URL, "CDC_RESOURCE_TYPES=*", "CDC_SEARCH_RATE=100")
-	since := time.Now().Add(-time.Second)
 	window := r.earlyInWindow(t)
+	since := window.Start
 	for i := range 13*plainPage + 1 { // more pages than a window reads by itself
 		server.put("Patient", fmt.Sprintf("patient-%d", i))
 	}
