@@ -12,6 +12,8 @@ type HydrateInput struct {
 	// when no type could be read for a reason that may pass. Otherwise such
 	// types are answered as refused.
 	Together bool `json:"together,omitempty"`
+	// Bulk takes the searches' tokens from the share of audits, not the live one.
+	Bulk bool `json:"bulk,omitempty"`
 }
 
 // Ask asks for one type's page.
@@ -101,11 +103,15 @@ type CountInput struct {
 	Span      Span   `json:"span"`
 }
 
-// PublishInput is a batch of changes, or one delete, to put on the bus.
+// PublishInput is a batch of changes, one delete, or a span's statements, to put
+// on the bus.
 type PublishInput struct {
-	Origin  Origin   `json:"origin"`
-	Changes []Change `json:"changes,omitempty"`
-	Delete  *Delete  `json:"delete,omitempty"`
+	Origin     Origin      `json:"origin"`
+	Changes    []Change    `json:"changes,omitempty"`
+	Delete     *Delete     `json:"delete,omitempty"`
+	Statements []Statement `json:"statements,omitempty"`
+	// Bus is the name or ARN of another bus than CDC_EVENT_BUS (a replay's).
+	Bus string `json:"bus,omitempty"`
 }
 
 // PublishResult tells what EventBridge accepted, in the order of the input.

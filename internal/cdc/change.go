@@ -76,7 +76,8 @@ type Change struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Delete is a deletion that a record told of without saying of which resource.
+// Delete is a deletion that a record or a notification told of, most often without
+// saying of which resource.
 type Delete struct {
 	// EventID is the id of the CloudTrail or notification event.
 	EventID string `json:"eventId"`
@@ -86,6 +87,9 @@ type Delete struct {
 	EventTime time.Time `json:"eventTime"`
 	// Scope is ScopeBulk for a bulk delete, else empty.
 	Scope string `json:"scope,omitempty"`
+	// ResourceID is of an exact delete: the FHIR logical id, patient data. Empty
+	// where no record tells it.
+	ResourceID string `json:"resourceId,omitempty"`
 }
 
 // ScopeBulk marks an unresolved delete of many resources.

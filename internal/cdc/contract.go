@@ -20,6 +20,13 @@ type CaptureWindowInput struct {
 	// Attributes tells whether our search attributes are registered, so that
 	// the window may upsert them at its close.
 	Attributes bool `json:"attributes,omitempty"`
+	// Wanted are versions that search does not show any more: a rerun reads them
+	// from history.
+	Wanted []Version `json:"wanted,omitempty"`
+	// Bulk keeps the window's searches off the live share of the search rate.
+	Bulk bool `json:"bulk,omitempty"`
+	// Skip puts what the window finds into its ledger as skipped, unpublished.
+	Skip bool `json:"skip,omitempty"`
 	// Resume is where the window goes on after a continue-as-new.
 	Resume *WindowState `json:"resume,omitempty"`
 }
@@ -119,7 +126,9 @@ type SliceState struct {
 type CaptureSliceResult struct {
 	// Published are the versions that this slice published.
 	Published HashSet `json:"published"`
-	Counts    Counts  `json:"counts"`
+	// Skipped are those that an operator gave up.
+	Skipped HashSet `json:"skipped,omitzero"`
+	Counts  Counts  `json:"counts"`
 }
 
 // CaptureRangeInput starts a CaptureRange: a long span, slice after slice.
@@ -149,6 +158,16 @@ type RangeState struct {
 type CaptureRangeResult struct {
 	Counts Counts `json:"counts"`
 	Slices int    `json:"slices"`
+}
+
+// PublishDeleteResult is what a PublishDelete leaves, for the audit to count.
+type PublishDeleteResult struct {
+	Type      string    `json:"type,omitempty"`
+	EventTime time.Time `json:"eventTime"`
+	// Exact tells that the delete's resource was known.
+	Exact bool `json:"exact,omitempty"`
+	// Skipped tells that an operator gave it up: it was not published.
+	Skipped bool `json:"skipped,omitempty"`
 }
 
 // PublishDeleteInput starts a PublishDelete.

@@ -17,6 +17,7 @@ const (
 	replayPrefix   = "replay/"
 	backfillPrefix = "backfill/"
 	deletePrefix   = "delete/"
+	auditPrefix    = "audit/"
 )
 
 // ID is the workflow ID of the window's first run. Temporal runs one workflow
@@ -97,8 +98,37 @@ func startsSlices(id string) bool {
 	if _, err := ParseReplayID(id); err == nil {
 		return true
 	}
+	_, err := ParseBackfillID(id)
+	return err == nil
+}
+
+// AuditScheduleID is the ID of the datastore's schedule of audits. Temporal adds
+// the time to the IDs of the executions that the schedule starts:
+// audit/{datastore}-2026-01-31T00:15:00Z.
+func AuditScheduleID(datastore string) string { return auditPrefix + datastore }
+
+// AuditID is the workflow ID of an audit that was asked for of one span:
+// audit/{datastore}/{from}/{to}.
+func AuditID(datastore string, span Span) string {
+	return auditPrefix + datastore + "/" + span.From.UTC().Format(idTime) + "/" + span.To.UTC().Format(idTime)
+}
+
+// ImportAuditID is the workflow ID of the audit of an import or a restore, by the
+// id of the job or the record: a repeated record audits once.
+func ImportAuditID(datastore, eventID string) string {
+	return auditPrefix + datastore + "/import/" + eventID
+}
+
+// BackfillID is the workflow ID of the backfill of that name.
+func BackfillID(name string) string { return backfillPrefix + name }
+
+// ParseBackfillID is the inverse of BackfillID.
+func ParseBackfillID(id string) (name string, err error) {
 	name, found := strings.CutPrefix(id, backfillPrefix)
-	return found && ValidName(name)
+	if !found || !ValidName(name) {
+		return "", fmt.Errorf("workflow ID %q is not a backfill's", id)
+	}
+	return name, nil
 }
 
 var (

@@ -29,6 +29,7 @@ const (
 	WorkflowCaptureSlice  = "CaptureSlice"
 	WorkflowCaptureRange  = "CaptureRange"
 	WorkflowPublishDelete = "PublishDelete"
+	WorkflowAudit         = "Audit"
 )
 
 // QueryProgress is the name of the query that every window, slice and range

@@ -37,3 +37,18 @@ type Page struct {
 	// Invalid is how many entries were no valid resource of the type.
 	Invalid int
 }
+
+// HistoryEntry is one version in a resource's history. A tombstone has no body.
+type HistoryEntry struct {
+	Resource
+	Deleted bool
+}
+
+// HistoryPage is one page of a resource's history, newest first.
+type HistoryPage struct {
+	Entries []HistoryEntry
+	// Next leads to the following page; empty on the last one.
+	Next string
+	// Invalid is how many entries were no version of the resource.
+	Invalid int
+}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"time"
 
+	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/payload"
 )
 
@@ -25,8 +26,8 @@ const (
 
 // Values of CDC_VERSIONS.
 const (
-	VersionsLatest = "latest" // what search shows
-	VersionsAll    = "all"    // and what history has of replaced versions
+	VersionsLatest = cdc.VersionsLatest
+	VersionsAll    = cdc.VersionsAll
 )
 
 // Values of CDC_IMPORTS.

@@ -1,0 +1,141 @@
+package cdc
+
+import "time"
+
+// Values of CDC_VERSIONS, and of a statement's versions.
+const (
+	VersionsLatest = "latest" // what search shows
+	VersionsAll    = "all"    // and what history has of replaced versions
+)
+
+// AuditSpanInput asks what the store holds of a span, and what the ledgers of
+// its windows lack of that.
+type AuditSpanInput struct {
+	Datastore string `json:"datastore"`
+	// Span lies on windows' edges.
+	Span  Span     `json:"span"`
+	Types []string `json:"types"`
+	// Versions is VersionsLatest or VersionsAll.
+	Versions string `json:"versions"`
+	// Since is from when each type is promised, with VersionsAll: earlier versions
+	// that history shows before it are nobody's. A type without one is promised
+	// from the span's start.
+	Since map[string]time.Time `json:"since,omitempty"`
+	// Found are versions of the span that search no longer shows and that audits
+	// of other spans came across in history: their resources' histories are read
+	// too.
+	Found []Version `json:"found,omitempty"`
+	// Measure asks to read the bodies of what is missing, for a dry run's figures.
+	Measure bool `json:"measure,omitempty"`
+}
+
+// AuditSpanResult is what an audit of a span found. Of the versions themselves
+// it holds only those that a rerun cannot find by search.
+type AuditSpanResult struct {
+	// Split tells that a type has more versions in the span than one listing
+	// should hold: ask for its halves. Nothing else is set.
+	Split bool        `json:"split,omitempty"`
+	Types []TypeAudit `json:"types,omitempty"`
+	// Windows are those that miss something, are open or cannot be read, oldest
+	// first.
+	Windows []WindowGap `json:"windows,omitempty"`
+	// Elsewhere are versions outside the span that are in no ledger (VersionsAll).
+	Elsewhere []Version `json:"elsewhere,omitempty"`
+	Counts    Counts    `json:"counts"`
+}
+
+// TypeAudit is what an audit found of one type in a span.
+type TypeAudit struct {
+	Type string `json:"type"`
+	// Refused is why the store did not list the type; there are no figures then.
+	Refused Class `json:"refused,omitempty"`
+	// InStore = Published + Missing + Skipped.
+	InStore   int `json:"inStore"`
+	Published int `json:"published"`
+	Missing   int `json:"missing"`
+	Skipped   int `json:"skipped"`
+	// Superseded are in the ledgers and no longer shown.
+	Superseded int          `json:"superseded"`
+	Deletes    DeleteCounts `json:"deletes"`
+	// Digest is of the idempotency keys of what is in the store: see Statement.
+	Digest string `json:"digest"`
+	// HistoryUnavailable is of how many resources the store gave no history
+	// (VersionsAll): opted out, or erased.
+	HistoryUnavailable int `json:"historyUnavailable,omitempty"`
+	// MissingBytes and MissingReferences are of the missing ones, with Measure.
+	MissingBytes      int64 `json:"missingBytes,omitempty"`
+	MissingReferences int   `json:"missingReferences,omitempty"`
+}
+
+// DeleteCounts are the deletes of a span that were published.
+type DeleteCounts struct {
+	Exact      int `json:"exact"`
+	Unresolved int `json:"unresolved"`
+}
+
+// WindowGap is a window that needs something.
+type WindowGap struct {
+	Start time.Time `json:"start"`
+	// Run is the number of the window's newest run, -1 when it never ran.
+	Run int `json:"run"`
+	// Open tells that the newest run has not closed.
+	Open bool `json:"open,omitempty"`
+	// Unreadable tells that the newest run's ledger cannot be read.
+	Unreadable bool `json:"unreadable,omitempty"`
+	// Missing versions, and their types in alphabetical order.
+	Missing int      `json:"missing,omitempty"`
+	Types   []string `json:"types,omitempty"`
+	// Wanted are the missing versions that search does not show.
+	Wanted []Version `json:"wanted,omitempty"`
+}
+
+// HealInput asks to run windows that miss something: a rerun where one has run,
+// the first run where none has.
+type HealInput struct {
+	Datastore  string      `json:"datastore"`
+	Windows    []WindowGap `json:"windows"`
+	CapturedBy string      `json:"capturedBy"`
+	SourceTime time.Time   `json:"sourceTime"`
+	// Skip puts what is missing into the ledgers as skipped, unpublished
+	// (CDC_IMPORTS=summary).
+	Skip bool `json:"skip,omitempty"`
+}
+
+// HealResult tells what became of the windows.
+type HealResult struct {
+	// Started by this call or by somebody else's of the same run; Open had not
+	// closed when the activity's time was over.
+	Started int `json:"started"`
+	Open    int `json:"open"`
+}
+
+// Statement says of one type and span what the store holds and what was
+// published. Its JSON is the detail of a StatementDetailType event, and fixed.
+type Statement struct {
+	DatastoreID  string    `json:"datastoreId"`
+	ResourceType string    `json:"resourceType"`
+	From         time.Time `json:"from"`
+	To           time.Time `json:"to"`
+	Versions     string    `json:"versions"`
+	// InStore = Published + Missing + Skipped, after healing; Healed is part of
+	// Published.
+	InStore    int          `json:"inStore"`
+	Published  int          `json:"published"`
+	Missing    int          `json:"missing"`
+	Healed     int          `json:"healed"`
+	Skipped    int          `json:"skipped"`
+	Superseded int          `json:"superseded"`
+	Deletes    DeleteCounts `json:"deletes"`
+	// Digest is the hex SHA-256 of the sorted idempotency keys of InStore, joined
+	// by newlines.
+	Digest string `json:"digest"`
+	// HistoryUnavailable is of how many resources the store gave no history, with
+	// versions "all" only: their earlier versions are not in InStore.
+	HistoryUnavailable int `json:"historyUnavailable,omitempty"`
+}
+
+// How statements are named on the bus.
+const (
+	StatementSource     = "healthlake-cdc"
+	StatementDetailType = "FhirAuditStatement"
+)
