@@ -59,6 +59,8 @@ func TestTemporalDownRaisesNoReceiveCount(t *testing.T) {
 
 		f.opener.set(nil)
 		f.queue.until(f.queue.empty)
+		<-time.After(maxWaitTime) // the first poll after the outage may find nothing, and takes as long
+		synctest.Wait()
 		require.NoError(t, f.consumer.Ready())
 		f.stop()
 		require.Empty(t, f.queue.dead)
