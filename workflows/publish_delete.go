@@ -1,32 +1,83 @@
 package workflows
 
 import (
+	"slices"
+
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-// PublishDelete publishes one unresolved delete. Its ID holds the event's id, so
-// that a repeated record publishes once.
-func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) error {
+// PublishDelete publishes one delete. Its ID holds the event's id, so that a
+// repeated record publishes once.
+func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.PublishDeleteResult, error) {
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidEventID(in.Delete.EventID) {
-		return invalidInput("a delete needs a datastore and an event id")
+		return cdc.PublishDeleteResult{}, invalidInput("a delete needs a datastore and an event id")
 	}
-	publishCtx := publishPolicy(ctx, in.Origin.Datastore, false, "publish 1 delete of "+deletedType(in.Delete))
+	d := &publishDelete{in: in, orders: newOrders(ctx), mark: stateMark{upserts: in.Marks}}
+	err := workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) { return d.progress(), nil })
+	if err != nil {
+		return cdc.PublishDeleteResult{}, err
+	}
+	return d.run(ctx)
+}
+
+type publishDelete struct {
+	in     cdc.PublishDeleteInput
+	orders orders
+	mark   stateMark
+	// refused is EventBridge's code for the last offer; empty when it was taken.
+	refused string
+}
+
+func (d *publishDelete) run(ctx workflow.Context) (cdc.PublishDeleteResult, error) {
+	result := cdc.PublishDeleteResult{Type: d.in.Delete.Type, EventTime: d.in.Delete.EventTime}
+	published, err := d.publish(ctx, cdc.PublishInput{Origin: d.in.Origin, Delete: &d.in.Delete})
+	if err != nil {
+		return cdc.PublishDeleteResult{}, err
+	}
+	result.Skipped = !published
+	return result, d.mark.close(ctx)
+}
+
+// publish offers the delete until EventBridge takes it or an operator gives it
+// up.
+func (d *publishDelete) publish(ctx workflow.Context, in cdc.PublishInput) (published bool, err error) {
+	publishCtx := publishPolicy(ctx, d.in.Origin.Datastore, false, "publish 1 delete of "+deletedType(d.in.Delete))
 	for tries := 1; ; tries++ {
 		var result cdc.PublishResult
-		input := cdc.PublishInput{Origin: in.Origin, Delete: &in.Delete}
-		if err := workflow.ExecuteActivity(publishCtx, do.Publish, input).Get(ctx, &result); err != nil {
-			return err
+		if err := workflow.ExecuteActivity(publishCtx, do.Publish, in).Get(ctx, &result); err != nil {
+			return false, err
 		}
 		if len(result.Refused) == 0 {
-			return nil
+			d.refused = ""
+			return true, nil
 		}
-		wait := workflow.TimerOptions{Summary: "refused by EventBridge: " + result.Refused[0].Code}
-		if err := workflow.NewTimerWithOptions(ctx, backoff(tries), wait).Get(ctx, nil); err != nil {
-			return err
+		d.refused = result.Refused[0].Code
+		if err := d.mark.set(ctx, true); err != nil {
+			return false, err
+		}
+		if err := d.orders.wait(ctx, backoff(tries), "refused by EventBridge: "+d.refused); err != nil {
+			return false, err
+		}
+		if _, skips := d.orders.take(); d.skipped(skips) {
+			d.refused = ""
+			return false, nil
 		}
 	}
+}
+
+func (d *publishDelete) skipped(skips []cdc.Skip) bool {
+	return slices.ContainsFunc(skips, func(s cdc.Skip) bool { return slices.Contains(s.Versions, d.in.Delete.Type) })
+}
+
+// progress tells of a refused delete as of one version of its type.
+func (d *publishDelete) progress() cdc.Progress {
+	p := cdc.Progress{Kept: make(map[string]int)}
+	if d.refused != "" {
+		p.Kept[d.in.Delete.Type] = 1
+	}
+	return p
 }
 
 func deletedType(d cdc.Delete) string {

@@ -101,6 +101,9 @@ func TestPublishDelete(t *testing.T) {
 	require.Equal(t, offers, w.bus.offered[key])
 	require.Equal(t, "deleted", w.bus.accepted[0].Meta.Change)
 	require.Equal(t, "unresolved", w.bus.accepted[0].Meta.Resolution)
+	var result cdc.PublishDeleteResult
+	require.NoError(t, w.env.GetWorkflowResult(&result))
+	require.Equal(t, cdc.PublishDeleteResult{Type: "Patient", EventTime: start}, result)
 }
 
 func TestPublishDeleteOfNoTypeAndBadInput(t *testing.T) {

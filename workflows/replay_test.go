@@ -150,7 +150,7 @@ func registerChanged(r worker.WorkflowReplayer) {
 		more(ctx)
 		return workflows.CaptureRange(ctx, in)
 	})
-	register(cdc.WorkflowPublishDelete, func(ctx workflow.Context, in cdc.PublishDeleteInput) error {
+	register(cdc.WorkflowPublishDelete, func(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.PublishDeleteResult, error) {
 		more(ctx)
 		return workflows.PublishDelete(ctx, in)
 	})

@@ -5,10 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
@@ -143,4 +145,27 @@ func (w *world) requireLedger(ledger cdc.Ledger, swept ...string) {
 // when runs a callback at a moment of the workflow's time.
 func (w *world) when(at time.Time, do func()) {
 	w.env.RegisterDelayedCallback(do, at.Sub(w.env.Now()))
+}
+
+// progress asks the execution how far it is.
+func (w *world) progress() cdc.Progress {
+	w.t.Helper()
+	value, err := w.env.QueryWorkflow(cdc.QueryProgress)
+	require.NoError(w.t, err)
+	var progress cdc.Progress
+	require.NoError(w.t, value.Get(&progress))
+	return progress
+}
+
+// states collects the values of CdcState that are upserted from now on.
+func (w *world) states() *[]string {
+	var states []string
+	w.env.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(arguments mock.Arguments) {
+		changes, ok := arguments.Get(0).(temporal.SearchAttributes)
+		require.True(w.t, ok)
+		if state, ok := changes.GetKeyword(cdc.AttrState); ok {
+			states = append(states, state)
+		}
+	}).Return(nil).Maybe()
+	return &states
 }

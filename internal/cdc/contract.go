@@ -174,6 +174,21 @@ type PublishDeleteResult struct {
 type PublishDeleteInput struct {
 	Origin Origin `json:"origin"`
 	Delete Delete `json:"delete"`
+	// Marks tells to keep CdcState while the delete waits for an operator.
+	Marks bool `json:"marks,omitempty"`
+}
+
+// Skip names what an operator gives up of an execution: no more than was seen to
+// wait.
+type Skip struct {
+	// Versions are the types whose versions (or delete) EventBridge refuses: those
+	// go into the ledger as skipped.
+	Versions []string `json:"versions,omitempty"`
+	// Types are those that cannot be read: they close without being swept.
+	Types []string `json:"types,omitempty"`
+	// Ledger is the ledger of the run before, which cannot be read: what the rerun
+	// finds goes into its own as skipped, for it may have been published.
+	Ledger bool `json:"ledger,omitempty"`
 }
 
 // Progress is the answer to the QueryProgress query. It holds no FHIR id.
@@ -184,8 +199,10 @@ type Progress struct {
 	// Types that could not be read at the last attempt, with the class.
 	Refused map[string]Class `json:"refused,omitempty"`
 	// Kept are the versions, by type, that EventBridge refused for good and that
-	// are offered to it again.
+	// are offered to it again. A delete that names no type counts under "".
 	Kept map[string]int `json:"kept,omitempty"`
+	// Ledger is why the ledger of the run before cannot be read.
+	Ledger Class `json:"ledger,omitempty"`
 	// Due is when a window's next step is due, by type: a pass, a further page or
 	// another try. A type that is done, or whose pages a slice reads, has none.
 	Due map[string]time.Time `json:"due,omitempty"`

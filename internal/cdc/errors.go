@@ -53,6 +53,12 @@ func (c Class) Retryable() bool {
 	}
 }
 
+// NeedsOperator tells whether it lasts until somebody does something. A refused
+// page token does not: the pages start again.
+func (c Class) NeedsOperator() bool {
+	return c != "" && c != ClassPageToken && !c.Retryable()
+}
+
 // Error is an error of the datastore or of the bus. Its text holds the
 // operation's template, the class and the status, never a URL, an id or a body.
 type Error struct {

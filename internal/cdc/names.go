@@ -36,6 +36,16 @@ const (
 // answers with a Progress.
 const QueryProgress = "progress"
 
+// Signals by which an operator settles what waits for one. Windows, slices and
+// deletes take them; one that does not wait leaves them unheeded.
+const (
+	// SignalRetry tries everything that was refused again at once. It has no
+	// argument.
+	SignalRetry = "retry"
+	// SignalSkip gives up what its argument, a [Skip], names.
+	SignalSkip = "skip"
+)
+
 // Who captured a change: the value of meta.capturedBy.
 const (
 	ByCloudTrail   = "cloudtrail"
