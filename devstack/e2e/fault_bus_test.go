@@ -105,6 +105,14 @@ func TestPoisonChange(t *testing.T) {
 		}
 		return nil
 	})
+	eventually(t, "the window says that it keeps the change", func(ctx context.Context) error {
+		value, err := r.temporal.QueryWorkflow(ctx, poisoned.ID(), "", cdc.QueryProgress)
+		var progress cdc.Progress
+		if err != nil || value.Get(&progress) != nil || progress.Kept["Patient"] != 1 {
+			return errNotYet
+		}
+		return nil
+	})
 	r.received(t, 2*versions-1)
 	require.NotContains(t, r.came("poisoned"), versionKey(r.datastore(), "Patient", "poisoned-7", 1))
 	require.Len(t, r.came("other"), versions)

@@ -37,18 +37,24 @@ func TestCaptureByHand(t *testing.T) {
 	require.Zero(t, *rerun.Published, "nothing was missing")
 	require.Equal(t, 20, r.result(t, rerun.WorkflowID).Ledger.Published(), "its ledger holds that of the run before")
 
-	r.twoAtOnce(t, window)
+	for n := range rounds {
+		r.manyAtOnce(t, window, 2+n)
+	}
 	report := r.drained(t)
 	complete(t, report)
 	require.Equal(t, 20, report.Total.Published)
 }
 
-// twoAtOnce lets two operators rerun a closed window at once: one wins. The store
-// fails meanwhile, so that the winner's run stays open for both to see.
-func (r *rig) twoAtOnce(t *testing.T, window cdc.Window) {
+// operators is how many rerun a window at once, rounds how often: enough that in one
+// of them some have seen no open run before the first has started one.
+const operators, rounds = 8, 3
+
+// manyAtOnce lets operators rerun a closed window at once: one wins, with rerun n.
+// The store fails meanwhile, so that the winner's run stays open for all to see.
+func (r *rig) manyAtOnce(t *testing.T, window cdc.Window, n int) {
 	t.Helper()
 	require.NoError(t, r.Simulator.InjectFault(simulator.Fault{Kind: simulator.ServerError, Count: -1}))
-	printed := make([]printed, 2)
+	printed := make([]printed, operators)
 	var group sync.WaitGroup
 	for i := range printed {
 		group.Go(func() {
@@ -57,13 +63,18 @@ func (r *rig) twoAtOnce(t *testing.T, window cdc.Window) {
 		})
 	}
 	group.Wait()
-	both := [2]captured{onlyOne[captured](t, printed[0].stdout), onlyOne[captured](t, printed[1].stdout)}
+	started := 0
+	for _, p := range printed {
+		run := onlyOne[captured](t, p.stdout)
+		require.Equal(t, window.RerunID(n), run.WorkflowID)
+		if run.Started {
+			started++
+		}
+	}
 	r.Simulator.ClearFaults()
-	require.Equal(t, window.RerunID(2), both[0].WorkflowID)
-	require.Equal(t, window.RerunID(2), both[1].WorkflowID)
-	require.NotEqual(t, both[0].Started, both[1].Started, "one of the two opened it")
-	r.closed(t, window.RerunID(2))
-	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, r.status(t.Context(), window.RerunID(3)))
+	require.Equal(t, 1, started, "one of them opened it")
+	r.closed(t, window.RerunID(n))
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, r.status(t.Context(), window.RerunID(n+1)))
 }
 
 // A window that an operator terminates in the middle of a slice: the rerun
