@@ -71,6 +71,21 @@ func pagePolicy(ctx workflow.Context, datastore string, bulk bool, summary strin
 	return workflow.WithActivityOptions(ctx, options)
 }
 
+// slicePolicy leaves what needs an operator to the slice, which says so and takes
+// the operator's orders while it waits.
+func slicePolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
+	ctx = pagePolicy(ctx, datastore, bulk, summary)
+	return workflow.WithRetryPolicy(ctx, retriesBut(cdc.ClassForbidden, cdc.ClassRejected))
+}
+
+func retriesBut(classes ...cdc.Class) temporal.RetryPolicy {
+	policy := retries(longestDelay)
+	for _, class := range classes {
+		policy.NonRetryableErrorTypes = append(policy.NonRetryableErrorTypes, string(class))
+	}
+	return *policy
+}
+
 func publishPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
 	priority := cdc.PriorityLive
 	if bulk {
@@ -91,6 +106,12 @@ func ledgerPolicy(ctx workflow.Context, summary string) workflow.Context {
 		RetryPolicy:         retries(longestDelay),
 		Summary:             summary,
 	})
+}
+
+// ledgerBeforePolicy leaves a ledger that cannot be read to the rerun, which then
+// waits for an operator; that the run before is still open is waited for.
+func ledgerBeforePolicy(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithRetryPolicy(ledgerPolicy(ctx, summary), retriesBut(cdc.ClassLedger))
 }
 
 // Histories are continued as new before they grow large. The server suggests it
