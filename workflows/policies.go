@@ -30,6 +30,15 @@ const (
 	// busDelay is the longest between attempts to publish: a bus that is missing
 	// or forbidden is retried, and loud.
 	busDelay = time.Minute
+	// auditTimeout holds the listing of an hour's versions at the bulk share of the
+	// search rate; a retry goes on from its heartbeat's types.
+	auditTimeout = 2 * time.Hour
+	// healTimeout is how long a Heal waits for its windows to close, some time off;
+	// what is open then is looked at again.
+	healTimeout = 20 * time.Minute
+	// auditHeartbeat is how long an AuditSpan or a Heal of a killed worker stays
+	// unnoticed. It holds a search with its retries.
+	auditHeartbeat = 2 * time.Minute
 	// ledgerTimeout holds the reading of a long history.
 	ledgerTimeout = 2 * time.Minute
 )
@@ -97,6 +106,30 @@ func publishPolicy(ctx workflow.Context, datastore string, bulk bool, summary st
 		RetryPolicy:         retries(busDelay),
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: priority, FairnessKey: datastore},
+	})
+}
+
+// auditPolicy runs on the datastore's bulk queue, beside ranges.
+func auditPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           cdc.BulkTaskQueue(workflow.GetInfo(ctx).TaskQueueName, datastore),
+		StartToCloseTimeout: auditTimeout,
+		HeartbeatTimeout:    auditHeartbeat,
+		RetryPolicy:         retries(longestDelay),
+		Summary:             summary,
+		Priority:            temporal.Priority{PriorityKey: cdc.PriorityBulk, FairnessKey: datastore},
+	})
+}
+
+// healPolicy runs on the workflows' own task queue: it asks the store for nothing,
+// and would otherwise hold the slots for which the windows that it waits for wait.
+func healPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: healTimeout,
+		HeartbeatTimeout:    auditHeartbeat,
+		RetryPolicy:         retries(longestDelay),
+		Summary:             summary,
+		Priority:            temporal.Priority{PriorityKey: cdc.PriorityBulk, FairnessKey: datastore},
 	})
 }
 
