@@ -31,7 +31,7 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 	if err := in.Window.Validate(); err != nil {
 		return cdc.HydrateResult{}, invalidInput(ctx, err.Error())
 	}
-	leave, err := a.Limits.enter(in.Window)
+	leave, err := a.Limits.enter(in.Window, in.Bulk)
 	if err != nil {
 		return cdc.HydrateResult{}, applicationError(ctx, err)
 	}
@@ -197,7 +197,7 @@ func (h *hydration) outcome() outcome {
 // readPage reads one page of one type and the bodies that it needs.
 func (a *Activities) readPage(ctx context.Context, in cdc.HydrateInput, ask cdc.Ask) reading {
 	r := reading{answer: cdc.Answer{Type: ask.Type, Remaining: -1}}
-	page, searches, err := a.search(ctx, in.Origin.Datastore, ask.Type, in.Window.Span(), ask.Next, ask.Confirm)
+	page, searches, err := a.search(ctx, in, ask)
 	r.counts.Searches = searches
 	if err != nil {
 		r.refuse(ask, err)

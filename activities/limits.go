@@ -16,6 +16,10 @@ const (
 	// hydratesPerStore is how many Hydrates of one store run side by side in a
 	// process, so that a store that hangs cannot take every activity slot.
 	hydratesPerStore = 16
+	// bulkHydrates is the same for windows in bulk. It is less than the activity
+	// slots of a store's bulk task queue (8), which audits and ranges share, and
+	// small: their searches wait in line for few tokens.
+	bulkHydrates = 4
 	// busyDelay is about how long a Hydrate waits that found no place.
 	busyDelay = 3 * time.Second
 	// firstProbe and longestProbe are how long after a failed attempt, doubled for
@@ -28,16 +32,25 @@ const (
 	waitingAge = 20 * time.Minute
 )
 
-// Limits bounds what one process asks of each store. The zero value is not
-// ready; use NewLimits.
+// Limits bounds what one process asks of each store, apart for live windows and
+// for bulk work, so that neither waits for the other. The zero value is not ready;
+// use NewLimits.
 type Limits struct {
-	mu     sync.Mutex
-	rate   float64
-	stores map[string]*storeLimits
+	mu    sync.Mutex
+	rates map[bool]float64 // by whether bulk
+	lanes map[lane]*laneLimits
 }
 
-type storeLimits struct {
+// lane is a store's live or bulk work.
+type lane struct {
+	datastore string
+	bulk      bool
+}
+
+type laneLimits struct {
 	limiter *rate.Limiter
+	// most is how many Hydrates may run at once, running how many do.
+	most    int
 	running int
 	// failures is how many attempts in a row found the store failing, probeAt
 	// when any window may try again.
@@ -48,45 +61,60 @@ type storeLimits struct {
 	waiting map[time.Time]time.Time
 }
 
-// NewLimits returns limits of perSecond searches for each store.
-func NewLimits(perSecond float64) *Limits {
-	return &Limits{rate: perSecond, stores: make(map[string]*storeLimits)}
+// NewLimits returns limits of live and bulk searches a second for each store.
+func NewLimits(live, bulk float64) *Limits {
+	return &Limits{rates: map[bool]float64{false: live, true: bulk}, lanes: make(map[lane]*laneLimits)}
 }
 
-// SetRate changes this process's searches a second for each store, as the fleet
+// SetRates changes this process's searches a second for each store, as the fleet
 // grows and shrinks.
-func (l *Limits) SetRate(perSecond float64) {
+func (l *Limits) SetRates(live, bulk float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if perSecond == l.rate {
-		return
+	rates := map[bool]float64{false: live, true: bulk}
+	for name, limits := range l.lanes {
+		if perSecond := rates[name.bulk]; perSecond != l.rates[name.bulk] {
+			limits.limiter.SetLimit(rate.Limit(perSecond))
+			limits.limiter.SetBurst(burst(perSecond))
+		}
 	}
-	l.rate = perSecond
-	for _, store := range l.stores {
-		store.limiter.SetLimit(rate.Limit(perSecond))
-		store.limiter.SetBurst(burst(perSecond))
-	}
+	l.rates = rates
 }
 
 // burst is a second's worth of searches, at least one.
 func burst(perSecond float64) int { return max(1, int(perSecond)) }
 
-func (l *Limits) store(datastore string) *storeLimits {
-	store := l.stores[datastore]
-	if store == nil {
-		store = &storeLimits{
-			limiter: rate.NewLimiter(rate.Limit(l.rate), burst(l.rate)),
+func (l *Limits) lane(datastore string, bulk bool) *laneLimits {
+	name := lane{datastore, bulk}
+	limits := l.lanes[name]
+	if limits == nil {
+		limits = &laneLimits{
+			limiter: rate.NewLimiter(rate.Limit(l.rates[bulk]), burst(l.rates[bulk])),
+			most:    hydratesPerStore,
 			waiting: make(map[time.Time]time.Time),
 		}
-		l.stores[datastore] = store
+		if bulk {
+			limits.most = bulkHydrates
+		}
+		l.lanes[name] = limits
 	}
-	return store
+	return limits
 }
 
-// wait takes a token for one search.
+// wait takes a token for one search of a live window.
 func (l *Limits) wait(ctx context.Context, datastore string) error {
+	return l.take(ctx, datastore, false)
+}
+
+// waitBulk takes a token for one search of bulk work that makes many in one
+// activity: audits, and the windows that they run.
+func (l *Limits) waitBulk(ctx context.Context, datastore string) error {
+	return l.take(ctx, datastore, true)
+}
+
+func (l *Limits) take(ctx context.Context, datastore string, bulk bool) error {
 	l.mu.Lock()
-	limiter := l.store(datastore).limiter
+	limiter := l.lane(datastore, bulk).limiter
 	l.mu.Unlock()
 	if err := limiter.Wait(ctx); err != nil {
 		return &cdc.Error{Op: "waiting for a search token", Class: cdc.ClassInterrupted}
@@ -104,14 +132,14 @@ const (
 )
 
 // enter takes a place for a Hydrate of the window; leave gives it back and says
-// what became of it. While a store keeps failing, only the oldest window that
-// waits for it may try, and another when that has not been here for a while:
-// the others fail at once and come again by their retry policy, so that a long
-// outage costs few searches.
-func (l *Limits) enter(window cdc.Window) (leave func(outcome), err error) {
+// what became of it. While a store keeps failing, only the oldest window of the
+// lane that waits for it may try, and another when that has not been here for a
+// while: the others fail at once and come again by their retry policy, so that a
+// long outage costs few searches.
+func (l *Limits) enter(window cdc.Window, bulk bool) (leave func(outcome), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	store := l.store(window.Datastore)
+	store := l.lane(window.Datastore, bulk)
 	now := time.Now()
 	if store.failures > 0 && now.Before(store.probeAt) && !store.oldest(window.Start, now) {
 		store.waiting[window.Start] = now
@@ -120,10 +148,10 @@ func (l *Limits) enter(window cdc.Window) (leave func(outcome), err error) {
 			Advice: fmt.Sprintf("datastore %s keeps failing; its oldest window tries first", window.Datastore),
 		}
 	}
-	if store.running >= hydratesPerStore {
+	if store.running >= store.most {
 		return nil, &cdc.Error{
 			Op: "Hydrate", Class: cdc.ClassThrottled, RetryAfter: busyDelay/2 + rand.N(busyDelay), //nolint:gosec // jitter
-			Advice: fmt.Sprintf("this worker already sweeps %d windows of datastore %s", hydratesPerStore, window.Datastore),
+			Advice: fmt.Sprintf("this worker already sweeps %d windows of datastore %s", store.most, window.Datastore),
 		}
 	}
 	store.running++
@@ -142,7 +170,7 @@ func (l *Limits) enter(window cdc.Window) (leave func(outcome), err error) {
 }
 
 // failed notes that the store answered the window for no type at all.
-func (s *storeLimits) failed(start, now time.Time) {
+func (s *laneLimits) failed(start, now time.Time) {
 	s.failures++
 	s.waiting[start] = now
 	delay := firstProbe
@@ -153,7 +181,7 @@ func (s *storeLimits) failed(start, now time.Time) {
 }
 
 // oldest tells whether no older window waits for the store.
-func (s *storeLimits) oldest(start, now time.Time) bool {
+func (s *laneLimits) oldest(start, now time.Time) bool {
 	for other, last := range s.waiting {
 		if now.Sub(last) > waitingAge {
 			delete(s.waiting, other)

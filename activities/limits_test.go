@@ -21,7 +21,7 @@ func windowAt(store string, n int) cdc.Window {
 // try enters for a window and leaves at once with what became of it.
 func try(t *testing.T, l *Limits, w cdc.Window, o outcome) {
 	t.Helper()
-	leave, err := l.enter(w)
+	leave, err := l.enter(w, false)
 	require.NoError(t, err)
 	leave(o)
 }
@@ -29,7 +29,7 @@ func try(t *testing.T, l *Limits, w cdc.Window, o outcome) {
 // requireKeptOut tells that the window may not try now.
 func requireKeptOut(t *testing.T, l *Limits, w cdc.Window, class cdc.Class) {
 	t.Helper()
-	_, err := l.enter(w)
+	_, err := l.enter(w, false)
 	require.Error(t, err)
 	require.Equal(t, class, cdc.ClassOf(err))
 }
@@ -46,23 +46,69 @@ func took(t *testing.T, l *Limits, store string, n int) time.Duration {
 
 func TestRateIsPerStoreAndFollowsTheFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLimits(10)
+		l := NewLimits(10, 10)
 		require.Zero(t, took(t, l, "a", 10), "a second's worth at once")
 		require.Equal(t, time.Second, took(t, l, "a", 10))
 		require.Zero(t, took(t, l, "b", 10), "each store has its own")
 
-		l.SetRate(2)
+		l.SetRates(2, 10)
 		require.Equal(t, 5*time.Second, took(t, l, "a", 10))
-		l.SetRate(100)
+		l.SetRates(100, 10)
 		require.Equal(t, 100*time.Millisecond, took(t, l, "a", 10).Round(10*time.Millisecond))
-		l.SetRate(0.5)
+		l.SetRates(0.5, 10)
 		require.GreaterOrEqual(t, took(t, l, "b", 12), 3*time.Second)
 	})
 }
 
+// took is of live searches; this is of bulk ones.
+func tookBulk(t *testing.T, l *Limits, store string, n int) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	for range n {
+		require.NoError(t, l.waitBulk(t.Context(), store))
+	}
+	return time.Since(begin)
+}
+
+func TestBulkSearchesTakeNothingFromLiveOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLimits(10, 2)
+		require.Equal(t, 4*time.Second, tookBulk(t, l, "a", 10))
+		require.Zero(t, took(t, l, "a", 10), "the live share is untouched")
+		require.Equal(t, time.Second, tookBulk(t, l, "a", 2))
+
+		l.SetRates(20, 1)
+		require.Equal(t, 4*time.Second, tookBulk(t, l, "a", 4))
+		l.SetRates(20, 0.1)
+		require.Zero(t, tookBulk(t, l, "b", 1), "a store that was never asked")
+		require.Equal(t, 10*time.Second, tookBulk(t, l, "b", 1).Round(time.Millisecond))
+	})
+}
+
+// A store that fails for live windows is found failing by bulk ones by
+// themselves, and the places of one lane are not the other's.
+func TestBulkWindowsHaveTheirOwnPlaces(t *testing.T) {
+	l := NewLimits(10, 10)
+	for n := range bulkHydrates {
+		_, err := l.enter(windowAt(testStore, n), true)
+		require.NoError(t, err)
+	}
+	_, err := l.enter(windowAt(testStore, 98), true)
+	require.Equal(t, cdc.ClassThrottled, cdc.ClassOf(err))
+
+	// An old window in bulk that fails keeps no live window out.
+	l = NewLimits(10, 10)
+	leave, err := l.enter(windowAt(testStore, 1), true)
+	require.NoError(t, err)
+	leave(storeFailed)
+	_, err = l.enter(windowAt(testStore, 2), true)
+	require.Equal(t, cdc.ClassUnavailable, cdc.ClassOf(err))
+	try(t, l, windowAt(testStore, 3), storeAnswered)
+}
+
 func TestWaitEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLimits(1)
+		l := NewLimits(1, 1)
 		require.NoError(t, l.wait(t.Context(), "a"))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -71,14 +117,14 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 }
 
 func TestHydratesAreBoundedPerStore(t *testing.T) {
-	l := NewLimits(10)
+	l := NewLimits(10, 10)
 	var leaves []func(outcome)
 	for n := range hydratesPerStore {
-		leave, err := l.enter(windowAt(testStore, n))
+		leave, err := l.enter(windowAt(testStore, n), false)
 		require.NoError(t, err)
 		leaves = append(leaves, leave)
 	}
-	_, err := l.enter(windowAt(testStore, 99))
+	_, err := l.enter(windowAt(testStore, 99), false)
 	require.Equal(t, cdc.ClassThrottled, cdc.ClassOf(err))
 	require.GreaterOrEqual(t, retryAfter(err), busyDelay/2)
 	require.Less(t, retryAfter(err), 2*busyDelay)
@@ -90,7 +136,7 @@ func TestHydratesAreBoundedPerStore(t *testing.T) {
 
 func TestFailingStoreIsTriedByItsOldestWindowOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLimits(10)
+		l := NewLimits(10, 10)
 		old, middle, young := windowAt(testStore, 1), windowAt(testStore, 2), windowAt(testStore, 3)
 		try(t, l, middle, storeFailed)
 		requireKeptOut(t, l, young, cdc.ClassUnavailable)
@@ -111,7 +157,7 @@ func pass(d time.Duration) { <-time.After(d) }
 // wait for it for ever.
 func TestFailingStoreIsProbedByAnyWindowAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLimits(10)
+		l := NewLimits(10, 10)
 		try(t, l, windowAt(testStore, 1), storeFailed)
 		for n := 2; n < 14; n++ {
 			requireKeptOut(t, l, windowAt(testStore, n), cdc.ClassUnavailable)
@@ -129,7 +175,7 @@ func TestFailingStoreIsProbedByAnyWindowAfterAWhile(t *testing.T) {
 
 func TestWindowThatNoLongerTriesIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &storeLimits{waiting: make(map[time.Time]time.Time)}
+		s := &laneLimits{waiting: make(map[time.Time]time.Time)}
 		begin := time.Now()
 		s.failed(windowAt(testStore, 1).Start, begin)
 		young := windowAt(testStore, 2).Start
@@ -142,7 +188,7 @@ func TestWindowThatNoLongerTriesIsForgotten(t *testing.T) {
 // That some types cannot be read says nothing of the store: a type that is
 // refused for good, tried alone, must not keep newer windows out.
 func TestAttemptForSomeTypesTellsNothingOfTheStore(t *testing.T) {
-	l := NewLimits(10)
+	l := NewLimits(10, 10)
 	try(t, l, windowAt(testStore, 1), storeUnknown)
 	try(t, l, windowAt(testStore, 2), storeAnswered)
 

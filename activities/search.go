@@ -29,22 +29,26 @@ const (
 	changeBytes = 96
 )
 
-// search reads one page, the first when next is empty, taking a token from the
-// store's limiter for each request. It returns how many requests it made.
-func (a *Activities) search(ctx context.Context, datastore, resourceType string, span cdc.Span, next string, confirm bool) (cdc.Page, int, error) {
+// search reads one page, the first when the ask has no link, taking a token from
+// the store's limiter for each request. It returns how many requests it made.
+func (a *Activities) search(ctx context.Context, in cdc.HydrateInput, ask cdc.Ask) (cdc.Page, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	datastore, token := in.Origin.Datastore, a.Limits.wait
+	if in.Bulk {
+		token = a.Limits.waitBulk
+	}
 	for try := 1; ; try++ {
-		if err := a.Limits.wait(ctx, datastore); err != nil {
+		if err := token(ctx, datastore); err != nil {
 			return cdc.Page{}, try - 1, err
 		}
 		began := time.Now()
-		page, err := a.searchOnce(ctx, datastore, resourceType, span, next, confirm)
+		page, err := a.searchOnce(ctx, datastore, ask.Type, in.Window.Span(), ask.Next, ask.Confirm)
 		if err == nil {
 			if page.Invalid > 0 {
-				a.Observer.Invalid(datastore, resourceType, page.Invalid)
+				a.Observer.Invalid(datastore, ask.Type, page.Invalid)
 				a.Logger.Warn("search result holds entries that are no valid resource",
-					"datastore", datastore, "type", resourceType, "entries", page.Invalid)
+					"datastore", datastore, "type", ask.Type, "entries", page.Invalid)
 			}
 			return page, try, nil
 		}

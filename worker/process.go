@@ -77,7 +77,7 @@ func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, store
 	p.activities = &activities.Activities{
 		Store: stores, Bus: bus,
 		Runs: p.temporal.Client, Converter: p.temporal.Converter,
-		Limits:   activities.NewLimits(p.cfg.SearchRate * liveShare),
+		Limits:   activities.NewLimits(p.cfg.SearchRate*liveShare, p.cfg.SearchRate*auditShare),
 		Observer: observer{ctx, metrics}, Logger: p.logger,
 		Format:        cdc.EventFormat{Source: p.cfg.EventSource, DetailType: p.cfg.DetailType},
 		MaxEventBytes: p.cfg.MaxEventBytes,

@@ -10,12 +10,15 @@ import (
 	"healthlake-cdc/internal/config"
 )
 
-// How CDC_SEARCH_RATE is shared: windows' first pages, their further pages, and
-// bulk work (audits, ranges, counts). Bulk cannot take what live windows need.
+// How CDC_SEARCH_RATE is shared: windows' first pages, their further pages, bulk
+// work that makes one search an attempt (ranges, counts), and bulk work that makes
+// many (audits, and the windows that they run). Bulk cannot take what live windows
+// need.
 const (
 	liveShare    = 0.5
 	furtherShare = 0.3
-	bulkShare    = 0.2
+	bulkShare    = 0.1
+	auditShare   = 0.1
 )
 
 const (
@@ -39,14 +42,15 @@ func pageQueues(cfg *config.Config, datastore string) []pageQueue {
 	}
 }
 
-// followFleet divides the live share of the search rate by the number of workers
-// that the task queue shows.
+// followFleet divides the shares of the search rate that each process limits by
+// itself by the number of workers that the task queue shows.
 func (p *process) followFleet(ctx context.Context) error {
 	ticker := time.NewTicker(fleetEvery)
 	defer ticker.Stop()
 	for {
 		if n, err := p.fleetSize(ctx); err == nil {
-			p.activities.Limits.SetRate(p.cfg.SearchRate * liveShare / float64(n))
+			each := p.cfg.SearchRate / float64(n)
+			p.activities.Limits.SetRates(each*liveShare, each*auditShare)
 		} else if ctx.Err() == nil {
 			p.logger.Debug("cannot see the fleet's size; keeping the search rate", "error", err)
 		}

@@ -73,7 +73,7 @@ func (w *world) renew(at time.Time) {
 	w.real = &activities.Activities{
 		Store: w.store, Bus: w.bus, Runs: w.runs, Observer: observer{},
 		Converter:     converter.GetDefaultDataConverter(),
-		Limits:        activities.NewLimits(1e6),
+		Limits:        activities.NewLimits(1e6, 1e6),
 		Logger:        slog.New(slog.DiscardHandler),
 		Format:        cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
 		MaxEventBytes: 1_000_000,
