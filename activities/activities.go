@@ -26,7 +26,6 @@ type Store interface {
 	Count(ctx context.Context, datastore, resourceType string, span cdc.Span) (int, error)
 	Read(ctx context.Context, datastore, resourceType, id string) (cdc.Resource, error)
 	VRead(ctx context.Context, datastore, resourceType, id, version string) (cdc.Resource, error)
-	History(ctx context.Context, datastore, resourceType, id, next string) (cdc.HistoryPage, error)
 }
 
 // Bus takes events. accepted holds, for each event, the id that EventBridge
@@ -49,7 +48,10 @@ type Observer interface {
 type Activities struct {
 	Store Store
 	Bus   Bus
-	Runs  Runs
+	// OtherBus gives the bus of a name or an ARN, for replays to another bus. Nil
+	// gives none.
+	OtherBus func(name string) (Bus, error)
+	Runs     Runs
 	// Converter decodes what an earlier run's history holds.
 	Converter converter.DataConverter
 	Limits    *Limits

@@ -17,6 +17,9 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 	if len(in.Want) > 0 {
 		return a.wantedBodies(ctx, in)
 	}
+	if len(in.IDs) > 0 {
+		return a.idsPage(ctx, in)
+	}
 	var result cdc.HydratePageResult
 	page, err := a.searchOnce(ctx, in.Origin.Datastore, in.Type, in.Span, in.Next, in.List)
 	result.Counts.Searches = 1

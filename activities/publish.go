@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -33,13 +34,31 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 	defer giveUp()
 	beat := newHeartbeat(ctx, giveUp)
 	beat.begin(accepted)
-	result, err := a.Bus.Publish(publishing, events, accepted, beat.record)
+	bus, err := a.bus(in.Bus)
+	if err != nil {
+		return cdc.PublishResult{}, invalidInput(ctx, err.Error())
+	}
+	result, err := bus.Publish(publishing, events, accepted, beat.record)
 	if err != nil {
 		beat.flush()
 		return cdc.PublishResult{}, applicationError(ctx, err)
 	}
 	a.observe(in, result)
+	if in.Weigh {
+		a.weigh(in, &result)
+	}
 	return result, nil
+}
+
+// bus is the bus of that name, or the configured one.
+func (a *Activities) bus(name string) (Bus, error) {
+	if name == "" {
+		return a.Bus, nil
+	}
+	if a.OtherBus == nil {
+		return nil, errors.New("this worker publishes to no other bus than the configured one")
+	}
+	return a.OtherBus(name)
 }
 
 func (a *Activities) events(in cdc.PublishInput, now time.Time) ([]cdc.Event, error) {

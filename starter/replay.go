@@ -4,30 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/client"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/config"
 )
 
-// progressEvery is how often a waiting command asks how far the work is; each
-// query is billed as an action.
-const progressEvery = 2 * time.Second
+// mostIDs bounds how many resources a replay names: they are part of its input.
+const mostIDs = 5_000
+
+// idPattern is what FHIR lets a logical id be.
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
 
 type replayFlags struct {
-	name, since, until, datastore string
-	types                         []string
-	wait                          bool
-}
-
-// replayed is what replay prints.
-type replayed struct {
-	WorkflowID string                  `json:"workflowId"`
-	Started    bool                    `json:"started"`
-	Result     *cdc.CaptureRangeResult `json:"result,omitempty"`
+	rangeFlags
+	ids  []string
+	rate float64
+	bus  string
 }
 
 func newReplayCommand(s *session) *cobra.Command {
@@ -37,46 +36,33 @@ func newReplayCommand(s *session) *cobra.Command {
 		Short: "Publish again what the stores hold of a range",
 		Long: `Replay publishes every version that search shows of the range again, with the
 same idempotency keys and meta.replay = NAME. A replay named twice runs once.
-Versions that were replaced or deleted since are not in search and not replayed.`,
+Versions that were replaced or deleted since are not in search and not replayed.
+
+With --dry-run it reads the same and publishes nothing: it prints how many
+versions, bytes and events the replay would publish, and what that would cost.`,
 		Example: "  starter replay --name monday-outage --since 2026-11-23T08:00:00Z --until 2026-11-23T12:00:00Z --wait\n" +
-			"  starter replay --name lab-again --since 48h --until 24h --type Observation --type DiagnosticReport",
+			"  starter replay --name lab-again --since 48h --until 24h --type Observation --type DiagnosticReport --dry-run\n" +
+			"  starter replay --name to-the-warehouse --since 720h --until 0s --to-bus warehouse --rate 200",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.replay(cmd.Context(), f) },
 	}
+	f.bind(command, "replay")
 	flags := command.Flags()
-	flags.StringVar(&f.name, "name", "", "name of the replay; it stands in the execution's ID and in events, so no patient data")
-	flags.StringVar(&f.since, "since", "", "beginning of the range: RFC 3339, or how long ago, as in 48h")
-	flags.StringVar(&f.until, "until", "", "end of the range, not part of it")
-	flags.StringSliceVar(&f.types, "type", nil, "only these resource types (repeat or separate by commas)")
-	flags.StringVar(&f.datastore, "datastore", "", "only this one of the configured datastores")
-	flags.BoolVar(&f.wait, "wait", false, "wait until it is done, showing progress")
-	for _, name := range []string{"name", "since", "until"} {
+	flags.StringSliceVar(&f.ids, "id", nil, "only these resources, as Patient/123 (repeat or separate by commas): their current versions, if they lie in the range")
+	flags.Float64Var(&f.rate, "rate", 0, "at most so many versions a second over the whole replay; 0 is as fast as the bulk share of CDC_SEARCH_RATE allows")
+	flags.StringVar(&f.bus, "to-bus", "", "another event bus than CDC_EVENT_BUS, by name or ARN; the workers need events:PutEvents on it")
+	for _, name := range []string{"since", "until"} {
 		_ = command.MarkFlagRequired(name)
 	}
 	return command
 }
 
-// span reads the range's two ends.
-func (f replayFlags) span(now time.Time) (cdc.Span, error) {
-	from, err := parseTime(f.since, now)
-	if err != nil {
-		return cdc.Span{}, fmt.Errorf("--since: %w", err)
-	}
-	to, err := parseTime(f.until, now)
-	if err != nil {
-		return cdc.Span{}, fmt.Errorf("--until: %w", err)
-	}
-	if !to.After(from) {
-		return cdc.Span{}, errors.New("--until must be later than --since")
-	}
-	return cdc.Span{From: from, To: to}, nil
-}
-
 func (s *session) replay(ctx context.Context, f replayFlags) error {
-	if !cdc.ValidName(f.name) {
-		return errors.New("--name takes 1 to 100 letters, digits, dots, hyphens and underscores, and no patient data")
+	if err := f.check(); err != nil {
+		return err
 	}
-	span, err := f.span(time.Now())
+	now := time.Now()
+	span, err := f.span(now)
 	if err != nil {
 		return err
 	}
@@ -85,85 +71,56 @@ func (s *session) replay(ctx context.Context, f replayFlags) error {
 		return err
 	}
 	defer c.client.Close()
-	datastores, err := selectOne(c.config.Datastores, f.datastore)
+	in, err := f.input(c, span, now)
 	if err != nil {
 		return err
 	}
-	types, err := c.replayTypes(f.types)
-	if err != nil {
+	in.CapturedBy, in.Rate, in.Bus = cdc.ByOperator, f.rate, f.bus
+	if err := f.nameResources(&in); err != nil {
 		return err
 	}
-	started, err := c.launcher.Replay(ctx, cdc.CaptureRangeInput{
-		Name: f.name, Datastores: datastores, Types: types, Span: span, SourceTime: time.Now().UTC(),
-	})
-	if err != nil {
-		return err
-	}
-	report := replayed{WorkflowID: cdc.ReplayID(f.name), Started: started}
-	if f.wait {
-		if report.Result, err = s.awaitRange(ctx, c.client, report.WorkflowID); err != nil {
-			return err
-		}
-	}
-	return s.print(report, report.text())
+	return s.startRange(ctx, c, in, f.wait)
 }
 
-// replayTypes are the asked types, else all configured ones.
-func (c *connection) replayTypes(asked []string) ([]string, error) {
-	all := c.launcher.AllTypes()
-	if len(asked) == 0 {
-		return all, nil
+func (f *replayFlags) check() error {
+	if err := f.rangeFlags.check(); err != nil {
+		return err
 	}
-	for _, name := range asked {
-		if !slices.Contains(all, name) {
-			return nil, fmt.Errorf("--type %s is not one of the configured resource types", name)
-		}
-	}
-	return asked, nil
-}
-
-func (r replayed) text() string {
 	switch {
-	case r.Result != nil:
-		return fmt.Sprintf("%s is done: %d published, %d slices, %d searches",
-			r.WorkflowID, r.Result.Counts.Published, r.Result.Slices, r.Result.Counts.Searches)
-	case r.Started:
-		return r.WorkflowID + " started"
-	default:
-		return r.WorkflowID + " exists already; a replay named twice runs once"
+	case !(f.rate >= 0) || math.IsInf(f.rate, 0):
+		return errors.New("--rate takes a number of versions a second, 0 for any")
+	case f.bus != "" && !config.ValidBus(f.bus):
+		return errors.New("--to-bus is neither the name nor the ARN of an event bus")
+	case len(f.ids) > mostIDs:
+		return fmt.Errorf("--id names %d resources; a replay takes %d at most", len(f.ids), mostIDs)
 	}
+	return nil
 }
 
-// awaitRange waits for a range, showing how far it is.
-func (s *session) awaitRange(ctx context.Context, c client.Client, id string) (*cdc.CaptureRangeResult, error) {
-	done := make(chan error, 1)
-	var result cdc.CaptureRangeResult
-	go func() { done <- c.GetWorkflow(ctx, id, "").Get(ctx, &result) }()
-	ticker := time.NewTicker(progressEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case err := <-done:
-			if err != nil {
-				return nil, fmt.Errorf("waiting for %s: %w", id, err)
-			}
-			return &result, nil
-		case <-ticker.C:
-			s.showProgress(ctx, c, id)
+// nameResources takes the ids. Errors say which one by its place, never by its
+// text: an id is patient data.
+func (f *replayFlags) nameResources(in *cdc.CaptureRangeInput) error {
+	if len(f.ids) == 0 {
+		return nil
+	}
+	types := make(map[string]bool)
+	for i, text := range f.ids {
+		resourceType, id, found := strings.Cut(text, "/")
+		if !found || !cdc.ValidType(resourceType) || !idPattern.MatchString(id) {
+			return fmt.Errorf("--id number %d is not of the form Patient/123", i+1)
+		}
+		if !slices.Contains(in.Types, resourceType) {
+			return fmt.Errorf("--id number %d is of type %s, which is not among the types of this replay", i+1, resourceType)
+		}
+		in.IDs = append(in.IDs, cdc.ResourceID{Type: resourceType, ID: id})
+		types[resourceType] = true
+	}
+	var named []string
+	for _, name := range in.Types {
+		if types[name] {
+			named = append(named, name)
 		}
 	}
-}
-
-// showProgress prints how far a range is. A query that fails says nothing of the
-// range, and the next one is soon.
-func (s *session) showProgress(ctx context.Context, c client.Client, id string) {
-	value, err := c.QueryWorkflow(ctx, id, "", cdc.QueryProgress)
-	if err != nil {
-		return
-	}
-	var p cdc.Progress
-	if err := value.Get(&p); err == nil {
-		fmt.Fprintf(s.progress, "%s: %d of %d types done, %d published, %d searches\n",
-			id, p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
-	}
+	in.Types = named
+	return nil
 }

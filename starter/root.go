@@ -44,7 +44,8 @@ the worker's; a flag of the same meaning overrides.`,
 	}
 	s.flags = config.BindFlags(root.PersistentFlags(), config.Starter)
 	root.PersistentFlags().BoolVar(&s.asJSON, "json", false, "print JSON instead of text")
-	root.AddCommand(newCaptureCommand(s), newReplayCommand(s), newSchemaCommand(s), newKeysCommand(s),
+	root.AddCommand(newCaptureCommand(s), newReplayCommand(s), newBackfillCommand(s),
+		newPauseCommand(s), newResumeCommand(s), newCancelCommand(s), newSchemaCommand(s), newKeysCommand(s),
 		newExplainCommand(s), newStatusCommand(s), newRedriveCommand(s))
 	return root
 }

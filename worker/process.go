@@ -67,15 +67,16 @@ func (p *process) close() {
 }
 
 func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, stores *healthlake.Client, metrics *telemetry.Metrics) error {
-	bus, err := eventbus.New(eventbus.Config{
-		Client: eventbus.NewClient(awsConfig), Bus: p.cfg.EventBus, MaxBytes: p.cfg.MaxEventBytes,
+	buses := &buses{config: eventbus.Config{
+		Client: eventbus.NewClient(awsConfig), MaxBytes: p.cfg.MaxEventBytes,
 		Observe: observeBus(ctx, metrics), Logger: p.logger,
-	})
+	}}
+	bus, err := buses.get(p.cfg.EventBus)
 	if err != nil {
 		return err
 	}
 	p.activities = &activities.Activities{
-		Store: stores, Bus: bus,
+		Store: stores, Bus: bus, OtherBus: buses.get,
 		Runs: p.temporal.Client, Converter: p.temporal.Converter,
 		Limits:   activities.NewLimits(p.cfg.SearchRate*liveShare, p.cfg.SearchRate*auditShare),
 		Observer: observer{ctx, metrics}, Logger: p.logger,

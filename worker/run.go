@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/activities"
+	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/consumer"
@@ -27,6 +28,8 @@ const (
 	activitySlots = 100
 	// pageSlots is the same for each of a datastore's task queues.
 	pageSlots = 8
+	// bulkPublishSlots is the same for what ranges publish.
+	bulkPublishSlots = 8
 )
 
 // run is the life of a worker: serve, wait for what it needs, work, stop.
@@ -151,13 +154,14 @@ type process struct {
 }
 
 // work runs the Temporal workers until ctx ends: one for workflows, first pages
-// and publishing, and two for each datastore's further pages and bulk work.
+// and publishing, one for what ranges publish, and two for each datastore's further
+// pages and bulk work.
 func (p *process) work(ctx context.Context, life *lifecycle) error {
 	fatal := make(chan error, 1)
 	main := worker.New(p.temporal.Client, p.cfg.TaskQueue, p.mainOptions(fatal))
 	workflows.Register(main)
 	workflows.RegisterActivities(main, p.activities)
-	all := []worker.Worker{main}
+	all := []worker.Worker{main, p.bulkPublishWorker(fatal)}
 	for _, datastore := range p.cfg.Datastores {
 		all = append(all, p.pageWorkers(datastore, fatal)...)
 	}
@@ -191,11 +195,7 @@ func stopAll(all []worker.Worker) {
 }
 
 func (p *process) mainOptions(fatal chan<- error) worker.Options {
-	options := p.baseOptions(fatal)
-	options.MaxConcurrentActivityExecutionSize = activitySlots
-	// Heartbeats are sent as they are recorded, which is once a second.
-	options.MaxHeartbeatThrottleInterval = activities.HeartbeatEvery
-	options.DefaultHeartbeatThrottleInterval = activities.HeartbeatEvery
+	options := p.publishOptions(fatal, activitySlots)
 	if p.cfg.DeploymentName != "" {
 		options.DeploymentOptions = worker.DeploymentOptions{
 			UseVersioning: true,
@@ -205,6 +205,26 @@ func (p *process) mainOptions(fatal chan<- error) worker.Options {
 			DefaultVersioningBehavior: workflow.VersioningBehaviorPinned,
 		}
 	}
+	return options
+}
+
+// bulkPublishWorker publishes for ranges, in slots of its own: however many ranges
+// run, live windows find theirs free.
+func (p *process) bulkPublishWorker(fatal chan<- error) worker.Worker {
+	options := p.publishOptions(fatal, bulkPublishSlots)
+	options.DisableWorkflowWorker = true
+	w := worker.New(p.temporal.Client, cdc.BulkPublishQueue(p.cfg.TaskQueue), options)
+	workflows.RegisterActivities(w, p.activities)
+	return w
+}
+
+// publishOptions are of workers that publish. Heartbeats are sent as they are
+// recorded, which is once a second.
+func (p *process) publishOptions(fatal chan<- error, slots int) worker.Options {
+	options := p.baseOptions(fatal)
+	options.MaxConcurrentActivityExecutionSize = slots
+	options.MaxHeartbeatThrottleInterval = activities.HeartbeatEvery
+	options.DefaultHeartbeatThrottleInterval = activities.HeartbeatEvery
 	return options
 }
 

@@ -1,8 +1,7 @@
 package workflows
 
 import (
-	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -11,14 +10,34 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// largestSlice is how many versions a range gives one slice. Its ledger stays
-// far under Temporal's payload limit, and its progress is seen.
-const largestSlice = 10_000
+const (
+	// slicesAtOnce is how many slices of a range are open at once. Each has at most
+	// one page and one Publish under way.
+	slicesAtOnce = 4
+	// largestOfRange is how many versions a range gives one slice: its progress is
+	// seen, and what a pause or a cancel has to wait for is one page.
+	largestOfRange = 5_000
+	// rateOfOne is up to how many versions a second one slice alone brings a rate;
+	// a larger rate is divided among several.
+	rateOfOne = 100
+	// partOfRate is for how long, about, a slice has work at the range's rate, and
+	// smallestOfRange how many versions it has at least.
+	partOfRate      = time.Minute
+	smallestOfRange = 500
+)
 
-// CaptureRange publishes a long span again: for each datastore and type it cuts
-// the span into slices of bounded size, by asking for counts, and runs them one
-// after the other. A range named twice runs once: the name is in its ID.
+// CaptureRange publishes a long span: a replay publishes again what the stores
+// hold of it, a backfill what was there before. It counts first, for each
+// datastore and type, cuts the span into slices of bounded size, and runs a few of
+// them at once. A range named twice runs once: the name is in its ID.
 func CaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (cdc.CaptureRangeResult, error) {
+	if in.Course == 0 {
+		r, err := newFirstRange(ctx, in)
+		if err != nil {
+			return cdc.CaptureRangeResult{}, err
+		}
+		return r.run(ctx)
+	}
 	r, err := newCaptureRange(ctx, in)
 	if err != nil {
 		return cdc.CaptureRangeResult{}, err
@@ -26,143 +45,234 @@ func CaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (cdc.CaptureRa
 	return r.run(ctx)
 }
 
+// captureRange is a running CaptureRange. Several coroutines, its hands, work off
+// the parts of the plan.
 type captureRange struct {
-	in    cdc.CaptureRangeInput
-	state cdc.RangeState
-	id    string
+	in   cdc.CaptureRangeInput
+	plan cdc.RangePlan
+	id   string
+	// held are the parts that are in a hand, open the children under way.
+	held map[*cdc.RangePart]bool
+	open []*openSlice
+	// turn grows with whatever may give a hand something to do.
+	turn int
+	// err ends the range; asOf is when the plan was last described.
+	err  error
+	asOf time.Time
 }
 
 func newCaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (*captureRange, error) {
-	if len(in.Datastores) == 0 || len(in.Types) == 0 || !in.Span.To.After(in.Span.From) {
-		return nil, invalidInput("a range needs datastores, resource types and a span")
+	if err := checkRange(in); err != nil {
+		return nil, err
 	}
-	r := &captureRange{in: in, id: workflow.GetInfo(ctx).WorkflowExecution.ID}
-	r.state.Stack = []cdc.Span{in.Span}
-	if in.Resume != nil {
-		r.state = *in.Resume
+	r := &captureRange{in: in, id: workflow.GetInfo(ctx).WorkflowExecution.ID, held: make(map[*cdc.RangePart]bool)}
+	if in.Plan != nil {
+		r.plan = *in.Plan
+	} else {
+		r.plan = cdc.RangePlan{Started: workflow.Now(ctx), Parts: wholeParts(in)}
 	}
+	r.describe(ctx)
 	return r, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
-		return cdc.Progress{Counts: r.state.Counts, Done: r.state.Part, Total: r.parts()}, nil
+		return r.progress(), nil
 	})
 }
 
-func (r *captureRange) parts() int { return len(r.in.Datastores) * len(r.in.Types) }
+func checkRange(in cdc.CaptureRangeInput) error {
+	badStore := func(id string) bool { return !cdc.ValidDatastore(id) }
+	badType := func(name string) bool { return !cdc.ValidType(name) }
+	switch {
+	case in.Course != cdc.RangeCourse:
+		return invalidInput("a range of a course that this worker does not know: it was started by a newer version")
+	case len(in.Datastores) == 0 || len(in.Types) == 0 || !in.Span.To.After(in.Span.From):
+		return invalidInput("a range needs datastores, resource types and a span")
+	case slices.ContainsFunc(in.Datastores, badStore) || slices.ContainsFunc(in.Types, badType):
+		return invalidInput("a range's datastore or resource type is none")
+	case in.Rate < 0:
+		return invalidInput("a range's rate is negative")
+	case hasRecent(in) && cdc.WindowAt("", in.Border).Start != in.Border.UTC():
+		return invalidInput("a backfill's border is not on a window's edge")
+	}
+	return nil
+}
 
 func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error) {
-	for r.state.Part < r.parts() {
-		if historyIsLarge(ctx) {
-			next := r.in
-			state := r.state
-			next.Resume = &state
-			return cdc.CaptureRangeResult{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureRange, next)
-		}
-		if err := r.step(ctx); err != nil {
+	workflow.Go(ctx, r.listen)
+	r.work(ctx)
+	r.takeHold(ctx)
+	r.describe(ctx)
+	switch {
+	case ctx.Err() != nil:
+		if err := r.markClosed(ctx); err != nil {
 			return cdc.CaptureRangeResult{}, err
+		}
+		return cdc.CaptureRangeResult{}, temporal.NewCanceledError(r.result())
+	case r.err != nil:
+		return cdc.CaptureRangeResult{}, r.err
+	case len(r.plan.Parts) > 0:
+		next := r.in
+		plan := r.plan
+		next.Plan = &plan
+		return cdc.CaptureRangeResult{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureRange, next)
+	}
+	return r.result(), r.markClosed(ctx)
+}
+
+// markClosed leaves the figures where operators see them.
+func (r *captureRange) markClosed(ctx workflow.Context) error {
+	if !r.in.Attributes {
+		return nil
+	}
+	return workflow.UpsertTypedSearchAttributes(ctx,
+		cdc.AttrState.ValueSet(cdc.StateClosed), cdc.AttrPublished.ValueSet(int64(r.plan.Counts.Published)))
+}
+
+func (r *captureRange) result() cdc.CaptureRangeResult {
+	return cdc.CaptureRangeResult{
+		Counts: r.plan.Counts, Slices: r.plan.Slices, Total: r.plan.Total, Done: r.plan.Done,
+		Missing: r.plan.Missing, Actions: r.plan.Actions,
+	}
+}
+
+// work lets the hands work until the parts are done, the history is large, the
+// range is cancelled or something failed. They have put everything down then.
+func (r *captureRange) work(ctx workflow.Context) {
+	hands := workflow.NewWaitGroup(ctx)
+	for range r.hands() {
+		hands.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer hands.Done()
+			r.hand(ctx)
+		})
+	}
+	detached, _ := workflow.NewDisconnectedContext(ctx)
+	hands.Wait(detached)
+}
+
+// hands is how many parts are worked on at once: with a rate no more than it
+// takes, for the rate is divided among them.
+func (r *captureRange) hands() int {
+	if r.in.Rate <= 0 {
+		return slicesAtOnce
+	}
+	return min(slicesAtOnce, max(1, int(r.in.Rate/rateOfOne)))
+}
+
+// hand takes part after part.
+func (r *captureRange) hand(ctx workflow.Context) {
+	for !r.ending(ctx) {
+		part := r.next(workflow.Now(ctx))
+		if part == nil && len(r.plan.Parts) == 0 {
+			return
+		}
+		if part == nil {
+			r.idle(ctx)
+			continue
+		}
+		r.held[part] = true
+		err := r.do(ctx, part)
+		delete(r.held, part)
+		r.turn++
+		if err != nil && r.err == nil && ctx.Err() == nil {
+			r.err = err
 		}
 		r.describe(ctx)
 	}
-	if r.in.Attributes {
-		err := workflow.UpsertTypedSearchAttributes(ctx,
-			cdc.AttrState.ValueSet(cdc.StateClosed), cdc.AttrPublished.ValueSet(int64(r.state.Counts.Published)))
-		if err != nil {
-			return cdc.CaptureRangeResult{}, err
-		}
-	}
-	return cdc.CaptureRangeResult{Counts: r.state.Counts, Slices: r.state.Slices}, nil
 }
 
-// step takes the next span of the part at work: halves it while it holds too
-// many versions, else captures it.
-func (r *captureRange) step(ctx workflow.Context) error {
-	datastore := r.in.Datastores[r.state.Part/len(r.in.Types)]
-	resourceType := r.in.Types[r.state.Part%len(r.in.Types)]
-	top := len(r.state.Stack) - 1
-	span := r.state.Stack[top]
-	r.state.Stack = r.state.Stack[:top]
+func (r *captureRange) ending(ctx workflow.Context) bool {
+	return r.err != nil || ctx.Err() != nil || historyIsLarge(ctx)
+}
 
-	count, err := r.count(ctx, cdc.CountInput{Datastore: datastore, Type: resourceType, Span: span})
-	if err != nil {
-		return err
+// idle waits until there may be something to do: another hand has put a part
+// down, the range goes on after a pause, or a refused part is due.
+func (r *captureRange) idle(ctx workflow.Context) {
+	seen := r.turn
+	changed := func() bool { return r.turn != seen || r.err != nil }
+	due, waits := r.nextDue(workflow.Now(ctx))
+	if !waits || len(r.held) > 0 || r.plan.Paused {
+		_ = workflow.Await(ctx, changed) // fails only when the range is cancelled
+		return
 	}
-	if early, late, ok := halve(span); ok && count > largestSlice {
-		r.state.Stack = append(r.state.Stack, late, early)
+	_, _ = workflow.AwaitWithTimeout(ctx, due, changed)
+	r.turn++
+}
+
+// nextDue is how long it takes until the first refused part is asked again.
+func (r *captureRange) nextDue(now time.Time) (delay time.Duration, waits bool) {
+	for _, part := range r.plan.Parts {
+		if wait := part.Due.Sub(now); wait > 0 && (!waits || wait < delay) {
+			delay, waits = wait, true
+		}
+	}
+	return delay, waits
+}
+
+// next is the part to work on, nil while there is none: first those that were not
+// counted yet, then, when everything is counted that can be, the last one.
+func (r *captureRange) next(now time.Time) *cdc.RangePart {
+	if r.plan.Paused {
 		return nil
 	}
-	if count > 0 {
-		if err := r.capture(ctx, datastore, resourceType, span); err != nil {
-			return err
+	r.planned()
+	auditing := slices.ContainsFunc(r.plan.Parts, func(p *cdc.RangePart) bool { return p.Type == "" && r.held[p] })
+	for _, part := range slices.Backward(r.plan.Parts) {
+		free := !r.held[part] && !part.Due.After(now)
+		isAudit := part.Type == "" && part.Count != cdc.NotCounted
+		if free && part.Count == cdc.NotCounted || free && r.plan.Planned && !(isAudit && auditing) {
+			return part
 		}
-	}
-	if len(r.state.Stack) == 0 {
-		r.state.Part++
-		r.state.Stack = []cdc.Span{r.in.Span}
 	}
 	return nil
 }
 
-// halve cuts a span in two at a window's edge near its middle, where it has one.
-func halve(span cdc.Span) (early, late cdc.Span, ok bool) {
-	middle := cdc.WindowAt("", span.From.Add(span.To.Sub(span.From)/2)).Start
-	if !middle.After(span.From) || !middle.Before(span.To) {
-		return cdc.Span{}, cdc.Span{}, false
-	}
-	return cdc.Span{From: span.From, To: middle}, cdc.Span{From: middle, To: span.To}, true
-}
-
-func (r *captureRange) count(ctx workflow.Context, in cdc.CountInput) (int, error) {
-	var n int
-	ctx = pagePolicy(ctx, in.Datastore, true, fmt.Sprintf("count %s from %s", in.Type, in.Span.From.UTC().Format(time.DateTime)))
-	err := workflow.ExecuteActivity(ctx, do.Count, in).Get(ctx, &n)
-	r.state.Counts.Searches++
-	return n, err
-}
-
-func (r *captureRange) capture(ctx workflow.Context, datastore, resourceType string, span cdc.Span) error {
-	in := cdc.CaptureSliceInput{
-		Origin: cdc.Origin{
-			Datastore: datastore, SourceTime: r.in.SourceTime, CapturedBy: cdc.ByOperator,
-			CorrelationID: r.id, Replay: r.in.Name,
-		},
-		Type: resourceType, Span: span, Bulk: true,
-	}
-	for tries := 1; ; tries++ {
-		r.state.Slices++
-		slice := startSlice(ctx, r.state.Slices, in)
-		var result cdc.CaptureSliceResult
-		err := slice.future.Get(ctx, &result)
-		if err == nil {
-			r.state.Counts.Add(result.Counts)
-			return nil
-		}
-		if ctx.Err() != nil || isInvalidInput(err) {
-			return err
-		}
-		if err := r.recoverSlice(ctx, slice.id, &in); err != nil {
-			return err
-		}
-		if err := workflow.Sleep(ctx, backoff(tries)); err != nil {
-			return err
-		}
+// planned notes that every part was counted, or that the store refused to. The
+// refused ones add to the total when they are counted.
+func (r *captureRange) planned() {
+	uncounted := func(p *cdc.RangePart) bool { return p.Count == cdc.NotCounted && p.Refusals == 0 }
+	if !r.plan.Planned && !slices.ContainsFunc(r.plan.Parts, uncounted) {
+		r.plan.Planned = true
 	}
 }
 
-// recoverSlice lets the next slice of the same span leave out what one that an
-// operator terminated had published.
-func (r *captureRange) recoverSlice(ctx workflow.Context, id string, in *cdc.CaptureSliceInput) error {
-	published, err := terminatedSlice(ctx, id, in.Type)
-	if err != nil {
-		return err
+// do works on a part: counts it, cuts it, or captures it.
+func (r *captureRange) do(ctx workflow.Context, part *cdc.RangePart) error {
+	switch {
+	case part.Count == cdc.NotCounted:
+		return r.count(ctx, part)
+	case part.Type == "":
+		return r.audit(ctx, part)
+	case part.Count <= 0 && len(r.in.IDs) == 0:
+		return r.empty(ctx, part)
+	case part.Count > r.largest() && r.cuttable(part):
+		return r.cut(ctx, part)
+	case r.in.DryRun:
+		return r.measure(ctx, part)
+	default:
+		return r.capture(ctx, part)
 	}
-	r.state.Counts.Published += in.Known.Merge(published)
-	return nil
 }
 
-func isInvalidInput(err error) bool {
-	var failure *temporal.ApplicationError
-	return errors.As(err, &failure) && failure.Type() == string(cdc.ClassInvalidInput)
+// largest is how many versions one slice is given.
+func (r *captureRange) largest() int {
+	if r.in.Rate <= 0 {
+		return largestOfRange
+	}
+	return min(largestOfRange, max(smallestOfRange, int(r.in.Rate*partOfRate.Seconds())))
 }
 
-func (r *captureRange) describe(ctx workflow.Context) {
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%d published** · %d of %d types done · %d slices · %d searches",
-		r.state.Counts.Published, r.state.Part, r.parts(), r.state.Slices, r.state.Counts.Searches))
+func (r *captureRange) cuttable(part *cdc.RangePart) bool {
+	_, _, ok := halve(part.Span)
+	return ok && len(r.in.IDs) == 0
+}
+
+// finish takes a part out of the plan, done versions of it being done.
+func (r *captureRange) finish(part *cdc.RangePart, done int) {
+	r.plan.Done += done
+	r.replace(part)
+}
+
+// replace puts others into a part's place.
+func (r *captureRange) replace(part *cdc.RangePart, others ...*cdc.RangePart) {
+	i := slices.Index(r.plan.Parts, part)
+	r.plan.Parts = slices.Concat(r.plan.Parts[:i], others, r.plan.Parts[i+1:])
 }

@@ -17,6 +17,9 @@ func CaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (cdc.CaptureSl
 	if err != nil {
 		return cdc.CaptureSliceResult{}, err
 	}
+	if in.Range != nil {
+		return s.runInRange(ctx)
+	}
 	return s.run(ctx)
 }
 
@@ -30,52 +33,50 @@ type captureSlice struct {
 	publishing workflow.Future
 	batch      []cdc.Change
 	refused    refusedChanges
-	// barred is why the store does not give the page, and tries how often in a row
-	// it did not.
-	barred cdc.Class
-	tries  int
-	// givenUp tells that an operator has closed the slice before its last page.
-	givenUp bool
-	orders  orders
-	mark    stateMark
 }
 
 func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSlice, error) {
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidType(in.Type) || !in.Span.To.After(in.Span.From) {
 		return nil, invalidInput("a slice needs a datastore, a resource type and a span")
 	}
-	s := &captureSlice{in: in, known: in.Known.Clone(), orders: newOrders(ctx), mark: newStateMark(ctx, in.Marks)}
+	s := &captureSlice{in: in, known: in.Known.Clone()}
 	if in.Resume != nil {
 		s.state = *in.Resume
 		s.known.Merge(s.state.Published)
-		s.known.Merge(s.state.Skipped)
-		s.refused.resume(map[string]cdc.HashSet{in.Type: s.state.Refused})
-		s.state.Refused = cdc.HashSet{}
 	}
+	s.beginInRange(ctx)
 	return s, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
-		return s.progress(), nil
+		return cdc.Progress{
+			Counts: s.state.Counts, Versions: map[string]int{in.Type: s.state.Published.Len()}, Kept: s.refused.byType(),
+		}, nil
 	})
 }
 
 func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error) {
 	for last := false; !last; {
+		if err := s.hold(ctx); err != nil {
+			return cdc.CaptureSliceResult{}, err
+		}
 		if historyIsLarge(ctx) {
 			return cdc.CaptureSliceResult{}, s.continueAsNew(ctx)
 		}
-		var err error
-		if last, err = s.page(ctx); err == nil {
-			err = s.heed(ctx)
-		} else if class := operatorClass(err); class != "" {
-			last, err = s.waitForStore(ctx, class)
-		}
+		page, err := s.hydrate(ctx)
 		if err != nil {
+			return cdc.CaptureSliceResult{}, err
+		}
+		if err := s.publish(ctx, s.dedup(page.Changes)); err != nil {
+			return cdc.CaptureSliceResult{}, err
+		}
+		if err := s.publishListed(ctx, page.Listed); err != nil {
+			return cdc.CaptureSliceResult{}, err
+		}
+		if last, err = s.advance(ctx, page); err != nil {
 			return cdc.CaptureSliceResult{}, err
 		}
 	}
 	if err := s.published(ctx); err != nil {
 		return cdc.CaptureSliceResult{}, err
 	}
-	s.refused.forget(s.in.Type)
 	for !s.refused.empty() {
 		if historyIsLarge(ctx) {
 			return cdc.CaptureSliceResult{}, s.continueAsNew(ctx)
@@ -84,40 +85,25 @@ func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error)
 			return cdc.CaptureSliceResult{}, err
 		}
 	}
-	return cdc.CaptureSliceResult{
-		Published: s.state.Published, Skipped: s.state.Skipped, GivenUp: s.givenUp, Counts: s.state.Counts,
-	}, s.mark.close(ctx)
+	return s.result(), nil
 }
 
-// page captures the next page and goes on to the one that follows; last tells
-// that there is none.
-func (s *captureSlice) page(ctx workflow.Context) (last bool, err error) {
-	page, err := s.hydrate(ctx)
-	if err != nil {
-		return false, err
-	}
-	if err := s.publish(ctx, s.dedup(page.Changes)); err != nil {
-		return false, err
-	}
-	if err := s.publishListed(ctx, page.Listed); err != nil {
-		return false, err
-	}
-	s.barred, s.tries = "", 0
-	return s.advance(ctx, page)
+func (s *captureSlice) result() cdc.CaptureSliceResult {
+	return cdc.CaptureSliceResult{Published: s.state.Published, Counts: s.state.Counts}
 }
 
 // hydrate reads the next page, or lists its ids.
 func (s *captureSlice) hydrate(ctx workflow.Context) (cdc.HydratePageResult, error) {
 	in := cdc.HydratePageInput{
 		Origin: s.in.Origin, Type: s.in.Type, Span: s.in.Span,
-		Next: s.in.Next, Taken: s.state.Taken, List: s.in.Confirm,
+		Next: s.in.Next, Taken: s.state.Taken, List: s.in.Confirm, IDs: s.asked(),
 	}
 	return s.hydratePage(ctx, in, fmt.Sprintf("page %d of %s", s.state.Counts.Searches+1, s.in.Type))
 }
 
 func (s *captureSlice) hydratePage(ctx workflow.Context, in cdc.HydratePageInput, summary string) (cdc.HydratePageResult, error) {
 	var page cdc.HydratePageResult
-	ctx = slicePolicy(ctx, s.in.Origin.Datastore, s.in.Bulk, summary)
+	ctx = pagePolicy(ctx, s.in.Origin.Datastore, s.in.Bulk, summary)
 	err := workflow.ExecuteActivity(ctx, do.HydratePage, in).Get(ctx, &page)
 	s.state.Counts.Add(page.Counts)
 	return page, err
@@ -131,6 +117,7 @@ func (s *captureSlice) dedup(changes []cdc.Change) []cdc.Change {
 			fresh = append(fresh, change)
 		}
 	}
+	s.note(fresh)
 	return fresh
 }
 
@@ -143,7 +130,10 @@ func (s *captureSlice) publish(ctx workflow.Context, changes []cdc.Change) error
 	if err := s.published(ctx); err != nil {
 		return err
 	}
-	s.batch, s.publishing = changes, startPublish(ctx, s.in.Origin, changes, s.in.Bulk)
+	if err := s.pace(ctx, len(changes)); err != nil {
+		return err
+	}
+	s.batch, s.publishing = changes, s.startPublish(ctx, changes)
 	return nil
 }
 
@@ -194,8 +184,11 @@ func (s *captureSlice) published(ctx workflow.Context) error {
 			s.state.Counts.References++
 		}
 	}
+	s.state.Counts.Bytes += result.Bytes
+	s.state.Counts.Events += result.Events
 	s.refused.add(ctx, batch, result.Refused)
-	s.describe(ctx)
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%d published** · %d searches · %d refused by EventBridge",
+		s.state.Counts.Published, s.state.Counts.Searches, len(s.refused.changes)))
 	return nil
 }
 
@@ -214,19 +207,20 @@ func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult)
 	}
 	s.state.Restarts = 0
 	s.in.Next, s.state.Taken = page.Next, cdc.HashSet{}
-	return page.State == cdc.AnswerDone, nil
+	if s.asked() != nil {
+		return s.idsRead(page), nil
+	}
+	if page.State == cdc.AnswerDone {
+		return s.pagesDone(ctx)
+	}
+	return false, nil
 }
 
 // publishRefused offers what the bus refused again, when that is due.
 func (s *captureSlice) publishRefused(ctx workflow.Context) error {
 	wait := s.refused.due.Sub(workflow.Now(ctx))
-	if s.refused.hurried == 0 {
-		summary := fmt.Sprintf("%d refused by EventBridge wait", len(s.refused.changes))
-		if err := s.orders.wait(ctx, max(wait, time.Second), summary); err != nil {
-			return err
-		}
-	}
-	if err := s.heed(ctx); err != nil {
+	options := workflow.TimerOptions{Summary: fmt.Sprintf("%d refused by EventBridge wait", len(s.refused.changes))}
+	if err := workflow.NewTimerWithOptions(ctx, max(wait, time.Second), options).Get(ctx, nil); err != nil {
 		return err
 	}
 	if err := s.publish(ctx, s.refused.takeDue(workflow.Now(ctx))); err != nil {
@@ -243,8 +237,9 @@ func (s *captureSlice) continueAsNew(ctx workflow.Context) error {
 	}
 	if !s.refused.empty() {
 		s.in.Next, s.in.Confirm, s.state.Taken = "", true, cdc.HashSet{}
+		s.askAgain()
 	}
-	s.state.Refused = s.refused.all()[s.in.Type]
+	s.takeHold(ctx)
 	next := s.in
 	state := s.state
 	next.Resume = &state

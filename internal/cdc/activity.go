@@ -81,6 +81,9 @@ type HydratePageInput struct {
 	List bool `json:"list,omitempty"`
 	// Want asks for the bodies of these versions, by reads, and for no search.
 	Want []Version `json:"want,omitempty"`
+	// IDs asks for the current versions of these resources, by reads, and for no
+	// search. Those that lie in the span are the page.
+	IDs []string `json:"ids,omitempty"`
 }
 
 // HydratePageResult is one page.
@@ -93,7 +96,9 @@ type HydratePageResult struct {
 	Listed  []Version `json:"listed,omitempty"`
 	// Unread are the wanted versions that did not fit into this result.
 	Unread []Version `json:"unread,omitempty"`
-	Counts Counts    `json:"counts"`
+	// UnreadIDs are the asked resources that did not fit into this result.
+	UnreadIDs []string `json:"unreadIds,omitempty"`
+	Counts    Counts   `json:"counts"`
 }
 
 // CountInput asks how many versions search shows of one type in a span.
@@ -112,6 +117,8 @@ type PublishInput struct {
 	Statements []Statement `json:"statements,omitempty"`
 	// Bus is the name or ARN of another bus than CDC_EVENT_BUS (a replay's).
 	Bus string `json:"bus,omitempty"`
+	// Weigh asks for the result's Bytes and Events.
+	Weigh bool `json:"weigh,omitempty"`
 }
 
 // PublishResult tells what EventBridge accepted, in the order of the input.
@@ -120,6 +127,10 @@ type PublishResult struct {
 	EventIDs []string `json:"eventIds"`
 	// Refused are the entries that EventBridge will not take as they are.
 	Refused []Refusal `json:"refused,omitempty"`
+	// Bytes of the bodies that were accepted, and Events as EventBridge bills them:
+	// see Counts.
+	Bytes  int64 `json:"bytes,omitempty"`
+	Events int   `json:"events,omitempty"`
 }
 
 // Refusal is an entry that EventBridge refused for good.

@@ -20,9 +20,6 @@ type CaptureWindowInput struct {
 	// Attributes tells whether our search attributes are registered, so that
 	// the window may upsert them at its close.
 	Attributes bool `json:"attributes,omitempty"`
-	// Marks tells to upsert CdcState when the window begins or ceases to wait for
-	// an operator. Windows that older starters opened do not.
-	Marks bool `json:"marks,omitempty"`
 	// Wanted are versions that search does not show any more: a rerun reads them
 	// from history.
 	Wanted []Version `json:"wanted,omitempty"`
@@ -41,9 +38,6 @@ type WindowState struct {
 	Counts Counts      `json:"counts"`
 	// Slices is how many slices the window has started.
 	Slices int `json:"slices"`
-	// Refused are the versions, by type, that EventBridge refused and that are to
-	// be read again: bodies are not carried over.
-	Refused map[string]HashSet `json:"refused,omitempty"`
 }
 
 // TypeState is where one resource type stands in its window.
@@ -81,10 +75,10 @@ type Counts struct {
 	References int `json:"references,omitempty"`
 	// Passes that were made (of any type).
 	Passes int `json:"passes,omitempty"`
-	// Skipped versions, and GivenUp types (of a window) or slices that an operator
-	// closed before they were swept.
-	Skipped int `json:"skipped,omitempty"`
-	GivenUp int `json:"givenUp,omitempty"`
+	// Bytes of the bodies that went full, and Events as EventBridge bills them (of
+	// up to 64 KB each). Ranges count them.
+	Bytes  int64 `json:"bytes,omitempty"`
+	Events int   `json:"events,omitempty"`
 }
 
 // Add adds other's figures.
@@ -94,8 +88,8 @@ func (c *Counts) Add(other Counts) {
 	c.Published += other.Published
 	c.References += other.References
 	c.Passes += other.Passes
-	c.Skipped += other.Skipped
-	c.GivenUp += other.GivenUp
+	c.Bytes += other.Bytes
+	c.Events += other.Events
 }
 
 // CaptureWindowResult is what a closed window leaves: its ledger, read by
@@ -118,9 +112,8 @@ type CaptureSliceInput struct {
 	Known HashSet `json:"known"`
 	// Bulk puts the searches on the bulk task queue.
 	Bulk bool `json:"bulk,omitempty"`
-	// Marks tells that the slice was given our search attributes, and to keep its
-	// CdcState while it waits for an operator.
-	Marks bool `json:"marks,omitempty"`
+	// Range is of a slice that a range started; nil for a window's.
+	Range *RangeSlice `json:"range,omitempty"`
 	// Resume is where the slice goes on after a continue-as-new.
 	Resume *SliceState `json:"resume,omitempty"`
 }
@@ -128,10 +121,6 @@ type CaptureSliceInput struct {
 // SliceState is what a slice carries over a continue-as-new.
 type SliceState struct {
 	Published HashSet `json:"published"`
-	// Skipped are those that an operator gave up.
-	Skipped HashSet `json:"skipped,omitzero"`
-	// Refused are those that EventBridge refused and that are to be read again.
-	Refused HashSet `json:"refused,omitzero"`
 	// Taken are the versions already taken from the page that Next names, which
 	// did not fit into one result.
 	Taken  HashSet `json:"taken"`
@@ -147,39 +136,7 @@ type CaptureSliceResult struct {
 	Published HashSet `json:"published"`
 	// Skipped are those that an operator gave up.
 	Skipped HashSet `json:"skipped,omitzero"`
-	// GivenUp tells that an operator closed it before its last page, which could
-	// not be read: its type is not swept.
-	GivenUp bool   `json:"givenUp,omitempty"`
-	Counts  Counts `json:"counts"`
-}
-
-// CaptureRangeInput starts a CaptureRange: a long span, slice after slice.
-type CaptureRangeInput struct {
-	// Name is what the operator called the range.
-	Name       string    `json:"name"`
-	Datastores []string  `json:"datastores"`
-	Types      []string  `json:"types"`
-	Span       Span      `json:"span"`
-	SourceTime time.Time `json:"sourceTime"`
-	Attributes bool      `json:"attributes,omitempty"`
-	// Resume is where the range goes on after a continue-as-new.
-	Resume *RangeState `json:"resume,omitempty"`
-}
-
-// RangeState is what a range carries over a continue-as-new.
-type RangeState struct {
-	// Part is the index of the (datastore, type) pair at work.
-	Part int `json:"part"`
-	// Stack holds the spans of that pair still to do, the next one last.
-	Stack  []Span `json:"stack"`
-	Counts Counts `json:"counts"`
-	Slices int    `json:"slices"`
-}
-
-// CaptureRangeResult is what a range leaves.
-type CaptureRangeResult struct {
-	Counts Counts `json:"counts"`
-	Slices int    `json:"slices"`
+	Counts  Counts  `json:"counts"`
 }
 
 // PublishDeleteResult is what a PublishDelete leaves, for the audit to count.
@@ -228,7 +185,10 @@ type Progress struct {
 	// Due is when a window's next step is due, by type: a pass, a further page or
 	// another try. A type that is done, or whose pages a slice reads, has none.
 	Due map[string]time.Time `json:"due,omitempty"`
-	// Total is how many parts a range has, Done how many are finished.
+	// Total is how many parts a range of the first course has, Done how many are
+	// finished.
 	Done  int `json:"done,omitempty"`
 	Total int `json:"total,omitempty"`
+	// Range is how far a range is.
+	Range *RangeProgress `json:"range,omitempty"`
 }

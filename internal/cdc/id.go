@@ -18,6 +18,7 @@ const (
 	backfillPrefix = "backfill/"
 	deletePrefix   = "delete/"
 	auditPrefix    = "audit/"
+	dryRunPrefix   = "dry-run/"
 )
 
 // ID is the workflow ID of the window's first run. Temporal runs one workflow
@@ -155,6 +156,45 @@ func ParseReplayID(id string) (name string, err error) {
 		return "", fmt.Errorf("workflow ID %q is not a replay's", id)
 	}
 	return name, nil
+}
+
+// DryRunID is the workflow ID of the dry run of a replay or a backfill, whose ID
+// it holds: dry-run/replay/{name}. It does not take the name.
+func DryRunID(rangeID string) string { return dryRunPrefix + rangeID }
+
+// ParseDryRunID is the inverse of DryRunID: the ID of the replay or the backfill.
+func ParseDryRunID(id string) (rangeID string, err error) {
+	rangeID, found := strings.CutPrefix(id, dryRunPrefix)
+	if !found || !isRange(rangeID) {
+		return "", fmt.Errorf("workflow ID %q is not a dry run's", id)
+	}
+	return rangeID, nil
+}
+
+// isRange tells whether id is a replay's or a backfill's.
+func isRange(id string) bool {
+	if _, err := ParseReplayID(id); err == nil {
+		return true
+	}
+	_, err := ParseBackfillID(id)
+	return err == nil
+}
+
+// rangeAudit stands between a range's ID and the datastore of its audit.
+const rangeAudit = "/audit/"
+
+// RangeAuditID is the workflow ID of the audit that a backfill, or its dry run,
+// makes of the recent part of its span: {backfill's ID}/audit/{datastore}.
+func RangeAuditID(parent, datastore string) string { return parent + rangeAudit + datastore }
+
+// ParseRangeAuditID is the inverse of RangeAuditID.
+func ParseRangeAuditID(id string) (parent, datastore string, err error) {
+	parent, datastore, found := strings.Cut(id, rangeAudit)
+	backfill := strings.TrimPrefix(parent, dryRunPrefix)
+	if _, notBackfill := ParseBackfillID(backfill); !found || notBackfill != nil || !ValidDatastore(datastore) {
+		return "", "", fmt.Errorf("workflow ID %q is not of a backfill's audit", id)
+	}
+	return parent, datastore, nil
 }
 
 // eventIDPattern is what a CloudTrail or notification event id may hold to

@@ -48,6 +48,51 @@ func deleteIDs() *rapid.Generator[string] {
 	})
 }
 
+func rangeIDs() *rapid.Generator[string] {
+	return rapid.OneOf(rapid.Map(names(), ReplayID), rapid.Map(names(), BackfillID))
+}
+
+func dryRunIDs() *rapid.Generator[string] { return rapid.Map(rangeIDs(), DryRunID) }
+
+// rangeAuditIDs draws the ID of the audit of a backfill, or of its dry run.
+func rangeAuditIDs() *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		parent := BackfillID(names().Draw(t, "name"))
+		if rapid.Bool().Draw(t, "dry") {
+			parent = DryRunID(parent)
+		}
+		return RangeAuditID(parent, datastores().Draw(t, "datastore"))
+	})
+}
+
+func TestBackfillIDRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := names().Draw(t, "name")
+		back, err := ParseBackfillID(BackfillID(name))
+		require.NoError(t, err)
+		require.Equal(t, name, back)
+	})
+}
+
+func TestDryRunIDRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := rangeIDs().Draw(t, "range")
+		back, err := ParseDryRunID(DryRunID(id))
+		require.NoError(t, err)
+		require.Equal(t, id, back)
+	})
+}
+
+func TestRangeAuditIDRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		parent, datastore := BackfillID(names().Draw(t, "name")), datastores().Draw(t, "datastore")
+		gotParent, gotDatastore, err := ParseRangeAuditID(RangeAuditID(parent, datastore))
+		require.NoError(t, err)
+		require.Equal(t, parent, gotParent)
+		require.Equal(t, datastore, gotDatastore)
+	})
+}
+
 func TestWindowIDRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, n := windows().Draw(t, "window"), rapid.IntRange(0, 10_000).Draw(t, "rerun")
@@ -109,6 +154,15 @@ func rebuilt(id string) map[string]string {
 	if datastore, event, err := ParseDeleteID(id); err == nil {
 		kinds["delete"] = DeleteID(datastore, event)
 	}
+	if name, err := ParseBackfillID(id); err == nil {
+		kinds["backfill"] = BackfillID(name)
+	}
+	if rangeID, err := ParseDryRunID(id); err == nil {
+		kinds["dry run"] = DryRunID(rangeID)
+	}
+	if parent, datastore, err := ParseRangeAuditID(id); err == nil {
+		kinds["range's audit"] = RangeAuditID(parent, datastore)
+	}
 	return kinds
 }
 
@@ -116,7 +170,7 @@ func rebuilt(id string) map[string]string {
 // with a piece put in, taken out or repeated.
 func hostileIDs() *rapid.Generator[string] {
 	piece := rapid.SampledFrom([]string{
-		"window", "replay", "delete", "backfill", "audit", "ds", "Patient", "patient", "r1", "r0", "r01", "r-1", "R1",
+		"window", "replay", "delete", "backfill", "audit", "dry-run", "ds", "Patient", "patient", "r1", "r0", "r01", "r-1", "R1",
 		"1", "0", "01", "+1", "-1", "", ".", "..", " ", "\n", "%2F", "r1\n", "1\n", "ds\n",
 		"2026-01-01T00:00:00Z", "2026-01-01T00:00:05Z", "2026-01-01T00:00:00.0Z", "2026-01-01T00:00:00,000Z",
 		"2026-01-01T0:00:00Z", "2026-01-01T00:00:00z", "2026-01-01T00:00:00+00:00", "10000-01-01T00:00:00Z",
@@ -126,7 +180,7 @@ func hostileIDs() *rapid.Generator[string] {
 		if rapid.Bool().Draw(t, "from pieces") {
 			parts = rapid.SliceOfN(piece, 1, 8).Draw(t, "pieces")
 		} else {
-			id := rapid.OneOf(windowIDs(), sliceIDs(), deleteIDs(), rapid.Map(names(), ReplayID)).Draw(t, "id")
+			id := rapid.OneOf(windowIDs(), sliceIDs(), deleteIDs(), rangeIDs(), dryRunIDs(), rangeAuditIDs()).Draw(t, "id")
 			// Other spellings of the same numbers and times.
 			spelling := rapid.SampledFrom([][2]string{{"Z", ".0Z"}, {"Z", ",000Z"}, {"T0", "T"}, {"/r", "/r0"}, {"/r", "/r+"}, {"", ""}}).Draw(t, "spelling")
 			id = strings.Replace(id, spelling[0], spelling[1], 1)
@@ -159,6 +213,10 @@ func TestIDsOfOneKindAreOfNoOther(t *testing.T) {
 			"slice":  sliceIDs().Draw(t, "slice"),
 			"delete": deleteIDs().Draw(t, "delete"),
 			"replay": ReplayID(names().Draw(t, "replay")),
+
+			"backfill":      BackfillID(names().Draw(t, "backfill")),
+			"dry run":       dryRunIDs().Draw(t, "dry run"),
+			"range's audit": rangeAuditIDs().Draw(t, "range's audit"),
 		} {
 			require.Equal(t, map[string]string{kind: id}, rebuilt(id))
 		}
@@ -176,6 +234,8 @@ func TestIDsThatAreNone(t *testing.T) {
 		"window/ds/2026-01-01T00:00:00Z/patient/2026-01-01T00:00:00Z/1",
 		"window/ds/2026-01-01T00:00:00Z/Patient/2026-01-01T00:00:00.0Z/1",
 		"Patient/2026-01-01T00:00:00Z/1", "a/Patient/2026-01-01T00:00:00Z/1",
+		"dry-run/", "dry-run/replay/", "dry-run/a", "dry-run/dry-run/replay/a", "dry-run/window/ds/2026-01-01T00:00:00Z",
+		"replay/a/audit/ds", "backfill/a/audit/", "backfill/a/audit/d s", "backfill/a/audit/ds/audit/ds", "backfill/a/b/audit/ds",
 		"hostile/name/Patient/2026-01-01T00:00:00Z/1", "delete/ds/Patient/2026-01-01T00:00:00Z/1",
 	} {
 		require.Empty(t, rebuilt(id), "%q", id)

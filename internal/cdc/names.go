@@ -46,6 +46,11 @@ const (
 	SignalSkip = "skip"
 )
 
+// SignalHold pauses a range, or lets it go on: its argument, a bool, tells whether
+// it is to hold. A range passes it on to its slices. One signal for both, so that
+// the last one counts.
+const SignalHold = "hold"
+
 // Who captured a change: the value of meta.capturedBy.
 const (
 	ByCloudTrail   = "cloudtrail"
@@ -70,6 +75,11 @@ const (
 func LiveTaskQueue(taskQueue, datastore string) string {
 	return taskQueue + "/search/" + datastore + "/live"
 }
+
+// BulkPublishQueue is the activity task queue of what ranges publish: it has
+// activity slots of its own, so that bulk work cannot take those of live windows
+// on a server that ignores priorities.
+func BulkPublishQueue(taskQueue string) string { return taskQueue + "/publish/bulk" }
 
 // BulkTaskQueue is the activity task queue of one datastore's audits, ranges
 // and counts.

@@ -79,7 +79,7 @@ func (s settings) validate(c *Config, p Program, malformed []problem) []problem 
 		bad(duplicate(c.ResourceTypes) == "", "CDC_RESOURCE_TYPES", "%q is listed twice", duplicate(c.ResourceTypes))
 	}
 	bad(c.QueueURL == "" || baseURL(c.QueueURL), "CDC_QUEUE_URL", "is not the http or https URL of a queue")
-	bad(c.EventBus == "" || validBus(c.EventBus), "CDC_EVENT_BUS", "%q is neither the name nor the ARN of an event bus", c.EventBus)
+	bad(c.EventBus == "" || ValidBus(c.EventBus), "CDC_EVENT_BUS", "%q is neither the name nor the ARN of an event bus", c.EventBus)
 	s.endpoint(c, bad)
 
 	bad(c.Lookback >= 0 && c.Lookback <= maxLookback, "CDC_LOOKBACK", "%v is not between 0s and %v", c.Lookback, maxLookback)
@@ -162,7 +162,8 @@ func baseURL(s string) bool {
 		u.User == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
 }
 
-func validBus(s string) bool {
+// ValidBus tells whether s can be the name or the ARN of an event bus.
+func ValidBus(s string) bool {
 	if !arn.IsARN(s) {
 		return busNamePattern.MatchString(s)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
@@ -67,19 +68,19 @@ func (e *Explainer) inReplay(ctx context.Context, workflowID, runID, datastore s
 		if err != nil {
 			return nil, fmt.Errorf("reading history of %s: %w", workflowID, err)
 		}
-		id, err := e.sliceFor(event, datastore, version)
+		started, err := e.sliceFor(event, datastore, version)
 		if err != nil {
 			return nil, err
 		}
-		if id != "" {
-			wanted = append(wanted, id)
+		if started != "" {
+			wanted = append(wanted, started)
 		}
-		done := event.GetChildWorkflowExecutionCompletedEventAttributes()
-		if id = done.GetWorkflowExecution().GetWorkflowId(); id == "" || !slices.Contains(wanted, id) {
+		id, published := sliceEnded(event)
+		if id == "" || !slices.Contains(wanted, id) {
 			continue
 		}
 		var result cdc.CaptureSliceResult
-		if err := e.Converter.FromPayloads(done.GetResult(), &result); err != nil {
+		if err := e.Converter.FromPayloads(published, &result); err != nil {
 			return nil, fmt.Errorf("history of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", workflowID)
 		}
 		if result.Published.Has(version.Hash()) {
@@ -87,6 +88,19 @@ func (e *Explainer) inReplay(ctx context.Context, workflowID, runID, datastore s
 		}
 	}
 	return found, nil
+}
+
+// sliceEnded is the ID of the slice of which the event tells that it is done, or
+// was cancelled with its range, and what it had published.
+func sliceEnded(event *historypb.HistoryEvent) (id string, result *commonpb.Payloads) {
+	if done := event.GetChildWorkflowExecutionCompletedEventAttributes(); done != nil {
+		return done.GetWorkflowExecution().GetWorkflowId(), done.GetResult()
+	}
+	cancelled := event.GetChildWorkflowExecutionCanceledEventAttributes()
+	if cancelled.GetDetails() == nil {
+		return "", nil
+	}
+	return cancelled.GetWorkflowExecution().GetWorkflowId(), cancelled.GetDetails()
 }
 
 // sliceFor is the ID of the slice that the event starts, when the version lies

@@ -1,5 +1,5 @@
 // Package launch starts our workflows: windows, their reruns, deletes and
-// replays. The workflow ID is the dedup: whoever starts an ID that exists, open
+// ranges. The workflow ID is the dedup: whoever starts an ID that exists, open
 // or closed, joins it.
 package launch
 
@@ -68,7 +68,7 @@ func (l *Launcher) startWindow(ctx context.Context, window cdc.Window, rerun int
 	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
 		input := cdc.CaptureWindowInput{
 			Window: window, Rerun: rerun, Types: types, Passes: l.config.Passes,
-			SourceTime: cause.Time, CapturedBy: cause.By, Attributes: attributes, Marks: attributes,
+			SourceTime: cause.Time, CapturedBy: cause.By, Attributes: attributes,
 		}
 		options := client.StartWorkflowOptions{
 			ID: window.RerunID(rerun),
@@ -107,27 +107,9 @@ func (l *Launcher) PublishDelete(ctx context.Context, datastore string, d cdc.De
 	})
 }
 
-// Replay starts the replay of that name. started is false when there is one.
-func (l *Launcher) Replay(ctx context.Context, in cdc.CaptureRangeInput) (started bool, err error) {
-	if !cdc.ValidName(in.Name) {
-		return false, errors.New("a replay's name has 1 to 100 letters, digits, dots, hyphens and underscores, and no patient data")
-	}
-	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
-		in.Attributes = attributes
-		options := client.StartWorkflowOptions{
-			ID: cdc.ReplayID(in.Name),
-			StaticSummary: fmt.Sprintf("replay of %d types from %s to %s", len(in.Types),
-				in.Span.From.UTC().Format(time.DateTime), in.Span.To.UTC().Format(time.DateTime)),
-		}
-		if attributes {
-			options.TypedSearchAttributes = temporal.NewSearchAttributes(cdc.AttrState.ValueSet(cdc.StateOpen))
-		}
-		return options, cdc.WorkflowCaptureRange, in
-	})
-}
-
-// start starts one execution. Reuse is refused and so is conflict, and a
-// refusal is no error: the execution exists, which is what was wanted.
+// start starts one execution. Reuse is refused, unless build says otherwise, and so
+// is conflict, and a refusal is no error: the execution exists, which is what was
+// wanted.
 //
 // A namespace that does not know our search attributes refuses the start. That
 // is never the message's fault: from then on this process goes on without.
@@ -135,7 +117,9 @@ func (l *Launcher) start(ctx context.Context, build func(attributes bool) (clien
 	attributes := l.attributes.Load()
 	options, workflow, input := build(attributes)
 	options.TaskQueue = l.config.TaskQueue
-	options.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	if options.WorkflowIDReusePolicy == enumspb.WORKFLOW_ID_REUSE_POLICY_UNSPECIFIED {
+		options.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	}
 	options.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL
 	options.WorkflowExecutionErrorWhenAlreadyStarted = true
 

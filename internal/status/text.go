@@ -22,6 +22,9 @@ func (r Report) Text() string {
 		text := "no worker answers"
 		if p := one.Progress; p != nil {
 			text = fmt.Sprintf("%d of %d types done, %d published, %d searches", p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
+			if p.Range != nil {
+				text = fmt.Sprintf("%s; %d published, %d searches", p.Range.Text(), p.Counts.Published, p.Counts.Searches)
+			}
 		}
 		fmt.Fprintf(w, "range\t%s, since %s: %s\n", one.WorkflowID, clock(one.Started), text)
 	}

@@ -1,0 +1,229 @@
+package cdc
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// CaptureRangeInput starts a CaptureRange: a long span, slice after slice.
+type CaptureRangeInput struct {
+	// Name is what the operator called the range.
+	Name       string    `json:"name"`
+	Datastores []string  `json:"datastores"`
+	Types      []string  `json:"types"`
+	Span       Span      `json:"span"`
+	SourceTime time.Time `json:"sourceTime"`
+	Attributes bool      `json:"attributes,omitempty"`
+	// Course is the course that the range takes: RangeCourse, or 0 for one that was
+	// started before there was any other.
+	Course int `json:"course,omitempty"`
+	// CapturedBy is ByOperator for a replay, ByBackfill for a backfill.
+	CapturedBy string `json:"capturedBy,omitempty"`
+	// Border is where the recent part of a backfill begins, on a window's edge: from
+	// here on ledgers are known, and the span is audited. It is fixed when the
+	// backfill starts. Zero, or not before the span's end, is no recent part.
+	Border time.Time `json:"border,omitzero"`
+	// IDs are the only resources of a replay that names any.
+	IDs []ResourceID `json:"ids,omitempty"`
+	// DryRun only counts what the range would publish.
+	DryRun bool `json:"dryRun,omitempty"`
+	// Rate is how many versions a second the whole range publishes at most; 0 is as
+	// fast as the search rate's bulk share lets it.
+	Rate float64 `json:"rate,omitempty"`
+	// Bus is the name or ARN of another bus than CDC_EVENT_BUS.
+	Bus string `json:"bus,omitempty"`
+	// Resume is where a range of the first course goes on after a continue-as-new,
+	// Plan where one of RangeCourse does.
+	Resume *RangeState `json:"resume,omitempty"`
+	Plan   *RangePlan  `json:"plan,omitempty"`
+}
+
+// RangeCourse is the course of ranges that count first, run several slices at
+// once and can be paused.
+const RangeCourse = 2
+
+// ResourceID names one resource. ID is a FHIR logical id: payloads only.
+type ResourceID struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+// RangeState is what a range of the first course carries over a continue-as-new.
+type RangeState struct {
+	// Part is the index of the (datastore, type) pair at work.
+	Part int `json:"part"`
+	// Stack holds the spans of that pair still to do, the next one last.
+	Stack  []Span `json:"stack"`
+	Counts Counts `json:"counts"`
+	Slices int    `json:"slices"`
+}
+
+// RangePlan is what a range still has to do and has done. It is carried over a
+// continue-as-new.
+type RangePlan struct {
+	// Started is when the range began; Held for how long it was paused since.
+	Started time.Time     `json:"started"`
+	Held    time.Duration `json:"held,omitempty"`
+	// Paused since HeldFrom.
+	Paused   bool      `json:"paused,omitempty"`
+	HeldFrom time.Time `json:"heldFrom,omitzero"`
+	// Planned tells that every part was counted once: Total is known.
+	Planned bool `json:"planned,omitempty"`
+	// Parts are still to do, the next one last.
+	Parts []*RangePart `json:"parts,omitempty"`
+	// Total and Done are versions, as they were counted.
+	Total int `json:"total"`
+	Done  int `json:"done"`
+	// Slices and Audits that were started.
+	Slices  int    `json:"slices"`
+	Audits  int    `json:"audits,omitempty"`
+	Missing int    `json:"missing,omitempty"`
+	Counts  Counts `json:"counts"`
+	Actions int    `json:"actions,omitempty"`
+}
+
+// RangePart is a span of one type, or the recent part of a backfill in one
+// datastore.
+type RangePart struct {
+	Datastore string `json:"datastore"`
+	// Type is empty for a part that is audited, which is of all types.
+	Type string `json:"type,omitempty"`
+	Span Span   `json:"span"`
+	// Count is how many versions search shows in it, or should by the counts of
+	// what it was cut from; NotCounted where it was not asked yet.
+	Count int `json:"count"`
+	// Refusals is how many times in a row the store refused the count, Class the
+	// last error's, Due when it is asked again.
+	Refusals int       `json:"refusals,omitempty"`
+	Class    Class     `json:"class,omitempty"`
+	Due      time.Time `json:"due,omitzero"`
+}
+
+// NotCounted is the Count of a part that was not counted yet.
+const NotCounted = -1
+
+// RangeSlice is what a slice of a range has beyond a window's.
+type RangeSlice struct {
+	// Listing tells that a listing of ids follows the pages, repeated until it
+	// finds nothing new.
+	Listing bool `json:"listing,omitempty"`
+	// Rate is how many versions a second this slice publishes at most; 0 is any.
+	Rate float64 `json:"rate,omitempty"`
+	// Bus is as in PublishInput.
+	Bus string `json:"bus,omitempty"`
+	// IDs are the only resources to read: their current versions, by reads. At is
+	// the index of the next one.
+	IDs []string `json:"ids,omitempty"`
+	At  int      `json:"at,omitempty"`
+	// Began is when the slice's first run began.
+	Began time.Time `json:"began,omitzero"`
+	// Listings is how many listings were begun, Found what the one at work has
+	// found.
+	Listings int `json:"listings,omitempty"`
+	Found    int `json:"found,omitempty"`
+	// Paused tells that the slice holds; Ready is from when on its rate lets it
+	// publish.
+	Paused bool      `json:"paused,omitempty"`
+	Ready  time.Time `json:"ready,omitzero"`
+}
+
+// CaptureRangeResult is what a range leaves, a cancelled one too.
+type CaptureRangeResult struct {
+	Counts Counts `json:"counts"`
+	Slices int    `json:"slices"`
+	// Total and Done are versions, as they were counted when the range was planned
+	// and as its parts were finished.
+	Total int `json:"total,omitempty"`
+	Done  int `json:"done,omitempty"`
+	// Missing versions of a backfill's recent part that could not be healed.
+	Missing int `json:"missing,omitempty"`
+	// Actions that the real run is estimated to take, of a dry run.
+	Actions int `json:"actions,omitempty"`
+}
+
+// RangeProgress is how far a range is. It holds no FHIR id.
+type RangeProgress struct {
+	// Planned tells that Total is known: every type was counted.
+	Planned bool `json:"planned"`
+	// Total and Done are versions.
+	Total int `json:"total"`
+	Done  int `json:"done"`
+	// Open slices and audits.
+	Open   int  `json:"open"`
+	Paused bool `json:"paused,omitempty"`
+	// Rate is versions a second since the range started, pauses left out, and Left
+	// how long the rest takes at it; both 0 while they cannot be told.
+	Rate float64       `json:"rate,omitempty"`
+	Left time.Duration `json:"left,omitempty"`
+}
+
+// Progress is how far the plan is at a moment.
+func (p RangePlan) Progress(now time.Time, open int) RangeProgress {
+	held := p.Held
+	if p.Paused {
+		held += now.Sub(p.HeldFrom)
+	}
+	progress := RangeProgress{Planned: p.Planned, Total: p.Total, Done: p.Done, Open: open, Paused: p.Paused}
+	if worked := now.Sub(p.Started) - held; worked > 0 && p.Done > 0 {
+		progress.Rate = float64(p.Done) / worked.Seconds()
+		progress.Left = time.Duration(float64(max(0, p.Total-p.Done)) / progress.Rate * float64(time.Second)).Round(time.Second)
+	}
+	return progress
+}
+
+// Text is the progress for people, on one line.
+func (p RangeProgress) Text() string {
+	if !p.Planned {
+		if p.Paused {
+			return "paused while counting"
+		}
+		return "counting"
+	}
+	percent := 100
+	if p.Total > 0 {
+		percent = min(100, 100*p.Done/p.Total)
+	}
+	text := fmt.Sprintf("%d of %d versions (%d %%)", p.Done, p.Total, percent)
+	if p.Rate > 0 {
+		text += fmt.Sprintf(", %.0f/s", p.Rate)
+	}
+	switch {
+	case p.Paused:
+		text += ", paused"
+	case p.Rate > 0:
+		text += fmt.Sprintf(", %s left", p.Left)
+	}
+	return text
+}
+
+// MeasureInput asks what a slice would publish.
+type MeasureInput struct {
+	// Origin is the real run's: what it says is part of an event's size.
+	Origin Origin   `json:"origin"`
+	Type   string   `json:"type"`
+	Span   Span     `json:"span"`
+	IDs    []string `json:"ids,omitempty"`
+}
+
+// MeasureResult is what a slice would publish, in figures only.
+type MeasureResult struct {
+	// Counts are the searches and reads that were made, and what a slice would
+	// count as published.
+	Counts Counts `json:"counts"`
+	// Pages is how many activities the slice would read with.
+	Pages int `json:"pages"`
+}
+
+// IDsOf are the ids of one type among resources, in order, each once.
+func IDsOf(resources []ResourceID, resourceType string) []string {
+	var ids []string
+	for _, r := range resources {
+		if r.Type == resourceType {
+			ids = append(ids, r.ID)
+		}
+	}
+	slices.SortFunc(ids, cmp.Compare)
+	return slices.Compact(ids)
+}

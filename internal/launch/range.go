@@ -1,0 +1,98 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// RangeID is the workflow ID of a range.
+func RangeID(in cdc.CaptureRangeInput) string {
+	id := cdc.ReplayID(in.Name)
+	if in.CapturedBy == cdc.ByBackfill {
+		id = cdc.BackfillID(in.Name)
+	}
+	if in.DryRun {
+		id = cdc.DryRunID(id)
+	}
+	return id
+}
+
+// Range starts a replay or a backfill. started is false when there is one of that
+// name, open or closed; of a dry run, when one is open: a dry run of a name may be
+// made again.
+func (l *Launcher) Range(ctx context.Context, in cdc.CaptureRangeInput) (id string, started bool, err error) {
+	if !cdc.ValidName(in.Name) {
+		return "", false, errors.New("a range's name has 1 to 100 letters, digits, dots, hyphens and underscores, and no patient data")
+	}
+	id = RangeID(in)
+	in.Course = cdc.RangeCourse
+	started, err = l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
+		in.Attributes = attributes
+		options := client.StartWorkflowOptions{ID: id, StaticSummary: rangeSummary(in)}
+		if in.DryRun {
+			options.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+		}
+		if attributes {
+			options.TypedSearchAttributes = temporal.NewSearchAttributes(cdc.AttrState.ValueSet(cdc.StateOpen))
+		}
+		return options, cdc.WorkflowCaptureRange, in
+	})
+	return id, started, err
+}
+
+func rangeSummary(in cdc.CaptureRangeInput) string {
+	kind := "replay"
+	if in.CapturedBy == cdc.ByBackfill {
+		kind = "backfill"
+	}
+	if in.DryRun {
+		kind = "dry run of a " + kind
+	}
+	return fmt.Sprintf("%s of %d types from %s to %s", kind, len(in.Types),
+		in.Span.From.UTC().Format(time.DateTime), in.Span.To.UTC().Format(time.DateTime))
+}
+
+// lateRecords is how late a record may open its window (CloudTrail's come up to
+// some 15 minutes late), with as much to spare: a backfill audits what is younger,
+// so that it and such a window do not both publish.
+const lateRecords = 30 * time.Minute
+
+// Border is where the recent part of a backfill begins that starts now, on a
+// window's edge: from here on there may be ledgers to compare with. That is the
+// horizon, or the first hour within it of which there is any window: what was
+// before the first window needs no window of its own for each ten seconds.
+func (l *Launcher) Border(ctx context.Context, namespace string, datastores []string, now time.Time, horizon time.Duration) (time.Time, error) {
+	latest := cdc.WindowAt("", now.Add(-min(horizon, lateRecords))).Start
+	border := cdc.WindowAt("", now.Add(-horizon)).Start
+	for border.Before(latest) {
+		for _, datastore := range datastores {
+			n, err := l.windowsOfHour(ctx, namespace, cdc.Window{Datastore: datastore, Start: border})
+			if err != nil || n > 0 {
+				return border, err
+			}
+		}
+		border = border.Truncate(time.Hour).Add(time.Hour)
+	}
+	return latest, nil
+}
+
+// windowsOfHour counts the window's executions and those of the same hour, reruns
+// and slices included, by their IDs.
+func (l *Launcher) windowsOfHour(ctx context.Context, namespace string, window cdc.Window) (int64, error) {
+	id := window.ID()
+	query := fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s'", cdc.WorkflowCaptureWindow, id[:len(id)-len("04:05Z")])
+	answer, err := l.client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: namespace, Query: query})
+	if err != nil {
+		return 0, fmt.Errorf("counting windows: %w", err)
+	}
+	return answer.GetCount(), nil
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// progressEvery is how often a waiting command asks how far the work is; each
+// query is billed as an action.
+const progressEvery = 2 * time.Second
+
+// rangeFlags are the flags of replay and backfill.
+type rangeFlags struct {
+	name, since, until, datastore string
+	types                         []string
+	dryRun, wait                  bool
+}
+
+func (f *rangeFlags) bind(command *cobra.Command, kind string) {
+	flags := command.Flags()
+	flags.StringVar(&f.name, "name", "", "name of the "+kind+"; it stands in the execution's ID and in events, so no patient data")
+	flags.StringVar(&f.since, "since", f.since, "beginning of the range: RFC 3339, or how long ago, as in 48h")
+	flags.StringVar(&f.until, "until", f.until, "end of the range, not part of it")
+	flags.StringSliceVar(&f.types, "type", nil, "only these resource types (repeat or separate by commas)")
+	flags.StringVar(&f.datastore, "datastore", "", "only this one of the configured datastores")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "only say what it would publish and cost, and wait for that; the name stays free")
+	flags.BoolVar(&f.wait, "wait", false, "wait until it is done, showing progress")
+	_ = command.MarkFlagRequired("name")
+}
+
+// span reads the range's two ends.
+func (f *rangeFlags) span(now time.Time) (cdc.Span, error) {
+	from, err := parseTime(f.since, now)
+	if err != nil {
+		return cdc.Span{}, fmt.Errorf("--since: %w", err)
+	}
+	to, err := parseTime(f.until, now)
+	if err != nil {
+		return cdc.Span{}, fmt.Errorf("--until: %w", err)
+	}
+	if !to.After(from) {
+		return cdc.Span{}, errors.New("--until must be later than --since")
+	}
+	return cdc.Span{From: from, To: to}, nil
+}
+
+// input is what the flags say of a range.
+func (f *rangeFlags) input(c *connection, span cdc.Span, now time.Time) (cdc.CaptureRangeInput, error) {
+	datastores, err := selectOne(c.config.Datastores, f.datastore)
+	if err != nil {
+		return cdc.CaptureRangeInput{}, err
+	}
+	types, err := c.typesAmong(f.types)
+	if err != nil {
+		return cdc.CaptureRangeInput{}, err
+	}
+	return cdc.CaptureRangeInput{
+		Name: f.name, Datastores: datastores, Types: types, Span: span, SourceTime: now.UTC(), DryRun: f.dryRun,
+	}, nil
+}
+
+func (f *rangeFlags) check() error {
+	if !cdc.ValidName(f.name) {
+		return errors.New("--name takes 1 to 100 letters, digits, dots, hyphens and underscores, and no patient data")
+	}
+	return nil
+}
+
+// typesAmong are the asked types, else all configured ones.
+func (c *connection) typesAmong(asked []string) ([]string, error) {
+	all := c.launcher.AllTypes()
+	if len(asked) == 0 {
+		return all, nil
+	}
+	for _, name := range asked {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("--type %s is not one of the configured resource types", name)
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(asked))), nil
+}
+
+// ranged is what replay and backfill print.
+type ranged struct {
+	WorkflowID string                  `json:"workflowId"`
+	Started    bool                    `json:"started"`
+	Result     *cdc.CaptureRangeResult `json:"result,omitempty"`
+	// Border is where the recent part of a backfill begins.
+	Border *time.Time `json:"border,omitempty"`
+	Cost   *cost      `json:"cost,omitempty"`
+}
+
+// startRange starts a range and waits for it where that was asked for.
+func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureRangeInput, wait bool) error {
+	id, started, err := c.launcher.Range(ctx, in)
+	if err != nil {
+		return err
+	}
+	report := ranged{WorkflowID: id, Started: started}
+	if !in.Border.IsZero() && started {
+		report.Border = &in.Border
+	}
+	if in.DryRun && !started {
+		fmt.Fprintf(s.progress, "a dry run of that name is under way: these are its figures, with the settings that it was started with\n")
+	}
+	if wait || in.DryRun {
+		if report.Result, err = s.awaitRange(ctx, c.client, id); err != nil {
+			return err
+		}
+	}
+	if in.DryRun {
+		report.Cost = estimate(*report.Result)
+	}
+	if err := s.print(report, report.text(in)); err != nil {
+		return err
+	}
+	if report.Result != nil && report.Result.Missing > 0 {
+		return fmt.Errorf("%d versions of the recent part are missing after healing: see starter status for what waits", report.Result.Missing)
+	}
+	return nil
+}
+
+func (r ranged) text(in cdc.CaptureRangeInput) string {
+	switch {
+	case r.Cost != nil:
+		return r.Cost.text(r.WorkflowID, *r.Result)
+	case r.Result != nil:
+		text := fmt.Sprintf("%s is done: %d published", r.WorkflowID, r.Result.Counts.Published)
+		if r.Result.Total > 0 {
+			text += fmt.Sprintf(" of %d that were counted", r.Result.Total)
+		}
+		return text + fmt.Sprintf(", %d slices, %d searches", r.Result.Slices, r.Result.Counts.Searches)
+	case r.Started:
+		return r.WorkflowID + " started"
+	case in.CapturedBy == cdc.ByBackfill:
+		return r.WorkflowID + " exists already; a backfill named twice runs once"
+	default:
+		return r.WorkflowID + " exists already; a replay named twice runs once"
+	}
+}
+
+// awaitRange waits for a range, showing how far it is.
+func (s *session) awaitRange(ctx context.Context, c client.Client, id string) (*cdc.CaptureRangeResult, error) {
+	done := make(chan error, 1)
+	var result cdc.CaptureRangeResult
+	go func() { done <- c.GetWorkflow(ctx, id, "").Get(ctx, &result) }()
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	line := &progressLine{session: s}
+	for {
+		select {
+		case err := <-done:
+			line.end()
+			if far, cancelled := cancelledAt(err); cancelled {
+				return nil, fmt.Errorf("%s was cancelled after %d published; it cannot go on under its name", id, far.Counts.Published)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("waiting for %s: %w", id, err)
+			}
+			return &result, nil
+		case <-ticker.C:
+			line.show(ctx, c, id)
+		}
+	}
+}
+
+// cancelledAt tells whether a range ended as cancelled, and how far it came.
+func cancelledAt(err error) (far cdc.CaptureRangeResult, cancelled bool) {
+	var canceled *temporal.CanceledError
+	if !errors.As(err, &canceled) {
+		return far, false
+	}
+	if canceled.HasDetails() {
+		_ = canceled.Details(&far) // of a range of the first course there are none
+	}
+	return far, true
+}
+
+// progressLine shows how far a range is: on a terminal in one line that is
+// refreshed, else in a line whenever it changes.
+type progressLine struct {
+	*session
+	last string
+}
+
+// show asks and prints. A query that fails says nothing of the range, and the next
+// one is soon.
+func (l *progressLine) show(ctx context.Context, c client.Client, id string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*progressEvery)
+	defer cancel()
+	value, err := c.QueryWorkflow(ctx, id, "", cdc.QueryProgress)
+	if err != nil {
+		return
+	}
+	var p cdc.Progress
+	if value.Get(&p) != nil {
+		return
+	}
+	text := fmt.Sprintf("%s: %d of %d types done, %d published, %d searches", id, p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
+	if p.Range != nil {
+		text = id + ": " + p.Range.Text()
+		for name, class := range p.Refused {
+			text += fmt.Sprintf("; %s cannot be counted: %s", name, class)
+		}
+	}
+	switch {
+	case text == l.last:
+	case l.onTerminal():
+		fmt.Fprintf(l.progress, "\r%s%s", text, strings.Repeat(" ", max(0, len(l.last)-len(text))))
+	default:
+		fmt.Fprintln(l.progress, text)
+	}
+	l.last = text
+}
+
+// end ends the line, so that what follows begins on its own.
+func (l *progressLine) end() {
+	if l.last != "" && l.onTerminal() {
+		fmt.Fprintln(l.progress)
+	}
+}
+
+func (l *progressLine) onTerminal() bool {
+	file, ok := l.progress.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+func TestNamedResourcesAreNeverRepeatedInErrors(t *testing.T) {
+	for _, bad := range []string{"SECRET-1", "Patient/SECRET 1", "Patient/", "patient/SECRET-1", "Claim/SECRET-1", "Patient/SECRET/1"} {
+		in := cdc.CaptureRangeInput{Types: []string{"Goal", "Patient"}}
+		f := replayFlags{ids: []string{"Patient/ok", bad}}
+		err := f.nameResources(&in)
+		require.ErrorContains(t, err, "--id number 2", bad)
+		require.NotContains(t, err.Error(), "SECRET")
+	}
+	in := cdc.CaptureRangeInput{Types: []string{"Goal", "Patient"}}
+	f := replayFlags{ids: []string{"Patient/1", "Patient/2.a"}}
+	require.NoError(t, f.nameResources(&in))
+	require.Equal(t, []cdc.ResourceID{{Type: "Patient", ID: "1"}, {Type: "Patient", ID: "2.a"}}, in.IDs)
+	require.Equal(t, []string{"Patient"}, in.Types, "others need not be asked")
+}
+
+func TestRangeNames(t *testing.T) {
+	require.Equal(t, []string{"replay/a", "backfill/a"}, rangeIDs("a"))
+	for _, id := range []string{"replay/a", "backfill/a", "dry-run/replay/a"} {
+		require.Equal(t, []string{id}, rangeIDs(id))
+	}
+	for _, none := range []string{"", "a/b", "window/ds/2026-01-01T00:00:00Z", "replay/", "dry-run/a"} {
+		require.Empty(t, rangeIDs(none))
+	}
+}
+
+func TestEstimate(t *testing.T) {
+	c := estimate(cdc.CaptureRangeResult{Counts: cdc.Counts{Published: 10, Events: 2_000_000}, Actions: 1_000_000})
+	require.InDelta(t, 2, c.EventBridge, 1e-9)
+	require.InDelta(t, 50, c.Temporal, 1e-9)
+	require.InDelta(t, 52, c.Total, 1e-9)
+}

@@ -1,0 +1,188 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// origin is what the events of the range have in common. A dry run's is that of
+// the real run, which it measures.
+func (r *captureRange) origin(datastore string) cdc.Origin {
+	o := cdc.Origin{
+		Datastore: datastore, SourceTime: r.in.SourceTime, CapturedBy: r.in.CapturedBy,
+		CorrelationID: cdc.BackfillID(r.in.Name),
+	}
+	if r.in.CapturedBy != cdc.ByBackfill {
+		o.CorrelationID, o.Replay = cdc.ReplayID(r.in.Name), r.in.Name
+	}
+	return o
+}
+
+// capture publishes a part with a slice, and with another where an operator
+// terminated that one, until it is done.
+func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error {
+	in := cdc.CaptureSliceInput{
+		Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, Bulk: true,
+		Range: &cdc.RangeSlice{
+			Listing: r.in.CapturedBy == cdc.ByBackfill, Rate: r.in.Rate / float64(r.hands()),
+			Bus: r.in.Bus, IDs: cdc.IDsOf(r.in.IDs, part.Type),
+		},
+	}
+	for tries := 1; ; tries++ {
+		if err := workflow.Await(ctx, func() bool { return !r.plan.Paused || r.err != nil }); err != nil {
+			return err
+		}
+		if r.err != nil {
+			return nil // what failed is told; the part stays
+		}
+		r.plan.Slices++
+		slice := startRangeSlice(ctx, r.plan.Slices, in)
+		r.open = append(r.open, slice)
+		var result cdc.CaptureSliceResult
+		err := slice.future.Get(ctx, &result)
+		r.open = slices.DeleteFunc(r.open, func(o *openSlice) bool { return o == slice })
+		if err == nil {
+			r.plan.Counts.Add(result.Counts)
+			r.finish(part, part.Count)
+			return nil
+		}
+		if ctx.Err() != nil {
+			r.takeCancelled(err, part)
+			return err
+		}
+		if isInvalidInput(err) {
+			return err
+		}
+		if err := r.recoverSlice(ctx, slice.id, &in); err != nil {
+			return err
+		}
+		if err := workflow.Sleep(ctx, backoff(tries)); err != nil {
+			return err
+		}
+	}
+}
+
+// startRangeSlice starts a slice that ends cleanly when the range is cancelled,
+// and for which the range waits then.
+func startRangeSlice(ctx workflow.Context, k int, in cdc.CaptureSliceInput) *openSlice {
+	return startSliceWith(ctx, k, in, workflow.ChildWorkflowOptions{WaitForCancellation: true})
+}
+
+// takeCancelled takes what a slice had published that was cancelled with the
+// range.
+func (r *captureRange) takeCancelled(err error, part *cdc.RangePart) {
+	var cancelled *temporal.CanceledError
+	var result cdc.CaptureSliceResult
+	if errors.As(err, &cancelled) && cancelled.HasDetails() && cancelled.Details(&result) == nil {
+		r.plan.Counts.Add(result.Counts)
+		r.plan.Done += min(part.Count, result.Counts.Published)
+	}
+}
+
+// recoverSlice lets the next slice of the same span leave out what one that an
+// operator terminated had published.
+func (r *captureRange) recoverSlice(ctx workflow.Context, id string, in *cdc.CaptureSliceInput) error {
+	published, err := terminatedSlice(ctx, id, in.Type)
+	if err != nil {
+		return err
+	}
+	r.plan.Counts.Published += in.Known.Merge(published)
+	return nil
+}
+
+// measure counts what a slice would publish.
+func (r *captureRange) measure(ctx workflow.Context, part *cdc.RangePart) error {
+	in := cdc.MeasureInput{Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, IDs: cdc.IDsOf(r.in.IDs, part.Type)}
+	ctx = measurePolicy(ctx, part.Datastore, fmt.Sprintf("measure %s from %s", part.Type, part.Span.From.UTC().Format(time.DateTime)))
+	var result cdc.MeasureResult
+	if err := workflow.ExecuteActivity(ctx, do.MeasureSpan, in).Get(ctx, &result); err != nil {
+		return err
+	}
+	r.plan.Counts.Add(result.Counts)
+	r.plan.Actions += sliceActions(result.Pages, result.Counts.Published, r.in.CapturedBy == cdc.ByBackfill)
+	r.finish(part, part.Count)
+	return nil
+}
+
+// sliceActions is about how many billed actions a slice takes: its start, a read
+// and a Publish for each page, and of a backfill's a timer and the listing.
+func sliceActions(pages, versions int, listing bool) int {
+	actions := 1 + 2*pages
+	if listing {
+		actions += 2 + versions/fullPage
+	}
+	return actions
+}
+
+// auditPiece is how much of the recent part one audit is given: the range can be
+// paused between two, and its progress is seen.
+const auditPiece = 6 * time.Hour
+
+// audit lists the next piece of the recent part, compares it with the ledgers and
+// runs just the windows that miss something. One audit of a range runs at a time:
+// it opens several windows at once as it is.
+func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
+	piece := part.Span
+	if end := piece.From.Add(auditPiece); end.Before(piece.To) {
+		piece.To = end
+	}
+	in := cdc.AuditInput{
+		Datastore: part.Datastore, Types: r.in.Types, Span: &piece, Versions: cdc.VersionsLatest,
+		CapturedBy: r.in.CapturedBy, SourceTime: r.in.SourceTime, DryRun: r.in.DryRun, Attributes: r.in.Attributes,
+	}
+	for tries := 1; ; tries++ {
+		result, err := r.runAudit(ctx, part, in)
+		if err == nil {
+			r.audited(part, piece, result.Totals)
+			return nil
+		}
+		if ctx.Err() != nil || isInvalidInput(err) {
+			return err
+		}
+		// An operator ended it: what it had healed is in the windows' ledgers.
+		if err := workflow.Sleep(ctx, backoff(tries)); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *captureRange) runAudit(ctx workflow.Context, part *cdc.RangePart, in cdc.AuditInput) (result cdc.AuditResult, err error) {
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:          cdc.RangeAuditID(r.id, part.Datastore),
+		ParentClosePolicy:   enumspb.PARENT_CLOSE_POLICY_TERMINATE,
+		WaitForCancellation: true,
+		StaticSummary:       fmt.Sprintf("recent part of datastore %s from %s", part.Datastore, in.Span.From.UTC().Format(time.DateTime)),
+	})
+	r.plan.Audits++
+	err = workflow.ExecuteChildWorkflow(ctx, cdc.WorkflowAudit, in).Get(ctx, &result)
+	return result, err
+}
+
+// audited takes a piece's figures, and leaves the rest of the part.
+func (r *captureRange) audited(part *cdc.RangePart, piece cdc.Span, totals cdc.AuditTotals) {
+	r.plan.Counts.Searches += totals.Counts.Searches
+	r.plan.Counts.Reads += totals.Counts.Reads
+	if r.in.DryRun {
+		r.plan.Counts.Published += totals.Missing
+		r.plan.Counts.References += totals.MissingReferences
+		r.plan.Counts.Bytes += totals.MissingBytes
+	} else {
+		r.plan.Counts.Published += totals.Healed
+		r.plan.Missing += totals.Missing
+	}
+	if rest := (cdc.Span{From: piece.To, To: part.Span.To}); rest.To.After(rest.From) {
+		left := &cdc.RangePart{Datastore: part.Datastore, Span: rest, Count: max(0, part.Count-totals.InStore)}
+		r.plan.Done += part.Count - left.Count
+		r.replace(part, left)
+		return
+	}
+	r.finish(part, part.Count)
+}
