@@ -42,6 +42,8 @@ type Observer interface {
 	Published(datastore, resourceType, payload string, bytes int, lastUpdated, acceptedAt time.Time)
 	// Invalid is told of entries of a search that were no valid resource.
 	Invalid(datastore, resourceType string, entries int)
+	// Audited is told of every statement put on the bus.
+	Audited(datastore string, s cdc.Statement)
 }
 
 // Activities holds what the durable steps need. Its methods are the activities.

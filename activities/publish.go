@@ -15,9 +15,10 @@ import (
 // billed, so a Publish that is done sooner records none.
 const HeartbeatEvery = time.Second
 
-// Publish puts a batch of changes, or one delete, on the bus. What EventBridge
-// accepted is in its heartbeats, so that a retry goes on from there; what it
-// refuses for good is in the result, and the rest is published all the same.
+// Publish puts a batch of changes, one delete, or a span's statements on the bus.
+// What EventBridge accepted is in its heartbeats, so that a retry goes on from
+// there; what it refuses for good is in the result, and the rest is published all
+// the same.
 func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.PublishResult, error) {
 	events, err := a.events(in, time.Now())
 	if err != nil {
@@ -66,9 +67,24 @@ func (a *Activities) events(in cdc.PublishInput, now time.Time) ([]cdc.Event, er
 		event, err := a.Format.DeleteEvent(*in.Delete, in.Origin, now)
 		return []cdc.Event{event}, err
 	}
+	if len(in.Statements) > 0 {
+		return statementEvents(in.Statements, now)
+	}
 	events := make([]cdc.Event, len(in.Changes))
 	for i, change := range in.Changes {
 		event, err := a.Format.ChangeEvent(change, in.Origin, now)
+		if err != nil {
+			return nil, err
+		}
+		events[i] = event
+	}
+	return events, nil
+}
+
+func statementEvents(statements []cdc.Statement, now time.Time) ([]cdc.Event, error) {
+	events := make([]cdc.Event, len(statements))
+	for i, statement := range statements {
+		event, err := statement.Event(now)
 		if err != nil {
 			return nil, err
 		}
@@ -94,8 +110,16 @@ func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 	if in.Delete != nil && len(result.EventIDs) == 1 && result.EventIDs[0] != "" {
 		a.Observer.Published(in.Origin.Datastore, in.Delete.Type, payloadNone, 0, in.Delete.EventTime, now)
 	}
+	for i, statement := range in.Statements {
+		if i < len(result.EventIDs) && result.EventIDs[i] != "" {
+			a.Observer.Audited(in.Origin.Datastore, statement)
+		}
+	}
+	what := "EventBridge refuses an event for good; its window stays open"
+	if len(in.Statements) > 0 {
+		what = "EventBridge refuses an audit's statement for good"
+	}
 	for _, refusal := range result.Refused {
-		a.Logger.Error("EventBridge refuses an event for good; its window stays open",
-			"datastore", in.Origin.Datastore, "window", in.Origin.CorrelationID, "code", refusal.Code)
+		a.Logger.Error(what, "datastore", in.Origin.Datastore, "window", in.Origin.CorrelationID, "code", refusal.Code)
 	}
 }

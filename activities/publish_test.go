@@ -2,7 +2,9 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +24,10 @@ func (f busFunc) Publish(_ context.Context, events []cdc.Event, accepted []strin
 	return f(events, accepted, progress)
 }
 
-type countingObserver struct{ full, references, deletes int }
+type countingObserver struct {
+	full, references, deletes int
+	audited                   []cdc.Statement
+}
 
 func (o *countingObserver) Published(_, _, payload string, _ int, _, _ time.Time) {
 	switch payload {
@@ -35,6 +40,9 @@ func (o *countingObserver) Published(_, _, payload string, _ int, _, _ time.Time
 	}
 }
 func (o *countingObserver) Invalid(string, string, int) {}
+func (o *countingObserver) Audited(_ string, s cdc.Statement) {
+	o.audited = append(o.audited, s)
+}
 
 // publishEnv is an activity environment with a Publish on top of a bus.
 func publishEnv(t *testing.T, b busFunc) (*testsuite.TestActivityEnvironment, *Activities, *countingObserver, *[][]string) {
@@ -122,4 +130,55 @@ func TestRefusedDeleteIsNotObserved(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.deletes, observer.deletes)
 	}
+}
+
+// statementsOf are statements of a span, one a type.
+func statementsOf(types ...string) cdc.PublishInput {
+	from := time.Unix(1_700_000_000, 0).UTC()
+	in := cdc.PublishInput{Origin: cdc.Origin{Datastore: testStore, CapturedBy: cdc.ByAudit}}
+	for i, name := range types {
+		in.Statements = append(in.Statements, cdc.Statement{
+			DatastoreID: testStore, ResourceType: name, From: from, To: from.Add(time.Minute), Versions: cdc.VersionsLatest,
+			InStore: i, Published: i, Digest: strings.Repeat("a", 64),
+		})
+	}
+	return in
+}
+
+func TestStatementsGoOnTheBusAndAreObservedWhereAccepted(t *testing.T) {
+	in := statementsOf("Patient", "Observation", "Encounter")
+	var sent []cdc.Event
+	env, a, observer, _ := publishEnv(t, func(events []cdc.Event, accepted []string, _ func([]string)) (cdc.PublishResult, error) {
+		sent = events
+		require.Equal(t, []string{"e1", "", ""}, accepted, "a retry goes on from its heartbeat")
+		return cdc.PublishResult{EventIDs: []string{"e1", "", "e3"}, Refused: []cdc.Refusal{{Index: 1, Code: "Refused"}}}, nil
+	})
+	env.SetHeartbeatDetails([]string{"e1", "", ""})
+	value, err := env.ExecuteActivity(a.Publish, in)
+	require.NoError(t, err)
+	var result cdc.PublishResult
+	require.NoError(t, value.Get(&result))
+	require.Equal(t, []cdc.Refusal{{Index: 1, Code: "Refused"}}, result.Refused)
+
+	require.Len(t, sent, 3)
+	for i, event := range sent {
+		require.Equal(t, cdc.StatementSource, event.Source)
+		require.Equal(t, cdc.StatementDetailType, event.DetailType)
+		want, err := json.Marshal(in.Statements[i])
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(event.Detail))
+	}
+	require.Equal(t, []cdc.Statement{in.Statements[0], in.Statements[2]}, observer.audited)
+	require.Zero(t, observer.full+observer.references+observer.deletes)
+}
+
+func TestStatementThatDoesNotAddUpIsNotPublished(t *testing.T) {
+	env, a, observer, _ := publishEnv(t, nil)
+	in := statementsOf("Patient")
+	in.Statements[0].Missing = 1
+	_, err := env.ExecuteActivity(a.Publish, in)
+	var failure *temporal.ApplicationError
+	require.ErrorAs(t, err, &failure)
+	require.True(t, failure.NonRetryable())
+	require.Empty(t, observer.audited)
 }

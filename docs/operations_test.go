@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/consumer"
 	"healthlake-cdc/internal/telemetry"
 	"healthlake-cdc/internal/trigger"
@@ -67,6 +68,7 @@ func servedMetrics(t *testing.T) map[string]bool {
 	m.Messages(ctx, "received", 1)
 	m.TemporalUp(ctx, true)
 	m.PollingPaused(ctx, false)
+	m.Stated(ctx, cdc.Statement{DatastoreID: "store", ResourceType: "Patient", InStore: 1, Missing: 1}, now)
 
 	recorder := httptest.NewRecorder()
 	served.Handler().ServeHTTP(recorder, httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil))

@@ -118,6 +118,20 @@ const (
 	emptyDigest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
 
+func TestRealStatementsAreValid(t *testing.T) {
+	schema := eventSchema(t)
+	s := cdc.Statement{
+		DatastoreID: window.Datastore, ResourceType: "Patient", From: window.Start, To: window.End(),
+		Versions: cdc.VersionsLatest, InStore: 3, Published: 2, Missing: 1, Healed: 1, Digest: emptyDigest,
+	}
+	all := s
+	all.Versions, all.HistoryUnavailable = cdc.VersionsAll, 2
+	for _, s := range []cdc.Statement{s, all} {
+		event, err := s.Event(now)
+		require.NoError(t, check(t, schema, detailOf(t, event, err)))
+	}
+}
+
 func TestEventsOfLaterStepsAreValid(t *testing.T) {
 	schema := eventSchema(t)
 	require.NoError(t, check(t, schema, exactDelete))
@@ -205,6 +219,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"statement with a short digest":    {statement, top("digest", "abc")},
 		"statement without deletes":        {statement, func(m map[string]any) { delete(m, "deletes") }},
 		"statement with more":              {statement, top("note", "x")},
+		"statement with a history of less": {statement, top("historyUnavailable", -1)},
+		"statement of other versions":      {statement, top("versions", "some")},
 	}
 	for _, key := range []string{"schema", "idempotencyKey", "datastoreId", "resourceId", "sourceTime", "publishedAt", "correlationId"} {
 		cases["without "+key] = struct {

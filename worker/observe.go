@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/consumer"
 	"healthlake-cdc/internal/eventbus"
 	"healthlake-cdc/internal/healthlake"
@@ -31,6 +32,9 @@ func (o observer) Published(datastore, resourceType, payload string, bytes int, 
 func (o observer) Invalid(datastore, resourceType string, entries int) {
 	o.metrics.InvalidEntries(o.ctx, datastore, resourceType, entries)
 }
+
+// Audited implements activities.Observer.
+func (o observer) Audited(_ string, s cdc.Statement) { o.metrics.Stated(o.ctx, s, time.Now()) }
 
 func observeStore(ctx context.Context, metrics *telemetry.Metrics) func(healthlake.Call) {
 	return func(call healthlake.Call) {

@@ -37,6 +37,9 @@ type Metrics struct {
 	triggerDelay    metric.Float64Histogram
 	temporalUp      metric.Int64Gauge
 	paused          metric.Int64Gauge
+	stated          metric.Int64Counter
+	lastStatement   metric.Int64Gauge
+	missing         missing
 }
 
 func newMetrics(meter metric.Meter) (*Metrics, error) {
@@ -72,7 +75,16 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 		triggerDelay:    seconds(instrumentDelay, "From a trigger's time to its receipt, by source."),
 		temporalUp:      gauge("temporal_up", "1 while Temporal answers, else 0."),
 		paused:          gauge("polling_paused", "1 while the queue is not polled because Temporal is down, else 0."),
+		stated:          counter("stated_versions", "Versions that audit statements told of, by outcome; a span that is stated again counts again."),
+		lastStatement:   gauge("last_statement_timestamp_seconds", "When an audit statement of the store was last published, in seconds since 1970."),
 	}
+	_, err := meter.Int64ObservableGauge("healthlake_cdc_missing_versions",
+		metric.WithDescription("Versions that are missing by the last statements of their spans."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			m.missing.observe(time.Now(), func(versions int64, labels metric.MeasurementOption) { o.Observe(versions, labels) })
+			return nil
+		}))
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("creating metrics: %w", err)
 	}

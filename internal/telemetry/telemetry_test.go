@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
 )
 
@@ -128,6 +129,7 @@ func TestNoMetrics(t *testing.T) {
 		m.Messages(ctx, "x", 1)
 		m.TemporalUp(ctx, true)
 		m.PollingPaused(ctx, true)
+		m.Stated(ctx, cdc.Statement{}, time.Time{})
 	})
 }
 

@@ -1,0 +1,46 @@
+package cdc
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+var digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// Validate tells what keeps a statement from being published.
+func (s Statement) Validate() error {
+	switch {
+	case !ValidDatastore(s.DatastoreID):
+		return errors.New("statement names no valid datastore id")
+	case !ValidType(s.ResourceType):
+		return errors.New("statement names no valid resource type")
+	case !s.From.Equal(floor(s.From)) || !s.To.Equal(floor(s.To)) || !s.To.After(s.From):
+		return errors.New("statement's span does not lie on windows' edges")
+	case s.Versions != VersionsLatest && s.Versions != VersionsAll:
+		return fmt.Errorf("statement's versions are neither %s nor %s", VersionsLatest, VersionsAll)
+	case min(s.Published, s.Missing, s.Healed, s.Skipped, s.Superseded,
+		s.Deletes.Exact, s.Deletes.Unresolved, s.HistoryUnavailable) < 0:
+		return errors.New("statement has a negative figure")
+	case s.InStore != s.Published+s.Missing+s.Skipped:
+		return errors.New("statement's figures do not add up: inStore is published + missing + skipped")
+	case !digestPattern.MatchString(s.Digest):
+		return errors.New("statement's digest is not a SHA-256 in hex")
+	}
+	return nil
+}
+
+// Event builds the statement's event; now becomes its time.
+func (s Statement) Event(now time.Time) (Event, error) {
+	if err := s.Validate(); err != nil {
+		return Event{}, fmt.Errorf("building event: %w", err)
+	}
+	s.From, s.To = s.From.UTC(), s.To.UTC()
+	detail, err := json.Marshal(s)
+	if err != nil {
+		return Event{}, fmt.Errorf("building event: %w", err)
+	}
+	return Event{Source: StatementSource, DetailType: StatementDetailType, Time: now, Detail: detail}, nil
+}

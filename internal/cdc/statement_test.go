@@ -1,0 +1,60 @@
+package cdc_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+func statement() cdc.Statement {
+	from := time.Date(2026, 3, 4, 6, 0, 0, 0, time.FixedZone("CET", 3600))
+	return cdc.Statement{
+		DatastoreID: "store", ResourceType: "Patient", From: from, To: from.Add(10 * time.Minute),
+		Versions: cdc.VersionsLatest, InStore: 6, Published: 3, Missing: 2, Healed: 1, Skipped: 1, Superseded: 4,
+		Deletes: cdc.DeleteCounts{Exact: 1, Unresolved: 2}, Digest: strings.Repeat("0f", 32),
+	}
+}
+
+func TestStatementEvent(t *testing.T) {
+	now := time.Date(2026, 3, 4, 5, 40, 0, 0, time.UTC)
+	event, err := statement().Event(now)
+	require.NoError(t, err)
+	require.Equal(t, "healthlake-cdc", event.Source)
+	require.Equal(t, "FhirAuditStatement", event.DetailType)
+	require.Equal(t, now, event.Time)
+	require.Equal(t, `{"datastoreId":"store","resourceType":"Patient","from":"2026-03-04T05:00:00Z","to":"2026-03-04T05:10:00Z",`+
+		`"versions":"latest","inStore":6,"published":3,"missing":2,"healed":1,"skipped":1,"superseded":4,`+
+		`"deletes":{"exact":1,"unresolved":2},"digest":"`+strings.Repeat("0f", 32)+`"}`, string(event.Detail))
+
+	all := statement()
+	all.Versions, all.HistoryUnavailable = cdc.VersionsAll, 5
+	event, err = all.Event(now)
+	require.NoError(t, err)
+	var detail map[string]any
+	require.NoError(t, json.Unmarshal(event.Detail, &detail))
+	require.EqualValues(t, 5, detail["historyUnavailable"])
+}
+
+func TestStatementThatIsNoneIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(*cdc.Statement){
+		"no store":           func(s *cdc.Statement) { s.DatastoreID = "" },
+		"no type":            func(s *cdc.Statement) { s.ResourceType = "patient" },
+		"off the edge":       func(s *cdc.Statement) { s.From = s.From.Add(time.Second) },
+		"end off the edge":   func(s *cdc.Statement) { s.To = s.To.Add(time.Nanosecond) },
+		"empty span":         func(s *cdc.Statement) { s.To = s.From },
+		"other versions":     func(s *cdc.Statement) { s.Versions = "some" },
+		"negative figure":    func(s *cdc.Statement) { s.Superseded = -1 },
+		"figures do not add": func(s *cdc.Statement) { s.InStore++ },
+		"short digest":       func(s *cdc.Statement) { s.Digest = "0f" },
+	} {
+		s := statement()
+		spoil(&s)
+		_, err := s.Event(time.Now())
+		require.Error(t, err, name)
+	}
+}

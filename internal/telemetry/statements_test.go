@@ -1,0 +1,68 @@
+package telemetry
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+func stated(resourceType string, from time.Time, missing int) cdc.Statement {
+	return cdc.Statement{
+		DatastoreID: "store", ResourceType: resourceType, From: from, To: from.Add(15 * time.Minute),
+		InStore: 10 + missing, Published: 9, Healed: 2, Skipped: 1, Missing: missing, Superseded: 3,
+	}
+}
+
+func TestStatementsAreCounted(t *testing.T) {
+	tel := newTelemetry(t)
+	m, ctx := tel.Metrics, t.Context()
+	now := time.Now()
+	early, late := now.Add(-2*time.Hour).Truncate(time.Hour), now.Truncate(time.Hour)
+	m.Stated(ctx, stated("Patient", early, 4), now)
+	m.Stated(ctx, stated("Patient", late, 5), now)
+	m.Stated(ctx, stated("Patient", late.In(time.FixedZone("CET", 3600)), 1), now)
+	m.Stated(ctx, stated("Goal", early, 0), now)
+
+	url := start(t, tel.Handler(), NewReadiness(discard())) + "/metrics"
+	_, body := get(t, url)
+	const patient = `{datastore="store",resource_type="Patient"}`
+	const versions = `healthlake_cdc_stated_versions_total{datastore="store",outcome=`
+	for _, line := range []string{
+		versions + `"published",resource_type="Patient"} 21`,
+		versions + `"healed",resource_type="Patient"} 6`,
+		versions + `"missing",resource_type="Patient"} 10`,
+		versions + `"skipped",resource_type="Patient"} 3`,
+		versions + `"superseded",resource_type="Goal"} 3`,
+		`healthlake_cdc_missing_versions` + patient + ` 5`,
+		`healthlake_cdc_missing_versions{datastore="store",resource_type="Goal"} 0`,
+		`healthlake_cdc_last_statement_timestamp_seconds{datastore="store"} `,
+	} {
+		require.Contains(t, body, "\n"+line)
+	}
+	require.False(t, strings.Contains(body, `outcome="missing",resource_type="Goal"`))
+
+	m.Stated(ctx, stated("Patient", early, 0), now)
+	m.Stated(ctx, stated("Patient", late, 0), now)
+	_, body = get(t, url)
+	require.Contains(t, body, "\nhealthlake_cdc_missing_versions"+patient+" 0")
+}
+
+// What another worker has healed and stated is not missing here for ever.
+func TestMissingIsForgottenWhenItIsStatedNoMore(t *testing.T) {
+	var m missing
+	begin := time.Now()
+	sum := func(now time.Time) (sum int64) {
+		m.observe(now, func(versions int64, _ metric.MeasurementOption) { sum += versions })
+		return sum
+	}
+	m.state(stated("Patient", begin.Add(-time.Hour), 3), begin)
+	m.state(stated("Patient", begin, 4), begin.Add(time.Minute))
+	require.EqualValues(t, 7, sum(begin.Add(missingAge)))
+	require.EqualValues(t, 4, sum(begin.Add(missingAge+time.Second)))
+	require.Zero(t, sum(begin.Add(2*missingAge)))
+}
