@@ -108,7 +108,7 @@ func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureR
 		return err
 	}
 	report := ranged{WorkflowID: id, Started: started}
-	if !in.Border.IsZero() && started {
+	if in.Border.Before(in.Span.To) && !in.Border.IsZero() && started {
 		report.Border = &in.Border
 	}
 	if in.DryRun && !started {

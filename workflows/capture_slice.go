@@ -33,6 +33,8 @@ type captureSlice struct {
 	publishing workflow.Future
 	batch      []cdc.Change
 	refused    refusedChanges
+	// holds tells that the slice waits because its range is paused.
+	holds bool
 }
 
 func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSlice, error) {
@@ -48,6 +50,7 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 	return s, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
 		return cdc.Progress{
 			Counts: s.state.Counts, Versions: map[string]int{in.Type: s.state.Published.Len()}, Kept: s.refused.byType(),
+			Range: s.progressInRange(),
 		}, nil
 	})
 }

@@ -32,6 +32,14 @@ func (s *captureSlice) beginInRange(ctx workflow.Context) {
 	}
 }
 
+// progressInRange tells whether the slice of a range holds.
+func (s *captureSlice) progressInRange() *cdc.RangeProgress {
+	if s.in.Range == nil {
+		return nil
+	}
+	return &cdc.RangeProgress{Done: s.state.Counts.Published, Paused: s.holds}
+}
+
 // runInRange ends cleanly when it is cancelled: what is being published is waited
 // for, and what was published is told.
 func (s *captureSlice) runInRange(ctx workflow.Context) (cdc.CaptureSliceResult, error) {
@@ -66,12 +74,18 @@ func (s *captureSlice) takeHold(ctx workflow.Context) {
 	}
 }
 
-// hold waits while the range is paused, before the next page.
+// hold waits while the range is paused, before the next page: what was read is
+// published by then.
 func (s *captureSlice) hold(ctx workflow.Context) error {
 	s.takeHold(ctx)
 	if s.in.Range == nil || !s.in.Range.Paused {
 		return nil
 	}
+	if err := s.published(ctx); err != nil {
+		return err
+	}
+	s.holds = true
+	defer func() { s.holds = false }()
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("paused · **%d published** · %d searches", s.state.Counts.Published, s.state.Counts.Searches))
 	signals := workflow.GetSignalChannel(ctx, cdc.SignalHold)
 	for s.in.Range.Paused {
