@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,6 +49,22 @@ func (e executions) GetWorkflow(_ context.Context, id, _ string) client.Workflow
 
 func (e executions) GetWorkflowHistory(_ context.Context, id, _ string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
 	return &eventIterator{events: e[id].events}
+}
+
+// ListWorkflow finds executions by the beginning of their ID, the last quoted word
+// of the query.
+func (e executions) ListWorkflow(_ context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	words := strings.Split(request.GetQuery(), "'")
+	prefix := words[len(words)-2]
+	answer := &workflowservice.ListWorkflowExecutionsResponse{}
+	for id, known := range e {
+		if strings.HasPrefix(id, prefix) {
+			answer.Executions = append(answer.Executions, &workflowpb.WorkflowExecutionInfo{
+				Execution: &commonpb.WorkflowExecution{WorkflowId: id}, Status: known.status,
+			})
+		}
+	}
+	return answer, nil
 }
 
 type finished struct {

@@ -33,6 +33,14 @@ type captureSlice struct {
 	publishing workflow.Future
 	batch      []cdc.Change
 	refused    refusedChanges
+	// barred is why the store does not give the page, and tries how often in a row
+	// it did not.
+	barred cdc.Class
+	tries  int
+	// givenUp tells that an operator has closed the slice before its last page.
+	givenUp bool
+	orders  orders
+	mark    stateMark
 	// holds tells that the slice waits because its range is paused.
 	holds bool
 }
@@ -41,17 +49,17 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidType(in.Type) || !in.Span.To.After(in.Span.From) {
 		return nil, invalidInput("a slice needs a datastore, a resource type and a span")
 	}
-	s := &captureSlice{in: in, known: in.Known.Clone()}
+	s := &captureSlice{in: in, known: in.Known.Clone(), orders: newOrders(ctx), mark: newStateMark(ctx, in.Marks)}
 	if in.Resume != nil {
 		s.state = *in.Resume
 		s.known.Merge(s.state.Published)
+		s.known.Merge(s.state.Skipped)
+		s.refused.resume(map[string]cdc.HashSet{in.Type: s.state.Refused})
+		s.state.Refused = cdc.HashSet{}
 	}
 	s.beginInRange(ctx)
 	return s, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
-		return cdc.Progress{
-			Counts: s.state.Counts, Versions: map[string]int{in.Type: s.state.Published.Len()}, Kept: s.refused.byType(),
-			Range: s.progressInRange(),
-		}, nil
+		return s.progress(), nil
 	})
 }
 
@@ -63,23 +71,20 @@ func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error)
 		if historyIsLarge(ctx) {
 			return cdc.CaptureSliceResult{}, s.continueAsNew(ctx)
 		}
-		page, err := s.hydrate(ctx)
+		var err error
+		if last, err = s.page(ctx); err == nil {
+			err = s.heed(ctx)
+		} else if class := operatorClass(err); class != "" {
+			last, err = s.waitForStore(ctx, class)
+		}
 		if err != nil {
-			return cdc.CaptureSliceResult{}, err
-		}
-		if err := s.publish(ctx, s.dedup(page.Changes)); err != nil {
-			return cdc.CaptureSliceResult{}, err
-		}
-		if err := s.publishListed(ctx, page.Listed); err != nil {
-			return cdc.CaptureSliceResult{}, err
-		}
-		if last, err = s.advance(ctx, page); err != nil {
 			return cdc.CaptureSliceResult{}, err
 		}
 	}
 	if err := s.published(ctx); err != nil {
 		return cdc.CaptureSliceResult{}, err
 	}
+	s.refused.forget(s.in.Type)
 	for !s.refused.empty() {
 		if historyIsLarge(ctx) {
 			return cdc.CaptureSliceResult{}, s.continueAsNew(ctx)
@@ -88,11 +93,30 @@ func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error)
 			return cdc.CaptureSliceResult{}, err
 		}
 	}
-	return s.result(), nil
+	return s.result(), s.mark.close(ctx)
 }
 
 func (s *captureSlice) result() cdc.CaptureSliceResult {
-	return cdc.CaptureSliceResult{Published: s.state.Published, Counts: s.state.Counts}
+	return cdc.CaptureSliceResult{
+		Published: s.state.Published, Skipped: s.state.Skipped, GivenUp: s.givenUp, Counts: s.state.Counts,
+	}
+}
+
+// page captures the next page and goes on to the one that follows; last tells
+// that there is none.
+func (s *captureSlice) page(ctx workflow.Context) (last bool, err error) {
+	page, err := s.hydrate(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := s.publish(ctx, s.dedup(page.Changes)); err != nil {
+		return false, err
+	}
+	if err := s.publishListed(ctx, page.Listed); err != nil {
+		return false, err
+	}
+	s.barred, s.tries = "", 0
+	return s.advance(ctx, page)
 }
 
 // hydrate reads the next page, or lists its ids.
@@ -106,7 +130,7 @@ func (s *captureSlice) hydrate(ctx workflow.Context) (cdc.HydratePageResult, err
 
 func (s *captureSlice) hydratePage(ctx workflow.Context, in cdc.HydratePageInput, summary string) (cdc.HydratePageResult, error) {
 	var page cdc.HydratePageResult
-	ctx = pagePolicy(ctx, s.in.Origin.Datastore, s.in.Bulk, summary)
+	ctx = slicePolicy(ctx, s.in.Origin.Datastore, s.in.Bulk, summary)
 	err := workflow.ExecuteActivity(ctx, do.HydratePage, in).Get(ctx, &page)
 	s.state.Counts.Add(page.Counts)
 	return page, err
@@ -190,8 +214,7 @@ func (s *captureSlice) published(ctx workflow.Context) error {
 	s.state.Counts.Bytes += result.Bytes
 	s.state.Counts.Events += result.Events
 	s.refused.add(ctx, batch, result.Refused)
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%d published** · %d searches · %d refused by EventBridge",
-		s.state.Counts.Published, s.state.Counts.Searches, len(s.refused.changes)))
+	s.describe(ctx)
 	return nil
 }
 
@@ -222,8 +245,13 @@ func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult)
 // publishRefused offers what the bus refused again, when that is due.
 func (s *captureSlice) publishRefused(ctx workflow.Context) error {
 	wait := s.refused.due.Sub(workflow.Now(ctx))
-	options := workflow.TimerOptions{Summary: fmt.Sprintf("%d refused by EventBridge wait", len(s.refused.changes))}
-	if err := workflow.NewTimerWithOptions(ctx, max(wait, time.Second), options).Get(ctx, nil); err != nil {
+	if s.refused.hurried == 0 {
+		summary := fmt.Sprintf("%d refused by EventBridge wait", len(s.refused.changes))
+		if err := s.orders.wait(ctx, max(wait, time.Second), summary); err != nil {
+			return err
+		}
+	}
+	if err := s.heed(ctx); err != nil {
 		return err
 	}
 	if err := s.publish(ctx, s.refused.takeDue(workflow.Now(ctx))); err != nil {
@@ -242,6 +270,7 @@ func (s *captureSlice) continueAsNew(ctx workflow.Context) error {
 		s.in.Next, s.in.Confirm, s.state.Taken = "", true, cdc.HashSet{}
 		s.askAgain()
 	}
+	s.state.Refused = s.refused.all()[s.in.Type]
 	s.takeHold(ctx)
 	next := s.in
 	state := s.state

@@ -35,6 +35,10 @@ type captureWindow struct {
 	started int
 	// refused are changes that EventBridge would not take.
 	refused refusedChanges
+	// unread is why the ledger of the run before cannot be read.
+	unread cdc.Class
+	orders orders
+	mark   stateMark
 }
 
 func (w *captureWindow) run(ctx workflow.Context) (cdc.CaptureWindowResult, error) {
@@ -66,9 +70,7 @@ func (w *captureWindow) begin(ctx workflow.Context) error {
 	if w.in.Rerun == 0 || w.in.Resume != nil {
 		return nil
 	}
-	var before cdc.Ledger
-	read := cdc.LedgerInput{WorkflowID: w.in.Window.RerunID(w.in.Rerun - 1)}
-	err := workflow.ExecuteActivity(ledgerPolicy(ctx, "what the run before published"), do.Ledger, read).Get(ctx, &before)
+	before, err := w.ledgerBefore(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,6 +85,9 @@ func (w *captureWindow) begin(ctx workflow.Context) error {
 // meanwhile are taken in.
 func (w *captureWindow) sleep(ctx workflow.Context) error {
 	for {
+		if err := w.heed(ctx); err != nil {
+			return err
+		}
 		now := workflow.Now(ctx)
 		due, waiting := w.nextDue()
 		if waiting && !due.After(now) || !waiting && len(w.slices) == 0 {
@@ -101,6 +106,7 @@ func (w *captureWindow) sleep(ctx workflow.Context) error {
 				selector.AddFuture(slice.future, func(f workflow.Future) { err = w.sliceClosed(ctx, i, f) })
 			}
 		}
+		w.orders.wake(selector)
 		selector.Select(ctx)
 		if !woken {
 			cancel()
@@ -188,6 +194,7 @@ func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change)
 func (w *captureWindow) close(ctx workflow.Context) (cdc.CaptureWindowResult, error) {
 	w.describe(ctx)
 	if w.in.Attributes && w.counts.Published > 0 {
+		w.mark.waiting = false
 		err := workflow.UpsertTypedSearchAttributes(ctx,
 			cdc.AttrState.ValueSet(cdc.StateClosed),
 			cdc.AttrPublished.ValueSet(int64(w.counts.Published)),
@@ -197,7 +204,7 @@ func (w *captureWindow) close(ctx workflow.Context) (cdc.CaptureWindowResult, er
 			return cdc.CaptureWindowResult{}, err
 		}
 	}
-	return cdc.CaptureWindowResult{Ledger: w.ledger, Counts: w.counts}, nil
+	return cdc.CaptureWindowResult{Ledger: w.ledger, Counts: w.counts}, w.mark.close(ctx)
 }
 
 // mayContinueAsNew tells whether the history is large and nothing is under way
@@ -209,7 +216,7 @@ func (w *captureWindow) mayContinueAsNew(ctx workflow.Context) bool {
 func (w *captureWindow) continueAsNew(ctx workflow.Context) error {
 	w.reopenRefused()
 	next := w.in
-	next.Resume = &cdc.WindowState{Ledger: w.ledger, Types: w.types, Counts: w.counts, Slices: w.started}
+	next.Resume = &cdc.WindowState{Ledger: w.ledger, Types: w.types, Counts: w.counts, Slices: w.started, Refused: w.refused.carry()}
 	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureWindow, next)
 }
 

@@ -63,6 +63,9 @@ func (w *captureWindow) hydrateSummary(asks []cdc.Ask) string {
 	return shorten(text)
 }
 
+// settleAdvice is for what waits for an operator.
+const settleAdvice = "**Waits for an operator**: mend the cause, or use `starter retry` or `starter skip` with this workflow ID."
+
 // describe sets the text that the Temporal UI shows of the window now.
 func (w *captureWindow) describe(ctx workflow.Context) {
 	var text strings.Builder
@@ -82,6 +85,15 @@ func (w *captureWindow) describe(ctx workflow.Context) {
 	if !w.refused.empty() {
 		fmt.Fprintf(&text, "\n%d versions are refused by EventBridge; next try %s\n", len(w.refused.changes), w.refused.due.UTC().Format(time.TimeOnly))
 	}
+	if w.unread != "" {
+		fmt.Fprintf(&text, "\nWhat the run before published cannot be read: %s\n", w.unread)
+	}
+	if w.waits() {
+		text.WriteString("\n" + settleAdvice + "\n")
+	}
+	if w.counts.Skipped+w.counts.GivenUp > 0 {
+		fmt.Fprintf(&text, "\nGiven up by an operator: %d versions, %d types\n", w.counts.Skipped, w.counts.GivenUp)
+	}
 	workflow.SetCurrentDetails(ctx, text.String())
 }
 
@@ -99,6 +111,7 @@ func (w *captureWindow) progress() cdc.Progress {
 	p := cdc.Progress{
 		Counts: w.counts, Versions: make(map[string]int), Refused: make(map[string]cdc.Class),
 		Kept: w.refused.byType(), Due: make(map[string]time.Time),
+		Ledger: w.unread,
 	}
 	for _, name := range w.publishedTypes() {
 		p.Versions[name] = w.ledger.Types[name].Published.Len()

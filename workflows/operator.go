@@ -1,8 +1,10 @@
 package workflows
 
 import (
+	"errors"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
@@ -57,12 +59,25 @@ func (o orders) wake(selector workflow.Selector) {
 	}
 }
 
+// hasClass tells whether err is an activity's of the class.
+func hasClass(err error, class cdc.Class) bool {
+	var failure *temporal.ApplicationError
+	return errors.As(err, &failure) && failure.Type() == string(class)
+}
+
 // stateMark keeps an execution's CdcState true. Each upsert is billed, so it is
 // made only when the execution begins or ceases to wait for an operator.
 type stateMark struct {
 	// upserts tells whether the execution was started to make any.
 	upserts bool
 	waiting bool
+}
+
+// newStateMark takes over what a run before has upserted: attributes go on over a
+// continue-as-new.
+func newStateMark(ctx workflow.Context, upserts bool) stateMark {
+	state, _ := workflow.GetTypedSearchAttributes(ctx).GetKeyword(cdc.AttrState)
+	return stateMark{upserts: upserts, waiting: state == cdc.StateWaiting}
 }
 
 func (m *stateMark) set(ctx workflow.Context, waiting bool) error {
@@ -79,7 +94,7 @@ func (m *stateMark) set(ctx workflow.Context, waiting bool) error {
 
 // close is of an execution that ends and has nothing else to upsert.
 func (m *stateMark) close(ctx workflow.Context) error {
-	if !m.waiting {
+	if !m.upserts || !m.waiting {
 		return nil
 	}
 	m.waiting = false

@@ -30,6 +30,15 @@ const (
 	// busDelay is the longest between attempts to publish: a bus that is missing
 	// or forbidden is retried, and loud.
 	busDelay = time.Minute
+	// auditTimeout holds the listing of an hour's versions at the bulk share of the
+	// search rate; a retry goes on from its heartbeat's types.
+	auditTimeout = 2 * time.Hour
+	// healTimeout is how long a Heal waits for its windows to close, some time off;
+	// what is open then is looked at again.
+	healTimeout = 20 * time.Minute
+	// auditHeartbeat is how long an AuditSpan or a Heal of a killed worker stays
+	// unnoticed. It holds a search with its retries.
+	auditHeartbeat = 2 * time.Minute
 	// measureTimeout holds the pages of the largest slice of a range (50, or as
 	// many reads as an operator names) at a small share of the search rate;
 	// measureHeartbeat holds one search.
@@ -76,6 +85,21 @@ func pagePolicy(ctx workflow.Context, datastore string, bulk bool, summary strin
 	return workflow.WithActivityOptions(ctx, options)
 }
 
+// slicePolicy leaves what needs an operator to the slice, which says so and takes
+// the operator's orders while it waits.
+func slicePolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
+	ctx = pagePolicy(ctx, datastore, bulk, summary)
+	return workflow.WithRetryPolicy(ctx, retriesBut(cdc.ClassForbidden, cdc.ClassRejected))
+}
+
+func retriesBut(classes ...cdc.Class) temporal.RetryPolicy {
+	policy := retries(longestDelay)
+	for _, class := range classes {
+		policy.NonRetryableErrorTypes = append(policy.NonRetryableErrorTypes, string(class))
+	}
+	return *policy
+}
+
 func publishPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
 	priority := cdc.PriorityLive
 	if bulk {
@@ -87,6 +111,30 @@ func publishPolicy(ctx workflow.Context, datastore string, bulk bool, summary st
 		RetryPolicy:         retries(busDelay),
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: priority, FairnessKey: datastore},
+	})
+}
+
+// auditPolicy runs on the datastore's bulk queue, beside ranges.
+func auditPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           cdc.BulkTaskQueue(workflow.GetInfo(ctx).TaskQueueName, datastore),
+		StartToCloseTimeout: auditTimeout,
+		HeartbeatTimeout:    auditHeartbeat,
+		RetryPolicy:         retries(longestDelay),
+		Summary:             summary,
+		Priority:            temporal.Priority{PriorityKey: cdc.PriorityBulk, FairnessKey: datastore},
+	})
+}
+
+// healPolicy runs on the workflows' own task queue: it asks the store for nothing,
+// and would otherwise hold the slots for which the windows that it waits for wait.
+func healPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: healTimeout,
+		HeartbeatTimeout:    auditHeartbeat,
+		RetryPolicy:         retries(longestDelay),
+		Summary:             summary,
+		Priority:            temporal.Priority{PriorityKey: cdc.PriorityBulk, FairnessKey: datastore},
 	})
 }
 
@@ -117,6 +165,12 @@ func ledgerPolicy(ctx workflow.Context, summary string) workflow.Context {
 		RetryPolicy:         retries(longestDelay),
 		Summary:             summary,
 	})
+}
+
+// ledgerBeforePolicy leaves a ledger that cannot be read to the rerun, which then
+// waits for an operator; that the run before is still open is waited for.
+func ledgerBeforePolicy(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithRetryPolicy(ledgerPolicy(ctx, summary), retriesBut(cdc.ClassLedger))
 }
 
 // Histories are continued as new before they grow large. The server suggests it

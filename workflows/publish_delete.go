@@ -14,7 +14,7 @@ func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.Publish
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidEventID(in.Delete.EventID) {
 		return cdc.PublishDeleteResult{}, invalidInput("a delete needs a datastore and an event id")
 	}
-	d := &publishDelete{in: in, orders: newOrders(ctx), mark: stateMark{upserts: in.Marks}}
+	d := &publishDelete{in: in, orders: newOrders(ctx), mark: newStateMark(ctx, in.Marks)}
 	err := workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) { return d.progress(), nil })
 	if err != nil {
 		return cdc.PublishDeleteResult{}, err

@@ -1,7 +1,7 @@
 // Package workflows holds the durable workflows: CaptureWindow captures ten
 // seconds of one datastore, CaptureSlice reads page after page of what
 // overflows, CaptureRange cuts a long span into slices, PublishDelete publishes
-// one delete.
+// one delete, Audit compares what the store holds with what was published.
 //
 // Workflow code takes time, randomness and I/O from Temporal only; what it
 // needs of the outside it asks of the activities.
@@ -26,6 +26,7 @@ func Register(r Registry) {
 	r.RegisterWorkflowWithOptions(CaptureWindow, workflow.RegisterOptions{Name: cdc.WorkflowCaptureWindow})
 	r.RegisterWorkflowWithOptions(CaptureSlice, workflow.RegisterOptions{Name: cdc.WorkflowCaptureSlice})
 	r.RegisterWorkflowWithOptions(CaptureRange, workflow.RegisterOptions{Name: cdc.WorkflowCaptureRange})
+	r.RegisterWorkflowWithOptions(Audit, workflow.RegisterOptions{Name: cdc.WorkflowAudit})
 	r.RegisterWorkflowWithOptions(PublishDelete, workflow.RegisterOptions{Name: cdc.WorkflowPublishDelete})
 }
 

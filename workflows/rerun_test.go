@@ -53,10 +53,15 @@ func TestRerunReadsTheLedgerAndMakesOnePass(t *testing.T) {
 func TestRerunOfAnUnreadableLedgerPublishesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 5, start.Add(time.Second), 300)
-	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.rerun(1, "Patient"))
-	// The environment gives up after ten attempts; Temporal would go on.
-	require.ErrorContains(t, w.env.GetWorkflowError(), string(cdc.ClassLedger))
-	require.Len(t, w.runs.asked, 10)
+	in := w.rerun(1, "Patient")
+	tries := backoffs(w.now(), 100)
+	w.when(tries[99].Add(time.Second), func() {
+		require.Equal(t, cdc.ClassLedger, w.progress().Ledger)
+		w.env.CancelWorkflow()
+	})
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, in)
+	require.Error(t, w.env.GetWorkflowError())
+	require.Len(t, w.runs.asked, len(tries), "it is tried every 15 minutes, for ever")
 	require.Empty(t, w.bus.keys())
 	require.Empty(t, w.store.calls)
 }

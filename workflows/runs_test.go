@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,6 +47,22 @@ func (r *runs) GetWorkflow(_ context.Context, id, _ string) client.WorkflowRun {
 
 func (r *runs) GetWorkflowHistory(_ context.Context, id, _ string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
 	return &iterator{events: r.ended[id].history}
+}
+
+// ListWorkflow finds executions by the beginning of their ID, the last quoted word
+// of the query.
+func (r *runs) ListWorkflow(_ context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	words := strings.Split(request.GetQuery(), "'")
+	prefix := words[len(words)-2]
+	answer := &workflowservice.ListWorkflowExecutionsResponse{}
+	for id, run := range r.ended {
+		if strings.HasPrefix(id, prefix) {
+			answer.Executions = append(answer.Executions, &workflowpb.WorkflowExecutionInfo{
+				Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: "run"}, Status: run.status,
+			})
+		}
+	}
+	return answer, nil
 }
 
 // completedRun gives a result as the SDK would: through the data converter.

@@ -38,11 +38,12 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 			Datastore: in.Window.Datastore, SourceTime: in.SourceTime,
 			CapturedBy: in.CapturedBy, CorrelationID: workflow.GetInfo(ctx).WorkflowExecution.ID,
 		},
-		slices: make(map[int]*openSlice),
+		slices: make(map[int]*openSlice), orders: newOrders(ctx), mark: newStateMark(ctx, in.Marks),
 	}
 	if in.Resume != nil {
 		w.ledger, w.types = in.Resume.Ledger, in.Resume.Types
 		w.counts, w.started = in.Resume.Counts, in.Resume.Slices
+		w.refused.resume(in.Resume.Refused)
 	} else {
 		w.plan(workflow.Now(ctx))
 	}
@@ -228,6 +229,7 @@ func (w *captureWindow) left(t *cdc.TypeState, answer cdc.Answer, now time.Time)
 // when the last one still found something new, another after twice the delay.
 func (w *captureWindow) passDone(t *cdc.TypeState, now time.Time) {
 	w.ledger.Type(t.Type) // swept
+	w.refused.forget(t.Type)
 	w.counts.Passes++
 	found := t.Found
 	*t = cdc.TypeState{Type: t.Type, Pass: t.Pass + 1, Delay: t.Delay, Due: t.Due}
@@ -263,6 +265,7 @@ func (w *captureWindow) openSlice(ctx workflow.Context, t *cdc.TypeState) {
 	slice := startSlice(ctx, w.started, cdc.CaptureSliceInput{
 		Origin: w.origin, Type: t.Type, Span: w.in.Window.Span(),
 		Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type),
+		Marks: w.in.Attributes,
 	})
 	for i := range w.types {
 		if w.types[i].Type == t.Type {
@@ -286,22 +289,29 @@ func (w *captureWindow) sliceClosed(ctx workflow.Context, i int, f workflow.Futu
 		return w.recoverSlice(ctx, slice.id, t)
 	}
 	t.Found += result.Published.Len()
-	w.ledger.Type(t.Type).Published.Merge(result.Published)
 	w.counts.Add(result.Counts)
-	w.passDone(t, workflow.Now(ctx))
+	w.takeIn(t.Type, cdc.TypeLedger{Published: result.Published, Skipped: result.Skipped})
+	if result.GivenUp {
+		w.giveUp(t)
+	} else {
+		w.passDone(t, workflow.Now(ctx))
+	}
 	w.describe(ctx)
 	return nil
 }
 
 // recoverSlice reads the ledger of a slice that did not complete.
 func (w *captureWindow) recoverSlice(ctx workflow.Context, id string, t *cdc.TypeState) error {
-	published, err := terminatedSlice(ctx, id, t.Type)
+	ledger, err := sliceLedger(ctx, id)
 	if err != nil {
 		return err
 	}
-	t.Found += published.Len()
-	w.ledger.Type(t.Type).Published.Merge(published)
-	w.counts.Published += published.Len()
+	if taken := ledger.Types[t.Type]; taken != nil {
+		t.Found += taken.Published.Len()
+		w.counts.Published += taken.Published.Len()
+		w.counts.Skipped += taken.Skipped.Len()
+		w.takeIn(t.Type, *taken)
+	}
 	t.Due, t.Confirm = workflow.Now(ctx).Add(sliceDelay), true
 	return nil
 }

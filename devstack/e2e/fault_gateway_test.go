@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,6 +27,7 @@ type gateway struct {
 	target   *url.URL
 	gone     bool
 	refused  string
+	slow     time.Duration
 	received map[string]receipt // by message id
 }
 
@@ -103,6 +105,13 @@ func (g *gateway) refuse(operation string) {
 	g.refused = operation
 }
 
+// holdReceives lets the messages of each receive be that long on their way.
+func (g *gateway) holdReceives(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.slow = d
+}
+
 // look books the messages of a receive on their way to a worker.
 func (g *gateway) look(response *http.Response) error {
 	if !strings.HasSuffix(response.Request.Header.Get("X-Amz-Target"), ".ReceiveMessage") {
@@ -124,6 +133,10 @@ func (g *gateway) look(response *http.Response) error {
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return err
 	}
+	g.mu.Lock()
+	slow := g.slow
+	g.mu.Unlock()
+	time.Sleep(slow)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, message := range answer.Messages {

@@ -110,11 +110,14 @@ func (r *rig) refusesBusyMetricsAddress(t *testing.T, other *stack.Worker) {
 	require.Contains(t, got.stderr, busy+" is in use: choose another CDC_METRICS_ADDR")
 }
 
-// All workers get SIGTERM under load, exit 0, and are started again: nothing is
-// lost and nothing repeated.
+// All workers get SIGTERM under load, with messages on their way to them, exit 0,
+// and are started again: nothing is lost and nothing repeated.
 func TestAllWorkersStoppedAndStarted(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes)
+	sqs := newGateway(t)
+	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, "AWS_ENDPOINT_URL_SQS="+sqs.URL)
+	sqs.lead(t, r.AWS.URL())
+	sqs.holdReceives(time.Second)
 	one, two := r.worker(t), r.worker(t)
 	stop := load(t, r.writer, "load")
 	r.received(t, 100)
@@ -129,6 +132,7 @@ func TestAllWorkersStoppedAndStarted(t *testing.T) {
 		return nil
 	})
 	require.Zero(t, r.queueDepth(t, "QueueUrl").InFlight, "what was not worked off was given back")
+	sqs.holdReceives(0)
 	require.NoError(t, one.Restart(t.Context()))
 	require.NoError(t, two.Restart(t.Context()))
 	written := stop()

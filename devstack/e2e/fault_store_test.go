@@ -39,6 +39,10 @@ const (
 	// askedDelay is the Retry-After of the store that sends one: longer than any
 	// delay that a first retry would have by itself.
 	askedDelay = 20 * time.Second
+	// mostHang is how long after a Hydrate its second attempt has begun when the
+	// first had no answer: a request's 30 s and a margin, less than the 90 s after
+	// which Temporal would end the attempt.
+	mostHang = time.Minute
 )
 
 // passing are faults that end by themselves: 12 failures are more than the quick
@@ -105,6 +109,9 @@ func TestStoreFails(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r.closed(t, windows[test.datastore].ID())
 			require.False(t, r.failsStill(test.datastore), "the fault was met")
+			if test.fault.Kind == simulator.Hang {
+				r.gaveUp(t, windows[test.datastore])
+			}
 			r.completeStore(t, test)
 		})
 	}
@@ -162,6 +169,19 @@ func (r *rig) onlyOneTypeWaits(t *testing.T, test storeFault, window cdc.Window)
 		require.Zero(t, r.cameOf(test.datastore, "Patient"))
 	}
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, r.status(t.Context(), window.ID()))
+}
+
+// gaveUp requires that the worker itself ended the attempt that the store left
+// without an answer, long before Temporal would have.
+func (r *rig) gaveUp(t *testing.T, window cdc.Window) {
+	t.Helper()
+	events := r.events(t, window.ID())
+	completed := events[first(events, enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, "Hydrate")].GetActivityTaskCompletedEventAttributes()
+	again := events[completed.GetStartedEventId()-1]
+	require.Equal(t, string(cdc.ClassUnavailable),
+		again.GetActivityTaskStartedEventAttributes().GetLastFailure().GetApplicationFailureInfo().GetType())
+	took := again.GetEventTime().AsTime().Sub(events[completed.GetScheduledEventId()-1].GetEventTime().AsTime())
+	require.Less(t, took, mostHang)
 }
 
 // completeStore requires that everything written to a store came once.

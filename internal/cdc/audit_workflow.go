@@ -60,8 +60,8 @@ type AuditState struct {
 	// Healed is how many versions were healed in stated spans, for statements
 	// that are made anew (VersionsAll).
 	Healed []HealedSpan `json:"healed,omitempty"`
-	// Passed are spans that were never audited because they had grown older than
-	// the horizon; of the last run that had any.
+	// Passed are spans that had grown older than the horizon, in this run, before
+	// they were audited or settled.
 	Passed []AuditPart `json:"passed,omitempty"`
 	// Statements of an asked audit that tell of any version, and StatementsLeft
 	// how many more there were than are kept.
@@ -106,6 +106,7 @@ const (
 	UnsettledUnreadable = "unreadable" // a window's ledger cannot be read
 	UnsettledMissing    = "missing"    // something is missing after healing
 	UnsettledRefused    = "refused"    // the store did not list the type
+	UnsettledUnstated   = "unstated"   // EventBridge refused the statement
 )
 
 // UnsettledType is a type of an unsettled span.

@@ -20,6 +20,9 @@ type CaptureWindowInput struct {
 	// Attributes tells whether our search attributes are registered, so that
 	// the window may upsert them at its close.
 	Attributes bool `json:"attributes,omitempty"`
+	// Marks tells to upsert CdcState when the window begins or ceases to wait for
+	// an operator. Windows that older starters opened do not.
+	Marks bool `json:"marks,omitempty"`
 	// Wanted are versions that search does not show any more: a rerun reads them
 	// from history.
 	Wanted []Version `json:"wanted,omitempty"`
@@ -38,6 +41,9 @@ type WindowState struct {
 	Counts Counts      `json:"counts"`
 	// Slices is how many slices the window has started.
 	Slices int `json:"slices"`
+	// Refused are the versions, by type, that EventBridge refused and that are to
+	// be read again: bodies are not carried over.
+	Refused map[string]HashSet `json:"refused,omitempty"`
 }
 
 // TypeState is where one resource type stands in its window.
@@ -75,6 +81,10 @@ type Counts struct {
 	References int `json:"references,omitempty"`
 	// Passes that were made (of any type).
 	Passes int `json:"passes,omitempty"`
+	// Skipped versions, and GivenUp types (of a window) or slices that an operator
+	// closed before they were swept.
+	Skipped int `json:"skipped,omitempty"`
+	GivenUp int `json:"givenUp,omitempty"`
 	// Bytes of the bodies that went full, and Events as EventBridge bills them (of
 	// up to 64 KB each). Ranges count them.
 	Bytes  int64 `json:"bytes,omitempty"`
@@ -88,6 +98,8 @@ func (c *Counts) Add(other Counts) {
 	c.Published += other.Published
 	c.References += other.References
 	c.Passes += other.Passes
+	c.Skipped += other.Skipped
+	c.GivenUp += other.GivenUp
 	c.Bytes += other.Bytes
 	c.Events += other.Events
 }
@@ -112,6 +124,9 @@ type CaptureSliceInput struct {
 	Known HashSet `json:"known"`
 	// Bulk puts the searches on the bulk task queue.
 	Bulk bool `json:"bulk,omitempty"`
+	// Marks tells that the slice was given our search attributes, and to keep its
+	// CdcState while it waits for an operator.
+	Marks bool `json:"marks,omitempty"`
 	// Range is of a slice that a range started; nil for a window's.
 	Range *RangeSlice `json:"range,omitempty"`
 	// Resume is where the slice goes on after a continue-as-new.
@@ -121,6 +136,10 @@ type CaptureSliceInput struct {
 // SliceState is what a slice carries over a continue-as-new.
 type SliceState struct {
 	Published HashSet `json:"published"`
+	// Skipped are those that an operator gave up.
+	Skipped HashSet `json:"skipped,omitzero"`
+	// Refused are those that EventBridge refused and that are to be read again.
+	Refused HashSet `json:"refused,omitzero"`
 	// Taken are the versions already taken from the page that Next names, which
 	// did not fit into one result.
 	Taken  HashSet `json:"taken"`
@@ -136,7 +155,10 @@ type CaptureSliceResult struct {
 	Published HashSet `json:"published"`
 	// Skipped are those that an operator gave up.
 	Skipped HashSet `json:"skipped,omitzero"`
-	Counts  Counts  `json:"counts"`
+	// GivenUp tells that an operator closed it before its last page, which could
+	// not be read: its type is not swept.
+	GivenUp bool   `json:"givenUp,omitempty"`
+	Counts  Counts `json:"counts"`
 }
 
 // PublishDeleteResult is what a PublishDelete leaves, for the audit to count.

@@ -47,6 +47,12 @@ func (s *HashSet) Add(h Hash) bool {
 	return true
 }
 
+// Remove takes h out of the set.
+func (s *HashSet) Remove(h Hash) { delete(s.set, h) }
+
+// IsZero tells whether the set is empty, for JSON's omitzero.
+func (s HashSet) IsZero() bool { return len(s.set) == 0 }
+
 // Merge adds every hash of other and returns how many were new.
 func (s *HashSet) Merge(other HashSet) int {
 	added := 0

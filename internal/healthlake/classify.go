@@ -109,9 +109,9 @@ func classify(op string, status int, code string) (class cdc.Class, advice strin
 		return cdc.ClassUnavailable, ""
 	case status == http.StatusUnauthorized || status == http.StatusForbidden || errorCodes[code] == cdc.ClassForbidden:
 		return cdc.ClassForbidden, adviceForbidden
-	case gone && (op == opRead || op == opVRead):
+	case gone && (op == opRead || op == opVRead || op == opHistory):
 		return cdc.ClassNotFound, ""
-	case op == opNext && (gone || status == http.StatusBadRequest):
+	case (op == opNext || op == opHistoryNext) && (gone || status == http.StatusBadRequest):
 		return cdc.ClassPageToken, ""
 	case status < 300:
 		return cdc.ClassMalformed, adviceStatus

@@ -26,7 +26,10 @@ const (
 	opCount    = "GET {Type}?_summary=count"
 	opRead     = "GET {Type}/{id}"
 	opVRead    = "GET {Type}/{id}/_history/{version}"
+	opHistory  = "GET {Type}/{id}/_history"
 	opMetadata = "GET metadata"
+	// opHistoryNext is a further page of a history.
+	opHistoryNext = "GET {Type}/{id}/_history?page"
 )
 
 // SearchRequest, Resource and Page are the contract's types, so that the
@@ -42,7 +45,7 @@ type (
 
 // ReadOps are the route templates of reads of single resources; all others are
 // searches, but for the CapabilityStatement.
-var ReadOps = []string{opRead, opVRead}
+var ReadOps = []string{opRead, opVRead, opHistory, opHistoryNext}
 
 // Search asks for the first page, of at most PageSize resources.
 func (c *Client) Search(ctx context.Context, req SearchRequest) (Page, error) {

@@ -38,6 +38,14 @@ var operations = map[string]func(context.Context, *Client) error{
 		_, err := c.VRead(ctx, testDatastore, "Patient", secretID, "3")
 		return err
 	},
+	opHistory: func(ctx context.Context, c *Client) error {
+		_, err := c.History(ctx, testDatastore, "Patient", secretID, "")
+		return err
+	},
+	opHistoryNext: func(ctx context.Context, c *Client) error {
+		_, err := c.History(ctx, testDatastore, "Patient", secretID, "Patient/"+secretID+"/_history?page="+secretID)
+		return err
+	},
 	opMetadata: func(ctx context.Context, c *Client) error {
 		_, err := c.SearchableTypes(ctx, testDatastore)
 		return err
@@ -65,18 +73,18 @@ func TestClassesOfStatus(t *testing.T) {
 		ops     map[string]cdc.Class // where the operation decides
 		code    string
 	}{
-		{name: "400", handler: refusing(400), class: cdc.ClassRejected, ops: map[string]cdc.Class{opNext: cdc.ClassPageToken}},
+		{name: "400", handler: refusing(400), class: cdc.ClassRejected, ops: map[string]cdc.Class{opNext: cdc.ClassPageToken, opHistoryNext: cdc.ClassPageToken}},
 		{name: "400 validation", handler: refusing(400, code, "ValidationException:http://elsewhere/"), class: cdc.ClassRejected,
-			ops: map[string]cdc.Class{opNext: cdc.ClassPageToken}, code: "ValidationException"},
+			ops: map[string]cdc.Class{opNext: cdc.ClassPageToken, opHistoryNext: cdc.ClassPageToken}, code: "ValidationException"},
 		{name: "400 throttling", handler: refusing(400, code, "ThrottlingException"), class: cdc.ClassThrottled, code: "ThrottlingException"},
 		{name: "400 expired", handler: refusing(400, code, "ExpiredTokenException"), class: cdc.ClassForbidden, code: "ExpiredTokenException"},
-		{name: "400 chatty", handler: refusing(400, code, secretID), class: cdc.ClassRejected, ops: map[string]cdc.Class{opNext: cdc.ClassPageToken}},
+		{name: "400 chatty", handler: refusing(400, code, secretID), class: cdc.ClassRejected, ops: map[string]cdc.Class{opNext: cdc.ClassPageToken, opHistoryNext: cdc.ClassPageToken}},
 		{name: "401", handler: refusing(401), class: cdc.ClassForbidden},
 		{name: "403", handler: refusing(403, code, "AccessDeniedException"), class: cdc.ClassForbidden, code: "AccessDeniedException"},
 		{name: "404", handler: refusing(404), class: cdc.ClassRejected, ops: map[string]cdc.Class{
-			opNext: cdc.ClassPageToken, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound}},
+			opNext: cdc.ClassPageToken, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound, opHistory: cdc.ClassNotFound, opHistoryNext: cdc.ClassPageToken}},
 		{name: "410", handler: refusing(410), class: cdc.ClassRejected, ops: map[string]cdc.Class{
-			opNext: cdc.ClassPageToken, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound}},
+			opNext: cdc.ClassPageToken, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound, opHistory: cdc.ClassNotFound, opHistoryNext: cdc.ClassPageToken}},
 		{name: "408", handler: refusing(408), class: cdc.ClassUnavailable},
 		{name: "412", handler: refusing(412), class: cdc.ClassRejected},
 		{name: "422", handler: refusing(422), class: cdc.ClassRejected},

@@ -68,7 +68,7 @@ func (l *Launcher) startWindow(ctx context.Context, window cdc.Window, rerun int
 	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
 		input := cdc.CaptureWindowInput{
 			Window: window, Rerun: rerun, Types: types, Passes: l.config.Passes,
-			SourceTime: cause.Time, CapturedBy: cause.By, Attributes: attributes,
+			SourceTime: cause.Time, CapturedBy: cause.By, Attributes: attributes, Marks: attributes,
 		}
 		options := client.StartWorkflowOptions{
 			ID: window.RerunID(rerun),

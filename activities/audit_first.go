@@ -1,0 +1,171 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// firstPage is how many windows are listed at a time.
+const firstPage = 1000
+
+// mostFirstReads bounds the windows whose beginning is read. Beyond it a window
+// counts as one that no trigger opened.
+const mostFirstReads = 1000
+
+// FirstWindows tells which window first swept each type, for audits that begin
+// with a type. It lists the windows' IDs and reads the beginnings of few of them:
+// a setting lasts, so from the first window on that swept a type they all do, and
+// the first is found by halving. Windows that an operator opened had the settings
+// of wherever the starter ran, and do not count.
+func (a *Activities) FirstWindows(ctx context.Context, in cdc.FirstWindowsInput) (cdc.FirstWindowsResult, error) {
+	result := cdc.FirstWindowsResult{Starts: make(map[string]time.Time)}
+	var until time.Time
+	for _, before := range in.Types {
+		if before.After(until) {
+			until = before
+		}
+	}
+	starts, err := a.windowsBetween(ctx, in.Datastore, in.From, until)
+	if err != nil {
+		return result, err
+	}
+	search := firstSearch{a: a, datastore: in.Datastore, starts: starts, swept: make(map[int][]string)}
+	for _, name := range sortedKeys(in.Types) {
+		older := sort.Search(len(starts), func(i int) bool { return !starts[i].Before(in.Types[name]) })
+		i, err := search.first(ctx, name, older)
+		if err != nil {
+			return result, err
+		}
+		if i < older {
+			result.Starts[name] = starts[i]
+		}
+	}
+	return result, nil
+}
+
+// windowsBetween lists the starts of the windows that exist in [from, to), oldest
+// first. Visibility finds them by the beginnings of their IDs, an hour each.
+func (a *Activities) windowsBetween(ctx context.Context, datastore string, from, to time.Time) ([]time.Time, error) {
+	seen := make(map[time.Time]bool)
+	for hour := from.UTC().Truncate(time.Hour); hour.Before(to); hour = hour.Add(time.Hour) {
+		id := cdc.WindowAt(datastore, hour).ID()
+		query := fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s'",
+			cdc.WorkflowCaptureWindow, id[:len(id)-len("00:00Z")])
+		var next []byte
+		for {
+			page, err := a.Runs.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+				Query: query, PageSize: firstPage, NextPageToken: next,
+			})
+			if err != nil {
+				return nil, fmt.Errorf("listing windows: %w", err)
+			}
+			for _, info := range page.GetExecutions() {
+				window, _, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId())
+				if err == nil && !window.Start.Before(from) && window.Start.Before(to) {
+					seen[window.Start] = true
+				}
+			}
+			if next = page.GetNextPageToken(); len(next) == 0 {
+				break
+			}
+		}
+	}
+	starts := make([]time.Time, 0, len(seen))
+	for start := range seen {
+		starts = append(starts, start)
+	}
+	slices.SortFunc(starts, time.Time.Compare)
+	return starts, nil
+}
+
+// firstSearch looks for the first windows of types in the same row of windows.
+type firstSearch struct {
+	a         *Activities
+	datastore string
+	starts    []time.Time
+	// swept are the types of the windows that were read, by index; nil of one that
+	// no trigger opened.
+	swept map[int][]string
+}
+
+// first is the index of the first window before limit that swept the type, limit
+// when there is none.
+func (s *firstSearch) first(ctx context.Context, name string, limit int) (int, error) {
+	var failed error
+	i := sort.Search(limit, func(i int) bool {
+		at, err := s.opened(ctx, i, limit)
+		if err != nil {
+			failed = errors.Join(failed, err)
+		}
+		return at == limit || slices.Contains(s.swept[at], name)
+	})
+	if failed != nil {
+		return limit, failed
+	}
+	return s.opened(ctx, i, limit)
+}
+
+// opened is the first window from i on that a trigger opened, limit when none of
+// the next ones was.
+func (s *firstSearch) opened(ctx context.Context, i, limit int) (int, error) {
+	for ; i < limit; i++ {
+		types, known := s.swept[i]
+		if !known && len(s.swept) < mostFirstReads {
+			in, err := s.a.windowInput(ctx, cdc.WindowAt(s.datastore, s.starts[i]).ID())
+			if err != nil {
+				return limit, err
+			}
+			if in.CapturedBy == cdc.ByCloudTrail || in.CapturedBy == cdc.BySubscription {
+				types = in.Types
+			}
+			s.swept[i] = types
+		}
+		if types != nil {
+			return i, nil
+		}
+	}
+	return limit, nil
+}
+
+// windowInput is what a window's first run was started with. One that is gone was
+// nobody's.
+func (a *Activities) windowInput(ctx context.Context, id string) (in cdc.CaptureWindowInput, err error) {
+	events := a.Runs.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	if !events.HasNext() {
+		return in, nil
+	}
+	event, err := events.Next()
+	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) {
+		return in, nil
+	}
+	if err != nil {
+		return in, fmt.Errorf("reading a window's start: %w", err)
+	}
+	if err := a.Converter.FromPayloads(event.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in); err != nil {
+		return in, applicationError(ctx, &cdc.Error{
+			Op: "reading a window's start", Class: cdc.ClassLedger,
+			Advice: fmt.Sprintf("history of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", id),
+		})
+	}
+	return in, nil
+}
+
+func sortedKeys(m map[string]time.Time) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,100 @@
+package activities
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/converter"
+	"pgregory.net/rapid"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// openedWith is the history of a window that was just opened.
+func openedWith(t require.TestingT, in cdc.CaptureWindowInput) execution {
+	input, err := converter.GetDefaultDataConverter().ToPayloads(in)
+	require.NoError(t, err)
+	return execution{events: []*historypb.HistoryEvent{{
+		EventId: 1,
+		Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+			WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: input},
+		},
+	}}}
+}
+
+// For any windows, with any opener, and types that were added one after the other,
+// each type's first window is the first that a trigger opened with it.
+func TestFirstWindows(t *testing.T) {
+	from := time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)
+	types := []string{"Patient", "Observation", "Device"}
+	rapid.Check(t, func(t *rapid.T) {
+		known := make(executions)
+		want := make(map[string]time.Time)
+		limit := rapid.IntRange(0, 900).Draw(t, "limit")
+		before := from.Add(time.Duration(limit) * cdc.WindowWidth)
+		swept := 0
+		for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(-100, 1000), 0, 40, rapid.ID[int]).Draw(t, "windows") {
+			known[cdc.WindowAt("d", from.Add(time.Duration(n)*cdc.WindowWidth)).ID()] = execution{}
+		}
+		for n := -100; n <= 1000; n++ {
+			window := cdc.WindowAt("d", from.Add(time.Duration(n)*cdc.WindowWidth))
+			if _, ok := known[window.ID()]; !ok {
+				continue
+			}
+			swept = min(len(types), swept+rapid.IntRange(0, 1).Draw(t, "added"))
+			by := rapid.SampledFrom([]string{cdc.ByCloudTrail, cdc.BySubscription, cdc.ByOperator, cdc.ByAudit}).Draw(t, "by")
+			in := cdc.CaptureWindowInput{Window: window, Types: append([]string{"Group"}, types[:swept]...), CapturedBy: by}
+			known[window.ID()] = openedWith(t, in)
+			if by == cdc.ByOperator || by == cdc.ByAudit || window.Start.Before(from) || !window.Start.Before(before) {
+				continue
+			}
+			for _, name := range types[:swept] {
+				if _, ok := want[name]; !ok {
+					want[name] = window.Start
+				}
+			}
+		}
+		ask := cdc.FirstWindowsInput{Datastore: "d", From: from, Types: make(map[string]time.Time)}
+		for _, name := range types {
+			ask.Types[name] = before
+		}
+		a := &Activities{Runs: known, Converter: converter.GetDefaultDataConverter()}
+		got, err := a.FirstWindows(context.Background(), ask)
+		require.NoError(t, err)
+		require.Equal(t, want, got.Starts)
+	})
+}
+
+// Each type has a time of its own before which to look.
+func TestFirstWindowsBeforeEachTypesTime(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	window := cdc.WindowAt("d", at)
+	known := executions{window.ID(): openedWith(t, cdc.CaptureWindowInput{
+		Window: window, Types: []string{"Patient", "Device"}, CapturedBy: cdc.ByCloudTrail,
+	})}
+	a := &Activities{Runs: known, Converter: converter.GetDefaultDataConverter()}
+	got, err := a.FirstWindows(t.Context(), cdc.FirstWindowsInput{
+		Datastore: "d", From: at.Add(-time.Hour),
+		Types: map[string]time.Time{"Patient": at.Add(time.Minute), "Device": at},
+	})
+	require.NoError(t, err)
+	require.Equal(t, map[string]time.Time{"Patient": at}, got.Starts)
+}
+
+// A window that cannot be decoded is an error, not a type without windows.
+func TestFirstWindowsThatCannotBeRead(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	window := cdc.WindowAt("d", at)
+	foreign, err := converter.GetDefaultDataConverter().ToPayloads("not a window's input")
+	require.NoError(t, err)
+	unreadable := openedWith(t, cdc.CaptureWindowInput{})
+	unreadable.events[0].GetWorkflowExecutionStartedEventAttributes().Input = foreign
+	a := &Activities{Runs: executions{window.ID(): unreadable}, Converter: converter.GetDefaultDataConverter()}
+	_, err = a.FirstWindows(t.Context(), cdc.FirstWindowsInput{
+		Datastore: "d", From: at, Types: map[string]time.Time{"Patient": at.Add(time.Minute)},
+	})
+	require.ErrorContains(t, err, "CDC_PAYLOAD_KEYS")
+}

@@ -1,0 +1,86 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// shownSpans is how many unsettled spans the details list.
+const shownSpans = 20
+
+// describe sets the text that the Temporal UI shows of the audit now.
+func (a *audit) describe(ctx workflow.Context) {
+	t := a.state.Totals
+	var text strings.Builder
+	fmt.Fprintf(&text, "**%d in the store, %d published, %d missing** · %d spans · %d searches\n\n",
+		t.InStore, t.Published, t.Missing, t.Spans, t.Counts.Searches)
+	text.WriteString("| | |\n|---|---|\n")
+	if through, ok := throughOf(a.state.Tracks); ok {
+		fmt.Fprintf(&text, "| audited through | %s |\n", through.UTC().Format(time.RFC3339))
+	}
+	fmt.Fprintf(&text, "| to be audited until | %s |\n", a.until().UTC().Format(time.RFC3339))
+	fmt.Fprintf(&text, "| healed | %d, by %d windows |\n| skipped | %d |\n| superseded | %d |\n| statements | %d |\n",
+		t.Healed, t.Windows, t.Skipped, t.Superseded, t.Stated)
+	fmt.Fprintf(&text, "| unsettled spans | %d |\n", len(a.state.Unsettled))
+	for _, part := range a.state.Passed {
+		fmt.Fprintf(&text, "\n%s grew older than the horizon unaudited or unsettled, %d types\n", spanText(part.Span), len(part.Types))
+	}
+	if a.state.FoundDropped > 0 {
+		fmt.Fprintf(&text, "\n%d versions that were found later are not in statements: more than %d\n", a.state.FoundDropped, mostFound)
+	}
+	if len(a.state.Unsettled) > 0 {
+		text.WriteString("\n| unsettled | why | missing | runs |\n|---|---|---|---|\n")
+	}
+	for _, u := range a.state.Unsettled[:min(len(a.state.Unsettled), shownSpans)] {
+		reasons, missing := reasonsOf(u)
+		fmt.Fprintf(&text, "| %s | %s | %d | %d |\n", spanText(u.Span), reasons, missing, u.Tries)
+	}
+	workflow.SetCurrentDetails(ctx, text.String())
+}
+
+// reasonsOf tells how many types of an unsettled span have which reason.
+func reasonsOf(u cdc.UnsettledSpan) (text string, missing int) {
+	counts := make(map[string]int)
+	var names []string
+	for _, t := range u.Types {
+		if counts[t.Reason] == 0 {
+			names = append(names, t.Reason)
+		}
+		counts[t.Reason]++
+		missing += t.Missing
+	}
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s (%d types)", name, counts[name])
+	}
+	return strings.Join(names, ", "), missing
+}
+
+// throughOf is where the type that is furthest behind stands.
+func throughOf(tracks []cdc.AuditTrack) (through time.Time, ok bool) {
+	for i, track := range tracks {
+		if i == 0 || track.Through().Before(through) {
+			through = track.Through()
+		}
+	}
+	return through, len(tracks) > 0
+}
+
+func spanText(s cdc.Span) string {
+	return s.From.UTC().Format(time.DateTime) + " to " + s.To.UTC().Format(time.DateTime)
+}
+
+// progress answers the query: spans done, and how many there will be at least.
+func (a *audit) progress() cdc.Progress {
+	p := cdc.Progress{Counts: a.state.Totals.Counts, Done: a.state.Totals.Spans}
+	p.Counts.Published = a.state.Totals.Healed
+	p.Total = p.Done + len(a.state.Restate)
+	if through, ok := throughOf(a.state.Tracks); ok && through.Before(a.until()) {
+		p.Total += int((a.until().Sub(through) + longestSpan - 1) / longestSpan)
+	}
+	return p
+}

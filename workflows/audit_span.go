@@ -1,0 +1,357 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+const (
+	// mostStuck is after how many rounds of healing without progress a span is
+	// left to the next run, or to an operator.
+	mostStuck = 3
+	// mostRounds bounds the rounds of a span that somebody still writes to.
+	mostRounds = 12
+	// openPause is between two looks of an asked audit at windows that are open:
+	// young ones wait for their passes.
+	openPause = 30 * time.Second
+)
+
+// spanAudit is the audit of one part.
+type spanAudit struct {
+	part   cdc.AuditPart
+	result cdc.AuditSpanResult
+	// missing at first, and skipped at first, by type.
+	missing, skipped map[string]int
+	// windows were run to heal.
+	windows int
+}
+
+// audit audits one part, heals what it misses and states it. fresh is of a part
+// that no audit has stated: it moves the tracks on.
+func (a *audit) audit(ctx workflow.Context, part cdc.AuditPart, fresh bool) error {
+	a.working = part.Span
+	s := &spanAudit{part: part, missing: make(map[string]int), skipped: make(map[string]int)}
+	var err error
+	if s.result, err = a.look(ctx, part, part.Types); err != nil {
+		return err
+	}
+	if s.result.Split {
+		return a.split(part, fresh)
+	}
+	for _, t := range s.result.Types {
+		s.missing[t.Type], s.skipped[t.Type] = t.Missing, t.Skipped
+	}
+	if !a.in.DryRun {
+		if err := a.heal(ctx, s); err != nil {
+			return err
+		}
+	}
+	statements := a.statements(s)
+	refused, err := a.publish(ctx, part, statements)
+	if err != nil {
+		return err
+	}
+	a.settle(s, statements, refused, fresh)
+	return nil
+}
+
+// look asks the store and the ledgers. Types are those of the part that are asked
+// for.
+func (a *audit) look(ctx workflow.Context, part cdc.AuditPart, types []string) (cdc.AuditSpanResult, error) {
+	in := cdc.AuditSpanInput{
+		Datastore: a.in.Datastore, Span: part.Span, Types: types, Versions: a.in.Versions, Measure: a.in.DryRun,
+	}
+	if a.in.Versions == cdc.VersionsAll {
+		in.Found = foundOf(a.state.Found, part)
+		if !a.asked() {
+			in.Since = since(a.state.Tracks, types)
+		}
+	}
+	var result cdc.AuditSpanResult
+	policy := auditPolicy(ctx, a.in.Datastore, fmt.Sprintf("audit %s, %d types", spanText(part.Span), len(types)))
+	err := workflow.ExecuteActivity(policy, do.AuditSpan, in).Get(ctx, &result)
+	a.state.Totals.Counts.Add(result.Counts)
+	return result, err
+}
+
+// split has the halves of a part audited instead of it.
+func (a *audit) split(part cdc.AuditPart, fresh bool) error {
+	early, late, ok := part.Span.Halves()
+	if !ok {
+		return invalidInput("an audit of one window cannot be split")
+	}
+	if fresh {
+		a.width = early.To.Sub(early.From) // the part is still the next one, and now shorter
+		return nil
+	}
+	// A type that could not be listed before has turned out to hold too much for
+	// one listing. Nothing of it was stated, so its halves may be.
+	halves := []cdc.AuditPart{{Span: early, Types: part.Types}, {Span: late, Types: part.Types}}
+	a.state.Restate = append(halves, a.state.Restate...)
+	a.dropUnsettled(part)
+	return nil
+}
+
+// heal runs the windows that miss something and looks again, until nothing is
+// missing or nothing changes any more.
+func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
+	stuck := 0
+	for round := 0; stuck < mostStuck && round < mostRounds; round++ {
+		gaps, open := gapsOf(s.result)
+		types := typesOf(gaps)
+		switch {
+		case len(gaps) > 0:
+			result, err := a.healWindows(ctx, s.part.Span, gaps)
+			if err != nil {
+				return err
+			}
+			s.windows += result.Started
+		case open > 0 && a.asked():
+			pause := workflow.TimerOptions{Summary: fmt.Sprintf("%d windows are open", open)}
+			if err := workflow.NewTimerWithOptions(ctx, openPause, pause).Get(ctx, nil); err != nil {
+				return err
+			}
+			types = s.part.Types
+		default:
+			return nil
+		}
+		again, err := a.look(ctx, s.part, types)
+		if err != nil {
+			return err
+		}
+		if again.Split {
+			return nil // written to meanwhile: what was seen before is stated
+		}
+		before := unfinished(s.result)
+		s.take(again)
+		if unfinished(s.result) < before {
+			stuck = 0
+		} else {
+			stuck++
+		}
+	}
+	return nil
+}
+
+func (a *audit) healWindows(ctx workflow.Context, span cdc.Span, gaps []cdc.WindowGap) (cdc.HealResult, error) {
+	in := cdc.HealInput{
+		Datastore: a.in.Datastore, Windows: gaps, CapturedBy: a.in.CapturedBy, SourceTime: a.in.SourceTime, Skip: a.in.Skip,
+	}
+	if in.SourceTime.IsZero() {
+		in.SourceTime = a.state.Begun
+	}
+	var result cdc.HealResult
+	policy := healPolicy(ctx, a.in.Datastore, fmt.Sprintf("heal %d windows of %s", len(gaps), spanText(span)))
+	err := workflow.ExecuteActivity(policy, do.Heal, in).Get(ctx, &result)
+	return result, err
+}
+
+// take puts a later look at some types into the place of the earlier one. The
+// windows of a look are those of all types that it asked for; of the other types
+// nothing was missing.
+func (s *spanAudit) take(again cdc.AuditSpanResult) {
+	for _, t := range again.Types {
+		i := slices.IndexFunc(s.result.Types, func(u cdc.TypeAudit) bool { return u.Type == t.Type })
+		if i >= 0 && t.Refused == "" {
+			s.result.Types[i] = t
+		}
+	}
+	s.result.Windows = again.Windows
+	s.result.Elsewhere = append(s.result.Elsewhere, again.Elsewhere...)
+}
+
+// gapsOf are the windows that can be run, and how many others are open.
+func gapsOf(result cdc.AuditSpanResult) (gaps []cdc.WindowGap, open int) {
+	for _, gap := range result.Windows {
+		switch {
+		case gap.Open:
+			open++
+		case gap.Missing > 0 && !gap.Unreadable:
+			gaps = append(gaps, gap)
+		}
+	}
+	return gaps, open
+}
+
+func typesOf(gaps []cdc.WindowGap) []string {
+	var types []string
+	for _, gap := range gaps {
+		types = append(types, gap.Types...)
+	}
+	slices.Sort(types)
+	return slices.Compact(types)
+}
+
+// unfinished counts what is missing, and the windows that are open.
+func unfinished(result cdc.AuditSpanResult) int {
+	_, sum := gapsOf(result)
+	for _, t := range result.Types {
+		sum += t.Missing
+	}
+	return sum
+}
+
+// statements are those of every type that has figures.
+func (a *audit) statements(s *spanAudit) []cdc.Statement {
+	var all []cdc.Statement
+	for _, t := range s.result.Types {
+		if t.Refused != "" {
+			continue
+		}
+		// What went from missing to skipped was not healed; nor was what the store
+		// no longer shows, which is why there is a bound.
+		healed := s.missing[t.Type] - t.Missing - max(0, t.Skipped-s.skipped[t.Type])
+		healed = healedBefore(&a.state, s.part.Span, t.Type) + max(0, healed)
+		all = append(all, cdc.Statement{
+			DatastoreID: a.in.Datastore, ResourceType: t.Type,
+			From: s.part.Span.From.UTC(), To: s.part.Span.To.UTC(), Versions: a.in.Versions,
+			InStore: t.InStore, Published: t.Published, Missing: t.Missing, Healed: min(healed, t.Published),
+			Skipped: t.Skipped, Superseded: t.Superseded, Deletes: t.Deletes, Digest: t.Digest,
+			HistoryUnavailable: t.HistoryUnavailable,
+		})
+	}
+	return all
+}
+
+// publish puts a span's statements on the bus and returns the types of those that
+// EventBridge refused.
+func (a *audit) publish(ctx workflow.Context, part cdc.AuditPart, statements []cdc.Statement) ([]string, error) {
+	if a.in.DryRun || a.in.NoStatements || len(statements) == 0 {
+		return nil, nil
+	}
+	in := cdc.PublishInput{
+		Origin: cdc.Origin{
+			Datastore: a.in.Datastore, SourceTime: a.state.Begun, CapturedBy: cdc.ByAudit, CorrelationID: a.id,
+		},
+		Statements: statements,
+	}
+	var result cdc.PublishResult
+	policy := publishPolicy(ctx, a.in.Datastore, true, fmt.Sprintf("state %s: %d types", spanText(part.Span), len(statements)))
+	if err := workflow.ExecuteActivity(policy, do.Publish, in).Get(ctx, &result); err != nil {
+		return nil, err
+	}
+	var refused []string
+	for _, refusal := range result.Refused {
+		statement := statements[refusal.Index]
+		refused = append(refused, statement.ResourceType)
+		workflow.GetLogger(ctx).Error("EventBridge refused a statement", "type", statement.ResourceType, "code", refusal.Code)
+	}
+	a.state.Totals.Stated += len(statements) - len(refused)
+	return refused, nil
+}
+
+// settle takes a part's figures in, and keeps what is not settled for the next run.
+func (a *audit) settle(s *spanAudit, statements []cdc.Statement, unstated []string, fresh bool) {
+	healed := make(map[string]int, len(statements))
+	totals := &a.state.Totals
+	for _, statement := range statements {
+		before := healedBefore(&a.state, s.part.Span, statement.ResourceType)
+		healed[statement.ResourceType] = statement.Healed
+		counted := statement
+		counted.Healed = max(0, statement.Healed-before)
+		totals.Add(counted)
+		a.keep(statement)
+	}
+	for _, t := range s.result.Types {
+		totals.MissingBytes += t.MissingBytes
+		totals.MissingReferences += t.MissingReferences
+	}
+	totals.Spans++
+	totals.Windows += s.windows
+
+	tries := a.dropUnsettled(s.part)
+	u := cdc.UnsettledSpan{Span: s.part.Span, Types: s.unsettled(healed, unstated), Tries: tries + 1, Tried: true}
+	a.addUnsettled(u)
+	_, open := gapsOf(s.result)
+	totals.Open += open
+	if a.in.Versions == cdc.VersionsAll && !a.asked() {
+		for name, n := range healed {
+			keepHealed(&a.state, s.part.Span, name, n)
+		}
+	}
+	if fresh {
+		audited(a.state.Tracks, s.part)
+		a.width = min(2*a.width, longestSpan)
+	}
+	if !a.asked() {
+		elsewhere(&a.state, s.result.Elsewhere)
+	}
+}
+
+// dropUnsettled takes a part's types out of the unsettled spans and returns how many
+// runs have tried the span. Its other types stay.
+func (a *audit) dropUnsettled(part cdc.AuditPart) (tries int) {
+	var kept []cdc.UnsettledSpan
+	for _, u := range a.state.Unsettled {
+		if u.Span == part.Span {
+			tries = u.Tries
+			u.Types = slices.DeleteFunc(slices.Clone(u.Types), func(t cdc.UnsettledType) bool { return slices.Contains(part.Types, t.Type) })
+		}
+		if len(u.Types) > 0 {
+			kept = append(kept, u)
+		}
+	}
+	a.state.Unsettled = kept
+	return tries
+}
+
+// addUnsettled adds types to the unsettled spans, which stay in order of time.
+func (a *audit) addUnsettled(u cdc.UnsettledSpan) {
+	if len(u.Types) == 0 {
+		return
+	}
+	all := a.state.Unsettled
+	if i := slices.IndexFunc(all, func(other cdc.UnsettledSpan) bool { return other.Span == u.Span }); i >= 0 {
+		all[i].Types = append(all[i].Types, u.Types...)
+		all[i].Tries = max(all[i].Tries, u.Tries)
+		all[i].Tried = all[i].Tried || u.Tried
+		return
+	}
+	a.state.Unsettled = append(all, u)
+	slices.SortStableFunc(a.state.Unsettled, func(x, y cdc.UnsettledSpan) int { return x.Span.From.Compare(y.Span.From) })
+}
+
+// unsettled are the types that have to be looked at again, with the reason.
+func (s *spanAudit) unsettled(healed map[string]int, unstated []string) []cdc.UnsettledType {
+	open, unreadable := false, false
+	for _, gap := range s.result.Windows {
+		open, unreadable = open || gap.Open, unreadable || gap.Unreadable
+	}
+	var all []cdc.UnsettledType
+	for _, t := range s.result.Types {
+		u := cdc.UnsettledType{Type: t.Type, Class: t.Refused, Missing: t.Missing, Healed: healed[t.Type]}
+		switch {
+		case t.Refused != "":
+			u.Reason = cdc.UnsettledRefused
+		case unreadable:
+			u.Reason = cdc.UnsettledUnreadable
+		case open:
+			u.Reason = cdc.UnsettledOpen
+		case t.Missing > 0:
+			u.Reason = cdc.UnsettledMissing
+		case slices.Contains(unstated, t.Type):
+			u.Reason = cdc.UnsettledUnstated
+		default:
+			continue
+		}
+		all = append(all, u)
+	}
+	return all
+}
+
+// keep puts a statement of an asked audit into its result, where it tells of
+// anything.
+func (a *audit) keep(s cdc.Statement) {
+	switch {
+	case !a.asked() || s.InStore+s.Superseded+s.Deletes.Exact+s.Deletes.Unresolved == 0:
+	case len(a.state.Statements) >= mostStatements:
+		a.state.StatementsLeft++
+	default:
+		a.state.Statements = append(a.state.Statements, s)
+	}
+}

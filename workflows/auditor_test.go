@@ -1,0 +1,265 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/workflows"
+)
+
+// held is what a store and the ledgers hold of a window and type, as counts: what
+// the Audit workflow sees of versions is counts only.
+type held struct{ inStore, published, skipped int }
+
+// auditor stands for the activities of audits, on top of counts by window and
+// type, so that the workflow's course can be told from what it asks.
+type auditor struct {
+	t   *testing.T
+	env *testsuite.TestWorkflowEnvironment
+	// held by window's start and type.
+	held map[time.Time]map[string]*held
+	// open, unreadable and stubborn windows; a stubborn one heals nothing.
+	open, unreadable, stubborn map[time.Time]bool
+	// refused types, and since when a type has windows.
+	refused map[string]cdc.Class
+	first   map[string]time.Time
+	// elsewhere are versions that the audit of the span which holds the time finds.
+	elsewhere map[time.Time][]cdc.Version
+	// largest is how many versions of a type one listing may hold.
+	largest int
+	// refuseStatements makes EventBridge refuse those of the type.
+	refuseStatements string
+
+	// grown is called for each new environment.
+	grown func()
+	// executions is how many there were.
+	executions int
+
+	looks      []cdc.AuditSpanInput
+	heals      []cdc.HealInput
+	statements []cdc.Statement
+}
+
+func newAuditor(t *testing.T) *auditor {
+	return &auditor{
+		t: t, held: make(map[time.Time]map[string]*held), open: make(map[time.Time]bool),
+		unreadable: make(map[time.Time]bool), stubborn: make(map[time.Time]bool), refused: make(map[string]cdc.Class),
+		first: make(map[string]time.Time), elsewhere: make(map[time.Time][]cdc.Version), largest: 1 << 30,
+	}
+}
+
+// put puts versions of a type into the store, so many of them published.
+func (a *auditor) put(at time.Time, resourceType string, inStore, published int) {
+	start := cdc.WindowAt(datastore, at).Start
+	if a.held[start] == nil {
+		a.held[start] = make(map[string]*held)
+	}
+	a.held[start][resourceType] = &held{inStore: inStore, published: published}
+}
+
+func (a *auditor) starts() []time.Time {
+	starts := make([]time.Time, 0, len(a.held))
+	for start := range a.held {
+		starts = append(starts, start)
+	}
+	for start := range a.open {
+		starts = append(starts, start)
+	}
+	for start := range a.unreadable {
+		starts = append(starts, start)
+	}
+	slices.SortFunc(starts, time.Time.Compare)
+	return slices.CompactFunc(starts, time.Time.Equal)
+}
+
+// look is AuditSpan.
+func (a *auditor) look(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanResult, error) {
+	require.Equal(a.t, in.Span.Widened(), in.Span)
+	a.looks = append(a.looks, in)
+	result := cdc.AuditSpanResult{Counts: cdc.Counts{Searches: len(in.Types)}}
+	gaps := make(map[time.Time]*cdc.WindowGap)
+	for _, name := range in.Types {
+		t := cdc.TypeAudit{Type: name, Refused: a.refused[name], Digest: fmt.Sprint(in.Span.From.Unix(), name)}
+		for _, start := range a.starts() {
+			h := a.held[start][name]
+			if !in.Span.Contains(start) || h == nil || t.Refused != "" {
+				continue
+			}
+			t.InStore, t.Published, t.Skipped = t.InStore+h.inStore, t.Published+h.published, t.Skipped+h.skipped
+			if missing := h.inStore - h.published - h.skipped; missing > 0 {
+				if gaps[start] == nil {
+					gaps[start] = &cdc.WindowGap{Start: start}
+				}
+				gaps[start].Missing += missing
+				gaps[start].Types = append(gaps[start].Types, name)
+			}
+		}
+		if t.InStore > a.largest && in.Span.To.Sub(in.Span.From) > cdc.WindowWidth {
+			return cdc.AuditSpanResult{Split: true}, nil
+		}
+		t.Missing = t.InStore - t.Published - t.Skipped
+		if in.Measure {
+			t.MissingBytes = int64(100 * t.Missing)
+		}
+		result.Types = append(result.Types, t)
+	}
+	for _, start := range a.starts() {
+		if !in.Span.Contains(start) || !a.open[start] && !a.unreadable[start] && gaps[start] == nil {
+			continue
+		}
+		gap := gaps[start]
+		if gap == nil {
+			gap = &cdc.WindowGap{Start: start}
+		}
+		gap.Open, gap.Unreadable = a.open[start], a.unreadable[start]
+		result.Windows = append(result.Windows, *gap)
+	}
+	for at, versions := range a.elsewhere {
+		if in.Span.Contains(at) {
+			result.Elsewhere = append(result.Elsewhere, versions...)
+		}
+	}
+	return result, nil
+}
+
+// heal is Heal.
+func (a *auditor) heal(_ context.Context, in cdc.HealInput) (cdc.HealResult, error) {
+	a.heals = append(a.heals, in)
+	for _, gap := range in.Windows {
+		require.False(a.t, gap.Open || gap.Unreadable || gap.Missing == 0, "a window that is not to be run")
+		if a.stubborn[gap.Start] {
+			continue
+		}
+		for _, name := range gap.Types {
+			h := a.held[gap.Start][name]
+			if in.Skip {
+				h.skipped = h.inStore - h.published
+			} else {
+				h.published = h.inStore - h.skipped
+			}
+		}
+	}
+	return cdc.HealResult{Started: len(in.Windows)}, nil
+}
+
+// publish is Publish of statements.
+func (a *auditor) publish(_ context.Context, in cdc.PublishInput) (cdc.PublishResult, error) {
+	result := cdc.PublishResult{EventIDs: make([]string, len(in.Statements))}
+	for i, s := range in.Statements {
+		if s.ResourceType == a.refuseStatements {
+			result.Refused = append(result.Refused, cdc.Refusal{Index: i, Code: "NotAuthorized"})
+			continue
+		}
+		require.Equal(a.t, s.InStore, s.Published+s.Missing+s.Skipped)
+		require.LessOrEqual(a.t, s.Healed, s.Published)
+		result.EventIDs[i] = "id"
+		a.statements = append(a.statements, s)
+	}
+	return result, nil
+}
+
+func (a *auditor) firstWindows(_ context.Context, in cdc.FirstWindowsInput) (cdc.FirstWindowsResult, error) {
+	result := cdc.FirstWindowsResult{Starts: make(map[string]time.Time)}
+	for name, before := range in.Types {
+		if start, ok := a.first[name]; ok && start.Before(before) && !start.Before(in.From) {
+			result.Starts[name] = start
+		}
+	}
+	return result, nil
+}
+
+// renew makes the environment of the next execution.
+func (a *auditor) renew(at time.Time) {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	a.env = suite.NewTestWorkflowEnvironment()
+	a.env.SetStartTime(at)
+	a.env.SetTestTimeout(time.Minute)
+	workflows.Register(a.env)
+	a.env.RegisterActivityWithOptions(a.look, activityName("AuditSpan"))
+	a.env.RegisterActivityWithOptions(a.heal, activityName("Heal"))
+	a.env.RegisterActivityWithOptions(a.publish, activityName("Publish"))
+	a.env.RegisterActivityWithOptions(a.firstWindows, activityName("FirstWindows"))
+	a.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: cdc.AuditScheduleID(datastore) + "-" + at.Format(time.RFC3339), TaskQueue: cdc.DefaultTaskQueue})
+}
+
+// scheduled is the input of the schedule's audits: types in it since start.
+func (a *auditor) scheduled(types ...string) cdc.AuditInput {
+	in := cdc.AuditInput{
+		Datastore: datastore, Types: types, Since: make(map[string]time.Time), Versions: cdc.VersionsLatest,
+		CapturedBy: cdc.ByAudit, After: 20 * time.Minute, Horizon: 22 * time.Hour,
+	}
+	for _, name := range types {
+		in.Since[name] = start
+	}
+	return in
+}
+
+// run runs one execution with the last one's result, and over every
+// continue-as-new.
+func (a *auditor) run(at time.Time, in cdc.AuditInput, last *cdc.AuditResult) cdc.AuditResult {
+	a.t.Helper()
+	for {
+		a.renew(at)
+		a.executions++
+		if a.grown != nil {
+			a.grown()
+		}
+		if last != nil {
+			a.env.SetLastCompletionResult(*last)
+		}
+		a.env.ExecuteWorkflow(cdc.WorkflowAudit, in)
+		require.True(a.t, a.env.IsWorkflowCompleted())
+		err := a.env.GetWorkflowError()
+		var again *workflow.ContinueAsNewError
+		if !errors.As(err, &again) {
+			require.NoError(a.t, err)
+			var result cdc.AuditResult
+			require.NoError(a.t, a.env.GetWorkflowResult(&result))
+			return result
+		}
+		at = a.env.Now()
+		in = cdc.AuditInput{}
+		require.NoError(a.t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+	}
+}
+
+// latest are the last statements of a type by span, oldest first, which must lie
+// end to end.
+func (a *auditor) latest(resourceType string) []cdc.Statement {
+	a.t.Helper()
+	var all []cdc.Statement
+	for _, s := range a.statements {
+		if s.ResourceType != resourceType {
+			continue
+		}
+		same := slices.IndexFunc(all, func(o cdc.Statement) bool { return o.From.Equal(s.From) })
+		if same >= 0 {
+			require.Equal(a.t, all[same].To, s.To, "a span is stated anew with another end")
+			all[same] = s
+			continue
+		}
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(x, y cdc.Statement) int { return x.From.Compare(y.From) })
+	for i := 1; i < len(all); i++ {
+		require.Equal(a.t, all[i-1].To, all[i].From, "spans of %s do not lie end to end", resourceType)
+	}
+	return all
+}
+
+func activityName(name string) activity.RegisterOptions { return activity.RegisterOptions{Name: name} }

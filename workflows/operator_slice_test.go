@@ -1,0 +1,110 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+const slicedPatients = 1_300
+
+// sliced is a world whose window overflows into a slice, with the slice's ID.
+func sliced(t *testing.T) (w *world, slice string) {
+	t.Helper()
+	w = newWorld(t)
+	w.store.fill("Patient", slicedPatients, start.Add(time.Second), 300)
+	return w, cdc.SliceID(w.window.ID(), "Patient", w.window.Start, 1)
+}
+
+func (w *world) sliceProgress(id string) cdc.Progress {
+	w.t.Helper()
+	value, err := w.env.QueryWorkflowByID(id, cdc.QueryProgress)
+	require.NoError(w.t, err)
+	var progress cdc.Progress
+	require.NoError(w.t, value.Get(&progress))
+	return progress
+}
+
+// refuseFurther lets the store refuse further pages for good.
+func refuseFurther(w *world, refused func() bool) {
+	w.store.fail = func(c call) error {
+		if c.further && refused() {
+			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
+		}
+		return nil
+	}
+}
+
+func TestSliceThatTheStoreRefusesWaitsAndIsRetriedAtOnce(t *testing.T) {
+	w, slice := sliced(t)
+	lifted := false
+	refuseFurther(w, func() bool { return !lifted })
+	inputs, _ := watchSlices(w)
+	states := w.states()
+	retried := end(40 * time.Minute)
+	w.when(retried, func() {
+		require.Equal(t, map[string]cdc.Class{"Patient": cdc.ClassForbidden}, w.sliceProgress(slice).Refused)
+		require.Equal(t, []string{cdc.StateWaiting}, *states)
+		lifted = true
+		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalRetry, nil))
+	})
+	result := w.run(w.marked("Patient", "Observation"))
+	require.True(t, (*inputs)[0].Marks)
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Observation"), "others go on")
+	require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen, cdc.StateClosed}, *states)
+	require.Equal(t, slicedPatients, result.Ledger.Published())
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Patient", "Observation")
+}
+
+func TestSkippedSliceClosesItsType(t *testing.T) {
+	w, slice := sliced(t)
+	refuseFurther(w, always)
+	w.when(end(40*time.Minute), func() {
+		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalSkip, cdc.Skip{Types: []string{"Patient"}}))
+	})
+	result := w.run(w.marked("Patient", "Observation"))
+	require.Equal(t, end(40*time.Minute), w.now())
+	require.Equal(t, 1, result.Counts.GivenUp)
+	require.Equal(t, 100, result.Ledger.Published(), "what was published before stays in the ledger")
+	require.Len(t, w.store.firstPages("Patient"), 1, "no further pass")
+	require.Len(t, w.bus.accepted, 100)
+}
+
+func TestSkippedVersionOfASliceIsInTheWindowsLedger(t *testing.T) {
+	w, slice := sliced(t)
+	bad := w.store.write("Patient", "zzz", start.Add(time.Second), 0, 300)
+	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
+	states := w.states()
+	skipped := end(40 * time.Minute)
+	w.when(skipped, func() {
+		require.Equal(t, map[string]int{"Patient": 1}, w.sliceProgress(slice).Kept)
+		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalSkip, cdc.Skip{Versions: []string{"Patient"}}))
+	})
+	result := w.run(w.marked("Patient", "Observation"))
+	require.Equal(t, 1, result.Counts.Skipped)
+	require.True(t, result.Ledger.Types["Patient"].Skipped.Has(bad.Hash()))
+	require.Equal(t, slicedPatients, result.Ledger.Published())
+	require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen, cdc.StateClosed}, *states,
+		"the slice ceased to wait, and the window closed")
+	w.requireExactlyOnce(func(v storedVersion) bool { return v.ID != "zzz" })
+}
+
+func TestRetriedVersionOfASliceIsOfferedAtOnce(t *testing.T) {
+	w, slice := sliced(t)
+	bad := w.store.write("Patient", "zzz", start.Add(time.Second), 0, 300)
+	lifted := false
+	w.bus.refuse = func(key string) bool { return !lifted && key == bad.IdempotencyKey(datastore) }
+	retried := end(40 * time.Minute)
+	w.when(retried, func() {
+		lifted = true
+		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalRetry, nil))
+	})
+	result := w.run(w.marked("Patient"))
+	require.Equal(t, []time.Time{retried}, w.bus.acceptedAt(bad))
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Patient")
+}

@@ -1,0 +1,231 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// marked is a window's input that keeps CdcState.
+func (w *world) marked(types ...string) cdc.CaptureWindowInput {
+	in := w.input(types...)
+	in.Attributes, in.Marks = true, true
+	return in
+}
+
+func (w *world) skip(skip cdc.Skip) { w.env.SignalWorkflow(cdc.SignalSkip, skip) }
+
+func forbidden(resourceType string, until func() bool) func(call) error {
+	return func(c call) error {
+		if c.resourceType == resourceType && until() {
+			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
+		}
+		return nil
+	}
+}
+
+func always() bool { return true }
+
+func TestWindowIsMarkedOnceWhileItWaitsAndRetriedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	lifted := end(2*time.Hour + time.Minute)
+	w.store.fail = forbidden("Claim", func() bool { return w.now().Before(lifted) })
+	w.bus.refuse = func(key string) bool {
+		return key == datastore+"/Patient/bad/_history/1" && w.now().Before(lifted)
+	}
+	claim := w.store.write("Claim", "c1", start.Add(time.Second), 0, 300)
+	bad := w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
+	states := w.states()
+	w.when(end(time.Hour), func() {
+		require.Equal(t, []string{cdc.StateWaiting}, *states, "once, however often it is tried")
+		w.env.SignalWorkflow(cdc.SignalRetry, nil)
+	})
+	retried := lifted.Add(time.Second)
+	w.when(retried, func() {
+		require.Equal(t, []string{cdc.StateWaiting}, *states, "the retry before was in vain")
+		w.env.SignalWorkflow(cdc.SignalRetry, nil)
+	})
+	result := w.run(w.marked("Claim", "Patient", "Observation"))
+	require.Contains(t, w.store.firstPages("Claim"), end(time.Hour))
+	require.Contains(t, w.bus.offered[bad.IdempotencyKey(datastore)], end(time.Hour))
+	require.Equal(t, []time.Time{retried}, w.bus.acceptedAt(claim))
+	require.Equal(t, []time.Time{retried}, w.bus.acceptedAt(bad))
+	require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen, cdc.StateClosed}, *states,
+		"Claim found something, so that another pass followed")
+	require.Zero(t, result.Counts.Skipped)
+	w.requireExactlyOnce(all)
+	w.requireLedger(result.Ledger, "Claim", "Patient", "Observation")
+}
+
+// A window that an older starter opened upserts nothing more than it did.
+func TestWindowWithoutMarksUpsertsNothingWhileItWaits(t *testing.T) {
+	w := newWorld(t)
+	w.store.fail = forbidden("Claim", func() bool { return w.now().Before(end(time.Hour)) })
+	states := w.states()
+	in := w.marked("Claim")
+	in.Marks = false
+	w.run(in)
+	require.Empty(t, *states)
+}
+
+// What passes by itself is no operator's, and is not marked.
+func TestThrottledTypeDoesNotWaitForAnOperator(t *testing.T) {
+	w := newWorld(t)
+	throttled := lasting(cdc.ClassThrottled, 429)
+	w.store.fail = func(c call) error {
+		if c.resourceType == "Claim" && w.now().Before(end(time.Hour)) {
+			return throttled
+		}
+		return nil
+	}
+	states := w.states()
+	w.when(end(30*time.Minute), func() { w.skip(cdc.Skip{Types: []string{"Claim"}, Versions: []string{"Claim"}}) })
+	result := w.run(w.marked("Claim", "Patient"))
+	require.Empty(t, *states)
+	require.ElementsMatch(t, []string{"Claim", "Patient"}, result.Ledger.Names(), "a skip of what does not wait is unheeded")
+}
+
+func TestSkippedVersionsGoIntoTheLedger(t *testing.T) {
+	w := newWorld(t)
+	good := w.store.write("Observation", "good", start.Add(time.Second), 0, 300)
+	var bad []cdc.Version
+	for _, id := range []string{"a", "b"} {
+		bad = append(bad, w.store.write("Patient", id, start.Add(time.Second), 0, 300).Version)
+	}
+	kept := w.store.write("Claim", "kept", start.Add(time.Second), 0, 300)
+	taken := false
+	w.bus.refuse = func(key string) bool { return key != good.IdempotencyKey(datastore) && !taken }
+	states := w.states()
+	skipped := end(30 * time.Minute)
+	w.when(skipped, func() {
+		require.Equal(t, map[string]int{"Patient": 2, "Claim": 1}, w.progress().Kept)
+		w.skip(cdc.Skip{Versions: []string{"Patient", "Device"}, Types: []string{"Claim"}})
+		w.skip(cdc.Skip{Versions: []string{"Patient"}})
+	})
+	w.when(skipped.Add(time.Second), func() {
+		require.False(t, w.env.IsWorkflowCompleted(), "Claim's version is not given up")
+		p := w.progress()
+		require.Equal(t, map[string]int{"Claim": 1}, p.Kept)
+		require.Equal(t, 2, p.Counts.Skipped)
+		taken = true
+		w.env.SignalWorkflow(cdc.SignalRetry, nil)
+	})
+	result := w.run(w.marked("Observation", "Patient", "Claim"))
+	require.Equal(t, 2, result.Counts.Skipped)
+	require.Equal(t, 2, result.Counts.Published)
+	for _, version := range bad {
+		require.True(t, result.Ledger.Types["Patient"].Skipped.Has(version.Hash()))
+		require.False(t, result.Ledger.Types["Patient"].Published.Has(version.Hash()))
+	}
+	require.NotContains(t, result.Ledger.Names(), "Device", "what was not swept is not in the ledger")
+	require.Equal(t, []time.Time{skipped.Add(time.Second)}, w.bus.acceptedAt(kept))
+	require.Equal(t, []string{cdc.StateWaiting, cdc.StateClosed}, *states, "it ceased to wait by closing")
+
+	// A rerun publishes nothing of what was skipped.
+	w.renew(end(2 * time.Hour))
+	w.env.SetStartWorkflowOptions(clientOptions(w.window.RerunID(1)))
+	w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: result}
+	again := w.run(w.rerun(1, "Observation", "Patient", "Claim"))
+	require.Zero(t, again.Counts.Published)
+	require.Equal(t, 2, again.Ledger.Types["Patient"].Skipped.Len())
+	w.requireExactlyOnce(func(v storedVersion) bool { return v.Type != "Patient" })
+}
+
+func TestSkippedTypeClosesWithoutBeingSwept(t *testing.T) {
+	w := newWorld(t)
+	w.store.write("Patient", "p", start.Add(time.Second), 0, 300)
+	w.store.write("Claim", "c", start.Add(time.Second), 0, 300)
+	w.store.fail = forbidden("Claim", always)
+	states := w.states()
+	skipped := end(20 * time.Minute)
+	w.when(skipped, func() { w.skip(cdc.Skip{Types: []string{"Claim", "Patient"}}) })
+	result := w.run(w.marked("Patient", "Claim"))
+	require.Equal(t, []string{"Patient"}, result.Ledger.Names(), "what was not swept is absent")
+	require.Equal(t, 1, result.Counts.GivenUp)
+	require.Equal(t, skipped, w.now())
+	require.Equal(t, []string{cdc.StateWaiting, cdc.StateClosed}, *states)
+	w.requireExactlyOnce(func(v storedVersion) bool { return v.Type == "Patient" })
+}
+
+// What the bus refuses is not carried over a continue-as-new; that it waits is,
+// and may be skipped before it was read again.
+func TestRefusedVersionsWaitOverAContinueAsNew(t *testing.T) {
+	w := newWorld(t)
+	w.store.write("Patient", "good", start.Add(time.Second), 0, 300)
+	bad := w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
+	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
+	growAfter(w, "Publish", 12)
+	states := w.states()
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.marked("Patient"))
+	var next cdc.CaptureWindowInput
+	w.continued(&next)
+	require.Equal(t, 1, next.Resume.Refused["Patient"].Len())
+	require.Equal(t, []string{cdc.StateWaiting}, *states)
+
+	now := w.now()
+	w.renew(now)
+	require.NoError(t, w.env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(cdc.AttrState.ValueSet(cdc.StateWaiting))))
+	states = w.states()
+	w.when(now.Add(time.Second), func() {
+		require.Equal(t, map[string]int{"Patient": 1}, w.progress().Kept)
+		w.skip(cdc.Skip{Versions: []string{"Patient"}})
+	})
+	result := w.run(next)
+	require.True(t, result.Ledger.Types["Patient"].Skipped.Has(bad.Hash()))
+	require.Equal(t, []string{cdc.StateClosed}, (*states)[len(*states)-1:])
+	require.NotContains(t, *states, cdc.StateWaiting, "it was marked already")
+	w.requireExactlyOnce(func(v storedVersion) bool { return v.ID == "good" })
+}
+
+func TestRetryOffersEverythingThatIsRefusedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	for _, id := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		w.store.write("Patient", id, start.Add(time.Second), 0, 400_000)
+	}
+	w.bus.refuse = func(string) bool { return true }
+	retried := end(40*time.Minute + time.Second)
+	w.when(retried, func() { w.env.SignalWorkflow(cdc.SignalRetry, nil) })
+	w.when(retried.Add(time.Second), func() { w.env.CancelWorkflow() })
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.marked("Patient"))
+	require.Len(t, w.bus.offered, 7)
+	for key, at := range w.bus.offered {
+		tries := 0
+		for _, one := range at {
+			if !one.Before(retried) {
+				tries++
+			}
+		}
+		require.Equal(t, 1, tries, key)
+	}
+}
+
+func TestRerunWhoseLedgerCannotBeReadWaits(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 5, start.Add(time.Second), 300)
+	first := w.capture("Patient")
+	missed := w.store.write("Patient", "missed", start.Add(time.Second), 0, 300)
+	in := w.rerun(1, "Patient")
+	in.Attributes, in.Marks = true, true
+	readable := w.now().Add(3*time.Hour + time.Second)
+	states := w.states()
+	w.when(readable, func() {
+		require.Equal(t, []string{cdc.StateWaiting}, *states)
+		w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: first}
+		w.env.SignalWorkflow(cdc.SignalRetry, nil)
+	})
+	result := w.run(in)
+	require.Equal(t, []time.Time{readable}, w.bus.acceptedAt(missed))
+	require.Equal(t, 6, result.Ledger.Published())
+	require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen, cdc.StateClosed}, *states)
+	w.requireExactlyOnce(all)
+}
+
+func clientOptions(id string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{ID: id, TaskQueue: cdc.DefaultTaskQueue}
+}
