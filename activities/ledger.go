@@ -59,7 +59,7 @@ func (a *Activities) ledgerOfResult(ctx context.Context, workflowID, runID strin
 			return cdc.Ledger{}, fmt.Errorf("reading result of slice: %w", err)
 		}
 		var ledger cdc.Ledger
-		ledger.Type(resourceType).Published.Merge(result.Published)
+		takeSlice(&ledger, resourceType, result)
 		return ledger, nil
 	}
 	var result cdc.CaptureWindowResult

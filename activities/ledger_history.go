@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	commonpb "go.temporal.io/api/common/v1"
@@ -14,11 +15,15 @@ import (
 
 // ledgerOfHistory rebuilds the ledger of a run that was terminated, cancelled
 // or failed: the ledger that it began with, what its Publish activities had
-// accepted, the types that it swept, and the same of every slice it started. A
+// accepted, the types that it swept, what an operator gave up, and the same of
+// every slice it started. A
 // rerun that ended before it had read the ledger of the run before began with
 // that one's all the same.
 func (a *Activities) ledgerOfHistory(ctx context.Context, workflowID, runID string) (cdc.Ledger, error) {
-	r := rebuild{a: a, workflowID: workflowID, scheduled: make(map[int64]*historypb.ActivityTaskScheduledEventAttributes)}
+	r := rebuild{
+		a: a, workflowID: workflowID, scheduled: make(map[int64]*historypb.ActivityTaskScheduledEventAttributes),
+		refused: make(map[string]cdc.HashSet), skips: make(map[string]int64),
+	}
 	events := a.Runs.GetWorkflowHistory(ctx, workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()
@@ -58,6 +63,10 @@ type rebuild struct {
 	// before is the run before, of a rerun that ended before it had read that
 	// one's ledger; empty otherwise.
 	before string
+	// refused is what EventBridge had refused for good, by type, and skips the
+	// event at which an operator last gave a type's refused versions up.
+	refused map[string]cdc.HashSet
+	skips   map[string]int64
 }
 
 func (r *rebuild) take(event *historypb.HistoryEvent) error {
@@ -68,7 +77,9 @@ func (r *rebuild) take(event *historypb.HistoryEvent) error {
 		r.scheduled[event.GetEventId()] = event.GetActivityTaskScheduledEventAttributes()
 	case event.GetActivityTaskCompletedEventAttributes() != nil:
 		done := event.GetActivityTaskCompletedEventAttributes()
-		return r.activity(r.scheduled[done.GetScheduledEventId()], done.GetResult())
+		return r.activity(done.GetScheduledEventId(), done.GetResult())
+	case event.GetWorkflowExecutionSignaledEventAttributes() != nil:
+		return r.signaled(event)
 	case event.GetChildWorkflowExecutionCompletedEventAttributes() != nil:
 		return r.sliceCompleted(event.GetChildWorkflowExecutionCompletedEventAttributes())
 	case event.GetChildWorkflowExecutionStartedEventAttributes() != nil:
@@ -89,7 +100,7 @@ func (r *rebuild) sliceCompleted(done *historypb.ChildWorkflowExecutionCompleted
 	if err := r.a.Converter.FromPayloads(done.GetResult(), &result); err != nil {
 		return err
 	}
-	r.ledger.Type(resourceType).Published.Merge(result.Published)
+	takeSlice(&r.ledger, resourceType, result)
 	r.slices = slices.DeleteFunc(r.slices, func(open string) bool { return open == id })
 	return nil
 }
@@ -103,6 +114,8 @@ func (r *rebuild) begin(input *commonpb.Payloads) error {
 		}
 		if in.Resume != nil {
 			r.ledger.Type(resourceType).Published.Merge(in.Resume.Published)
+			r.ledger.Type(resourceType).Skipped.Merge(in.Resume.Skipped)
+			r.refused[resourceType] = in.Resume.Refused
 		}
 		return nil
 	}
@@ -113,6 +126,7 @@ func (r *rebuild) begin(input *commonpb.Payloads) error {
 	switch {
 	case in.Resume != nil:
 		r.ledger.Merge(in.Resume.Ledger)
+		maps.Copy(r.refused, in.Resume.Refused)
 	case in.Rerun > 0:
 		r.before = in.Window.RerunID(in.Rerun - 1)
 	}
@@ -120,10 +134,11 @@ func (r *rebuild) begin(input *commonpb.Payloads) error {
 }
 
 // activity takes what a completed activity tells of the ledger.
-func (r *rebuild) activity(scheduled *historypb.ActivityTaskScheduledEventAttributes, result *commonpb.Payloads) error {
+func (r *rebuild) activity(id int64, result *commonpb.Payloads) error {
+	scheduled := r.scheduled[id]
 	switch scheduled.GetActivityType().GetName() {
 	case "Publish":
-		return r.published(scheduled.GetInput(), result)
+		return r.published(id, scheduled.GetInput(), result)
 	case "Ledger":
 		return r.read(scheduled.GetInput(), result)
 	case "Hydrate":
@@ -159,7 +174,9 @@ func (r *rebuild) read(input, output *commonpb.Payloads) error {
 	return nil
 }
 
-func (r *rebuild) published(input, output *commonpb.Payloads) error {
+// published takes what a Publish, scheduled by the event id, had accepted and
+// refused.
+func (r *rebuild) published(id int64, input, output *commonpb.Payloads) error {
 	var in cdc.PublishInput
 	var result cdc.PublishResult
 	if err := r.a.Converter.FromPayloads(input, &in); err != nil {
@@ -170,7 +187,12 @@ func (r *rebuild) published(input, output *commonpb.Payloads) error {
 	}
 	for i, change := range in.Changes {
 		if i < len(result.EventIDs) && result.EventIDs[i] != "" {
-			r.ledger.Type(change.Type).Published.Add(change.Hash())
+			r.accepted(change)
+		}
+	}
+	for _, refusal := range result.Refused {
+		if refusal.Index < len(in.Changes) {
+			r.refusal(id, in.Changes[refusal.Index])
 		}
 	}
 	return nil
