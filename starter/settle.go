@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// settled is what retry and skip print.
+type settled struct {
+	WorkflowID string `json:"workflowId"`
+	// Retried or Skipped is what waited and was dealt with.
+	Retried []cdc.Wait `json:"retried,omitempty"`
+	Skipped []cdc.Wait `json:"skipped,omitempty"`
+}
+
+const (
+	// answerTimeout bounds a query, which without a worker is not answered.
+	answerTimeout = 10 * time.Second
+	// heedTimeout is how long a skip may take to be heeded; heedEvery is how often
+	// that is asked, and each query is billed.
+	heedTimeout = time.Minute
+	heedEvery   = time.Second
+)
+
+func newRetryCommand(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "retry WORKFLOW-ID",
+		Short: "Try at once what waits for an operator",
+		Long: `Retry lets an execution that waits for an operator try at once, instead of at its
+next turn (up to 15 minutes later): every version that EventBridge refused, every
+type that the store refused, the ledger that could not be read. The workflow ID is
+that of a window, a rerun, a slice or a delete, as ` + "`starter status`" + ` shows it.`,
+		Example: "  starter retry window/0123456789abcdef0123456789abcdef/2026-11-23T15:04:00Z",
+		Args:    oneWorkflowID,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.retry(cmd.Context(), args[0])
+		},
+	}
+}
+
+func newSkipCommand(s *session) *cobra.Command {
+	var types []string
+	var yes bool
+	command := &cobra.Command{
+		Use:   "skip WORKFLOW-ID [--type T] [--yes]",
+		Short: "Give up what waits for an operator",
+		Long: `Skip gives up what waits in an execution, for good: versions that EventBridge
+refuses go into the ledger as skipped, and audits state them so; a type that the
+store refuses closes without being swept; a delete is not published. A rerun whose
+predecessor's ledger cannot be read takes all that it finds into its own ledger as
+skipped, for it may have been published.
+
+The workflow ID is that of a window, a rerun, a slice or a delete, as
+` + "`starter status`" + ` shows it. What does not wait is not touched. Skip says what it
+gives up and asks; without a terminal it needs --yes.`,
+		Example: "  starter skip window/0123456789abcdef0123456789abcdef/2026-11-23T15:04:00Z --type Claim\n" +
+			"  starter skip delete/0123456789abcdef0123456789abcdef/8f14e45f-ceea-467f-a1d7-1f8a1f3f8d5c --yes",
+		Args: oneWorkflowID,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.skip(cmd, args[0], types, yes)
+		},
+	}
+	command.Flags().StringSliceVar(&types, "type", nil, "only these resource types (repeat or separate by commas)")
+	command.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return command
+}
+
+func oneWorkflowID(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one workflow ID, as `starter status` shows it")
+	}
+	return nil
+}
+
+func (s *session) retry(ctx context.Context, id string) error {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.client.Close()
+	waits, err := c.waits(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := c.client.SignalWorkflow(ctx, id, "", cdc.SignalRetry, nil); err != nil {
+		return fmt.Errorf("signalling %s: %w", id, err)
+	}
+	return s.print(settled{WorkflowID: id, Retried: waits}, id+" tries again: "+waitsText(waits))
+}
+
+func (s *session) skip(cmd *cobra.Command, id string, types []string, yes bool) error {
+	ctx := cmd.Context()
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.client.Close()
+	waits, err := c.waits(ctx, id)
+	if err != nil {
+		return err
+	}
+	if waits, err = ofTypes(waits, types); err != nil {
+		return fmt.Errorf("%s: %w", id, err)
+	}
+	fmt.Fprintf(s.progress, "skip gives up for good, in %s: %s\n", id, waitsText(waits))
+	if !yes {
+		if err := s.confirm(cmd.InOrStdin()); err != nil {
+			return err
+		}
+	}
+	if err := c.client.SignalWorkflow(ctx, id, "", cdc.SignalSkip, cdc.SkipOf(waits)); err != nil {
+		return fmt.Errorf("signalling %s: %w", id, err)
+	}
+	if err := c.awaitHeeded(ctx, id, waits); err != nil {
+		return err
+	}
+	return s.print(settled{WorkflowID: id, Skipped: waits}, "skipped in "+id+": "+waitsText(waits))
+}
+
+// ofTypes are the waits of the asked types, all when none is asked.
+func ofTypes(waits []cdc.Wait, types []string) ([]cdc.Wait, error) {
+	if len(types) == 0 {
+		return waits, nil
+	}
+	var chosen []cdc.Wait
+	for _, name := range types {
+		found := len(chosen)
+		for _, wait := range waits {
+			if wait.Type == name && !wait.Ledger {
+				chosen = append(chosen, wait)
+			}
+		}
+		if len(chosen) == found {
+			return nil, fmt.Errorf("nothing of --type %s waits; what does: %s", name, waitsText(waits))
+		}
+	}
+	return chosen, nil
+}
+
+func waitsText(waits []cdc.Wait) string {
+	texts := make([]string, len(waits))
+	for i, wait := range waits {
+		texts[i] = wait.Text()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// confirm asks on a terminal.
+func (s *session) confirm(in io.Reader) error {
+	file, ok := in.(*os.File)
+	if !ok || !isTerminal(file) {
+		return errors.New("skip asks before it gives something up, and there is no terminal: confirm with --yes")
+	}
+	fmt.Fprint(s.progress, "Go on? [y/N] ")
+	answer, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil || !slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer))) {
+		return errors.New("nothing was skipped")
+	}
+	return nil
+}
+
+func isTerminal(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// waits is what waits for an operator in an execution; nothing is an error.
+func (c *connection) waits(ctx context.Context, id string) ([]cdc.Wait, error) {
+	info, err := c.describe(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return nil, fmt.Errorf("%s does not wait for an operator: it has closed", id)
+	}
+	switch name := info.GetType().GetName(); name {
+	case cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowPublishDelete:
+	default:
+		return nil, fmt.Errorf("%s is a %s: what can wait for an operator are windows, slices and deletes, as `starter status` lists them", id, name)
+	}
+	waits, err := c.stillWaits(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(waits) == 0 {
+		return nil, fmt.Errorf("%s does not wait for an operator; `starter status` lists what does", id)
+	}
+	return waits, nil
+}
+
+func (c *connection) describe(ctx context.Context, id string) (*workflowpb.WorkflowExecutionInfo, error) {
+	described, err := c.client.DescribeWorkflowExecution(ctx, id, "")
+	var notFound *serviceerror.NotFound
+	if errors.As(err, &notFound) {
+		return nil, fmt.Errorf("no execution %s in namespace %s: `starter status` lists what waits", id, c.temporal.Namespace)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("describing %s: %w", id, err)
+	}
+	return described.GetWorkflowExecutionInfo(), nil
+}
+
+func (c *connection) stillWaits(ctx context.Context, id string) ([]cdc.Wait, error) {
+	asking, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	value, err := c.client.QueryWorkflow(asking, id, "", cdc.QueryProgress)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s what waits (does a worker run?): %w", id, err)
+	}
+	var progress cdc.Progress
+	if err := value.Get(&progress); err != nil {
+		return nil, fmt.Errorf("%s answered what cannot be decoded: is the payload key in CDC_PAYLOAD_KEYS?", id)
+	}
+	return progress.Waits(), nil
+}
+
+// awaitHeeded waits until none of what was skipped waits any more.
+func (c *connection) awaitHeeded(ctx context.Context, id string, skipped []cdc.Wait) error {
+	ctx, cancel := context.WithTimeout(ctx, heedTimeout)
+	defer cancel()
+	ticker := time.NewTicker(heedEvery)
+	defer ticker.Stop()
+	for {
+		info, err := c.describe(ctx, id)
+		if err == nil && info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+			return nil
+		}
+		var waits []cdc.Wait
+		if err == nil {
+			waits, err = c.stillWaits(ctx, id)
+		}
+		if err == nil && !slices.ContainsFunc(skipped, func(w cdc.Wait) bool { return sameWait(waits, w) }) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s was told to skip and has not done so yet: see that workers run, and ask `starter status`", id)
+		case <-ticker.C:
+		}
+	}
+}
+
+// sameWait tells whether the same waits still, in whatever number.
+func sameWait(waits []cdc.Wait, skipped cdc.Wait) bool {
+	return slices.ContainsFunc(waits, func(w cdc.Wait) bool {
+		return w.Type == skipped.Type && w.Ledger == skipped.Ledger && (w.Versions > 0) == (skipped.Versions > 0)
+	})
+}
