@@ -35,7 +35,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 	if err := await(ctx, o.startupWait, logger, dependency{"list of resource types", asked.resourceTypes}); err != nil {
 		return nil, err
 	}
-	p := &process{cfg: cfg, options: o, logger: logger}
+	p := &process{cfg: cfg, options: o, logger: logger, metrics: t.Metrics}
 	dial := dependency{"Temporal", func(ctx context.Context) (_ string, err error) {
 		p.temporal, err = connect.DialTemporal(ctx, cfg, config.Worker, logger, t.TemporalHandler())
 		return "", err

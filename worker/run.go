@@ -97,6 +97,7 @@ func (p *process) live(ctx context.Context, life *lifecycle) error {
 	if role != roleConsumer {
 		group.Go(func() error { return p.work(groupCtx, life) })
 		group.Go(func() error { return p.followFleet(groupCtx) })
+		group.Go(func() error { return p.countWaiting(groupCtx) })
 	} else {
 		life.set(stageRunning)
 	}
@@ -146,6 +147,7 @@ type process struct {
 	options    options
 	logger     *slog.Logger
 	temporal   *connect.Temporal
+	metrics    *telemetry.Metrics
 	activities *activities.Activities
 	consumer   *consumer.Consumer
 	types      []string

@@ -40,6 +40,7 @@ type Metrics struct {
 	stated          metric.Int64Counter
 	lastStatement   metric.Int64Gauge
 	missing         missing
+	waiting         metric.Int64Gauge
 }
 
 func newMetrics(meter metric.Meter) (*Metrics, error) {
@@ -77,6 +78,7 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 		paused:          gauge("polling_paused", "1 while the queue is not polled because Temporal is down, else 0."),
 		stated:          counter("stated_versions", "Versions that audit statements told of, by outcome; a span that is stated again counts again."),
 		lastStatement:   gauge("last_statement_timestamp_seconds", "When an audit statement of the store was last published, in seconds since 1970."),
+		waiting:         gauge("executions_waiting", "Windows, slices and deletes that wait for an operator."),
 	}
 	_, err := meter.Int64ObservableGauge("healthlake_cdc_missing_versions",
 		metric.WithDescription("Versions that are missing by the last statements of their spans."),
@@ -198,6 +200,14 @@ func (m *Metrics) TemporalUp(ctx context.Context, up bool) {
 func (m *Metrics) PollingPaused(ctx context.Context, paused bool) {
 	if m != nil {
 		m.paused.Record(ctx, asNumber(paused))
+	}
+}
+
+// Waiting says how many executions of a datastore wait for an operator, as far as
+// Temporal's visibility shows: every worker tells the same.
+func (m *Metrics) Waiting(ctx context.Context, datastore string, n int64) {
+	if m != nil {
+		m.waiting.Record(ctx, n, with("datastore", datastore))
 	}
 }
 

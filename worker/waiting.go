@@ -1,0 +1,20 @@
+package main
+
+import (
+	"context"
+
+	"healthlake-cdc/internal/waiting"
+)
+
+// countWaiting exposes how many executions wait for an operator. In a namespace
+// without our search attributes that is not known, and the metric is absent.
+func (p *process) countWaiting(ctx context.Context) error {
+	if !p.temporal.Attributes {
+		return nil
+	}
+	return waiting.Counter{
+		Temporal: p.temporal.Client, Namespace: p.temporal.Namespace, Datastores: p.cfg.Datastores,
+		Observe: func(datastore string, n int64) { p.metrics.Waiting(ctx, datastore, n) },
+		Logger:  p.logger,
+	}.Run(ctx)
+}
