@@ -51,6 +51,7 @@ func (s *session) status(ctx context.Context, lookback time.Duration) error {
 		Temporal: c.client, Converter: c.temporal.Converter, Namespace: c.temporal.Namespace,
 		TaskQueue: c.config.TaskQueue, Types: c.types, Datastores: c.config.Datastores,
 		Passes: c.config.Passes, Lookback: lookback, Queues: c.queues, Now: time.Now,
+		Attributes: c.temporal.Attributes,
 	}
 	report, err := collector.Collect(ctx)
 	if err != nil {

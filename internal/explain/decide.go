@@ -22,7 +22,9 @@ type facts struct {
 	// refused and publishing are of the open run; failing is the class of the
 	// last failure of the one under way.
 	refused, publishing *Publication
-	failing             string
+	// skippedAt is when an operator gave it up in the open run.
+	skippedAt time.Time
+	failing   string
 	// replayed tells that a replay published the version, and no window did.
 	replayed bool
 	// noWorker tells that no worker answered for the open run.
@@ -109,16 +111,19 @@ func (f *facts) version(a *Answer) {
 	p := a.Publication
 	switch {
 	case f.capture.first >= 0 && f.capture.skipped:
-		a.Verdict, a.Reason = Skipped, "an operator gave it up: it is in the ledger as skipped"
+		a.Verdict, a.Reason = Skipped, "skipped by an operator: it is in the ledger as given up"
 	case p != nil:
 		f.published(a)
 	case f.capture.first >= 0:
 		a.Verdict = Published
 		a.Reason = "the ledger of " + f.capture.runs[f.capture.first].WorkflowID + " has it as published; the history with EventBridge's id is gone or lies in an earlier run that has expired"
+	case !f.skippedAt.IsZero():
+		a.Publication, a.Verdict = f.refused, Skipped
+		a.Reason = fmt.Sprintf("skipped by an operator at %s: EventBridge refused it for good, and its window is still open for something else", stamp(f.skippedAt))
 	case f.refused != nil && f.publishing == nil:
 		a.Publication, a.Verdict = f.refused, WaitingForOperator
 		a.Reason = fmt.Sprintf("EventBridge refused its event for good (%s) at %s; the window stays open and offers it again", f.refused.Refused, stamp(f.refused.At))
-		a.Advice = "see what the code says, often of CDC_EVENT_SOURCE or CDC_DETAIL_TYPE; it goes on by itself once EventBridge takes the event"
+		a.Advice = "see what the code says, often of CDC_EVENT_SOURCE or CDC_DETAIL_TYPE; it goes on by itself once EventBridge takes the event. `starter retry " + f.refused.WorkflowID + "` offers it at once, `starter skip` of the same gives it up"
 	case f.publishing != nil:
 		a.Publication, a.Verdict = f.publishing, Publishing
 		a.Reason = fmt.Sprintf("it is being published, attempt %d", f.publishing.Attempt)
@@ -179,7 +184,7 @@ func (f *facts) waiting(a *Answer) {
 	if a.Window.Blocked != "" {
 		a.Reason += "; the type cannot be read: " + a.Window.Blocked
 		if needsOperator(a.Window.Blocked) {
-			a.Verdict, a.Advice = WaitingForOperator, "check the workers' permissions on the store, and that it searches the type: `worker --check`; the window goes on by itself"
+			a.Verdict, a.Advice = WaitingForOperator, "check the workers' permissions on the store, and that it searches the type: `worker --check`; the window goes on by itself. `starter retry "+run.WorkflowID+"` tries at once"
 		}
 	}
 	switch {

@@ -95,6 +95,10 @@ func TestDecide(t *testing.T) {
 		"skipped": {want: Skipped, says: "skipped", given: func(f *facts, _ *Answer) {
 			f.capture = capture{open: -1, first: 0, skipped: true, runs: []Run{closedRun(true, true)}}
 		}},
+		"skipped, window open": {want: Skipped, says: "skipped by an operator at 2026", given: func(f *facts, _ *Answer) {
+			open(f, "Patient")
+			f.refused, f.skippedAt = &Publication{Refused: "MalformedDetail"}, begin
+		}},
 		"superseded": {want: Superseded, says: "search shows only the newest", given: func(f *facts, _ *Answer) {
 			replaced(f, begin.Add(minute))
 			f.capture.runs = []Run{closedRun(true, false)}

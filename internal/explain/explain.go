@@ -119,6 +119,9 @@ func (e *Explainer) publication(ctx context.Context, f *facts, answer *Answer) e
 	answer.Publication = t.accepted
 	if look != f.capture.first {
 		f.refused, f.publishing = t.refused, t.open
+		if t.skipped && t.accepted == nil {
+			f.skippedAt = t.gaveUpAt
+		}
 		if t.open != nil {
 			for _, p := range f.capture.pending {
 				if p.GetActivityId() == t.openID {

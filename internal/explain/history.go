@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
@@ -25,6 +27,11 @@ type trace struct {
 	accepted, refused, open *Publication
 	// openID is the activity ID of the open one.
 	openID string
+	// gaveUp is the event at which an operator gave up what EventBridge refused of
+	// the type, gaveUpAt its time; skipped tells that the version was among that.
+	gaveUp   int64
+	gaveUpAt time.Time
+	skipped  bool
 	// slices are the children that read pages of the version's type.
 	slices []string
 	// earlier is the run that continued as this one.
@@ -59,11 +66,30 @@ func (t *trace) take(event *historypb.HistoryEvent) error {
 		t.attempts[started.GetScheduledEventId()] = started.GetAttempt()
 	case event.GetActivityTaskCompletedEventAttributes() != nil:
 		return t.complete(event)
+	case event.GetWorkflowExecutionSignaledEventAttributes() != nil:
+		return t.signaled(event)
 	case event.GetChildWorkflowExecutionStartedEventAttributes() != nil:
 		id := event.GetChildWorkflowExecutionStartedEventAttributes().GetWorkflowExecution().GetWorkflowId()
 		if _, resourceType, _, _, err := cdc.ParseSliceID(id); err == nil && resourceType == t.version.Type {
 			t.slices = append(t.slices, id)
 		}
+	}
+	return nil
+}
+
+// signaled takes what an operator gave up: what was refused until then.
+func (t *trace) signaled(event *historypb.HistoryEvent) error {
+	signal := event.GetWorkflowExecutionSignaledEventAttributes()
+	if signal.GetSignalName() != cdc.SignalSkip {
+		return nil
+	}
+	var skip cdc.Skip
+	if err := t.converter.FromPayloads(signal.GetInput(), &skip); err != nil {
+		return err
+	}
+	if slices.Contains(skip.Versions, t.version.Type) {
+		t.gaveUp, t.gaveUpAt = event.GetEventId(), event.GetEventTime().AsTime()
+		t.skipped = t.refused != nil
 	}
 	return nil
 }
@@ -173,7 +199,7 @@ func (t *trace) published(event *historypb.HistoryEvent, done *historypb.Activit
 	p.At, p.Attempt = event.GetEventTime().AsTime(), int(t.attempts[done.GetScheduledEventId()])
 	if index < len(result.EventIDs) && result.EventIDs[index] != "" {
 		p.EventID = result.EventIDs[index]
-		t.accepted = p
+		t.accepted, t.skipped = p, false
 		return nil
 	}
 	for _, refusal := range result.Refused {
@@ -182,6 +208,7 @@ func (t *trace) published(event *historypb.HistoryEvent, done *historypb.Activit
 		}
 	}
 	t.refused = p
+	t.skipped = t.skipped || done.GetScheduledEventId() < t.gaveUp
 	return nil
 }
 
@@ -240,8 +267,13 @@ func (t *trace) merge(other *trace) {
 	if t.accepted == nil {
 		t.accepted = other.accepted
 	}
+	// What an earlier run was refused may have been given up in this one.
+	t.skipped = t.skipped || other.skipped || t.refused == nil && other.refused != nil && t.gaveUp > 0
 	if t.refused == nil {
 		t.refused = other.refused
+	}
+	if t.gaveUpAt.IsZero() {
+		t.gaveUpAt = other.gaveUpAt
 	}
 	if t.open == nil {
 		t.open, t.openID = other.open, other.openID

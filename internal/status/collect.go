@@ -40,6 +40,8 @@ type Collector struct {
 	Passes     []time.Duration
 	// Lookback is how far back windows are looked at.
 	Lookback time.Duration
+	// Attributes tells whether our search attributes are registered.
+	Attributes bool
 	// Queues asks SQS; an error is a note in the report.
 	Queues func(ctx context.Context) (queue, dlq *redrive.Depth, err error)
 	Now    func() time.Time
@@ -67,16 +69,21 @@ type collection struct {
 	report Report
 	// unanswered tells that a query was not answered: no more are made.
 	unanswered bool
+	// asked are the executions that were asked what they wait for.
+	asked map[string]bool
 }
 
 // Collect asks Temporal and SQS how everything stands.
 func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	now := c.Now().UTC()
-	run := &collection{Collector: c, report: Report{
+	run := &collection{Collector: c, asked: make(map[string]bool), report: Report{
 		At: now, Lookback: c.Lookback.Seconds(),
 		Stores: []Store{}, Ranges: []Range{}, Waiting: []Waiting{}, Workers: []Worker{},
 	}}
 	if err := run.workers(ctx); err != nil {
+		return Report{}, err
+	}
+	if err := run.operator(ctx); err != nil {
 		return Report{}, err
 	}
 	for _, datastore := range c.Datastores {
@@ -102,6 +109,10 @@ func (c *collection) notes() {
 	c.report.Notes = append(c.report.Notes,
 		fmt.Sprintf("last published and lag: from the newest windows of each store that published a type in the last %s (at most %d a store are read); further pages of a large window, replays and deletes are not in it", c.Lookback, mostRead),
 		fmt.Sprintf("an hour's figures are estimates: windows opened in the last %s, about %d actions each at $50 per million, searches as the windows that were read counted them; further pages, replays and this command come on top", c.Lookback, actionsPerWindow))
+	if slices.ContainsFunc(c.report.Waiting, func(w Waiting) bool { return w.Operator }) {
+		c.report.Notes = append(c.report.Notes,
+			"what waits for you: mend the cause, then `starter retry ID` tries again at once; `starter skip ID` gives it up")
+	}
 	if c.unanswered {
 		c.report.Notes = append(c.report.Notes, "no worker answered a query in time: what the open windows wait for is not known")
 	}
@@ -205,23 +216,6 @@ func (c *collection) ranges(ctx context.Context) error {
 		id := info.GetExecution().GetWorkflowId()
 		c.report.Ranges = append(c.report.Ranges, Range{
 			WorkflowID: id, Started: info.GetStartTime().AsTime(), Progress: c.progress(ctx, id),
-		})
-	}
-	return nil
-}
-
-// deletes tells of deletes that have not been published for long.
-func (c *collection) deletes(ctx context.Context) error {
-	query := fmt.Sprintf("WorkflowType = '%s' AND %s AND StartTime < '%s'",
-		cdc.WorkflowPublishDelete, running, c.report.At.Add(-patience).Format(time.RFC3339Nano))
-	late, err := c.list(ctx, query, mostQueries)
-	if err != nil {
-		return err
-	}
-	for _, info := range late {
-		c.report.Waiting = append(c.report.Waiting, Waiting{
-			WorkflowID: info.GetExecution().GetWorkflowId(), Operator: true,
-			What: fmt.Sprintf("a delete is not published since %s: see to the event bus", info.GetStartTime().AsTime().Format(time.RFC3339)),
 		})
 	}
 	return nil

@@ -85,6 +85,14 @@ func TestHoldUps(t *testing.T) {
 	require.Equal(t, Waiting{WorkflowID: "w", Type: "Claim", Class: cdc.ClassThrottled, What: "the type cannot be read"}, found[0])
 	require.True(t, found[1].Operator, "nobody but an operator ends a 403")
 	require.Contains(t, found[2].What, "refuses 2 versions")
+
+	found = holdUps("window/d/r1", &cdc.Progress{Ledger: cdc.ClassLedger})
+	require.Len(t, found, 1)
+	require.True(t, found[0].Operator)
+	require.Equal(t, cdc.ClassLedger, found[0].Class)
+	found = holdUps(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Kept: map[string]int{"": 1}})
+	require.Len(t, found, 1)
+	require.Contains(t, found[0].What, "refuses 1 delete")
 }
 
 // A window is overdue long after its last pass, or after it was opened where that
@@ -103,8 +111,8 @@ func TestOverdue(t *testing.T) {
 		{noon.Add(2*time.Hour + patience + time.Second), 2},
 	} {
 		run := &collection{
-			Collector: &Collector{Passes: []time.Duration{10 * time.Second, time.Minute}},
-			report:    Report{At: c.at}, unanswered: true,
+			asked: make(map[string]bool), Collector: &Collector{Passes: []time.Duration{10 * time.Second, time.Minute}},
+			report: Report{At: c.at}, unanswered: true,
 		}
 		run.waiting(t.Context(), []window{late, w})
 		require.Len(t, run.report.Waiting, c.want, c.at)

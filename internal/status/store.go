@@ -102,58 +102,6 @@ func types(configured []string, published map[string]Type) []Type {
 	return all
 }
 
-// waiting asks the oldest open windows what holds them up.
-func (c *collection) waiting(ctx context.Context, open []window) {
-	asked := 0
-	for _, w := range slices.Backward(open) {
-		var found []Waiting
-		if asked < mostQueries {
-			asked++
-			found = holdUps(w.id, c.progress(ctx, w.id))
-		}
-		if late := c.report.At.Sub(c.lastPass(w)); late > patience && len(found) == 0 {
-			found = append(found, Waiting{WorkflowID: w.id, Operator: true,
-				What: fmt.Sprintf("open %s after its last pass was due: look at it in the Temporal UI", late.Round(time.Second))})
-		}
-		c.report.Waiting = append(c.report.Waiting, found...)
-	}
-}
-
-// lastPass is when a window's last configured pass was due: by these settings,
-// or when it was opened where that was later.
-func (c *collection) lastPass(w window) time.Time {
-	due := w.End()
-	if n := len(c.Passes); n > 0 {
-		due = due.Add(c.Passes[n-1])
-	}
-	if w.opened.After(due) {
-		return w.opened
-	}
-	return due
-}
-
-// holdUps is what a window's progress tells of what does not go on.
-func holdUps(id string, p *cdc.Progress) []Waiting {
-	if p == nil {
-		return nil
-	}
-	var found []Waiting
-	for _, name := range slices.Sorted(maps.Keys(p.Refused)) {
-		class := p.Refused[name]
-		found = append(found, Waiting{
-			WorkflowID: id, Type: name, Class: class, What: "the type cannot be read",
-			Operator: !class.Retryable() && class != cdc.ClassPageToken,
-		})
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Kept)) {
-		found = append(found, Waiting{
-			WorkflowID: id, Type: name, Operator: true,
-			What: fmt.Sprintf("EventBridge refuses %d versions for good: the code is in the log and in `starter explain`", p.Kept[name]),
-		})
-	}
-	return found
-}
-
 // sample chooses the windows to read: the newest, and for each type the newest
 // that published it.
 func (c *collection) sample(recent []window) []window {

@@ -1,0 +1,98 @@
+package explain
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// told builds a history that the trace is told of.
+type told struct {
+	t     *testing.T
+	trace *trace
+	id    int64
+}
+
+func newTold(t *testing.T, version cdc.Version) *told {
+	return &told{t: t, trace: newTrace(version, converter.GetDefaultDataConverter())}
+}
+
+func (h *told) payloads(value any) *commonpb.Payloads {
+	h.t.Helper()
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(value)
+	require.NoError(h.t, err)
+	return payloads
+}
+
+func (h *told) tell(event *historypb.HistoryEvent) int64 {
+	h.t.Helper()
+	h.id++
+	event.EventId, event.EventTime = h.id, timestamppb.New(begin.Add(time.Duration(h.id)*time.Second))
+	require.NoError(h.t, h.trace.take(event))
+	return h.id
+}
+
+func (h *told) publish(version cdc.Version) (scheduled int64) {
+	return h.tell(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ActivityTaskScheduledEventAttributes{
+		ActivityTaskScheduledEventAttributes: &historypb.ActivityTaskScheduledEventAttributes{
+			ActivityType: &commonpb.ActivityType{Name: "Publish"},
+			Input:        h.payloads(cdc.PublishInput{Changes: []cdc.Change{{Version: version}}}),
+		},
+	}})
+}
+
+func (h *told) done(scheduled int64, taken bool) {
+	result := cdc.PublishResult{EventIDs: []string{"e"}}
+	if !taken {
+		result = cdc.PublishResult{EventIDs: []string{""}, Refused: []cdc.Refusal{{Code: "MalformedDetail"}}}
+	}
+	h.tell(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ActivityTaskCompletedEventAttributes{
+		ActivityTaskCompletedEventAttributes: &historypb.ActivityTaskCompletedEventAttributes{
+			ScheduledEventId: scheduled, Result: h.payloads(result),
+		},
+	}})
+}
+
+func (h *told) skip(types ...string) {
+	h.tell(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionSignaledEventAttributes{
+		WorkflowExecutionSignaledEventAttributes: &historypb.WorkflowExecutionSignaledEventAttributes{
+			SignalName: cdc.SignalSkip, Input: h.payloads(cdc.Skip{Versions: types}),
+		},
+	}})
+}
+
+func TestTraceTellsWhatAnOperatorSkipped(t *testing.T) {
+	version := cdc.Version{Type: "Patient", ID: "p", VersionID: "1"}
+	for name, c := range map[string]struct {
+		told func(h *told)
+		want bool
+	}{
+		"refused, then skipped":        {func(h *told) { h.done(h.publish(version), false); h.skip("Claim", "Patient") }, true},
+		"another type was skipped":     {func(h *told) { h.done(h.publish(version), false); h.skip("Claim") }, false},
+		"skipped while offered again":  {func(h *told) { id := h.publish(version); h.skip("Patient"); h.done(id, false) }, true},
+		"taken while it was skipped":   {func(h *told) { id := h.publish(version); h.skip("Patient"); h.done(id, true) }, false},
+		"refused after another's skip": {func(h *told) { h.skip("Patient"); h.done(h.publish(version), false) }, false},
+		"refused only":                 {func(h *told) { h.done(h.publish(version), false) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newTold(t, version)
+			c.told(h)
+			require.Equal(t, c.want, h.trace.skipped)
+		})
+	}
+
+	// What the run before was refused may be skipped before it is offered again.
+	earlier, later := newTold(t, version), newTold(t, version)
+	earlier.done(earlier.publish(version), false)
+	later.skip("Patient")
+	later.trace.merge(earlier.trace)
+	require.True(t, later.trace.skipped)
+	require.False(t, later.trace.gaveUpAt.IsZero())
+}
