@@ -8,10 +8,13 @@ import (
 	"log/slog"
 	"time"
 
-	"go.temporal.io/api/workflowservice/v1"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/connect"
+	"healthlake-cdc/internal/redrive"
+	"healthlake-cdc/internal/retention"
+	"healthlake-cdc/internal/temporalclient"
 )
 
 // checkTimeout bounds each dependency's check.
@@ -75,13 +78,29 @@ func (c *checker) temporal(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer temporal.Client.Close()
-	described, err := temporal.Client.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: temporal.Namespace})
+	kept, err := temporalclient.Retention(ctx, temporal.Client, temporal.Namespace)
 	if err != nil {
-		return "", fmt.Errorf("namespace %s cannot be described: %w", temporal.Namespace, err)
+		return "", err
 	}
+	plan, err := planAudits(c.cfg, kept)
+	if err != nil {
+		return "", err
+	}
+	c.notice(ctx, temporal.Namespace, kept)
 	if !temporal.Attributes {
 		return "", errors.New("search attributes are missing and may not be created: run the commands that were logged")
 	}
-	retention := described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
-	return fmt.Sprintf("namespace %s, retention %s, search attributes usable", temporal.Namespace, retention), nil
+	return fmt.Sprintf("namespace %s, retention %s, %s, search attributes usable", temporal.Namespace, kept, plan), nil
+}
+
+// notice warns of queues that keep messages for longer than closed windows are
+// kept. It is no failure: it costs repeats, never a version.
+func (c *checker) notice(ctx context.Context, namespace string, kept time.Duration) {
+	keeps, err := redrive.Kept(ctx, sqs.NewFromConfig(c.aws), c.cfg.QueueURL)
+	if err != nil {
+		return // the check of the queue says why
+	}
+	if text := retention.Notice(namespace, kept, keeps); text != "" {
+		fmt.Fprintf(c.out, "WARNING  %-16s %s\n", "retention", text)
+	}
 }

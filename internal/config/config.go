@@ -8,6 +8,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -120,6 +121,18 @@ func (c *Config) Horizon(retention time.Duration) time.Duration {
 		return c.AuditHorizon
 	}
 	return max(0, min(longestHorizon, retention-retentionMargin))
+}
+
+// CheckHorizon refuses a CDC_AUDIT_HORIZON that a namespace of the given retention
+// cannot hold: the ledgers of its oldest windows would be gone when an audit reads
+// them, and everything in them would be published again.
+func (c *Config) CheckHorizon(retention time.Duration) error {
+	longest := max(0, retention-retentionMargin)
+	if c.AuditHorizon <= longest {
+		return nil
+	}
+	return fmt.Errorf("CDC_AUDIT_HORIZON=%v does not fit: the namespace keeps closed windows for %v, which holds a horizon of %v at most; lower it, or raise the namespace's retention",
+		c.AuditHorizon, retention, longest)
 }
 
 // Codec returns the payload codec that the settings ask for: encrypting, or the

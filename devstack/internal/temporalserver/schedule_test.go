@@ -1,0 +1,131 @@
+package temporalserver
+
+import (
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/payload"
+	"healthlake-cdc/internal/schedule"
+)
+
+// keeperOf keeps schedules in a namespace, with encrypted payloads.
+func keeperOf(t *testing.T, ns TestNamespace) *schedule.Keeper {
+	t.Helper()
+	ring, err := payload.ParseKeys(payload.GenerateKey())
+	require.NoError(t, err)
+	codec, err := payload.NewCodec(ring, payload.Strict())
+	require.NoError(t, err)
+	return &schedule.Keeper{
+		Service: ns.Client.WorkflowService(), Converter: payload.NewDataConverter(codec), Namespace: ns.Name,
+		TaskQueue: "queue", Identity: "test", Every: 15 * time.Minute,
+		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+	}
+}
+
+// scheduled reads the input of a datastore's schedule.
+func scheduled(t *testing.T, k *schedule.Keeper) (*workflowservice.DescribeScheduleResponse, cdc.AuditInput) {
+	t.Helper()
+	found, err := k.Service.DescribeSchedule(t.Context(), &workflowservice.DescribeScheduleRequest{
+		Namespace: k.Namespace, ScheduleId: cdc.AuditScheduleID("store"),
+	})
+	require.NoError(t, err)
+	var in cdc.AuditInput
+	require.NoError(t, k.Converter.FromPayloads(found.GetSchedule().GetAction().GetStartWorkflow().GetInput(), &in))
+	return found, in
+}
+
+func auditOf(types ...string) cdc.AuditInput {
+	return cdc.AuditInput{
+		Datastore: "store", Types: types, Versions: cdc.VersionsLatest, CapturedBy: cdc.ByAudit,
+		After: 20 * time.Minute, Horizon: 22 * time.Hour,
+	}
+}
+
+// A schedule is made once, follows the settings, and never forgets since when a
+// type is in it.
+func TestAuditScheduleFollowsTheSettings(t *testing.T) {
+	ns := ForTest(t)
+	k := keeperOf(t, ns)
+	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	k.Now = func() time.Time { return began }
+	require.NoError(t, k.Keep(t.Context(), auditOf("Patient", "Device")))
+	first, in := scheduled(t, k)
+	require.Equal(t, map[string]time.Time{"Patient": began, "Device": began}, in.Since)
+
+	require.NoError(t, k.Keep(t.Context(), auditOf("Patient", "Device")))
+	same, _ := scheduled(t, k)
+	require.Equal(t, first.GetConflictToken(), same.GetConflictToken(), "nothing has changed")
+
+	later := began.Add(time.Hour)
+	k.Now = func() time.Time { return later }
+	k.Every = 5 * time.Minute
+	changed := auditOf("Patient", "Claim")
+	changed.Versions = cdc.VersionsAll
+	require.NoError(t, k.Keep(t.Context(), changed))
+	found, in := scheduled(t, k)
+	require.Equal(t, map[string]time.Time{"Patient": began, "Device": began, "Claim": later}, in.Since)
+	require.Equal(t, []string{"Patient", "Claim"}, in.Types)
+	require.Equal(t, cdc.VersionsAll, in.Versions)
+	require.Equal(t, 5*time.Minute, found.GetSchedule().GetSpec().GetInterval()[0].GetInterval().AsDuration())
+}
+
+// Workers that start at once, each with another type, lose none of them.
+func TestAuditScheduleKeptByManyAtOnce(t *testing.T) {
+	ns := ForTest(t)
+	k := keeperOf(t, ns)
+	types := []string{"Patient", "Device", "Claim", "Group"}
+	errs := make([]error, len(types))
+	var group sync.WaitGroup
+	for i, name := range types {
+		group.Go(func() { errs[i] = k.Keep(t.Context(), auditOf(name)) })
+	}
+	group.Wait()
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	_, in := scheduled(t, k)
+	require.Len(t, in.Since, len(types))
+}
+
+// Audits that are off pause the schedule, and on they go on; what an operator has
+// paused stays so.
+func TestAuditScheduleIsPaused(t *testing.T) {
+	ns := ForTest(t)
+	k := keeperOf(t, ns)
+	k.Off = "CDC_AUDIT_EVERY=0"
+	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")), "nothing to pause")
+	k.Off = ""
+	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
+	k.Off, k.Every = "CDC_AUDIT_EVERY=0", 0
+	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
+	found, _ := scheduled(t, k)
+	require.True(t, found.GetSchedule().GetState().GetPaused())
+	require.Contains(t, found.GetSchedule().GetState().GetNotes(), "CDC_AUDIT_EVERY=0")
+
+	k.Off, k.Every = "", time.Minute
+	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
+	found, _ = scheduled(t, k)
+	require.False(t, found.GetSchedule().GetState().GetPaused())
+
+	handle := ns.Client.ScheduleClient().GetHandle(t.Context(), cdc.AuditScheduleID("store"))
+	require.NoError(t, handle.Pause(t.Context(), client.SchedulePauseOptions{Note: "let me see"}))
+	require.NoError(t, k.Keep(t.Context(), auditOf("Patient", "Device")))
+	found, in := scheduled(t, k)
+	require.True(t, found.GetSchedule().GetState().GetPaused())
+	require.Equal(t, "let me see", found.GetSchedule().GetState().GetNotes())
+	require.Len(t, in.Since, 2)
+}
+
+// A schedule that cannot be decoded is left alone: what it knows would be lost.
+func TestAuditScheduleOfAnotherKey(t *testing.T) {
+	ns := ForTest(t)
+	require.NoError(t, keeperOf(t, ns).Keep(t.Context(), auditOf("Patient")))
+	require.ErrorContains(t, keeperOf(t, ns).Keep(t.Context(), auditOf("Patient", "Device")), "CDC_PAYLOAD_KEYS")
+}

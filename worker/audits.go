@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/redrive"
+	"healthlake-cdc/internal/retention"
+	"healthlake-cdc/internal/schedule"
+	"healthlake-cdc/internal/temporalclient"
+)
+
+const (
+	// auditsTimeout bounds the look at retentions and schedules, which holds up the
+	// start.
+	auditsTimeout = 30 * time.Second
+	// shortestReach is the least that must lie between CDC_AUDIT_AFTER and the
+	// horizon for an audit to find anything.
+	shortestReach = 10 * time.Minute
+)
+
+// auditPlan is what the audits of this worker's settings go by.
+type auditPlan struct {
+	retention time.Duration
+	horizon   time.Duration
+	// off says why nothing is audited, empty when something is.
+	off string
+}
+
+// planAudits holds the settings against the namespace's retention. A horizon that
+// it cannot hold is an error: what is older would be published again.
+func planAudits(cfg *config.Config, kept time.Duration) (auditPlan, error) {
+	if err := cfg.CheckHorizon(kept); err != nil {
+		return auditPlan{}, err
+	}
+	plan := auditPlan{retention: kept, horizon: cfg.Horizon(kept)}
+	switch {
+	case cfg.AuditEvery == 0:
+		plan.off = "CDC_AUDIT_EVERY=0"
+	case cfg.AuditAfter == 0:
+		plan.off = "CDC_AUDIT_AFTER=0"
+	case plan.horizon < cfg.AuditAfter+shortestReach:
+		plan.off = fmt.Sprintf("the horizon of %s leaves nothing that is older than CDC_AUDIT_AFTER=%s: raise the namespace's retention", plan.horizon, cfg.AuditAfter)
+	}
+	return plan, nil
+}
+
+func (a auditPlan) String() string {
+	if a.off != "" {
+		return "no audits: " + a.off
+	}
+	return fmt.Sprintf("ledgers are relied on for %s", a.horizon)
+}
+
+// keepAudits reads the namespace's retention and keeps the schedules of audits. It
+// fails only when a setting does not fit: without audits a worker still captures.
+func (p *process) keepAudits(ctx context.Context, awsConfig aws.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, auditsTimeout)
+	defer cancel()
+	kept, err := temporalclient.Retention(ctx, p.temporal.Client, p.temporal.Namespace)
+	if err != nil {
+		p.logger.Error("the namespace's retention cannot be read; the schedules of audits are left as they are", "error", err)
+		return nil
+	}
+	plan, err := planAudits(p.cfg, kept)
+	if err != nil {
+		return err
+	}
+	p.logger.Info("audits", "namespace", p.temporal.Namespace, "retention", kept.String(), "horizon", plan.horizon.String(), "plan", plan.String())
+	p.noticeRetention(ctx, awsConfig, plan)
+	if p.options.role == roleConsumer { // which runs no workflows
+		return nil
+	}
+	keeper := schedule.Keeper{
+		Service: p.temporal.Client.WorkflowService(), Converter: p.temporal.Converter, Namespace: p.temporal.Namespace,
+		TaskQueue: p.cfg.TaskQueue, Identity: "healthlake-cdc-worker", Every: p.cfg.AuditEvery, Off: plan.off,
+		Attributes: p.temporal.Attributes, Logger: p.logger, Now: time.Now,
+	}
+	for _, datastore := range p.cfg.Datastores {
+		err := keeper.Keep(ctx, cdc.AuditInput{
+			Datastore: datastore, Types: p.sweeps[datastore], Versions: p.cfg.Versions, CapturedBy: cdc.ByAudit,
+			After: p.cfg.AuditAfter, Horizon: plan.horizon,
+		})
+		switch {
+		case errors.Is(err, schedule.ErrNotAllowed):
+			p.logger.Error("going on without a schedule of audits: nothing finds what triggers did not tell of", "datastore", datastore, "error", err)
+		case err != nil:
+			p.logger.Error("the schedule of audits could not be kept; the next start tries again", "datastore", datastore, "error", err)
+		}
+	}
+	return nil
+}
+
+// noticeRetention warns when queues keep messages for longer than the namespace
+// keeps closed windows.
+func (p *process) noticeRetention(ctx context.Context, awsConfig aws.Config, plan auditPlan) {
+	if p.options.role == roleWorker { // which reads no queue, and may not be allowed to
+		return
+	}
+	keeps, err := redrive.Kept(ctx, sqs.NewFromConfig(awsConfig), p.cfg.QueueURL)
+	if err != nil {
+		p.logger.Info("cannot tell for how long the queues keep messages", "error", err)
+	}
+	if text := retention.Notice(p.temporal.Namespace, plan.retention, keeps); text != "" {
+		p.logger.Warn(text)
+	}
+}
