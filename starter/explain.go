@@ -3,16 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/api/workflowservice/v1"
 
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/explain"
+	"healthlake-cdc/internal/temporalclient"
 )
 
 // defaultUI is where `temporal server start-dev`, and our development stack,
@@ -101,9 +100,5 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 
 // retention is how long the namespace keeps closed executions.
 func (c *connection) retention(ctx context.Context) (time.Duration, error) {
-	described, err := c.client.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: c.temporal.Namespace})
-	if err != nil {
-		return 0, fmt.Errorf("describing namespace %s: %w", c.temporal.Namespace, err)
-	}
-	return described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration(), nil
+	return temporalclient.Retention(ctx, c.client, c.temporal.Namespace)
 }

@@ -30,7 +30,7 @@ func newRootCommand() *cobra.Command {
 	s := &session{out: os.Stdout, progress: os.Stderr}
 	root := &cobra.Command{
 		Use:   "starter",
-		Short: "Operate healthlake-cdc: explain, watch, capture windows, replay ranges, redrive",
+		Short: "Operate healthlake-cdc: explain, watch, audit, capture windows, replay ranges, redrive",
 		Long: `Starter is the operator's command of healthlake-cdc. It starts executions that
 the workers carry out and the Temporal UI shows.
 
@@ -46,7 +46,7 @@ the worker's; a flag of the same meaning overrides.`,
 	root.PersistentFlags().BoolVar(&s.asJSON, "json", false, "print JSON instead of text")
 	root.AddCommand(newCaptureCommand(s), newReplayCommand(s), newBackfillCommand(s),
 		newPauseCommand(s), newResumeCommand(s), newCancelCommand(s), newSchemaCommand(s), newKeysCommand(s),
-		newExplainCommand(s), newStatusCommand(s), newRedriveCommand(s), newRetryCommand(s), newSkipCommand(s))
+		newExplainCommand(s), newAuditCommand(s), newStatusCommand(s), newRedriveCommand(s), newRetryCommand(s), newSkipCommand(s))
 	return root
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/redrive"
+	"healthlake-cdc/internal/retention"
 	"healthlake-cdc/internal/status"
 )
 
@@ -22,7 +23,8 @@ func newStatusCommand(s *session) *cobra.Command {
 		Use:   "status",
 		Short: "Tell how everything stands: lag, open windows, queues, what waits, cost",
 		Long: `Status tells, for each datastore and resource type, when something was last
-published and how long after it was written; which windows and ranges are open;
+published and how long after it was written, and through when the store is
+audited; which windows, ranges and audits are open;
 how deep the trigger queue and its dead-letter queue are (with CDC_QUEUE_URL);
 what waits for an operator; and what an hour costs, as an estimate.
 
@@ -50,7 +52,7 @@ func (s *session) status(ctx context.Context, lookback time.Duration) error {
 	collector := &status.Collector{
 		Temporal: c.client, Converter: c.temporal.Converter, Namespace: c.temporal.Namespace,
 		TaskQueue: c.config.TaskQueue, Types: c.types, Datastores: c.config.Datastores,
-		Passes: c.config.Passes, Lookback: lookback, Queues: c.queues, Now: time.Now,
+		Passes: c.config.Passes, Lookback: lookback, Queues: c.queues, Retention: c.retentionNotice, Now: time.Now,
 		Attributes: c.temporal.Attributes,
 	}
 	report, err := collector.Collect(ctx)
@@ -58,6 +60,30 @@ func (s *session) status(ctx context.Context, lookback time.Duration) error {
 		return err
 	}
 	return s.print(report, report.Text())
+}
+
+// retentionNotice says what is amiss with the namespace's retention: that it does
+// not hold CDC_AUDIT_HORIZON, or is shorter than queues keep messages.
+func (c *connection) retentionNotice(ctx context.Context) string {
+	kept, err := c.retention(ctx)
+	if err != nil {
+		return "the namespace's retention is not known: " + err.Error()
+	}
+	if err := c.config.CheckHorizon(kept); err != nil {
+		return err.Error()
+	}
+	if c.config.QueueURL == "" {
+		return ""
+	}
+	awsConfig, err := connect.AWS(ctx, c.config)
+	if err != nil {
+		return "" // the queues' depths say why
+	}
+	keeps, err := redrive.Kept(ctx, sqs.NewFromConfig(awsConfig), c.config.QueueURL)
+	if err != nil {
+		return "" // likewise
+	}
+	return retention.Notice(c.temporal.Namespace, kept, keeps)
 }
 
 // queues asks SQS how deep the trigger queue and its dead-letter queue are. What

@@ -108,6 +108,22 @@ func startsSlices(id string) bool {
 // audit/{datastore}-2026-01-31T00:15:00Z.
 func AuditScheduleID(datastore string) string { return auditPrefix + datastore }
 
+// scheduledTime is how Temporal ends the IDs of executions that a schedule starts.
+const scheduledTime = "-" + idTime
+
+// ParseScheduledAuditID is the datastore of an audit that its schedule has started.
+func ParseScheduledAuditID(id string) (datastore string, err error) {
+	rest, found := strings.CutPrefix(id, auditPrefix)
+	cut := len(rest) - len(scheduledTime)
+	if !found || cut < 1 || !ValidDatastore(rest[:cut]) {
+		return "", fmt.Errorf("workflow ID %q is not a scheduled audit's", id)
+	}
+	if _, err := time.Parse(scheduledTime, rest[cut:]); err != nil {
+		return "", fmt.Errorf("workflow ID %q is not a scheduled audit's", id)
+	}
+	return rest[:cut], nil
+}
+
 // AuditID is the workflow ID of an audit that was asked for of one span:
 // audit/{datastore}/{from}/{to}.
 func AuditID(datastore string, span Span) string {
@@ -144,14 +160,6 @@ func ValidName(name string) bool { return namePattern.MatchString(name) }
 
 // ValidType tells whether name has the form of a FHIR resource type.
 func ValidType(name string) bool { return typePattern.MatchString(name) }
-
-// fhirIDPattern is FHIR's id datatype (R4, "Data Types").
-var fhirIDPattern = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
-
-// ValidResourceID tells whether id has the form of a FHIR logical id.
-func ValidResourceID(id string) bool {
-	return fhirIDPattern.MatchString(id) && id != "." && id != ".."
-}
 
 // ReplayID is the workflow ID of the replay of that name: a replay named twice
 // runs once.

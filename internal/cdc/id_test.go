@@ -261,3 +261,20 @@ func TestTaskQueuesOfStoresAreDistinct(t *testing.T) {
 	require.True(t, queues["q/search/a/live"])
 	require.True(t, queues["q/search/b/bulk"])
 }
+
+func TestScheduledAuditIDs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		datastore, at := datastores().Draw(t, "datastore"), times().Draw(t, "at")
+		got, err := ParseScheduledAuditID(AuditScheduleID(datastore) + "-" + at.UTC().Format(idTime))
+		require.NoError(t, err)
+		require.Equal(t, datastore, got)
+	})
+	at := time.Date(2026, 1, 31, 0, 15, 0, 0, time.UTC)
+	for _, id := range []string{
+		"", "audit/", "audit/-2026-01-31T00:15:00Z", "audit/d", "audit/d-2026-01-31", "window/d-2026-01-31T00:15:00Z",
+		AuditID("d", Span{From: at, To: at.Add(time.Minute)}), ImportAuditID("d", "job-2026-01-31T00:15:00Z"),
+	} {
+		_, err := ParseScheduledAuditID(id)
+		require.Error(t, err, id)
+	}
+}

@@ -42,6 +42,9 @@ type Collector struct {
 	Lookback time.Duration
 	// Attributes tells whether our search attributes are registered.
 	Attributes bool
+	// Retention tells what is amiss with the namespace's retention, empty when
+	// nothing is.
+	Retention func(ctx context.Context) string
 	// Queues asks SQS; an error is a note in the report.
 	Queues func(ctx context.Context) (queue, dlq *redrive.Depth, err error)
 	Now    func() time.Time
@@ -78,7 +81,7 @@ func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	now := c.Now().UTC()
 	run := &collection{Collector: c, asked: make(map[string]bool), report: Report{
 		At: now, Lookback: c.Lookback.Seconds(),
-		Stores: []Store{}, Ranges: []Range{}, Waiting: []Waiting{}, Workers: []Worker{},
+		Stores: []Store{}, Ranges: []Range{}, Audits: []Range{}, Waiting: []Waiting{}, Workers: []Worker{},
 	}}
 	if err := run.workers(ctx); err != nil {
 		return Report{}, err
@@ -91,24 +94,30 @@ func (c *Collector) Collect(ctx context.Context) (Report, error) {
 			return Report{}, err
 		}
 	}
-	if err := run.ranges(ctx); err != nil {
+	var err error
+	if run.report.Ranges, err = run.open(ctx, cdc.WorkflowCaptureRange); err != nil {
+		return Report{}, err
+	}
+	if run.report.Audits, err = run.open(ctx, cdc.WorkflowAudit); err != nil {
 		return Report{}, err
 	}
 	if err := run.deletes(ctx); err != nil {
 		return Report{}, err
 	}
-	var err error
 	if run.report.Queue, run.report.DLQ, err = c.Queues(ctx); err != nil {
 		run.report.QueueNote = err.Error()
 	}
 	run.notes()
+	if amiss := c.Retention(ctx); amiss != "" {
+		run.report.Notes = append(run.report.Notes, amiss)
+	}
 	return run.report, nil
 }
 
 func (c *collection) notes() {
 	c.report.Notes = append(c.report.Notes,
 		fmt.Sprintf("last published and lag: from the newest windows of each store that published a type in the last %s (at most %d a store are read); further pages of a large window, replays and deletes are not in it", c.Lookback, mostRead),
-		fmt.Sprintf("an hour's figures are estimates: windows opened in the last %s, about %d actions each at $50 per million, searches as the windows that were read counted them; further pages, replays and this command come on top", c.Lookback, actionsPerWindow))
+		fmt.Sprintf("an hour's figures are estimates: windows opened in the last %s, about %d actions each at $50 per million, searches as the windows that were read counted them; further pages, replays, audits and this command come on top", c.Lookback, actionsPerWindow))
 	if slices.ContainsFunc(c.report.Waiting, func(w Waiting) bool { return w.Operator }) {
 		c.report.Notes = append(c.report.Notes,
 			"what waits for you: mend the cause, then `starter retry ID` tries again at once; `starter skip ID` gives it up")
@@ -206,17 +215,16 @@ func (c *collection) workers(ctx context.Context) error {
 	return nil
 }
 
-// ranges lists the replays and backfills that are open.
-func (c *collection) ranges(ctx context.Context) error {
-	open, err := c.list(ctx, fmt.Sprintf("WorkflowType = '%s' AND %s", cdc.WorkflowCaptureRange, running), mostQueries)
+// open lists the executions of a type that are open.
+func (c *collection) open(ctx context.Context, workflowType string) ([]Range, error) {
+	open, err := c.list(ctx, fmt.Sprintf("WorkflowType = '%s' AND %s", workflowType, running), mostQueries)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	all := []Range{}
 	for _, info := range open {
 		id := info.GetExecution().GetWorkflowId()
-		c.report.Ranges = append(c.report.Ranges, Range{
-			WorkflowID: id, Started: info.GetStartTime().AsTime(), Progress: c.progress(ctx, id),
-		})
+		all = append(all, Range{WorkflowID: id, Started: info.GetStartTime().AsTime(), Progress: c.progress(ctx, id)})
 	}
-	return nil
+	return all, nil
 }

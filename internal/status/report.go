@@ -18,6 +18,8 @@ type Report struct {
 	Lookback float64 `json:"lookbackSeconds"`
 	Stores   []Store `json:"stores"`
 	Ranges   []Range `json:"ranges"`
+	// Audits are those that are open.
+	Audits []Range `json:"audits"`
 	// Queue and DLQ are nil when not known: QueueNote says why.
 	Queue     *redrive.Depth `json:"queue"`
 	DLQ       *redrive.Depth `json:"deadLetterQueue"`
@@ -42,6 +44,27 @@ type Store struct {
 	DollarsPerHour  float64 `json:"actionDollarsPerHour"`
 	SearchesPerHour float64 `json:"searchesPerHour"`
 	Types           []Type  `json:"types"`
+	// Audit is what the last scheduled audit left, nil when none has completed
+	// within the namespace's retention.
+	Audit *Audit `json:"audit"`
+}
+
+// Audit is how far a datastore is audited.
+type Audit struct {
+	WorkflowID string    `json:"workflowId"`
+	Closed     time.Time `json:"closed"`
+	// Through is up to where every type is stated or in Unsettled.
+	Through time.Time `json:"through"`
+	// Unsettled is how many spans have an open or unreadable window, or anything
+	// missing or refused; Missing how many versions are missing in them, and Oldest
+	// the beginning of the oldest.
+	Unsettled int       `json:"unsettledSpans"`
+	Oldest    time.Time `json:"oldestUnsettled,omitzero"`
+	Missing   int       `json:"missing"`
+	// Healed is how many versions the last run published, Passed how many spans
+	// had grown older than the horizon before they were audited or settled.
+	Healed int `json:"healed"`
+	Passed int `json:"passedSpans"`
 }
 
 // Type is how one resource type of a datastore stands.
@@ -57,7 +80,7 @@ type Type struct {
 	Window string  `json:"window,omitempty"`
 }
 
-// Range is a replay or a backfill that is open.
+// Range is a replay, a backfill or an audit that is open.
 type Range struct {
 	WorkflowID string    `json:"workflowId"`
 	Started    time.Time `json:"started"`

@@ -177,3 +177,32 @@ func TestText(t *testing.T) {
 	}
 	require.NotContains(t, text, "%!")
 }
+
+// What the last audit has left, summed up.
+func TestAuditOf(t *testing.T) {
+	edges := func(minutes ...int) (all cdc.Edges) {
+		for _, m := range minutes {
+			all = append(all, noon.Add(time.Duration(m)*time.Minute))
+		}
+		return all
+	}
+	span := func(m int) cdc.Span {
+		return cdc.Span{From: noon.Add(time.Duration(m) * time.Minute), To: noon.Add(time.Duration(m+1) * time.Minute)}
+	}
+	found := auditOf(cdc.AuditResult{Totals: cdc.AuditTotals{Healed: 3}, State: &cdc.AuditState{
+		Tracks: []cdc.AuditTrack{{Types: []string{"Patient"}, Edges: edges(0, 1, 30)}, {Types: []string{"Claim"}, Edges: edges(10)}},
+		Unsettled: []cdc.UnsettledSpan{
+			{Span: span(7), Types: []cdc.UnsettledType{{Type: "Patient", Reason: cdc.UnsettledOpen, Missing: 2}}},
+			{Span: span(5), Types: []cdc.UnsettledType{{Type: "Patient", Missing: 1}, {Type: "Claim", Missing: 4}}},
+		},
+		Passed: []cdc.AuditPart{{Span: span(-99)}},
+	}})
+	require.Equal(t, Audit{
+		Through: noon.Add(10 * time.Minute), Unsettled: 2, Oldest: noon.Add(5 * time.Minute), Missing: 7, Healed: 3, Passed: 1,
+	}, found)
+	require.Contains(t, found.text(), "7 missing; 2 spans are not settled, the oldest from 2026-11-23T12:05:00Z; 1 SPANS GREW OLDER")
+	require.Len(t, found.waiting(), 1)
+	var none *Audit
+	require.Empty(t, none.waiting())
+	require.Contains(t, none.text(), "no scheduled audit")
+}

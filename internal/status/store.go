@@ -85,6 +85,10 @@ func (c *collection) store(ctx context.Context, datastore string) error {
 	s.DollarsPerHour = s.ActionsPerHour * dollarsPerAction
 	s.SearchesPerHour = s.WindowsPerHour * searches
 	s.Types = types(c.Types[datastore], published)
+	if s.Audit, err = c.audit(ctx, datastore); err != nil {
+		return err
+	}
+	c.report.Waiting = append(c.report.Waiting, s.Audit.waiting()...)
 	c.report.Stores = append(c.report.Stores, s)
 	return nil
 }

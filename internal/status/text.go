@@ -28,6 +28,13 @@ func (r Report) Text() string {
 		}
 		fmt.Fprintf(w, "range\t%s, since %s: %s\n", one.WorkflowID, clock(one.Started), text)
 	}
+	for _, one := range r.Audits {
+		text := "no worker answers"
+		if p := one.Progress; p != nil {
+			text = fmt.Sprintf("%d of %d spans, %d healed, %d searches", p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
+		}
+		fmt.Fprintf(w, "audit\t%s, since %s: %s\n", one.WorkflowID, clock(one.Started), text)
+	}
 	for _, worker := range r.Workers {
 		fmt.Fprintf(w, "worker\t%s, seen %s ago\n", worker.Identity, r.At.Sub(worker.LastSeen).Round(time.Second))
 	}
@@ -56,6 +63,7 @@ func (s Store) text(w *tabwriter.Writer, now time.Time) {
 	fmt.Fprintf(w, "  open windows\t%s\n", open)
 	fmt.Fprintf(w, "  an hour, about\t%.0f windows, %.0f actions ($%.4f), %.0f searches\n",
 		s.WindowsPerHour, s.ActionsPerHour, s.DollarsPerHour, s.SearchesPerHour)
+	fmt.Fprintf(w, "  audited\t%s\n", s.Audit.text())
 	silent := 0
 	for _, one := range s.Types {
 		if one.Published.IsZero() {
@@ -67,6 +75,20 @@ func (s Store) text(w *tabwriter.Writer, now time.Time) {
 	if silent > 0 {
 		fmt.Fprintf(w, "  %d other types\tnothing seen\n", silent)
 	}
+}
+
+func (a *Audit) text() string {
+	if a == nil {
+		return "no scheduled audit has completed"
+	}
+	text := fmt.Sprintf("through %s, %d missing", clock(a.Through), a.Missing)
+	if a.Unsettled > 0 {
+		text += fmt.Sprintf("; %d spans are not settled, the oldest from %s", a.Unsettled, clock(a.Oldest))
+	}
+	if a.Passed > 0 {
+		text += fmt.Sprintf("; %d SPANS GREW OLDER than the horizon unaudited or unsettled: see %s", a.Passed, a.WorkflowID)
+	}
+	return text
 }
 
 func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -70,6 +70,26 @@ func parseEvent(event object, scope Scope) Result {
 	}
 }
 
+// parseImport reads an import job's event. Only what ends an import matters.
+func parseImport(event, detail object, scope Scope) Result {
+	result := Result{Source: cdc.ByImport}
+	switch strings.TrimPrefix(event.text("detail-type"), importDetailPrefix) {
+	case "Completed", "Completed With Errors":
+	default:
+		return result.as(OutcomeIgnored)
+	}
+	datastore := detail.text("datastoreId")
+	switch {
+	case datastore == "":
+		return result.malformed("import job names no datastore")
+	case !scope.Datastores[datastore]:
+		return result.as(OutcomeUnknownStore)
+	}
+	result.Datastore = datastore
+	result.Time, _ = event.time("time")
+	return result.as(OutcomeImport)
+}
+
 // parseRecord reads a CloudTrail record.
 func parseRecord(record object, scope Scope) Result {
 	switch record.text("eventSource") {
@@ -121,15 +141,11 @@ func parseRecord(record object, scope Scope) Result {
 	case importJob:
 		return result.as(OutcomeImport)
 	case restore:
-		return result.restored(record.text("eventID"), scope)
+		return result.as(OutcomeRestore)
 	case deletion:
-		id := idIn(parameters)
-		if id == "" {
-			id = idIn(record.object("responseElements"))
-		}
-		return result.deleted(cdc.Delete{EventID: record.text("eventID"), Type: resourceType, ResourceID: id})
+		return result.deleted(record.text("eventID"), resourceType, "")
 	case bulkDelete:
-		return result.deleted(cdc.Delete{EventID: record.text("eventID"), Type: resourceType, Scope: cdc.ScopeBulk})
+		return result.deleted(record.text("eventID"), resourceType, cdc.ScopeBulk)
 	}
 	result.UnknownEvent = !known
 	return result.opening(kind, status == statusAccepted, scope)
@@ -168,28 +184,10 @@ func (r Result) opening(k kind, accepted bool, scope Scope) Result {
 
 // deleted adds the delete that a record tells of. The record's eventID is what
 // makes its repetitions one event.
-func (r Result) deleted(d cdc.Delete) Result {
-	if !cdc.ValidEventID(d.EventID) {
+func (r Result) deleted(eventID, resourceType, scope string) Result {
+	if !cdc.ValidEventID(eventID) {
 		return r.malformed("record of a delete has no valid eventID")
 	}
-	d.EventTime = r.Time
-	if d.Type == "" {
-		d.ResourceID = "" // an id names nothing without its type
-	}
-	r.Deletes = []cdc.Delete{d}
-	if d.Exact() {
-		return r.as(OutcomeDeleteExact)
-	}
+	r.Delete = &cdc.Delete{EventID: eventID, Type: resourceType, EventTime: r.Time, Scope: scope}
 	return r.as(OutcomeDelete)
-}
-
-// idIn is the FHIR id in a record's parameters, "" where it is hidden or absent.
-// What stands there instead of an id is words in capitals: an id without a digit
-// or a small letter is taken for such.
-func idIn(parameters object) string {
-	id := parameters.text("resourceId")
-	if !cdc.ValidResourceID(id) || id == strings.ToUpper(id) && !strings.ContainsAny(id, "0123456789") {
-		return ""
-	}
-	return id
 }

@@ -10,17 +10,13 @@ import (
 // Outcome is what becomes of a message; each is a value of a metric's label.
 type Outcome string
 
-// The outcomes. Only OutcomeTrigger, the deletes, OutcomeImport and OutcomeRestore
-// may ask for anything to be started; all others but OutcomeMalformed are
-// acknowledged as they are.
+// The outcomes. Only OutcomeTrigger and OutcomeDelete ask for anything to be
+// started; all others but OutcomeMalformed are acknowledged as they are.
 const (
-	// OutcomeTrigger: Windows are to be opened; a notification may tell of Deletes
-	// besides.
+	// OutcomeTrigger: Windows are to be opened.
 	OutcomeTrigger Outcome = "trigger"
-	// OutcomeDelete: Deletes are to be published; of which resources is unknown.
+	// OutcomeDelete: Delete is to be published; of which resource is unknown.
 	OutcomeDelete Outcome = "delete_unresolved"
-	// OutcomeDeleteExact: Deletes are to be published, with their resources' ids.
-	OutcomeDeleteExact Outcome = "delete_exact"
 	// OutcomeForeign: an event of another service.
 	OutcomeForeign Outcome = "foreign"
 	// OutcomeReadOnly: a call that changed nothing.
@@ -37,10 +33,9 @@ const (
 	OutcomeHandshake Outcome = "handshake"
 	// OutcomeHeartbeat: a subscription without news.
 	OutcomeHeartbeat Outcome = "heartbeat"
-	// OutcomeImport: an import was started, or has ended: then Import's span is to
-	// be audited.
+	// OutcomeImport: an import was started or has ended.
 	OutcomeImport Outcome = "import"
-	// OutcomeRestore: a datastore was restored: Import's span is to be audited.
+	// OutcomeRestore: a datastore was restored.
 	OutcomeRestore Outcome = "restore"
 	// OutcomeIgnored: HealthLake's, but no version comes of it.
 	OutcomeIgnored Outcome = "ignored"
@@ -50,7 +45,7 @@ const (
 // their first count.
 func Outcomes() []Outcome {
 	return []Outcome{
-		OutcomeTrigger, OutcomeDelete, OutcomeDeleteExact, OutcomeForeign, OutcomeReadOnly, OutcomeFailed,
+		OutcomeTrigger, OutcomeDelete, OutcomeForeign, OutcomeReadOnly, OutcomeFailed,
 		OutcomeUnknownStore, OutcomeUnconfiguredType, OutcomeMalformed, OutcomeHandshake,
 		OutcomeHeartbeat, OutcomeImport, OutcomeRestore, OutcomeIgnored,
 	}
@@ -87,10 +82,8 @@ type Result struct {
 	Time time.Time
 	// Windows are to be opened, oldest first, each once.
 	Windows []cdc.Window
-	// Deletes are to be published, each once. Their resources' ids are patient data.
-	Deletes []cdc.Delete
-	// Import is something whose span is to be audited.
-	Import *cdc.Import
+	// Delete is to be published.
+	Delete *cdc.Delete
 }
 
 const (
@@ -110,8 +103,6 @@ const (
 	// MaxWindows is how many windows one message may open: an asynchronous job
 	// opens some 360, everything else a few.
 	MaxWindows = 1000
-	// MaxDeletes is how many deletes one notification may tell of.
-	MaxDeletes = 1000
 )
 
 // eventTimeUnit is the precision of eventTime, which is cut to whole seconds: the

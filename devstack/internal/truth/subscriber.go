@@ -20,6 +20,8 @@ import (
 	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"healthlake-cdc/internal/cdc"
 )
 
 // allOurs is a rule on everything that we publish.
@@ -74,6 +76,8 @@ type Subscriber struct {
 	events []Event
 	counts map[string]int
 	bad    int
+	// statements are the audits', which are no events of resources.
+	statements []cdc.Statement
 }
 
 // Subscribe makes a queue with a rule on the bus.
@@ -150,6 +154,13 @@ func (s *Subscriber) add(body []byte) {
 	event, err := decode(body)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err == nil && event.Source == cdc.StatementSource {
+		var statement cdc.Statement
+		if err = json.Unmarshal(event.Detail, &statement); err == nil {
+			s.statements = append(s.statements, statement)
+			return
+		}
+	}
 	if err != nil {
 		s.bad++
 		return
@@ -209,6 +220,13 @@ func (s *Subscriber) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Event(nil), s.events...)
+}
+
+// Statements returns the audits' statements so far, in order.
+func (s *Subscriber) Statements() []cdc.Statement {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]cdc.Statement(nil), s.statements...)
 }
 
 // Keys returns how often each idempotency key came.

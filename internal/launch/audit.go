@@ -1,0 +1,40 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// Audit starts the audit of a span that was asked for. One of the same span that
+// runs is joined: started is false then. One that has finished runs again.
+func (l *Launcher) Audit(ctx context.Context, in cdc.AuditInput) (id string, started bool, err error) {
+	if in.Span == nil {
+		return "", false, errors.New("an audit that is asked for needs a span")
+	}
+	span := in.Span.Widened()
+	in.Span = &span
+	id = cdc.AuditID(in.Datastore, span)
+	started, err = l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
+		in.Attributes = attributes
+		options := client.StartWorkflowOptions{
+			ID:                    id,
+			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+			StaticSummary: fmt.Sprintf("audit of datastore %s from %s to %s", in.Datastore,
+				span.From.UTC().Format(time.DateTime), span.To.UTC().Format(time.DateTime)),
+		}
+		if attributes {
+			options.TypedSearchAttributes = temporal.NewSearchAttributes(
+				cdc.AttrDatastore.ValueSet(in.Datastore), cdc.AttrState.ValueSet(cdc.StateOpen))
+		}
+		return options, cdc.WorkflowAudit, in
+	})
+	return id, started, err
+}
