@@ -1,0 +1,207 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/devstack/internal/stack"
+	"healthlake-cdc/internal/cdc"
+)
+
+// A backfill whose worker is killed twice: nothing is lost, and no more is
+// repeated than what its slices had in flight.
+func TestBackfillSurvivesItsWorkers(t *testing.T) {
+	t.Parallel()
+	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, "CDC_SEARCH_RATE=400")
+	r.silenced(t)
+	w := r.worker(t)
+	const each, moments = 2_500, 6
+	const inFlight = 4 * 100 // slices at once, and a page each
+	for i := range moments {
+		r.writePast(t, c, longAgo.Add(time.Duration(i)*24*time.Hour), []string{"Patient", "Observation"}[i%2], fmt.Sprintf("past%d", i), each)
+	}
+	r.operate(t, append([]string{"backfill", "--name", "killed"}, yearOf...)...)
+	for kills := range 2 {
+		r.received(t, (1+kills)*each*moments/4)
+		require.NoError(t, w.Kill())
+		w = r.worker(t)
+	}
+	r.closed(t, cdc.BackfillID("killed"))
+	report := r.drained(t)
+	require.Zero(t, report.Total.Missing)
+	require.Empty(t, report.Wrong)
+	events, _ := r.subscriber.Len()
+	require.Len(t, r.subscriber.Keys(), each*moments)
+	require.LessOrEqual(t, events-each*moments, 2*inFlight)
+	t.Logf("%d of %d repeated", events-each*moments, each*moments)
+
+	result := readReplayed(t, r.operate(t, append([]string{"backfill", "--name", "killed", "--wait", "--json"}, yearOf...)...))
+	require.False(t, result.Started, "a backfill named twice runs once")
+	require.Equal(t, each*moments, result.Result.Counts.Published)
+	require.Equal(t, each*moments, result.Result.Done)
+	again, _ := r.subscriber.Len()
+	require.Equal(t, events, again)
+}
+
+const (
+	// besideRate is the searches a second of the test below, and bulkShare what of
+	// them ranges have (worker/shares.go).
+	besideRate = 80
+	bulkShare  = 0.2
+)
+
+// A backfill of 50,000 versions while resources are written: the searches stay
+// under the configured rate at any moment, and the live windows are published in
+// their order and found by the pass that finds them without a backfill.
+func TestBackfillBesideLiveTraffic(t *testing.T) {
+	t.Parallel()
+	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}},
+		fewTypes, fmt.Sprintf("CDC_SEARCH_RATE=%d", besideRate))
+	r.silenced(t)
+	const past, each = 50_000, 2_500
+	for i := range past / each {
+		r.writePast(t, c, longAgo.Add(time.Duration(i)*12*time.Hour), []string{"Patient", "Observation"}[i%2], fmt.Sprintf("past%d", i), each)
+	}
+	require.NoError(t, r.Simulator.SetTrail(simulator.Trail{Sink: r.Sink()}))
+	r.worker(t)
+	rate := r.measureSearches(t)
+
+	alone := r.live(t, "alone", func(n int) bool { return n < 4 })
+	before := r.searches(r.datastore())
+	began := time.Now()
+	id := cdc.BackfillID("beside")
+	r.operate(t, append([]string{"backfill", "--name", "beside"}, yearOf...)...)
+	beside := r.live(t, "beside", func(int) bool { return r.running(t.Context(), id) })
+	require.Greater(t, len(beside), 4, "the backfill ran beside several windows")
+	r.closed(t, id)
+	took := time.Since(began)
+	complete(t, r.drained(t))
+
+	result := readReplayed(t, r.operate(t, append([]string{"backfill", "--name", "beside", "--wait", "--json"}, yearOf...)...)).Result
+	require.Equal(t, past, result.Counts.Published)
+	require.LessOrEqual(t, float64(result.Counts.Searches), besideRate*bulkShare*(took.Seconds()+2), "no more than the bulk share")
+	busiest := rate()
+	require.LessOrEqual(t, busiest, besideRate, "searches in any second")
+	t.Logf("%d searches in %s, %d in the busiest second", r.searches(r.datastore())-before, took.Round(time.Second), busiest)
+
+	require.Equal(t, r.order(t, "alone", alone), r.order(t, "beside", beside), "the pass that finds them")
+	t.Logf("published after the window's end: alone %s, beside the backfill %s", r.lags("alone", alone), r.lags("beside", beside))
+}
+
+func (r *rig) running(ctx context.Context, id string) bool {
+	p, err := r.temporal.DescribeWorkflowExecution(ctx, id, "")
+	return err == nil && p.GetWorkflowExecutionInfo().GetCloseTime() == nil
+}
+
+// live writes into window after window while it is to go on, and returns them.
+func (r *rig) live(t *testing.T, prefix string, goOn func(n int) bool) []cdc.Window {
+	t.Helper()
+	var windows []cdc.Window
+	for n := 0; goOn(n); n++ {
+		window := r.earlyInWindow(t)
+		r.writeMany(t, window, "Patient", fmt.Sprintf("%s-%d", prefix, n), 40)
+		r.writeMany(t, window, "Observation", fmt.Sprintf("%s-%d", prefix, n), 20)
+		windows = append(windows, window)
+		eventually(t, "the window has ended", func(context.Context) error {
+			if time.Now().Before(window.End()) {
+				return errNotYet
+			}
+			return nil
+		})
+	}
+	return windows
+}
+
+// order requires that everything of a window was published before anything of the
+// next, and returns which Hydrates of the windows found anything live.
+func (r *rig) order(t *testing.T, prefix string, windows []cdc.Window) map[int]bool {
+	t.Helper()
+	passes := make(map[int]bool)
+	var before time.Time
+	for n, window := range windows {
+		first, last, count := r.published(fmt.Sprintf("%s-%d-", prefix, n))
+		require.Equal(t, 60, count)
+		require.True(t, first.After(before), "windows are published in their order")
+		before = last
+		for i, hydrated := range r.hydrates(t, window.ID()) {
+			for _, resourceType := range []string{"Patient", "Observation"} {
+				if len(found(hydrated, resourceType)) > 0 {
+					passes[i] = true
+				}
+			}
+		}
+	}
+	return passes
+}
+
+// published is when the first and the last resource of a prefix were published,
+// and how many were.
+func (r *rig) published(prefix string) (first, last time.Time, n int) {
+	for _, event := range r.subscriber.Events() {
+		if !strings.HasPrefix(event.Meta.ResourceID, prefix) {
+			continue
+		}
+		at := event.Meta.PublishedAt
+		if n == 0 || at.Before(first) {
+			first = at
+		}
+		if n == 0 || at.After(last) {
+			last = at
+		}
+		n++
+	}
+	return first, last, n
+}
+
+// lags are how long after the ends of windows the last of each was published.
+func (r *rig) lags(prefix string, windows []cdc.Window) string {
+	all := make([]time.Duration, len(windows))
+	for n, window := range windows {
+		_, last, _ := r.published(fmt.Sprintf("%s-%d-", prefix, n))
+		all[n] = last.Sub(window.End()).Round(time.Millisecond)
+	}
+	slices.Sort(all)
+	return fmt.Sprintf("%s in the middle, %s at most", all[len(all)/2], all[len(all)-1])
+}
+
+// measureSearches looks at the store's count of searches all the time, and returns
+// what tells the most in any second so far.
+func (r *rig) measureSearches(t *testing.T) (busiest func() int) {
+	t.Helper()
+	type look struct {
+		at    time.Time
+		total int64
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan []look, 1)
+	go func() {
+		var looks []look
+		ticker := time.NewTicker(50 * time.Millisecond)
+		defer ticker.Stop()
+		for ctx.Err() == nil {
+			looks = append(looks, look{time.Now(), r.searches(r.datastore())})
+			<-ticker.C
+		}
+		done <- looks
+	}()
+	t.Cleanup(stop)
+	return func() int {
+		stop()
+		most, from := int64(0), 0
+		looks := <-done
+		for i := range looks {
+			for looks[i].at.Sub(looks[from].at) > time.Second {
+				from++
+			}
+			most = max(most, looks[i].total-looks[from].total)
+		}
+		return int(most)
+	}
+}
