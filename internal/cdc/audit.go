@@ -18,8 +18,8 @@ type AuditSpanInput struct {
 	// Versions is VersionsLatest or VersionsAll.
 	Versions string `json:"versions"`
 	// Since is from when each type is promised, with VersionsAll: earlier versions
-	// that history shows before it are nobody's. A type without one is promised
-	// from the span's start.
+	// that history shows are nobody's. It lies within the audit's horizon: ledgers
+	// of before are gone. A type without one is promised from the span's start.
 	Since map[string]time.Time `json:"since,omitempty"`
 	// Found are versions of the span that search no longer shows and that audits
 	// of other spans came across in history: their resources' histories are read
@@ -39,7 +39,8 @@ type AuditSpanResult struct {
 	// Windows are those that miss something, are open or cannot be read, oldest
 	// first.
 	Windows []WindowGap `json:"windows,omitempty"`
-	// Elsewhere are versions outside the span that are in no ledger (VersionsAll).
+	// Elsewhere are versions before the span that are in no ledger (VersionsAll), as
+	// many as a result may hold.
 	Elsewhere []Version `json:"elsewhere,omitempty"`
 	Counts    Counts    `json:"counts"`
 }
@@ -104,9 +105,24 @@ type HealInput struct {
 // HealResult tells what became of the windows.
 type HealResult struct {
 	// Started by this call or by somebody else's of the same run; Open had not
-	// closed when the activity's time was over.
+	// closed, or not been started, when the activity's time was over.
 	Started int `json:"started"`
 	Open    int `json:"open"`
+}
+
+// WindowRun is how a window is run for other reasons than a trigger.
+type WindowRun struct {
+	// Types to sweep; empty means all that are configured.
+	Types []string
+	// Wanted are versions that search does not show.
+	Wanted []Version
+	// SourceTime and CapturedBy stand in the events.
+	SourceTime time.Time
+	CapturedBy string
+	// Bulk keeps the run off the live share of the search rate.
+	Bulk bool
+	// Skip puts what the run finds into the ledger as skipped, unpublished.
+	Skip bool
 }
 
 // Statement says of one type and span what the store holds and what was
