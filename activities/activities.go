@@ -47,6 +47,12 @@ type Observer interface {
 	Audited(datastore string, s cdc.Statement)
 }
 
+// Windows starts the n-th run of a window, 0 for its first. started is false when
+// there is such a run already, open or closed.
+type Windows interface {
+	Run(ctx context.Context, window cdc.Window, n int, run cdc.WindowRun) (started bool, err error)
+}
+
 // Activities holds what the durable steps need. Its methods are the activities.
 type Activities struct {
 	Store Store
@@ -67,6 +73,10 @@ type Activities struct {
 	MaxEventBytes int
 	// References is CDC_EVENT_PAYLOAD=reference: no body is read at all.
 	References bool
+	// Windows starts the windows that an audit runs.
+	Windows Windows
+
+	deletes deleteResults
 }
 
 // applicationError turns an error of the store or the bus into Temporal's: its

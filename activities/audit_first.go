@@ -10,12 +10,13 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-// firstPage is how many windows are listed at a time.
+// firstPage is how many executions are listed at a time.
 const firstPage = 1000
 
 // mostFirstReads bounds the windows whose beginning is read. Beyond it a window
@@ -54,38 +55,62 @@ func (a *Activities) FirstWindows(ctx context.Context, in cdc.FirstWindowsInput)
 }
 
 // windowsBetween lists the starts of the windows that exist in [from, to), oldest
-// first. Visibility finds them by the beginnings of their IDs, an hour each.
+// first.
 func (a *Activities) windowsBetween(ctx context.Context, datastore string, from, to time.Time) ([]time.Time, error) {
-	seen := make(map[time.Time]bool)
-	for hour := from.UTC().Truncate(time.Hour); hour.Before(to); hour = hour.Add(time.Hour) {
-		id := cdc.WindowAt(datastore, hour).ID()
-		query := fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s'",
-			cdc.WorkflowCaptureWindow, id[:len(id)-len("00:00Z")])
-		var next []byte
-		for {
-			page, err := a.Runs.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-				Query: query, PageSize: firstPage, NextPageToken: next,
-			})
-			if err != nil {
-				return nil, fmt.Errorf("listing windows: %w", err)
-			}
-			for _, info := range page.GetExecutions() {
-				window, _, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId())
-				if err == nil && !window.Start.Before(from) && window.Start.Before(to) {
-					seen[window.Start] = true
-				}
-			}
-			if next = page.GetNextPageToken(); len(next) == 0 {
-				break
-			}
-		}
+	newest, err := a.newestRuns(ctx, datastore, cdc.Span{From: from, To: to})
+	if err != nil {
+		return nil, err
 	}
-	starts := make([]time.Time, 0, len(seen))
-	for start := range seen {
+	starts := make([]time.Time, 0, len(newest))
+	for start := range newest {
 		starts = append(starts, start)
 	}
 	slices.SortFunc(starts, time.Time.Compare)
 	return starts, nil
+}
+
+// newestRuns lists the windows that visibility shows in a span, by their starts,
+// with the number of the newest run of each. It finds them by the beginnings of
+// their IDs, an hour each.
+func (a *Activities) newestRuns(ctx context.Context, datastore string, span cdc.Span) (map[time.Time]int, error) {
+	newest := make(map[time.Time]int)
+	for hour := span.From.UTC().Truncate(time.Hour); hour.Before(span.To); hour = hour.Add(time.Hour) {
+		id := cdc.WindowAt(datastore, hour).ID()
+		query := fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s'",
+			cdc.WorkflowCaptureWindow, id[:len(id)-len("00:00Z")])
+		err := a.eachExecution(ctx, query, func(info *workflowpb.WorkflowExecutionInfo) {
+			window, n, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId())
+			if err != nil || !span.Contains(window.Start) {
+				return
+			}
+			if known, ok := newest[window.Start]; !ok || n > known {
+				newest[window.Start] = n
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return newest, nil
+}
+
+// eachExecution calls take for every execution that visibility finds.
+func (a *Activities) eachExecution(ctx context.Context, query string, take func(*workflowpb.WorkflowExecutionInfo)) error {
+	var next []byte
+	for {
+		page, err := a.Runs.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			Query: query, PageSize: firstPage, NextPageToken: next,
+		})
+		if err != nil {
+			return fmt.Errorf("listing executions: %w", err)
+		}
+		for _, info := range page.GetExecutions() {
+			take(info)
+		}
+		if next = page.GetNextPageToken(); len(next) == 0 {
+			return nil
+		}
+	}
 }
 
 // firstSearch looks for the first windows of types in the same row of windows.

@@ -56,7 +56,7 @@ func (a *Activities) ledgerOfResult(ctx context.Context, workflowID, runID strin
 	if _, resourceType, _, _, err := cdc.ParseSliceID(workflowID); err == nil {
 		var result cdc.CaptureSliceResult
 		if err := run.Get(ctx, &result); err != nil {
-			return cdc.Ledger{}, fmt.Errorf("reading result of slice: %w", err)
+			return cdc.Ledger{}, a.unreadResult(ctx, workflowID, err)
 		}
 		var ledger cdc.Ledger
 		takeSlice(&ledger, resourceType, result)
@@ -64,7 +64,28 @@ func (a *Activities) ledgerOfResult(ctx context.Context, workflowID, runID strin
 	}
 	var result cdc.CaptureWindowResult
 	if err := run.Get(ctx, &result); err != nil {
-		return cdc.Ledger{}, fmt.Errorf("reading result of window: %w", err)
+		return cdc.Ledger{}, a.unreadResult(ctx, workflowID, err)
 	}
 	return result.Ledger, nil
+}
+
+// unreadResult is the error of a result that was not read: Temporal's own, which
+// passes, or that the result cannot be decoded, which is an operator's matter.
+func (a *Activities) unreadResult(ctx context.Context, workflowID string, err error) error {
+	var service serviceerror.ServiceError
+	var notFound *serviceerror.NotFound
+	switch {
+	case errors.As(err, &notFound):
+		return applicationError(ctx, &cdc.Error{
+			Op: "reading ledger", Class: cdc.ClassLedger,
+			Advice: fmt.Sprintf("execution %s is gone: it is older than the retention", workflowID),
+		})
+	case errors.As(err, &service) || ctx.Err() != nil:
+		return fmt.Errorf("reading result: %w", err)
+	default:
+		return applicationError(ctx, &cdc.Error{
+			Op: "reading ledger", Class: cdc.ClassLedger,
+			Advice: fmt.Sprintf("result of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", workflowID),
+		})
+	}
 }

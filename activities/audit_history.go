@@ -1,0 +1,143 @@
+package activities
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// histories reads what search does not show of a type's resources (VersionsAll).
+type histories struct {
+	l *listing
+	// from is the beginning of what is of interest, outside the span.
+	from time.Time
+
+	mu sync.Mutex
+	// before are versions that lie in [from, the span's beginning).
+	before []cdc.Version
+	// unavailable is of how many resources the store gave no history, reads how
+	// many requests were made.
+	unavailable, reads int
+}
+
+// read reads the histories of the resources, side by side. What they hold of the
+// span goes into the listing.
+func (h *histories) read(ctx context.Context, ids []string) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(readsAtOnce)
+	for _, id := range ids {
+		group.Go(func() error {
+			err := h.resource(groupCtx, id)
+			h.l.beat()
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// resource reads a resource's history as far back as is of interest. A token that
+// the store refuses starts it again.
+func (h *histories) resource(ctx context.Context, id string) error {
+	next, tries := "", 1
+	for {
+		page, err := h.page(ctx, id, next)
+		switch class := cdc.ClassOf(err); {
+		case class == cdc.ClassNotFound || class == cdc.ClassRejected:
+			// Opted out (the store refuses the route), or erased.
+			h.mu.Lock()
+			h.unavailable++
+			h.mu.Unlock()
+			return nil
+		case class == cdc.ClassPageToken && tries < mostListings && pause(ctx, tries, 0):
+			next, tries = "", tries+1
+			continue
+		case err != nil:
+			return err
+		}
+		if older := h.take(page); older || page.Next == "" {
+			return nil
+		}
+		next = page.Next
+	}
+}
+
+// page reads one page, and repeats at once what often passes. Reads are no
+// searches: they take no tokens.
+func (h *histories) page(ctx context.Context, id, next string) (cdc.HistoryPage, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		page, err := h.l.a.Store.History(ctx, h.l.in.Datastore, h.l.name, id, next)
+		h.mu.Lock()
+		h.reads++
+		h.mu.Unlock()
+		if err == nil || try > quickRetries || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
+			return page, err
+		}
+	}
+}
+
+// take takes a page in, and tells whether the next one is too old to be of
+// interest: the newest version comes first.
+func (h *histories) take(page cdc.HistoryPage) (older bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, entry := range page.Entries {
+		at := entry.Time()
+		older = !at.IsZero() && at.Before(h.from) && at.Before(h.l.in.Span.From)
+		switch {
+		case entry.Deleted || at.IsZero():
+		case h.l.in.Span.Contains(at):
+			h.l.take(entry.Resource, true)
+		case at.Before(h.l.in.Span.From) && !at.Before(h.from):
+			h.before = append(h.before, entry.Version)
+		}
+	}
+	return older
+}
+
+// wantHistory are the resources whose histories are to be read: those shown in the
+// span of which an earlier version is in none of its ledgers, and those of the
+// versions that were found before.
+func wantHistory(list []storedVersion, known cdc.HashSet, found []cdc.Version, resourceType string) []string {
+	var ids []string
+	seen := make(map[string]bool)
+	add := func(id string) {
+		if !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	for _, v := range list {
+		if lacksEarlier(v.Version, known) {
+			add(v.ID)
+		}
+	}
+	for _, v := range found {
+		if v.Type == resourceType {
+			add(v.ID)
+		}
+	}
+	return ids
+}
+
+// lacksEarlier tells whether an earlier version of the resource is in none of the
+// ledgers. HealthLake counts versions from 1; of another store's nothing is known.
+func lacksEarlier(v cdc.Version, known cdc.HashSet) bool {
+	n, err := strconv.Atoi(v.VersionID)
+	if err != nil {
+		return true
+	}
+	for n--; n > 0; n-- {
+		earlier := cdc.Version{Type: v.Type, ID: v.ID, VersionID: strconv.Itoa(n)}
+		if !known.Has(earlier.Hash()) {
+			return true
+		}
+	}
+	return false
+}

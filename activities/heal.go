@@ -1,0 +1,139 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"golang.org/x/sync/errgroup"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+const (
+	// healsAtOnce is how many windows a Heal has open at once: healing hundreds must
+	// not swamp the engine or the store.
+	healsAtOnce = 32
+	// healReserve is how long before its deadline a Heal waits no longer, and
+	// healBudget how long one without a deadline waits.
+	healReserve = 30 * time.Second
+	healBudget  = 10 * time.Minute
+	// firstLook and longestLook are how long a Heal waits between two looks at a
+	// window, doubled from the one to the other.
+	firstLook   = 250 * time.Millisecond
+	longestLook = 5 * time.Second
+)
+
+// Heal runs the windows that miss something: a rerun where one has run, the first
+// run where none has. It waits until they have closed, or its time is nearly over.
+// The numbers of the runs are in its input, so that a retry starts no others.
+func (a *Activities) Heal(ctx context.Context, in cdc.HealInput) (cdc.HealResult, error) {
+	if !cdc.ValidDatastore(in.Datastore) {
+		return cdc.HealResult{}, invalidInput(ctx, "healing needs a datastore")
+	}
+	if a.Windows == nil {
+		return cdc.HealResult{}, invalidInput(ctx, "this process starts no windows")
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(healBudget + healReserve)
+	}
+	h := &healing{a: a, in: in, until: deadline.Add(-healReserve)}
+	healed := make(chan error, 1)
+	go func() { healed <- h.run(ctx) }()
+	beat := time.NewTicker(auditBeat)
+	defer beat.Stop()
+	for {
+		select {
+		case err := <-healed: // also when ctx ends: nothing is left running
+			return h.result(), applicationError(ctx, err)
+		case <-beat.C:
+			if activity.IsActivity(ctx) {
+				activity.RecordHeartbeat(ctx)
+			}
+		}
+	}
+}
+
+// healing is one attempt of Heal.
+type healing struct {
+	a     *Activities
+	in    cdc.HealInput
+	until time.Time
+	// started windows have a run by now, open ones have not closed.
+	started, open atomic.Int64
+}
+
+func (h *healing) result() cdc.HealResult {
+	return cdc.HealResult{Started: int(h.started.Load()), Open: int(h.open.Load())}
+}
+
+func (h *healing) run(ctx context.Context) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(healsAtOnce)
+	for _, gap := range h.in.Windows {
+		if gap.Open || gap.Unreadable || gap.Missing == 0 {
+			continue
+		}
+		group.Go(func() error { return h.heal(groupCtx, gap) })
+	}
+	return group.Wait()
+}
+
+// heal runs one window and waits for it.
+func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !time.Now().Before(h.until) {
+		h.open.Add(1)
+		return nil
+	}
+	window := cdc.Window{Datastore: h.in.Datastore, Start: gap.Start.UTC()}
+	n := gap.Run + 1
+	run := cdc.WindowRun{
+		Types: gap.Types, Wanted: gap.Wanted, SourceTime: h.in.SourceTime, CapturedBy: h.in.CapturedBy,
+		Bulk: true, Skip: h.in.Skip,
+	}
+	if n == 0 {
+		// A trigger that comes later joins this run: it must sweep what that would.
+		run.Types = nil
+	}
+	if _, err := h.a.Windows.Run(ctx, window, n, run); err != nil {
+		return err
+	}
+	h.started.Add(1)
+	closed, err := h.closed(ctx, window.RerunID(n))
+	if err == nil && !closed {
+		h.open.Add(1)
+	}
+	return err
+}
+
+// closed waits until the run has closed, or there is no more time.
+func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
+	for wait := firstLook; ; wait = min(2*wait, longestLook) {
+		described, err := h.a.Runs.DescribeWorkflowExecution(ctx, workflowID, "")
+		if err != nil {
+			return false, fmt.Errorf("describing execution: %w", err)
+		}
+		switch described.GetWorkflowExecutionInfo().GetStatus() {
+		case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:
+		default:
+			return true, nil
+		}
+		if !time.Now().Add(wait).Before(h.until) {
+			return false, nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return false, ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
