@@ -59,12 +59,16 @@ type spanAudit struct {
 	// missing; how a window stands is filled in at the end.
 	done  cdc.AuditSpanResult
 	split bool
+	// attempt is the number of the activity's attempt, from 1.
+	attempt int32
 	// retryable is the first error of a type that may pass by itself.
 	retryable error
 }
 
 func newSpanAudit(ctx context.Context, a *Activities, in cdc.AuditSpanInput) *spanAudit {
-	s := &spanAudit{a: a, in: in, ledgers: newLedgers(a, in.Datastore, in.Types), beat: newAuditHeartbeat(ctx)}
+	s := &spanAudit{
+		a: a, in: in, ledgers: newLedgers(a, in.Datastore, in.Types), beat: newAuditHeartbeat(ctx), attempt: attempt(ctx),
+	}
 	if activity.IsActivity(ctx) && activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &s.done); err != nil {
 			s.done = cdc.AuditSpanResult{} // from the beginning, then
@@ -107,7 +111,7 @@ func (s *spanAudit) run(ctx context.Context) error {
 		}
 		s.beat.keep(s.done)
 	}
-	if refused == len(s.in.Types) && s.retryable != nil && attempt(ctx) < patientAttempts {
+	if refused == len(s.in.Types) && s.retryable != nil && s.attempt < patientAttempts {
 		return s.retryable
 	}
 	return nil
@@ -170,10 +174,32 @@ func (s *spanAudit) compare(ctx context.Context, name string, list []storedVersi
 	if len(c.missing) == 0 {
 		return c, nil
 	}
-	if err := s.ledgers.look(ctx, slices.Collect(maps.Keys(c.missing)), s.beat.record); err != nil {
+	starts := slices.Collect(maps.Keys(c.missing))
+	before := s.known(starts)
+	if err := s.ledgers.look(ctx, starts, s.beat.record); err != nil {
 		return c, &temporalError{err}
 	}
+	// Of the types that are done, a newer ledger of these windows holds nothing more
+	// that was in the store: they would have missed it.
+	after := s.known(starts)
+	for i := range s.done.Types {
+		s.done.Types[i].Superseded += after[i] - before[i]
+	}
 	return s.ledgers.compare(s.in.Span, name, list), nil
+}
+
+// known is how many versions the windows' ledgers hold of each type that is done
+// and was listed.
+func (s *spanAudit) known(starts []time.Time) []int {
+	sums := make([]int, len(s.done.Types))
+	for i, t := range s.done.Types {
+		for _, start := range starts {
+			if t.Refused == "" {
+				sums[i] += s.ledgers.of(start).ledger.Known(t.Type).Len()
+			}
+		}
+	}
+	return sums
 }
 
 // elsewhere are those of the versions before the span that are in no ledger.

@@ -125,10 +125,11 @@ func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 		default:
 			return true, nil
 		}
-		if !time.Now().Add(wait).Before(h.until) {
+		left := time.Until(h.until)
+		if left <= 0 {
 			return false, nil
 		}
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(min(wait, left))
 		select {
 		case <-ctx.Done():
 			timer.Stop()

@@ -52,7 +52,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 		p.close()
 		return nil, err
 	}
-	if err := p.newActivities(ctx, awsConfig, stores, t.Metrics); err != nil {
+	if err := p.newActivities(ctx, awsConfig, stores, launcher, t.Metrics); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (p *process) close() {
 	}
 }
 
-func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, stores *healthlake.Client, metrics *telemetry.Metrics) error {
+func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, stores *healthlake.Client, launcher *launch.Launcher, metrics *telemetry.Metrics) error {
 	buses := &buses{config: eventbus.Config{
 		Client: eventbus.NewClient(awsConfig), MaxBytes: p.cfg.MaxEventBytes,
 		Observe: observeBus(ctx, metrics), Logger: p.logger,
@@ -87,6 +87,7 @@ func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, store
 		Format:        cdc.EventFormat{Source: p.cfg.EventSource, DetailType: p.cfg.DetailType},
 		MaxEventBytes: p.cfg.MaxEventBytes,
 		References:    p.cfg.EventPayload == config.PayloadReference,
+		Windows:       launcher,
 	}
 	return nil
 }

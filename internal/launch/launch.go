@@ -61,32 +61,7 @@ func (l *Launcher) OpenWindow(ctx context.Context, window cdc.Window, cause Caus
 }
 
 func (l *Launcher) startWindow(ctx context.Context, window cdc.Window, rerun int, cause Cause) (bool, error) {
-	types := l.config.Types[window.Datastore]
-	if len(types) == 0 {
-		return false, fmt.Errorf("datastore %s is not configured: see CDC_DATASTORES", window.Datastore)
-	}
-	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
-		input := cdc.CaptureWindowInput{
-			Window: window, Rerun: rerun, Types: types, Passes: l.config.Passes,
-			SourceTime: cause.Time, CapturedBy: cause.By, Attributes: attributes, Marks: attributes,
-		}
-		options := client.StartWorkflowOptions{
-			ID: window.RerunID(rerun),
-			StaticSummary: fmt.Sprintf("10 s of datastore %s from %s",
-				window.Datastore, window.Start.UTC().Format(time.DateTime)),
-			StaticDetails: fmt.Sprintf("Captures what was written to the datastore from %s to %s (meta.lastUpdated), %d resource types, passes %v after its end. Opened by a trigger of %s (%s).",
-				window.Start.UTC().Format(time.RFC3339), window.End().UTC().Format(time.RFC3339),
-				len(types), l.config.Passes, cause.Time.UTC().Format(time.RFC3339), cause.By),
-		}
-		if attributes {
-			options.TypedSearchAttributes = temporal.NewSearchAttributes(
-				cdc.AttrDatastore.ValueSet(window.Datastore),
-				cdc.AttrWindowStart.ValueSet(window.Start),
-				cdc.AttrState.ValueSet(cdc.StateOpen),
-			)
-		}
-		return options, cdc.WorkflowCaptureWindow, input
-	})
+	return l.Run(ctx, window, rerun, cdc.WindowRun{SourceTime: cause.Time, CapturedBy: cause.By})
 }
 
 // PublishDelete starts the publishing of an unresolved delete. started is false

@@ -1,0 +1,130 @@
+package activities
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+func everything(n int, types ...string) cdc.AuditSpanInput {
+	return cdc.AuditSpanInput{Span: spanOf(n), Types: types, Versions: cdc.VersionsAll}
+}
+
+// A version that was replaced before its sweep is shown by history only: in the
+// span it is wanted, before it its own window is told of.
+func TestAuditSpanFindsReplacedVersions(t *testing.T) {
+	store, e := &auditStore{}, newEngine()
+	hour := -time.Hour
+	store.write("Patient", "p", 1, auditStart.Add(2*hour))          // before the type was promised
+	earlier := store.write("Patient", "p", 2, auditStart.Add(hour)) // in no ledger
+	swept := store.write("Patient", "p", 3, auditStart.Add(hour+20*time.Second))
+	e.closedWith(auditStart.Add(hour), 0, cdc.Ledger{})
+	e.closedWith(auditStart.Add(hour+20*time.Second), 0, cdc.Ledger{})
+	e.closedWith(auditStart.Add(hour+20*time.Second), 1, publishedLedger(swept))
+	replaced := store.write("Patient", "p", 4, auditStart.Add(time.Second))
+	shown := store.write("Patient", "p", 5, auditStart.Add(12*time.Second))
+	e.closedWith(auditStart, 0, cdc.Ledger{})
+	e.closedWith(shown.Time(), 0, publishedLedger(shown))
+	a := auditor(store, e)
+
+	in := everything(2, "Patient")
+	in.Since = map[string]time.Time{"Patient": auditStart.Add(hour - time.Minute)}
+	result := audited(t, a, in)
+	require.Equal(t, 2, result.Types[0].InStore)
+	require.Equal(t, 1, result.Types[0].Published)
+	require.Equal(t, 1, result.Types[0].Missing)
+	require.Equal(t, naiveDigest([]cdc.Version{replaced, shown}), result.Types[0].Digest)
+	require.Equal(t, []cdc.WindowGap{
+		{Start: auditStart, Run: 0, Missing: 1, Types: []string{"Patient"}, Wanted: []cdc.Version{replaced}},
+	}, result.Windows)
+	require.Equal(t, []cdc.Version{earlier}, result.Elsewhere)
+	require.Positive(t, result.Counts.Reads)
+
+	// Without a time since when it is promised, what is before the span is nobody's.
+	require.Empty(t, audited(t, a, everything(2, "Patient")).Elsewhere)
+	// And what search shows is all that "latest" is about.
+	in.Versions = cdc.VersionsLatest
+	store.histories = nil
+	result = audited(t, a, in)
+	require.Equal(t, 1, result.Types[0].InStore)
+	require.Empty(t, store.histories)
+}
+
+// A history is read only where an earlier version is in no ledger of the span.
+func TestAuditSpanReadsHistoriesOnlyWhereItMust(t *testing.T) {
+	store, e := &auditStore{}, newEngine()
+	first := store.write("Patient", "swept", 1, auditStart)
+	second := store.write("Patient", "swept", 2, auditStart.Add(11*time.Second))
+	once := store.write("Patient", "once", 1, auditStart)
+	missed := store.write("Patient", "missed", 1, auditStart)
+	third := store.write("Patient", "missed", 2, auditStart.Add(11*time.Second))
+	e.closedWith(auditStart, 0, publishedLedger(first, once))
+	e.closedWith(auditStart.Add(10*time.Second), 0, publishedLedger(second, third))
+	result := audited(t, auditor(store, e), everything(2, "Patient"))
+	require.Equal(t, []string{"missed"}, store.histories)
+	require.Equal(t, []cdc.Version{missed}, result.Windows[0].Wanted)
+	require.Equal(t, 1, result.Types[0].Superseded, "its first version: nobody asked for its history")
+}
+
+// What audits of other spans found is in the span's figures from then on.
+func TestAuditSpanOfVersionsThatWereFound(t *testing.T) {
+	store, e := &auditStore{}, newEngine()
+	found := store.write("Patient", "p", 1, auditStart)
+	store.write("Patient", "p", 2, auditStart.Add(time.Hour))
+	e.closedWith(auditStart, 0, cdc.Ledger{})
+	in := everything(1, "Patient", "Device")
+	require.Zero(t, audited(t, auditor(store, e), in).Types[0].InStore)
+	in.Found = []cdc.Version{found}
+	result := audited(t, auditor(store, e), in)
+	require.Equal(t, 1, result.Types[0].Missing)
+	require.Equal(t, []cdc.Version{found}, result.Windows[0].Wanted)
+	require.Empty(t, result.Elsewhere, "versions after the span are later audits'")
+	require.Zero(t, result.Types[1].InStore)
+
+	e.closedWith(auditStart, 1, publishedLedger(found))
+	result = audited(t, auditor(store, e), in)
+	require.Equal(t, 1, result.Types[0].Published)
+	require.Empty(t, result.Windows)
+}
+
+// Tombstones are no versions to publish, and a store without history is told.
+func TestAuditSpanOfHistoriesThatHoldDeletesOrAreNotThere(t *testing.T) {
+	store, e := &auditStore{}, newEngine()
+	store.write("Patient", "p", 1, auditStart)
+	store.write("Patient", "p", 2, auditStart.Add(time.Second))
+	store.versions[1].Deleted = true
+	shown := store.write("Patient", "p", 3, auditStart.Add(2*time.Second))
+	e.closedWith(auditStart, 0, publishedLedger(shown))
+	result := audited(t, auditor(store, e), everything(1, "Patient"))
+	require.Equal(t, 2, result.Types[0].InStore, "the first and the third")
+	require.Zero(t, result.Types[0].HistoryUnavailable)
+
+	for _, class := range []cdc.Class{cdc.ClassNotFound, cdc.ClassRejected} {
+		store.historyError = &cdc.Error{Op: "GET {Type}/{id}/_history", Class: class}
+		result = audited(t, auditor(store, e), everything(1, "Patient"))
+		require.Equal(t, 1, result.Types[0].HistoryUnavailable)
+		require.Equal(t, 1, result.Types[0].InStore)
+	}
+	store.historyError = &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassForbidden}
+	result = audited(t, auditor(store, e), everything(1, "Patient"))
+	require.Equal(t, cdc.ClassForbidden, result.Types[0].Refused, "a missing permission is an operator's matter")
+}
+
+// A result names so many versions that it is a payload that Temporal takes.
+func TestAuditSpanNamesNoMoreThanAResultHolds(t *testing.T) {
+	store, e := &auditStore{}, newEngine()
+	for i := range mostNamed + 100 {
+		id := fmt.Sprintf("p%05d", i)
+		store.write("Patient", id, 1, auditStart)
+		store.write("Patient", id, 2, auditStart.Add(time.Second))
+	}
+	require.True(t, audited(t, auditor(store, e), everything(2, "Patient")).Split)
+	result := audited(t, auditor(store, e), everything(1, "Patient"))
+	require.Equal(t, 2*mostNamed+200, result.Types[0].Missing)
+	require.Len(t, result.Windows[0].Wanted, mostNamed/2)
+	require.Equal(t, 2*mostNamed+200, result.Windows[0].Missing)
+}

@@ -1,0 +1,141 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// opener starts windows, whose runs close some time after.
+type opener struct {
+	*engine
+	mu   sync.Mutex
+	runs map[string]cdc.WindowRun
+	// takes is how long a run is open, for ever when it is negative.
+	takes  time.Duration
+	closes map[string]time.Time
+	most   int
+	fail   error
+}
+
+func newOpener(takes time.Duration) *opener {
+	return &opener{engine: newEngine(), runs: make(map[string]cdc.WindowRun), closes: make(map[string]time.Time), takes: takes}
+}
+
+func (o *opener) Run(_ context.Context, window cdc.Window, n int, run cdc.WindowRun) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.fail != nil {
+		return false, o.fail
+	}
+	id := window.RerunID(n)
+	if _, known := o.executions[id]; known {
+		return false, nil
+	}
+	o.runs[id] = run
+	o.executions[id] = execution{status: running}
+	o.closes[id] = time.Now().Add(o.takes)
+	open := 0
+	for _, at := range o.closes {
+		if o.takes < 0 || time.Now().Before(at) {
+			open++
+		}
+	}
+	o.most = max(o.most, open)
+	return true, nil
+}
+
+func (o *opener) DescribeWorkflowExecution(ctx context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if at, ours := o.closes[id]; ours && o.takes >= 0 && !time.Now().Before(at) {
+		o.executions[id] = execution{status: completed}
+	}
+	return o.executions.DescribeWorkflowExecution(ctx, id, run)
+}
+
+func gapAt(n, run int) cdc.WindowGap {
+	return cdc.WindowGap{Start: windowAt(testStore, n).Start, Run: run, Missing: 3, Types: []string{"Patient"}}
+}
+
+func TestHealRunsWhatMissesSomething(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOpener(2 * time.Minute)
+		a := &Activities{Runs: o, Windows: o}
+		wanted := []cdc.Version{version("Patient", "w")}
+		in := cdc.HealInput{Datastore: testStore, CapturedBy: cdc.ByAudit, SourceTime: auditStart, Windows: []cdc.WindowGap{
+			gapAt(0, -1), gapAt(1, 0), gapAt(2, 4), gapAt(3, 0), gapAt(4, 0), gapAt(5, 0),
+		}}
+		in.Windows[2].Wanted = wanted
+		in.Windows[3].Open, in.Windows[4].Unreadable, in.Windows[5].Missing = true, true, 0
+		result, err := a.Heal(t.Context(), in)
+		require.NoError(t, err)
+		require.Equal(t, cdc.HealResult{Started: 3}, result)
+		base := cdc.WindowRun{SourceTime: auditStart, CapturedBy: cdc.ByAudit, Bulk: true}
+		rerun := base
+		rerun.Types = []string{"Patient"}
+		withWanted := rerun
+		withWanted.Wanted = wanted
+		require.Equal(t, map[string]cdc.WindowRun{
+			windowAt(testStore, 0).RerunID(0): base, // all types: a trigger that comes later joins it
+			windowAt(testStore, 1).RerunID(1): rerun,
+			windowAt(testStore, 2).RerunID(5): withWanted,
+		}, o.runs)
+
+		// A retry, or a second Heal of the same: no other run.
+		again, err := a.Heal(t.Context(), in)
+		require.NoError(t, err)
+		require.Equal(t, result, again)
+		require.Len(t, o.runs, 3)
+	})
+}
+
+func TestHealSkips(t *testing.T) {
+	o := newOpener(0)
+	a := &Activities{Runs: o, Windows: o}
+	_, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Skip: true, Windows: []cdc.WindowGap{gapAt(0, 0)}})
+	require.NoError(t, err)
+	require.True(t, o.runs[windowAt(testStore, 0).RerunID(1)].Skip)
+}
+
+// Hundreds of windows are healed some at a time, and what has not closed when the
+// time is over is told.
+func TestHealHasFewWindowsOpenAndEndsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gaps []cdc.WindowGap
+		for n := range 5 * healsAtOnce {
+			gaps = append(gaps, gapAt(n, -1))
+		}
+		o := newOpener(time.Minute)
+		a := &Activities{Runs: o, Windows: o}
+		result, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Windows: gaps})
+		require.NoError(t, err)
+		require.Equal(t, cdc.HealResult{Started: len(gaps)}, result)
+		require.Equal(t, healsAtOnce, o.most)
+
+		o = newOpener(-1)
+		a = &Activities{Runs: o, Windows: o}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		result, err = a.Heal(ctx, cdc.HealInput{Datastore: testStore, Windows: gaps})
+		require.NoError(t, err)
+		require.NoError(t, ctx.Err())
+		require.Equal(t, cdc.HealResult{Started: healsAtOnce, Open: len(gaps)}, result)
+	})
+}
+
+func TestHealThatCannotStart(t *testing.T) {
+	o := newOpener(0)
+	o.fail = errors.New("Temporal is away")
+	a := &Activities{Runs: o, Windows: o}
+	_, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Windows: []cdc.WindowGap{gapAt(0, 0), gapAt(1, 0)}})
+	require.ErrorContains(t, err, "Temporal is away")
+}
