@@ -212,6 +212,12 @@ func (a *Activities) readPage(ctx context.Context, in cdc.HydrateInput, ask cdc.
 	if page.Total >= 0 && ask.Next == "" {
 		r.answer.Remaining = max(0, page.Total-len(page.Resources))
 	}
+	if in.List {
+		for _, resource := range fresh {
+			r.answer.Changes = append(r.answer.Changes, cdc.Change{Version: resource.Version})
+		}
+		return r
+	}
 	if a.References || !ask.Confirm {
 		r.answer.Changes = a.changes(in.Origin, fresh)
 		return r

@@ -67,6 +67,10 @@ type rebuild struct {
 	// event at which an operator last gave a type's refused versions up.
 	refused map[string]cdc.HashSet
 	skips   map[string]int64
+	// skipping tells that the run published nothing, and wanted holds the versions
+	// that it was given until it has read the ledger of the run before.
+	skipping bool
+	wanted   []cdc.Version
 }
 
 func (r *rebuild) take(event *historypb.HistoryEvent) error {
@@ -130,6 +134,7 @@ func (r *rebuild) begin(input *commonpb.Payloads) error {
 	case in.Rerun > 0:
 		r.before = in.Window.RerunID(in.Rerun - 1)
 	}
+	r.beginSkipping(in)
 	return nil
 }
 
@@ -147,9 +152,7 @@ func (r *rebuild) activity(id int64, result *commonpb.Payloads) error {
 			return err
 		}
 		for _, answer := range hydrated.Answers {
-			if answer.State == cdc.AnswerDone {
-				r.ledger.Type(answer.Type)
-			}
+			r.found(answer)
 		}
 	}
 	return nil
@@ -171,6 +174,9 @@ func (r *rebuild) read(input, output *commonpb.Payloads) error {
 	}
 	r.slices = slices.DeleteFunc(r.slices, func(open string) bool { return open == in.WorkflowID })
 	r.ledger.Merge(ledger)
+	if r.before == "" {
+		r.skipWanted()
+	}
 	return nil
 }
 

@@ -43,7 +43,7 @@ func (a *Activities) search(ctx context.Context, in cdc.HydrateInput, ask cdc.As
 			return cdc.Page{}, try - 1, err
 		}
 		began := time.Now()
-		page, err := a.searchOnce(ctx, datastore, ask.Type, in.Window.Span(), ask.Next, ask.Confirm)
+		page, err := a.searchOnce(ctx, datastore, ask.Type, in.Window.Span(), ask.Next, ask.Confirm || in.List)
 		if err == nil {
 			if page.Invalid > 0 {
 				a.Observer.Invalid(datastore, ask.Type, page.Invalid)

@@ -11,7 +11,8 @@ import (
 
 // CaptureWindow captures one window: it sleeps until search has settled,
 // hydrates what the store holds of the window, drops what its ledger has, and
-// publishes the rest; then once more for each later pass. Its result is its
+// publishes the rest; then once more for each later pass. Versions that it is
+// given as wanted, which search does not show, come first. Its result is its
 // ledger.
 func CaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (cdc.CaptureWindowResult, error) {
 	w, err := newCaptureWindow(ctx, in)
@@ -35,6 +36,7 @@ type captureWindow struct {
 	started int
 	// refused are changes that EventBridge would not take.
 	refused refusedChanges
+	wanted  wantedVersions
 	// unread is why the ledger of the run before cannot be read.
 	unread cdc.Class
 	orders orders
@@ -51,6 +53,9 @@ func (w *captureWindow) run(ctx workflow.Context) (cdc.CaptureWindowResult, erro
 		}
 		if w.mayContinueAsNew(ctx) {
 			return cdc.CaptureWindowResult{}, w.continueAsNew(ctx)
+		}
+		if err := w.captureWanted(ctx); err != nil {
+			return cdc.CaptureWindowResult{}, err
 		}
 		answers, err := w.hydrate(ctx)
 		if err != nil {
@@ -126,9 +131,10 @@ func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.Answer, error) {
 	}
 	in := cdc.HydrateInput{
 		Origin: w.origin, Window: w.in.Window, Asks: asks, Together: len(asks) == len(w.types),
+		Bulk: w.in.Bulk, List: w.in.Skip,
 	}
 	var result cdc.HydrateResult
-	ctx = hydratePolicy(ctx, w.origin.Datastore, w.hydrateSummary(asks))
+	ctx = hydratePolicy(ctx, w.origin.Datastore, w.in.Bulk, w.hydrateSummary(asks))
 	if err := workflow.ExecuteActivity(ctx, do.Hydrate, in).Get(ctx, &result); err != nil {
 		return nil, err
 	}
@@ -159,6 +165,10 @@ func (w *captureWindow) dedup(answers []cdc.Answer) []cdc.Change {
 // when they are due, and then into the ledger.
 func (w *captureWindow) publish(ctx workflow.Context, fresh []cdc.Change) error {
 	w.note(fresh)
+	if w.in.Skip {
+		w.skipFound(ctx, fresh)
+		return nil
+	}
 	if again := w.refused.takeDue(workflow.Now(ctx)); len(again) > 0 {
 		if err := w.publishBatch(ctx, again); err != nil {
 			return err
@@ -171,7 +181,7 @@ func (w *captureWindow) publish(ctx workflow.Context, fresh []cdc.Change) error 
 }
 
 func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change) error {
-	result, err := publishChanges(ctx, w.origin, changes, false)
+	result, err := publishChanges(ctx, w.origin, changes, w.in.Bulk)
 	if err != nil {
 		return err
 	}
@@ -216,6 +226,7 @@ func (w *captureWindow) mayContinueAsNew(ctx workflow.Context) bool {
 func (w *captureWindow) continueAsNew(ctx workflow.Context) error {
 	w.reopenRefused()
 	next := w.in
+	next.Wanted = w.wantedLater()
 	next.Resume = &cdc.WindowState{Ledger: w.ledger, Types: w.types, Counts: w.counts, Slices: w.started, Refused: w.refused.carry()}
 	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureWindow, next)
 }

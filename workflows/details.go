@@ -85,13 +85,20 @@ func (w *captureWindow) describe(ctx workflow.Context) {
 	if !w.refused.empty() {
 		fmt.Fprintf(&text, "\n%d versions are refused by EventBridge; next try %s\n", len(w.refused.changes), w.refused.due.UTC().Format(time.TimeOnly))
 	}
+	for _, name := range w.wanted.refusedTypes() {
+		fmt.Fprintf(&text, "\n%d wanted versions of %s cannot be read: %s; next try %s\n",
+			len(w.wanted.of(name)), name, w.wanted.refused[name], w.wanted.due.UTC().Format(time.TimeOnly))
+	}
 	if w.unread != "" {
 		fmt.Fprintf(&text, "\nWhat the run before published cannot be read: %s\n", w.unread)
 	}
 	if w.waits() {
 		text.WriteString("\n" + settleAdvice + "\n")
 	}
-	if w.counts.Skipped+w.counts.GivenUp > 0 {
+	switch {
+	case w.in.Skip:
+		fmt.Fprintf(&text, "\n%d versions skipped: this run puts what it finds into the ledger and publishes nothing\n", w.counts.Skipped)
+	case w.counts.Skipped+w.counts.GivenUp > 0:
 		fmt.Fprintf(&text, "\nGiven up by an operator: %d versions, %d types\n", w.counts.Skipped, w.counts.GivenUp)
 	}
 	workflow.SetCurrentDetails(ctx, text.String())
@@ -124,5 +131,6 @@ func (w *captureWindow) progress() cdc.Progress {
 			p.Due[t.Type] = t.Due
 		}
 	}
+	w.wanted.progress(&p)
 	return p
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // How long an activity may take, how it is retried, and why. None has a limit
-// of attempts: a window never fails by itself. Only cdc.ClassInvalidInput is
+// of attempts, but for one that its window tries again: a window never fails by
+// itself. Only cdc.ClassInvalidInput is
 // never retried, and says so itself.
 const (
 	// longestDelay is the longest between attempts: a store that is down for a
@@ -44,6 +45,8 @@ const (
 	// measureHeartbeat holds one search.
 	measureTimeout   = 30 * time.Minute
 	measureHeartbeat = 90 * time.Second
+	// wantedAttempts are some ten seconds of attempts to read wanted versions.
+	wantedAttempts = 4
 	// ledgerTimeout holds the reading of a long history.
 	ledgerTimeout = 2 * time.Minute
 )
@@ -57,14 +60,19 @@ func retries(longest time.Duration) *temporal.RetryPolicy {
 }
 
 // hydratePolicy runs on the workflows' own task queue: a window's first pages
-// wait for no one's further ones.
-func hydratePolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+// wait for no one's further ones. A window in bulk keeps off that queue's slots.
+func hydratePolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
+	options := workflow.ActivityOptions{
 		StartToCloseTimeout: hydrateTimeout,
 		RetryPolicy:         retries(longestDelay),
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: cdc.PriorityLive, FairnessKey: datastore},
-	})
+	}
+	if bulk {
+		options.TaskQueue = cdc.BulkTaskQueue(workflow.GetInfo(ctx).TaskQueueName, datastore)
+		options.Priority.PriorityKey = cdc.PriorityBulk
+	}
+	return workflow.WithActivityOptions(ctx, options)
 }
 
 // pagePolicy runs on the datastore's own task queue, whose rate the server
@@ -90,6 +98,14 @@ func pagePolicy(ctx workflow.Context, datastore string, bulk bool, summary strin
 func slicePolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
 	ctx = pagePolicy(ctx, datastore, bulk, summary)
 	return workflow.WithRetryPolicy(ctx, retriesBut(cdc.ClassForbidden, cdc.ClassRejected))
+}
+
+// wantedPolicy leaves errors that last to the window, which sweeps its types
+// meanwhile and tries again later.
+func wantedPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
+	policy := retriesBut(cdc.ClassForbidden, cdc.ClassRejected)
+	policy.MaximumAttempts = wantedAttempts
+	return workflow.WithRetryPolicy(pagePolicy(ctx, datastore, bulk, summary), policy)
 }
 
 func retriesBut(classes ...cdc.Class) temporal.RetryPolicy {
@@ -138,7 +154,8 @@ func healPolicy(ctx workflow.Context, datastore, summary string) workflow.Contex
 	})
 }
 
-// bulkPublishPolicy publishes for ranges, on a task queue of its own.
+// bulkPublishPolicy publishes for ranges and windows in bulk, on a task queue of its
+// own.
 func bulkPublishPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
 	ctx = publishPolicy(ctx, datastore, true, summary)
 	return workflow.WithTaskQueue(ctx, cdc.BulkPublishQueue(workflow.GetInfo(ctx).TaskQueueName))

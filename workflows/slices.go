@@ -69,6 +69,10 @@ func publishChanges(ctx workflow.Context, origin cdc.Origin, changes []cdc.Chang
 }
 
 func startPublish(ctx workflow.Context, origin cdc.Origin, changes []cdc.Change, bulk bool) workflow.Future {
-	ctx = publishPolicy(ctx, origin.Datastore, bulk, changesSummary(changes))
+	if bulk {
+		ctx = bulkPublishPolicy(ctx, origin.Datastore, changesSummary(changes))
+	} else {
+		ctx = publishPolicy(ctx, origin.Datastore, false, changesSummary(changes))
+	}
 	return workflow.ExecuteActivity(ctx, do.Publish, cdc.PublishInput{Origin: origin, Changes: changes})
 }

@@ -64,7 +64,7 @@ func (w *captureWindow) heed(ctx workflow.Context) error {
 
 // waits tells whether anything waits for an operator.
 func (w *captureWindow) waits() bool {
-	return w.unread != "" || w.refused.wait() ||
+	return w.unread != "" || w.refused.wait() || w.wanted.wait() ||
 		slices.ContainsFunc(w.types, func(t cdc.TypeState) bool { return !t.Closed && t.Refused.NeedsOperator() })
 }
 
@@ -78,6 +78,7 @@ func (w *captureWindow) retry(ctx workflow.Context) {
 		}
 	}
 	w.refused.hurry(now)
+	w.wanted.hurry(now)
 }
 
 // skip gives up what an operator names, as far as it waits.
@@ -88,6 +89,7 @@ func (w *captureWindow) skip(ctx workflow.Context, skip cdc.Skip) {
 		w.takeIn(name, cdc.TypeLedger{Skipped: given})
 		workflow.GetLogger(ctx).Warn("an operator gave up what EventBridge refuses", "type", name, "versions", given.Len())
 	}
+	w.skipWanted(ctx, skip.Types)
 	for i := range w.types {
 		t := &w.types[i]
 		if !t.Closed && w.slices[i] == nil && t.Refused.NeedsOperator() && slices.Contains(skip.Types, t.Type) {

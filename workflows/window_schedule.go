@@ -47,6 +47,7 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 	} else {
 		w.plan(workflow.Now(ctx))
 	}
+	w.wanted = newWantedVersions(in, workflow.Now(ctx))
 	return w, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
 		return w.progress(), nil
 	})
@@ -113,6 +114,9 @@ func (w *captureWindow) nextDue() (due time.Time, waiting bool) {
 	}
 	if !w.refused.empty() {
 		consider(w.refused.due)
+	}
+	if len(w.wanted.left) > 0 {
+		consider(w.wanted.due)
 	}
 	return due, waiting
 }
@@ -195,7 +199,8 @@ func (w *captureWindow) schedule(ctx workflow.Context, answers []cdc.Answer) {
 			t.Refusals, t.Refused = 0, ""
 			t.Pages += pagesRead(answer)
 			t.Next = answer.Next
-			if answer.Remaining > sliceFrom || t.Pages >= slicePages {
+			// Ids alone are few bytes: a window that only skips needs no slice.
+			if !w.in.Skip && (answer.Remaining > sliceFrom || t.Pages >= slicePages) {
 				w.openSlice(ctx, t)
 			}
 		}
@@ -265,7 +270,7 @@ func (w *captureWindow) openSlice(ctx workflow.Context, t *cdc.TypeState) {
 	slice := startSlice(ctx, w.started, cdc.CaptureSliceInput{
 		Origin: w.origin, Type: t.Type, Span: w.in.Window.Span(),
 		Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type),
-		Marks: w.in.Attributes,
+		Bulk: w.in.Bulk, Marks: w.in.Attributes,
 	})
 	for i := range w.types {
 		if w.types[i].Type == t.Type {

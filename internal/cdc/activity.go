@@ -14,6 +14,9 @@ type HydrateInput struct {
 	Together bool `json:"together,omitempty"`
 	// Bulk takes the searches' tokens from the share of audits, not the live one.
 	Bulk bool `json:"bulk,omitempty"`
+	// List asks for ids and meta only: the changes have no bodies, and are for the
+	// ledger and not for the bus.
+	List bool `json:"list,omitempty"`
 }
 
 // Ask asks for one type's page.

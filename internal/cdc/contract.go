@@ -23,12 +23,14 @@ type CaptureWindowInput struct {
 	// Marks tells to upsert CdcState when the window begins or ceases to wait for
 	// an operator. Windows that older starters opened do not.
 	Marks bool `json:"marks,omitempty"`
-	// Wanted are versions that search does not show any more: a rerun reads them
-	// from history.
+	// Wanted are versions that search does not show any more: the window reads them
+	// from history, ahead of its passes. One that is gone there too is left out.
 	Wanted []Version `json:"wanted,omitempty"`
-	// Bulk keeps the window's searches off the live share of the search rate.
+	// Bulk keeps the window off the live share of the search rate, and behind live
+	// windows' publishing.
 	Bulk bool `json:"bulk,omitempty"`
-	// Skip puts what the window finds into its ledger as skipped, unpublished.
+	// Skip puts what the window finds, or is given as Wanted, into its ledger as
+	// skipped, unpublished. No body is read.
 	Skip bool `json:"skip,omitempty"`
 	// Resume is where the window goes on after a continue-as-new.
 	Resume *WindowState `json:"resume,omitempty"`

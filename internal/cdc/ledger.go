@@ -116,7 +116,8 @@ func (s *HashSet) UnmarshalJSON(data []byte) error {
 type TypeLedger struct {
 	// Published holds the versions that EventBridge accepted.
 	Published HashSet `json:"published"`
-	// Skipped holds the versions that an operator gave up.
+	// Skipped holds the versions that an operator gave up, or that a window was
+	// told to skip.
 	Skipped HashSet `json:"skipped"`
 }
 

@@ -24,7 +24,7 @@ const (
 	Superseded Verdict = "superseded"
 	// Missed: its window has closed without it, although it is the newest.
 	Missed Verdict = "missed"
-	// Skipped: an operator gave it up.
+	// Skipped: an operator gave it up, or CDC_IMPORTS=summary did.
 	Skipped Verdict = "skipped"
 	// Deleted: the resource is deleted.
 	Deleted Verdict = "deleted"

@@ -111,7 +111,7 @@ func (f *facts) version(a *Answer) {
 	p := a.Publication
 	switch {
 	case f.capture.first >= 0 && f.capture.skipped:
-		a.Verdict, a.Reason = Skipped, "skipped by an operator: it is in the ledger as given up"
+		a.Verdict, a.Reason = Skipped, "skipped: the ledger has it as given up, by an operator or by the audit of an import that is only summed up (CDC_IMPORTS=summary)"
 	case p != nil:
 		f.published(a)
 	case f.capture.first >= 0:
