@@ -60,9 +60,18 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := c.config.CheckHorizon(retention); err != nil {
+		return err
+	}
+	in.Versions, in.Settle = c.config.Versions, settleTime(c.config.Passes)
 	in.Border, err = c.launcher.Border(ctx, c.temporal.Namespace, in.Datastores, now, c.config.Horizon(retention))
 	if err != nil {
 		return err
 	}
 	return s.startRange(ctx, c, in, f.wait)
 }
+
+// settleTime is how long after its end a window that found something has closed
+// when nothing went wrong: its last pass, another after twice that delay, and as
+// much to spare.
+func settleTime(passes []time.Duration) time.Duration { return 4 * passes[len(passes)-1] }

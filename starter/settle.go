@@ -43,7 +43,7 @@ func newRetryCommand(s *session) *cobra.Command {
 		Long: `Retry lets an execution that waits for an operator try at once, instead of at its
 next turn (up to 15 minutes later): every version that EventBridge refused, every
 type that the store refused, the ledger that could not be read. The workflow ID is
-that of a window, a rerun, a slice or a delete, as ` + "`starter status`" + ` shows it.`,
+that of a window, a rerun, a slice, a range or a delete, as ` + "`starter status`" + ` shows it.`,
 		Example: "  starter retry window/0123456789abcdef0123456789abcdef/2026-11-23T15:04:00Z",
 		Args:    oneWorkflowID,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -64,7 +64,7 @@ store refuses closes without being swept; a delete is not published. A rerun who
 predecessor's ledger cannot be read takes all that it finds into its own ledger as
 skipped, for it may have been published.
 
-The workflow ID is that of a window, a rerun, a slice or a delete, as
+The workflow ID is that of a window, a rerun, a slice, a range or a delete, as
 ` + "`starter status`" + ` shows it. What does not wait is not touched. Skip says what it
 gives up and asks; without a terminal it needs --yes.`,
 		Example: "  starter skip window/0123456789abcdef0123456789abcdef/2026-11-23T15:04:00Z --type Claim\n" +

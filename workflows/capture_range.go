@@ -59,6 +59,10 @@ type captureRange struct {
 	// err ends the range; asOf is when the plan was last described.
 	err  error
 	asOf time.Time
+	// orders are the operator's for types that the store refuses to count; mark
+	// keeps CdcState true meanwhile.
+	orders orders
+	mark   stateMark
 }
 
 func newCaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (*captureRange, error) {
@@ -66,6 +70,7 @@ func newCaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (*captureRa
 		return nil, err
 	}
 	r := &captureRange{in: in, id: workflow.GetInfo(ctx).WorkflowExecution.ID, held: make(map[*cdc.RangePart]bool)}
+	r.orders, r.mark = newOrders(ctx), newStateMark(ctx, in.Attributes)
 	if in.Plan != nil {
 		r.plan = *in.Plan
 	} else {
@@ -89,6 +94,8 @@ func checkRange(in cdc.CaptureRangeInput) error {
 		return invalidInput("a range's datastore or resource type is none")
 	case in.Rate < 0:
 		return invalidInput("a range's rate is negative")
+	case hasRecent(in) && in.Versions != cdc.VersionsLatest && in.Versions != cdc.VersionsAll:
+		return invalidInput("a backfill's versions are latest or all")
 	case hasRecent(in) && cdc.WindowAt("", in.Border).Start != in.Border.UTC():
 		return invalidInput("a backfill's border is not on a window's edge")
 	}
@@ -97,8 +104,10 @@ func checkRange(in cdc.CaptureRangeInput) error {
 
 func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error) {
 	workflow.Go(ctx, r.listen)
+	workflow.Go(ctx, r.heed)
 	r.work(ctx)
 	r.takeHold(ctx)
+	r.takeOrders(ctx)
 	r.describe(ctx)
 	switch {
 	case ctx.Err() != nil:
@@ -172,6 +181,9 @@ func (r *captureRange) hand(ctx workflow.Context) {
 		err := r.do(ctx, part)
 		delete(r.held, part)
 		r.turn++
+		if err == nil {
+			err = r.mark.set(ctx, len(r.refused()) > 0)
+		}
 		if err != nil && r.err == nil && ctx.Err() == nil {
 			r.err = err
 		}

@@ -30,7 +30,7 @@ func (r *captureRange) origin(datastore string) cdc.Origin {
 // terminated that one, until it is done.
 func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error {
 	in := cdc.CaptureSliceInput{
-		Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, Bulk: true,
+		Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, Bulk: true, Marks: r.in.Attributes,
 		Range: &cdc.RangeSlice{
 			Listing: r.in.CapturedBy == cdc.ByBackfill, Rate: r.in.Rate / float64(r.hands()),
 			Bus: r.in.Bus, IDs: cdc.IDsOf(r.in.IDs, part.Type),
@@ -90,11 +90,12 @@ func (r *captureRange) takeCancelled(err error, part *cdc.RangePart) {
 // recoverSlice lets the next slice of the same span leave out what one that an
 // operator terminated had published.
 func (r *captureRange) recoverSlice(ctx workflow.Context, id string, in *cdc.CaptureSliceInput) error {
-	published, err := terminatedSlice(ctx, id, in.Type)
+	ledger, err := sliceLedger(ctx, id)
 	if err != nil {
 		return err
 	}
-	r.plan.Counts.Published += in.Known.Merge(published)
+	r.plan.Counts.Published += in.Known.Merge(ledger.Type(in.Type).Published)
+	r.plan.Counts.Skipped += in.Known.Merge(ledger.Known(in.Type))
 	return nil
 }
 
@@ -135,8 +136,11 @@ func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
 		piece.To = end
 	}
 	in := cdc.AuditInput{
-		Datastore: part.Datastore, Types: r.in.Types, Span: &piece, Versions: cdc.VersionsLatest,
+		Datastore: part.Datastore, Types: r.in.Types, Span: &piece, Versions: r.in.Versions,
 		CapturedBy: r.in.CapturedBy, SourceTime: r.in.SourceTime, DryRun: r.in.DryRun, Attributes: r.in.Attributes,
+	}
+	if settled := piece.To.Add(r.in.Settle); settled.After(workflow.Now(ctx)) {
+		in.StartAt = settled // its windows are open until then, and would be waited for
 	}
 	for tries := 1; ; tries++ {
 		result, err := r.runAudit(ctx, part, in)

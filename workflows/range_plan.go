@@ -191,13 +191,52 @@ func (r *captureRange) takeHold(ctx workflow.Context) {
 
 func (r *captureRange) progress() cdc.Progress {
 	p := r.plan.Progress(r.asOf, len(r.open))
+	return cdc.Progress{Counts: r.plan.Counts, Range: &p, Refused: r.refused()}
+}
+
+// refused are the types that the store refuses to count.
+func (r *captureRange) refused() map[string]cdc.Class {
 	refused := make(map[string]cdc.Class)
 	for _, part := range r.plan.Parts {
 		if part.Class != "" {
 			refused[part.Type] = part.Class
 		}
 	}
-	return cdc.Progress{Counts: r.plan.Counts, Range: &p, Refused: refused}
+	return refused
+}
+
+// heed takes what an operator orders of the types that cannot be counted.
+func (r *captureRange) heed(ctx workflow.Context) {
+	for {
+		selector := workflow.NewSelector(ctx)
+		r.orders.wake(selector)
+		selector.Select(ctx)
+		r.takeOrders(ctx)
+	}
+}
+
+// takeOrders lets refused parts be counted at once, or gives them up.
+func (r *captureRange) takeOrders(ctx workflow.Context) {
+	retry, skips := r.orders.take()
+	for _, part := range slices.Clone(r.plan.Parts) {
+		if part.Class == "" || r.held[part] {
+			continue
+		}
+		named := func(s cdc.Skip) bool { return slices.Contains(s.Types, part.Type) }
+		switch {
+		case slices.ContainsFunc(skips, named):
+			workflow.GetLogger(ctx).Warn("an operator gave up a type that cannot be counted", "type", part.Type, "class", part.Class)
+			r.plan.Counts.GivenUp++
+			r.plan.Total -= max(0, part.Count)
+			r.replace(part)
+		case retry:
+			part.Due = time.Time{}
+		}
+	}
+	if retry || len(skips) > 0 {
+		r.turn++
+		r.describe(ctx)
+	}
 }
 
 // describe sets the text that the Temporal UI shows of the range now.

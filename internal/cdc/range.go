@@ -25,6 +25,10 @@ type CaptureRangeInput struct {
 	// here on ledgers are known, and the span is audited. It is fixed when the
 	// backfill starts. Zero, or not before the span's end, is no recent part.
 	Border time.Time `json:"border,omitzero"`
+	// Versions is VersionsLatest or VersionsAll, for the recent part's statements;
+	// Settle is how long after its end a window has usually closed.
+	Versions string        `json:"versions,omitempty"`
+	Settle   time.Duration `json:"settle,omitempty"`
 	// IDs are the only resources of a replay that names any.
 	IDs []ResourceID `json:"ids,omitempty"`
 	// DryRun only counts what the range would publish.
