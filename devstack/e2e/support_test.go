@@ -61,7 +61,7 @@ func trailRecord(datastore, resourceType string, at time.Time) simulator.Record 
 func touched(deliveries []stack.Delivery) map[cdc.Window]bool {
 	windows := make(map[cdc.Window]bool)
 	for _, d := range deliveries {
-		if d.EventName == "DeleteResource" {
+		if d.EventName == "DeleteResource" || d.EventName == stack.NotificationOfDelete {
 			continue // opens none
 		}
 		for _, w := range cdc.WindowsTouching(d.Datastore, d.EventTime.Add(-5*time.Second), d.EventTime.Add(time.Second)) {

@@ -74,6 +74,7 @@ func (s *Server) routes() *http.ServeMux {
 	} {
 		m.HandleFunc(pattern, s.serve(op))
 	}
+	s.subscriptionRoutes(m, base)
 	m.HandleFunc("/datastore/", func(w http.ResponseWriter, _ *http.Request) { errNoInteraction.reply().write(w, nil) })
 	s.adminRoutes(m)
 	return m

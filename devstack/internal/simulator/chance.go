@@ -63,6 +63,8 @@ const (
 	streamTrail
 	streamTokens
 	streamDeliveries
+	streamNotices
+	streamNoticeIDs
 )
 
 func newChance(seed uint64, s stream) *chance {

@@ -91,6 +91,10 @@ type Config struct {
 	Limits        Limits
 	MaxBody       int64 // bytes of a request
 	Trail         Trail
+	Notices       Notices
+	// Events gets the events that the service puts on the default bus by itself:
+	// of import jobs, and notifications of FHIR Subscriptions. Nil has none.
+	Events func(Event)
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -112,6 +116,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("the page size %d is outside 1 to %d: choose one within", c.DefaultCount, MaxCount)
 	}
 	if err := c.Trail.check(); err != nil {
+		return c, err
+	}
+	if err := c.Notices.check(); err != nil {
 		return c, err
 	}
 	c.Region = or(c.Region, "us-east-1")

@@ -23,10 +23,11 @@ type Server struct {
 	trail  *trail
 	faults *faults
 
-	ids, requests, lag, digits *chance
-	lagFunc                    atomic.Pointer[Lag]
-	identity                   json.RawMessage // of the records
-	known                      map[string]bool // the types that search knows
+	ids, requests, lag, digits, noticing, noticeIDs *chance
+	notices                                         atomic.Pointer[Notices]
+	lagFunc                                         atomic.Pointer[Lag]
+	identity                                        json.RawMessage // of the records
+	known                                           map[string]bool // the types that search knows
 
 	mu     sync.Mutex
 	http   *http.Server
@@ -45,12 +46,14 @@ func New(cfg Config) *Server {
 		cfg: cfg, stores: map[string]*datastore{}, faults: newFaults(), known: map[string]bool{},
 		ids: newChance(cfg.Seed, streamResourceIDs), requests: newChance(cfg.Seed, streamRequestIDs),
 		lag: newChance(cfg.Seed, streamLag), digits: newChance(cfg.Seed, streamDigits),
+		noticing: newChance(cfg.Seed, streamNotices), noticeIDs: newChance(cfg.Seed, streamNoticeIDs),
 		tokens: newTokens(newChance(cfg.Seed, streamTokens), cfg.TokenLifetime),
 	}
 	s.identity = userIdentity(cfg, s.now())
 	s.auth = newVerifier(cfg.Credentials, cfg.Region, s.now)
 	s.trail = newTrail(cfg.Trail, cfg.Seed, s.now)
 	s.SetSearchLag(cfg.SearchLag)
+	s.notices.Store(&cfg.Notices)
 	for _, t := range cfg.Types {
 		s.known[t] = true
 	}

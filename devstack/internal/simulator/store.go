@@ -22,6 +22,7 @@ type datastore struct {
 
 	quota quota
 	stats *counters
+	subs  subscriptions
 }
 
 type typeStore struct {
@@ -101,6 +102,7 @@ func (d *datastore) commit(typ, id string, body *draft, eventID string) *version
 	res.versions = append(res.versions, v)
 	d.log = append(d.log, v)
 	d.stats.wrote(typ, v)
+	d.notify(v)
 	return v
 }
 

@@ -37,10 +37,11 @@ type TrailStats struct {
 	Lost      int64 `json:"lost"`
 	Repeated  int64 `json:"repeated"` // records that come twice
 	Delivered int64 `json:"delivered"`
-	Pending   int64 `json:"pending"` // not yet delivered
+	Pending   int64 `json:"pending"` // not yet delivered, and notices and events of jobs
 }
 
-// trail delivers records in the order in which they are due.
+// trail delivers records, notices and events of jobs in the order in which they are
+// due.
 type trail struct {
 	now  func() time.Time
 	rand *chance // decides each record's fate
@@ -88,7 +89,8 @@ func (t *trail) poke() {
 func (t *trail) record(r Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.cfg.Sink == nil || t.closed || (r.Detail.ReadOnly && !t.cfg.Reads) {
+	sink := t.cfg.Sink
+	if sink == nil || t.closed || (r.Detail.ReadOnly && !t.cfg.Reads) {
 		return
 	}
 	if !t.cfg.ShowIDs && r.Detail.RequestParameters.ResourceID != "" {
@@ -111,12 +113,24 @@ func (t *trail) record(r Record) {
 			if t.cfg.Delay != nil {
 				delay = t.cfg.Delay(rnd)
 			}
-			r.ID = t.ids.uuid()
-			t.seq++
-			heap.Push(&t.queue, dueRecord{due: t.now().Add(delay), seq: t.seq, record: r, sink: t.cfg.Sink})
-			t.stats.Pending++
+			one := r
+			one.ID = t.ids.uuid()
+			t.push(delay, func(at time.Time) {
+				one.Time = at.Truncate(time.Second)
+				sink(one)
+				t.mu.Lock()
+				defer t.mu.Unlock()
+				t.stats.Delivered++
+			})
 		}
 	})
+}
+
+// push has something sent after a delay. The caller holds the lock.
+func (t *trail) push(delay time.Duration, send func(at time.Time)) {
+	t.seq++
+	heap.Push(&t.queue, dueSending{due: t.now().Add(delay), seq: t.seq, send: send})
+	t.stats.Pending++
 	if t.done == nil {
 		t.done = make(chan struct{})
 		go t.run()
@@ -131,7 +145,10 @@ func (t *trail) run() {
 	for {
 		next, wait := t.pop()
 		if next != nil {
-			next.deliver(t)
+			next.send(t.now())
+			t.mu.Lock()
+			t.stats.Pending--
+			t.mu.Unlock()
 			continue
 		}
 		timer.Reset(wait)
@@ -144,8 +161,8 @@ func (t *trail) run() {
 	}
 }
 
-// pop returns the next record that is due, or how long to wait for it.
-func (t *trail) pop() (*dueRecord, time.Duration) {
+// pop returns what is due next, or how long to wait for it.
+func (t *trail) pop() (*dueSending, time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed || len(t.queue) == 0 {
@@ -155,17 +172,8 @@ func (t *trail) pop() (*dueRecord, time.Duration) {
 	if wait := t.queue[0].due.Sub(t.now()); wait > 0 {
 		return nil, max(wait, time.Millisecond)
 	}
-	next := heap.Pop(&t.queue).(dueRecord)
+	next := heap.Pop(&t.queue).(dueSending)
 	return &next, 0
-}
-
-func (d *dueRecord) deliver(t *trail) {
-	d.record.Time = t.now().Truncate(time.Second)
-	d.sink(d.record)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.stats.Delivered++
-	t.stats.Pending--
 }
 
 func (t *trail) close() {
@@ -187,15 +195,14 @@ func (t *trail) snapshot() TrailStats {
 	return t.stats
 }
 
-type dueRecord struct {
-	due    time.Time
-	seq    int
-	record Record
-	sink   func(Record)
+type dueSending struct {
+	due  time.Time
+	seq  int
+	send func(at time.Time)
 }
 
 // dueQueue is a heap by due time, then by order of arrival.
-type dueQueue []dueRecord
+type dueQueue []dueSending
 
 func (q dueQueue) Len() int { return len(q) }
 func (q dueQueue) Less(i, j int) bool {
@@ -205,11 +212,11 @@ func (q dueQueue) Less(i, j int) bool {
 	return q[i].seq < q[j].seq
 }
 func (q dueQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *dueQueue) Push(x any)   { *q = append(*q, x.(dueRecord)) }
+func (q *dueQueue) Push(x any)   { *q = append(*q, x.(dueSending)) }
 func (q *dueQueue) Pop() any {
 	old := *q
 	last := old[len(old)-1]
-	old[len(old)-1] = dueRecord{}
+	old[len(old)-1] = dueSending{}
 	*q = old[:len(old)-1]
 	return last
 }

@@ -164,6 +164,7 @@ func (s *Stack) startSimulator(context.Context) error {
 	config.Region = Region
 	config.Datastores = s.datastores()
 	config.Trail.Sink = s.Sink()
+	config.Events = s.EventSink()
 	config.ContainerNetwork = s.options.ContainerHost != ""
 	s.Simulator = simulator.New(config)
 	return s.Simulator.Start(address(s.options.SimulatorAddress))

@@ -49,11 +49,14 @@ func (r Report) OK() bool {
 }
 
 // Compare compares the write log with the events of a subscriber. Deletes in
-// bundles leave no record of their own and are not expected to be published.
+// bundles leave no record of their own and are not expected to be published. One
+// delete may be published unresolved, by CloudTrail's record, and exactly, by a
+// notification: each is one delivery.
 func Compare(writes []simulator.Write, deliveries []stack.Delivery, events []Event, s Settings) Report {
 	c := comparison{
 		settings: s, rows: make(map[string]*Row), seen: make(map[string]int, len(events)),
 		first: firstTriggers(deliveries, s.Lookback), deletes: make(map[string]bool),
+		gone: make(map[string][]string), exact: make(map[string]int),
 	}
 	for _, delivery := range deliveries {
 		if delivery.EventName == "DeleteResource" {
@@ -61,13 +64,28 @@ func Compare(writes []simulator.Write, deliveries []stack.Delivery, events []Eve
 		}
 	}
 	digests := make(map[string]string, len(writes))
+	last := make(map[string]string) // digest of each resource's newest body so far
 	for _, write := range writes {
 		digests[key(write)] = write.Digest
-		digests[deleteKey(write)] = ""
+		if write.Deleted {
+			digests[key(write)] = last[resourceOf(write)] // an exact delete carries the last body
+			digests[deleteKey(write)] = ""
+			c.gone[resourceOf(write)] = append(c.gone[resourceOf(write)], last[resourceOf(write)])
+		} else {
+			last[resourceOf(write)] = write.Digest
+		}
 	}
 	for _, event := range events {
 		c.seen[event.Meta.IdempotencyKey]++
 		digest, known := digests[event.Meta.IdempotencyKey]
+		if resource, _, unversioned := strings.Cut(event.Meta.IdempotencyKey, "/_delete/"); !known && unversioned {
+			// An exact delete of which no version is known: of any time that the
+			// resource was deleted.
+			if n := len(c.gone[resource]); n > 0 {
+				digest, known = c.gone[resource][n-1], true
+				c.exact[resource]++
+			}
+		}
 		if !known {
 			c.wrong = append(c.wrong, fmt.Sprintf("an event of %s for a version that was never written", event.Meta.ResourceType))
 		} else if event.Meta.Payload == cdc.PayloadFull && event.Digest != digest {
@@ -87,12 +105,20 @@ type comparison struct {
 	// first is when the first trigger of a window was delivered.
 	first   map[cdc.Window]time.Time
 	deletes map[string]bool
-	wrong   []string
+	// gone has, for each resource that was deleted, the digest of the last body at
+	// each time; exact is how many exact deletes without a version came of it.
+	gone  map[string][]string
+	exact map[string]int
+	wrong []string
 	missing []simulator.Write
 }
 
 func key(w simulator.Write) string {
 	return fmt.Sprintf("%s/%s/%s/_history/%d", w.Datastore, w.Type, w.ID, w.Version)
+}
+
+func resourceOf(w simulator.Write) string {
+	return fmt.Sprintf("%s/%s/%s", w.Datastore, w.Type, w.ID)
 }
 
 func deleteKey(w simulator.Write) string {
@@ -125,11 +151,15 @@ func (c *comparison) add(w simulator.Write) {
 
 func (c *comparison) addDelete(row *Row, w simulator.Write) {
 	row.Deleted++
-	n := c.seen[deleteKey(w)]
+	unresolved, exact := c.seen[deleteKey(w)], c.seen[key(w)]
+	row.Duplicated += max(0, unresolved-1) + max(0, exact-1)
+	if exact == 0 && c.exact[resourceOf(w)] > 0 {
+		c.exact[resourceOf(w)]--
+		exact = 1
+	}
 	switch {
-	case n > 0:
+	case unresolved+exact > 0:
 		row.DeletesPublished++
-		row.Duplicated += n - 1
 	case c.deletes[w.EventID]:
 		row.DeletesMissing++
 	}
@@ -171,7 +201,7 @@ func (c *comparison) firstChance(window cdc.Window, searchable, triggered time.T
 func firstTriggers(deliveries []stack.Delivery, lookback time.Duration) map[cdc.Window]time.Time {
 	first := make(map[cdc.Window]time.Time)
 	for _, d := range deliveries {
-		if d.EventName == "DeleteResource" {
+		if d.EventName == "DeleteResource" || d.EventName == stack.NotificationOfDelete {
 			continue
 		}
 		back := lookback
