@@ -23,6 +23,7 @@ const (
 	adviceRedirect    = "the store redirects, which is not followed: check CDC_HEALTHLAKE_ENDPOINT"
 	adviceNotThere    = "check CDC_DATASTORES and CDC_HEALTHLAKE_ENDPOINT, and that the store knows the resource type"
 	adviceRejected    = "the store does not take this request: check that it searches this resource type by _lastUpdated"
+	advicePut         = "the store does not take this resource: check that it supports FHIR Subscriptions, and has less than 50"
 	adviceStatus      = "the answer has a status that no FHIR read has: check what stands between us and the store"
 	adviceCutOff      = "the answer is cut off"
 )
@@ -117,6 +118,8 @@ func classify(op string, status int, code string) (class cdc.Class, advice strin
 		return cdc.ClassMalformed, adviceStatus
 	case status < 400:
 		return cdc.ClassRejected, adviceRedirect
+	case op == opPut:
+		return cdc.ClassRejected, advicePut
 	case gone:
 		return cdc.ClassRejected, adviceNotThere
 	default:
@@ -148,6 +151,7 @@ var errorCodes = map[string]cdc.Class{
 	"InternalFailure":                     "",
 	"InternalServerException":             "",
 	"ResourceNotFoundException":           "",
+	"ServiceQuotaExceededException":       "",
 	"ServiceUnavailable":                  "",
 	"UnknownOperationException":           "",
 	"ValidationException":                 "",

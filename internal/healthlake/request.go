@@ -1,6 +1,7 @@
 package healthlake
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -16,17 +17,32 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// request is one GET; the client makes no others.
+// request is one GET, or a PUT when there is a body; the client makes no others.
+// Both may be repeated.
 type request struct {
 	op           string
 	datastore    string
 	resourceType string
 	target       *url.URL
+	body         []byte
 }
 
-// answer is what came with status 200.
+func (r request) method() string {
+	if r.body != nil {
+		return http.MethodPut
+	}
+	return http.MethodGet
+}
+
+// succeeded tells whether a status is the one that was hoped for.
+func (r request) succeeded(status int) bool {
+	return status == http.StatusOK || status == http.StatusCreated && r.body != nil
+}
+
+// answer is what came with success.
 type answer struct {
-	body []byte
+	status int
+	body   []byte
 	// date is the Date header, zero without one.
 	date time.Time
 }
@@ -102,19 +118,26 @@ func (c *Client) attempt(ctx context.Context, r request, attempt int, decode fun
 func (c *Client) send(ctx context.Context, r request, decode func(answer) error) (int, *failure) {
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(bounded, http.MethodGet, r.target.String(), nil)
+	var content io.Reader
+	if r.body != nil {
+		content = bytes.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(bounded, r.method(), r.target.String(), content)
 	if err != nil {
 		return 0, &failure{Error: &cdc.Error{Op: r.op, Class: cdc.ClassInvalidInput, Advice: "the request cannot be built"}}
 	}
 	req.Header.Set("Accept", "application/fhir+json")
 	req.Header.Set("User-Agent", "healthlake-cdc")
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/fhir+json")
+	}
 
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return 0, unsent(ctx, bounded, r.op, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // reading it has told what Close could
-	if resp.StatusCode != http.StatusOK {
+	if !r.succeeded(resp.StatusCode) {
 		drain(resp.Body)
 		return resp.StatusCode, refused(r.op, resp, c.now())
 	}
@@ -123,7 +146,7 @@ func (c *Client) send(ctx context.Context, r request, decode func(answer) error)
 		return resp.StatusCode, unread(ctx, bounded, r.op, resp.StatusCode, err)
 	}
 	date, _ := http.ParseTime(resp.Header.Get("Date")) // the zero time without one
-	if err := decode(answer{body: body, date: date}); err != nil {
+	if err := decode(answer{status: resp.StatusCode, body: body, date: date}); err != nil {
 		return resp.StatusCode, malformed(r.op, resp.StatusCode, err, true)
 	}
 	return resp.StatusCode, nil

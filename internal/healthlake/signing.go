@@ -1,8 +1,11 @@
 package healthlake
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -34,8 +37,12 @@ type signingTransport struct {
 // Accept-Encoding and User-Agent stay outside the signature, where a proxy may
 // change them.
 func (t *signingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	payloadHash := emptyPayload
 	if req.Body != nil && req.Body != http.NoBody {
-		return nil, errors.Join(errors.New("signing request: only requests without a body are signed"), req.Body.Close())
+		var err error
+		if payloadHash, err = hashOf(req); err != nil {
+			return nil, errors.Join(err, req.Body.Close())
+		}
 	}
 	ctx := req.Context()
 	credentials, err := t.credentials.Retrieve(ctx)
@@ -43,10 +50,28 @@ func (t *signingTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 		return nil, &credentialsError{err}
 	}
 	signed := req.Clone(ctx)
-	if err := t.signer.SignHTTP(ctx, credentials, signed, emptyPayload, t.service, t.region, t.now()); err != nil {
+	if err := t.signer.SignHTTP(ctx, credentials, signed, payloadHash, t.service, t.region, t.now()); err != nil {
 		return nil, fmt.Errorf("signing request: %w", err)
 	}
 	return t.base.RoundTrip(signed)
+}
+
+// hashOf is the hex SHA-256 of a request's body, of a copy of it: the body itself is
+// sent. One that cannot be read twice is refused.
+func hashOf(req *http.Request) (string, error) {
+	if req.GetBody == nil {
+		return "", errors.New("signing request: a body that cannot be read twice is not signed")
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return "", fmt.Errorf("signing request: %w", err)
+	}
+	sum := sha256.New()
+	_, err = io.Copy(sum, body)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return "", fmt.Errorf("signing request: %w", err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // credentialsError tells that a request was never sent, for want of credentials.
