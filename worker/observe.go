@@ -78,18 +78,18 @@ func (m consumerMetrics) Outcome(outcome trigger.Outcome) {
 	m.metrics.Trigger(m.ctx, string(outcome))
 }
 
-// Count implements consumer.Metrics: windows and deletes under their own name,
-// everything else as events of messages.
+// Count implements consumer.Metrics.
 func (m consumerMetrics) Count(event consumer.Event, n int) {
-	ctx := m.ctx
-	switch event {
-	case consumer.EventWindowOpened:
-		m.metrics.Windows(ctx, telemetry.WindowOpened, n)
-	case consumer.EventWindowJoined, consumer.EventWindowCoalesced:
-		m.metrics.Windows(ctx, telemetry.WindowCoalesced, n)
-	default:
-		m.metrics.Messages(ctx, string(event), n)
+	m.metrics.Messages(m.ctx, string(event), n)
+}
+
+// Window implements consumer.Metrics: windows and who asked for them.
+func (m consumerMetrics) Window(source string, event consumer.Event) {
+	result := telemetry.WindowCoalesced
+	if event == consumer.EventWindowOpened {
+		result = telemetry.WindowOpened
 	}
+	m.metrics.Windows(m.ctx, result, source, 1)
 }
 
 // Delay implements consumer.Metrics.

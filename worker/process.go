@@ -45,7 +45,8 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 		return nil, err
 	}
 	launcher := launch.New(p.temporal.Client, launch.Config{
-		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Attributes: p.temporal.Attributes, Logger: logger,
+		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Versions: cfg.Versions, Imports: cfg.Imports,
+		Attributes: p.temporal.Attributes, Logger: logger,
 	})
 	p.types, p.sweeps = launcher.AllTypes(), asked.types
 	if err := p.keepAudits(ctx, awsConfig); err != nil {
@@ -132,6 +133,12 @@ func (o opener) Open(ctx context.Context, window cdc.Window, cause consumer.Caus
 // PublishDelete implements consumer.Opener.
 func (o opener) PublishDelete(ctx context.Context, datastore string, d cdc.Delete, source string) (bool, error) {
 	started, err := o.launcher.PublishDelete(ctx, datastore, d, source)
+	return started, unavailable(err)
+}
+
+// Import implements consumer.Opener.
+func (o opener) Import(ctx context.Context, datastore string, i cdc.Import) (bool, error) {
+	started, err := o.launcher.Import(ctx, datastore, i)
 	return started, unavailable(err)
 }
 

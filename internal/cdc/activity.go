@@ -149,3 +149,25 @@ type Refusal struct {
 type LedgerInput struct {
 	WorkflowID string `json:"workflowId"`
 }
+
+// ReadDeleteInput asks what the store says of a resource whose delete a record
+// told of.
+type ReadDeleteInput struct {
+	Origin Origin `json:"origin"`
+	Delete Delete `json:"delete"`
+}
+
+// ReadDeleteResult is what the store says of a delete.
+type ReadDeleteResult struct {
+	// Gone tells that a read of the resource finds nothing, or a tombstone.
+	Gone bool `json:"gone,omitempty"`
+	// Settled tells that asking again later would bring nothing more: history has
+	// the delete, or there is no history of the resource.
+	Settled bool `json:"settled,omitempty"`
+	// Tombstone is the delete in history. Unless Settled it is that of an earlier
+	// delete, after which history has nothing so far.
+	Tombstone *Tombstone `json:"tombstone,omitempty"`
+	// Refused is the class of the error when the store did not let us look.
+	Refused Class  `json:"refused,omitempty"`
+	Counts  Counts `json:"counts"`
+}

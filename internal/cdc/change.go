@@ -88,9 +88,30 @@ type Delete struct {
 	// Scope is ScopeBulk for a bulk delete, else empty.
 	Scope string `json:"scope,omitempty"`
 	// ResourceID is of an exact delete: the FHIR logical id, patient data. Empty
-	// where no record tells it.
+	// where no record tells it. It never comes without a Type.
 	ResourceID string `json:"resourceId,omitempty"`
+	// Tombstone is what history has of an exact delete; nil where it has nothing.
+	Tombstone *Tombstone `json:"tombstone,omitempty"`
 }
+
+// Exact tells whether the deleted resource is known.
+func (d Delete) Exact() bool { return d.ResourceID != "" }
+
+// Tombstone is the version that a delete leaves in a resource's history, and the
+// body that the resource had last.
+type Tombstone struct {
+	VersionID string `json:"version"`
+	// LastUpdated is when the store wrote the tombstone, empty where it does not
+	// say.
+	LastUpdated string `json:"lastUpdated,omitempty"`
+	// Body is the last one before the tombstone; empty where history has none, or
+	// where Reason says why it does not travel.
+	Body   []byte `json:"body,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Time is LastUpdated parsed; the zero time when it is not RFC 3339.
+func (t Tombstone) Time() time.Time { return Version{LastUpdated: t.LastUpdated}.Time() }
 
 // ScopeBulk marks an unresolved delete of many resources.
 const ScopeBulk = "bulk"

@@ -113,24 +113,68 @@ func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, erro
 	return f.event(m, c.Type, c.Time(), c.Body)
 }
 
-// DeleteEvent builds the event of an unresolved delete: one of which no id is
-// known. Its time and sourceTime are the record's.
+// DeleteEvent builds the event of a delete. One of which no id is known is
+// unresolved: its time and sourceTime are the record's. An exact one has the
+// tombstone's version and time, and the last body as data, as far as history has
+// them.
 func (f EventFormat) DeleteEvent(d Delete, o Origin, now time.Time) (Event, error) {
 	if !ValidEventID(d.EventID) {
 		return Event{}, errors.New("building event: delete has no valid event id")
 	}
-	if d.Type != "" && !ValidType(d.Type) {
+	if (d.Type != "" || d.Exact()) && !ValidType(d.Type) {
 		return Event{}, errors.New("building event: delete has no valid resource type")
 	}
 	m := f.meta(o, d.Type, now)
+	m.Change = ChangeDeleted
+	m.SourceTime = d.EventTime.UTC().Format(time.RFC3339Nano)
+	if d.Exact() {
+		return f.exactDelete(m, d)
+	}
 	name := d.Type
 	if name == "" {
 		name = anyType
 	}
 	m.IdempotencyKey = fmt.Sprintf("%s/%s/_delete/%s", o.Datastore, name, d.EventID)
-	m.Change, m.Resolution, m.Scope = ChangeDeleted, "unresolved", d.Scope
-	m.SourceTime = d.EventTime.UTC().Format(time.RFC3339Nano)
+	m.Resolution, m.Scope = "unresolved", d.Scope
 	return f.event(m, name, d.EventTime, nil)
+}
+
+func (f EventFormat) exactDelete(m meta, d Delete) (Event, error) {
+	m.ResourceID = d.ResourceID
+	t := d.Tombstone
+	if t == nil {
+		// Of two deletes of one resource, each is its own event: without versions
+		// nothing else tells them apart.
+		m.IdempotencyKey = fmt.Sprintf("%s/%s/%s/_delete/%s", m.DatastoreID, d.Type, d.ResourceID, d.EventID)
+		return f.event(m, d.Type, d.EventTime, nil)
+	}
+	version := Version{Type: d.Type, ID: d.ResourceID, VersionID: t.VersionID, LastUpdated: t.LastUpdated}
+	m.IdempotencyKey = version.IdempotencyKey(m.DatastoreID)
+	m.VersionID, m.LastUpdated = t.VersionID, t.LastUpdated
+	at := d.EventTime
+	if !t.Time().IsZero() {
+		at = t.Time()
+	}
+	switch {
+	case t.Reason != "":
+		m.Payload, m.Reason = PayloadReference, t.Reason
+		return f.event(m, d.Type, at, nil)
+	case len(t.Body) > 0:
+		m.Payload = PayloadFull
+	}
+	return f.event(m, d.Type, at, t.Body)
+}
+
+// DeleteOverhead is an upper bound, in bytes, of what the event of an exact delete
+// takes on the bus beside the last body.
+func (f EventFormat) DeleteOverhead(d Delete, t Tombstone, o Origin) (int, error) {
+	t.Body, t.Reason = nil, ReasonConfigured
+	d.Tombstone = &t
+	event, err := f.DeleteEvent(d, o, time.Date(2000, 1, 1, 0, 0, 0, 999_999_999, time.UTC))
+	if err != nil {
+		return 0, err
+	}
+	return event.Size() + len(`,"data":`), nil
 }
 
 // anyType stands for a missing resource type in an event's source, detail type

@@ -161,6 +161,14 @@ func ValidName(name string) bool { return namePattern.MatchString(name) }
 // ValidType tells whether name has the form of a FHIR resource type.
 func ValidType(name string) bool { return typePattern.MatchString(name) }
 
+// fhirIDPattern is FHIR's id datatype (R4, "Data Types").
+var fhirIDPattern = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
+
+// ValidResourceID tells whether id has the form of a FHIR logical id.
+func ValidResourceID(id string) bool {
+	return fhirIDPattern.MatchString(id) && id != "." && id != ".."
+}
+
 // ReplayID is the workflow ID of the replay of that name: a replay named twice
 // runs once.
 func ReplayID(name string) string { return replayPrefix + name }

@@ -61,6 +61,13 @@ const (
 	ByOperator     = "operator"
 )
 
+// How the ids of our SubscriptionTopics and Subscriptions begin, and how those end
+// that are to deletes only.
+const (
+	SubscriptionPrefix = "healthlake-cdc-"
+	DeletesSuffix      = "-deletes"
+)
+
 // Priority keys of our activities, lower first, for servers that honour them:
 // live windows go before further pages, and both before bulk work.
 const (

@@ -14,11 +14,11 @@ import (
 	"healthlake-cdc/internal/trigger"
 )
 
-// opensPerBatch is how many windows and deletes of one batch are opened at a
-// time.
+// opensPerBatch is how many windows, deletes and imports of one batch are opened at
+// a time.
 const opensPerBatch = 8
 
-// opening is a window or a delete that messages of a batch ask for.
+// opening is a window, a delete or an import that messages of a batch ask for.
 type opening struct {
 	open func(context.Context) error
 	err  error
@@ -58,7 +58,7 @@ func (c *Consumer) handle(work context.Context, messages []types.Message) {
 	if scope.Now.IsZero() {
 		scope.Now = time.Now()
 	}
-	plan := plan{consumer: c, windows: make(map[cdc.Window]*opening)}
+	plan := plan{consumer: c, windows: make(map[sourced]*opening)}
 	for i, message := range messages {
 		result := trigger.Parse([]byte(aws.ToString(message.Body)), scope)
 		c.count(result, scope.Now)
@@ -77,7 +77,7 @@ func (c *Consumer) handle(work context.Context, messages []types.Message) {
 // count tells the metrics, and the log once for each name, what was received.
 func (c *Consumer) count(result trigger.Result, now time.Time) {
 	c.Metrics.Outcome(result.Outcome)
-	if len(result.Windows) > 0 || result.Delete != nil {
+	if len(result.Windows) > 0 || len(result.Deletes) > 0 {
 		c.Metrics.Delay(result.Source, now.Sub(result.Time))
 	}
 	if result.UnknownEvent {
@@ -140,28 +140,41 @@ func (c *Consumer) leave(m *held) {
 	c.release(m)
 }
 
-// plan is what a batch asks for, each window once.
+// plan is what a batch asks for, each window once for each source that names it.
 type plan struct {
 	consumer *Consumer
 	asked    []asked
 	openings []*opening
-	windows  map[cdc.Window]*opening
+	windows  map[sourced]*opening
+}
+
+// sourced is a window and who asks for it: which source opens windows, and which
+// only joins, is counted for each.
+type sourced struct {
+	window cdc.Window
+	source string
 }
 
 func (p *plan) add(m *held, result trigger.Result) {
 	a := asked{held: m}
 	for _, w := range result.Windows {
-		o := p.windows[w]
+		key := sourced{w, result.Source}
+		o := p.windows[key]
 		if o == nil {
 			cause := Cause{Time: result.Time, Source: result.Source}
 			o = p.task(func(ctx context.Context) error { return p.consumer.openings.window(ctx, w, cause) })
-			p.windows[w] = o
+			p.windows[key] = o
 		}
 		a.openings = append(a.openings, o)
 	}
-	if d := result.Delete; d != nil {
+	for _, d := range result.Deletes {
 		a.openings = append(a.openings, p.task(func(ctx context.Context) error {
-			return p.consumer.openings.delete(ctx, result.Datastore, *d, result.Source)
+			return p.consumer.openings.delete(ctx, result.Datastore, d, result.Source)
+		}))
+	}
+	if i := result.Import; i != nil {
+		a.openings = append(a.openings, p.task(func(ctx context.Context) error {
+			return p.consumer.openings.imported(ctx, result.Datastore, *i)
 		}))
 	}
 	p.asked = append(p.asked, a)

@@ -24,15 +24,17 @@ type SQS interface {
 	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
 }
 
-// Opener starts what messages ask for. Both calls must be safe to repeat and to
+// Opener starts what messages ask for. All calls must be safe to repeat and to
 // run concurrently, and must return soon after their context is done.
 type Opener interface {
 	// Open starts the window's execution. opened is false when that execution
 	// existed already, running or closed.
 	Open(ctx context.Context, w cdc.Window, cause Cause) (opened bool, err error)
-	// PublishDelete starts the publishing of an unresolved delete. source is
-	// one of the cdc.By constants.
+	// PublishDelete starts the publishing of a delete. source is one of the cdc.By
+	// constants.
 	PublishDelete(ctx context.Context, datastore string, d cdc.Delete, source string) (opened bool, err error)
+	// Import starts the audit of what an import or a restore has written.
+	Import(ctx context.Context, datastore string, i cdc.Import) (opened bool, err error)
 }
 
 // Cause is the trigger that opened a window.

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -74,17 +75,69 @@ func TestMessagesThatAreNoTriggers(t *testing.T) {
 			strings.Replace(record, `"statusCode":200`, `"statusCode":409`, 1),
 			strings.Replace(record, store, "another", 1),
 			strings.Replace(record, "Patient", "Basic", 1),
-			body("RestoreFHIRDatastore", now),
+			body("StartFHIRImportJob", now),
 		)
 		f.start()
 		f.queue.until(f.queue.empty)
 		f.stop()
 		require.Zero(t, f.opener.calls)
 		for _, outcome := range []trigger.Outcome{trigger.OutcomeForeign, trigger.OutcomeReadOnly, trigger.OutcomeFailed,
-			trigger.OutcomeUnknownStore, trigger.OutcomeUnconfiguredType, trigger.OutcomeRestore} {
+			trigger.OutcomeUnknownStore, trigger.OutcomeUnconfiguredType, trigger.OutcomeImport} {
 			require.Equal(t, 1, f.counts.outcomes[outcome], outcome)
 		}
 		require.Empty(t, f.counts.delays)
+		require.Empty(t, f.opener.imports, "an import that was started has written nothing yet")
+	})
+}
+
+func TestImportsAreAuditedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		now := time.Now().UTC().Truncate(time.Second)
+		job := `{"id":"event-1","source":"aws.healthlake","detail-type":"Import Job Completed","time":"` + now.Format(time.RFC3339) +
+			`","detail":{"jobId":"job-1","datastoreId":"` + store + `"}}`
+		f.queue.send(job, job, body("RestoreFHIRDatastore", now))
+		f.start()
+		f.queue.until(f.queue.empty)
+		f.stop()
+		require.Equal(t, map[string]int{store + "/job-1": 2, fmt.Sprintf("%s/id-%d", store, now.Unix()): 1}, f.opener.imports)
+		require.Equal(t, 2, f.counts.of(EventImportOpened))
+		require.Equal(t, 1, f.counts.of(EventImportJoined))
+		require.Equal(t, 3, f.counts.of(EventAcknowledged))
+		require.Zero(t, f.opener.calls)
+	})
+}
+
+// A notification of two writes and two deletes, and CloudTrail's records of the
+// writes in the same batch: each window is asked for once, and it is counted which
+// source opened it.
+func TestNotificationBesideRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		windows := windowsBefore(2)
+		at := func(w cdc.Window) string { return w.Start.Add(6 * time.Second).UTC().Format(time.RFC3339Nano) }
+		told := func(i int, w cdc.Window, change string) string {
+			return fmt.Sprintf(`{"id":"0b9f3f1e-3a77-4b5c-8d0a-2f9f1c0a7e%02d","timestamp":%q,"focus":"Patient/p-%d","change":%q}`, i, at(w), i, change)
+		}
+		f.queue.send(
+			`{"source":"healthlake","detail-type":"FHIR Subscription Notification","detail":{"subscriptionUrl":"https://x/datastore/`+store+
+				`/r4/Subscription/1","notificationBundlePayload":{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"SubscriptionStatus",`+
+				`"type":"event-notification","notificationEvent":[`+
+				told(1, windows[0], "update")+","+told(2, windows[0], "delete")+","+told(3, windows[0], "delete")+`]}}]}}}`,
+			update(windows[0]), update(windows[1]))
+		f.start()
+		f.queue.until(f.queue.empty)
+		f.stop()
+		require.Equal(t, map[cdc.Window]int{windows[0]: 1, windows[1]: 1}, f.opener.opened)
+		require.Equal(t, 2, f.opener.calls)
+		require.Len(t, f.opener.deletes, 2)
+		require.Equal(t, 2, f.counts.of(EventWindowOpened))
+		require.Equal(t, 1, f.counts.of(EventWindowCoalesced))
+		opened := f.counts.sources["cloudtrail window_opened"]
+		require.Equal(t, 2, opened+f.counts.sources["subscription window_opened"])
+		require.Equal(t, 2-opened, f.counts.sources["cloudtrail window_coalesced"], "who did not open it joined it")
+		require.Equal(t, 1, f.counts.sources["subscription window_opened"]+f.counts.sources["subscription window_coalesced"])
+		require.Equal(t, 3, f.queue.deleted)
 	})
 }
 

@@ -42,6 +42,7 @@ type fakeOpener struct {
 	mu      sync.Mutex
 	opened  map[cdc.Window]int
 	deletes map[string]int
+	imports map[string]int
 	calls   int
 	running int
 	most    int // of calls at a time
@@ -66,7 +67,7 @@ func (o *fakeOpener) Open(ctx context.Context, w cdc.Window, cause Cause) (bool,
 	if err != nil {
 		return false, err
 	}
-	if cause.Source != cdc.ByCloudTrail || !w.Contains(cause.Time) {
+	if !w.Contains(cause.Time) {
 		return false, fmt.Errorf("window %s opened by a trigger that is not its own", w.ID())
 	}
 	o.opened[w]++
@@ -78,6 +79,13 @@ func (o *fakeOpener) PublishDelete(ctx context.Context, datastore string, d cdc.
 	defer o.mu.Unlock()
 	o.deletes[fmt.Sprint(datastore, d.Type, d.EventID, d.Scope, source)]++
 	return true, nil
+}
+
+func (o *fakeOpener) Import(ctx context.Context, datastore string, i cdc.Import) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.imports[datastore+"/"+i.ID]++
+	return o.imports[datastore+"/"+i.ID] == 1, nil
 }
 
 func (o *fakeOpener) set(answer func(ctx context.Context, w cdc.Window) error) {
@@ -95,6 +103,7 @@ func (o *fakeOpener) get(read func()) {
 type counts struct {
 	mu       sync.Mutex
 	events   map[Event]int
+	sources  map[string]int // of windows: "{source} {event}"
 	outcomes map[trigger.Outcome]int
 	delays   []time.Duration
 	pauses   []bool
@@ -102,6 +111,9 @@ type counts struct {
 
 func (c *counts) Outcome(o trigger.Outcome) { c.do(func() { c.outcomes[o]++ }) }
 func (c *counts) Count(e Event, n int)      { c.do(func() { c.events[e] += n }) }
+func (c *counts) Window(source string, e Event) {
+	c.do(func() { c.events[e]++; c.sources[source+" "+string(e)]++ })
+}
 func (c *counts) Delay(_ string, d time.Duration) {
 	c.do(func() { c.delays = append(c.delays, d) })
 }
@@ -151,8 +163,8 @@ type fixture struct {
 func newFixture(t testing.TB, changes ...func(*Config)) *fixture {
 	f := &fixture{
 		t: t, queue: newFakeSQS(), log: &syncLog{}, done: make(chan error, 1),
-		opener: &fakeOpener{opened: make(map[cdc.Window]int), deletes: make(map[string]int)},
-		counts: &counts{events: make(map[Event]int), outcomes: make(map[trigger.Outcome]int)},
+		opener: &fakeOpener{opened: make(map[cdc.Window]int), deletes: make(map[string]int), imports: make(map[string]int)},
+		counts: &counts{events: make(map[Event]int), sources: make(map[string]int), outcomes: make(map[trigger.Outcome]int)},
 	}
 	cfg := Config{
 		Receive: f.queue.client(), Delete: f.queue.client(), QueueURL: queueURL, Opener: f.opener, Metrics: f.counts,

@@ -25,8 +25,10 @@ const (
 	EventWindowOpened    Event = "window_opened"    // windows
 	EventWindowJoined    Event = "window_joined"    // existed already
 	EventWindowCoalesced Event = "window_coalesced" // known to exist, not asked for
-	EventDeleteOpened    Event = "delete_opened"    // unresolved deletes
+	EventDeleteOpened    Event = "delete_opened"    // deletes
 	EventDeleteJoined    Event = "delete_joined"    // existed already
+	EventImportOpened    Event = "import_opened"    // audits of imports and restores
+	EventImportJoined    Event = "import_joined"    // existed already
 )
 
 // Events returns every event there is, for metrics that are to exist before
@@ -35,7 +37,7 @@ func Events() []Event {
 	return []Event{
 		EventReceived, EventAcknowledged, EventLeft, EventGivenBack, EventExtended, EventExpired,
 		EventDeleteFailed, EventUnknownName, EventPollFailed, EventWindowOpened, EventWindowJoined,
-		EventWindowCoalesced, EventDeleteOpened, EventDeleteJoined,
+		EventWindowCoalesced, EventDeleteOpened, EventDeleteJoined, EventImportOpened, EventImportJoined,
 	}
 }
 
@@ -44,8 +46,11 @@ func Events() []Event {
 type Metrics interface {
 	// Outcome counts one message by what it meant.
 	Outcome(outcome trigger.Outcome)
-	// Count adds n to an event's count.
+	// Count adds n to an event's count; windows have their own.
 	Count(event Event, n int)
+	// Window counts one of the window events. source, one of the cdc.By constants,
+	// tells who asked for the window.
+	Window(source string, event Event)
 	// Delay is how long after its time a trigger was received. source is one of
 	// the cdc.By constants.
 	Delay(source string, d time.Duration)
@@ -57,5 +62,6 @@ type noMetrics struct{}
 
 func (noMetrics) Outcome(trigger.Outcome)     {}
 func (noMetrics) Count(Event, int)            {}
+func (noMetrics) Window(string, Event)        {}
 func (noMetrics) Delay(string, time.Duration) {}
 func (noMetrics) Paused(bool)                 {}

@@ -49,7 +49,23 @@ func (o *openings) window(ctx context.Context, w cdc.Window, cause Cause) error 
 			return err
 		}
 	}
-	o.metrics.Count(event, 1)
+	o.metrics.Window(cause.Source, event)
+	return nil
+}
+
+// imported sees to it that the import's span is audited.
+func (o *openings) imported(ctx context.Context, datastore string, i cdc.Import) error {
+	opened, err := o.call(ctx, func(ctx context.Context) (bool, error) {
+		return o.opener.Import(ctx, datastore, i)
+	})
+	switch {
+	case err != nil:
+		return err
+	case opened:
+		o.metrics.Count(EventImportOpened, 1)
+	default:
+		o.metrics.Count(EventImportJoined, 1)
+	}
 	return nil
 }
 

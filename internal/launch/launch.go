@@ -34,6 +34,8 @@ type Config struct {
 	// Types are the resource types to sweep, by datastore.
 	Types  map[string][]string
 	Passes []time.Duration
+	// Versions is CDC_VERSIONS, and Imports CDC_IMPORTS: for the audits of imports.
+	Versions, Imports string
 	// Attributes tells whether our search attributes are registered.
 	Attributes bool
 	Logger     *slog.Logger
@@ -64,8 +66,8 @@ func (l *Launcher) startWindow(ctx context.Context, window cdc.Window, rerun int
 	return l.Run(ctx, window, rerun, cdc.WindowRun{SourceTime: cause.Time, CapturedBy: cause.By})
 }
 
-// PublishDelete starts the publishing of an unresolved delete. started is false
-// when its record was seen before.
+// PublishDelete starts the publishing of a delete. started is false when its record
+// was seen before.
 func (l *Launcher) PublishDelete(ctx context.Context, datastore string, d cdc.Delete, by string) (started bool, err error) {
 	id := cdc.DeleteID(datastore, d.EventID)
 	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {

@@ -121,10 +121,11 @@ const (
 	WindowCoalesced = "coalesced"
 )
 
-// Windows counts windows by [WindowOpened] or [WindowCoalesced].
-func (m *Metrics) Windows(ctx context.Context, result string, n int) {
+// Windows counts windows by [WindowOpened] or [WindowCoalesced], and by the source
+// that asked for them.
+func (m *Metrics) Windows(ctx context.Context, result, source string, n int) {
 	if m != nil {
-		m.windows.Add(ctx, int64(n), with("result", result))
+		m.windows.Add(ctx, int64(n), with("result", result, "source", source))
 	}
 }
 

@@ -62,8 +62,8 @@ func TestMetricsAreServedUnderTheirNames(t *testing.T) {
 	ctx := t.Context()
 	m := tel.Metrics
 	m.Trigger(ctx, "malformed")
-	m.Windows(ctx, WindowOpened, 2)
-	m.Windows(ctx, WindowCoalesced, 998)
+	m.Windows(ctx, WindowOpened, "subscription", 2)
+	m.Windows(ctx, WindowCoalesced, "cloudtrail", 998)
 	m.Search(ctx, "store", "first", "ok", 30*time.Millisecond)
 	m.Read(ctx, "store", "NotFound")
 	now := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
@@ -79,8 +79,8 @@ func TestMetricsAreServedUnderTheirNames(t *testing.T) {
 	_, body := get(t, start(t, tel.Handler(), NewReadiness(discard()))+"/metrics")
 	for _, line := range []string{
 		`healthlake_cdc_triggers_total{outcome="malformed"} 1`,
-		`healthlake_cdc_windows_total{result="opened"} 2`,
-		`healthlake_cdc_windows_total{result="coalesced"} 998`,
+		`healthlake_cdc_windows_total{result="opened",source="subscription"} 2`,
+		`healthlake_cdc_windows_total{result="coalesced",source="cloudtrail"} 998`,
 		`healthlake_cdc_searches_total{datastore="store",kind="first",result="ok"} 1`,
 		`healthlake_cdc_search_duration_seconds_bucket{datastore="store",kind="first",le="0.05"} 1`,
 		`healthlake_cdc_search_duration_seconds_bucket{datastore="store",kind="first",le="0.025"} 0`,
@@ -120,7 +120,7 @@ func TestNoMetrics(t *testing.T) {
 	ctx := t.Context()
 	require.NotPanics(t, func() {
 		m.Trigger(ctx, "x")
-		m.Windows(ctx, "x", 1)
+		m.Windows(ctx, "x", "x", 1)
 		m.Search(ctx, "x", "x", "x", 0)
 		m.Read(ctx, "x", "x")
 		m.Published(ctx, "x", "x", "x", 1, time.Time{}, time.Time{})

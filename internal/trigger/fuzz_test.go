@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
 )
 
 // reasons are made of our own words only.
@@ -34,7 +36,27 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, got, Parse(body, ours), "the same body means the same")
 
 		require.Equal(t, got.Outcome == OutcomeTrigger, len(got.Windows) > 0)
-		require.Equal(t, got.Outcome == OutcomeDelete, got.Delete != nil)
+		if got.Outcome == OutcomeDelete || got.Outcome == OutcomeDeleteExact {
+			require.NotEmpty(t, got.Deletes)
+		} else if got.Outcome != OutcomeTrigger {
+			require.Empty(t, got.Deletes)
+		}
+		require.LessOrEqual(t, len(got.Deletes), MaxDeletes)
+		ids := make(map[string]bool)
+		for _, d := range got.Deletes {
+			require.True(t, cdc.ValidEventID(d.EventID))
+			require.False(t, ids[d.EventID], "each once")
+			ids[d.EventID] = true
+			require.True(t, !d.Exact() || cdc.ValidResourceID(d.ResourceID) && ours.Types[d.Type])
+			require.True(t, got.Outcome != OutcomeDeleteExact || d.Exact())
+			require.Nil(t, d.Tombstone)
+		}
+		if got.Import != nil {
+			require.True(t, got.Outcome == OutcomeImport || got.Outcome == OutcomeRestore)
+			require.True(t, cdc.ValidEventID(got.Import.ID))
+			require.True(t, got.Import.Span.To.After(got.Import.Span.From))
+			require.False(t, got.Import.Span.To.After(ours.Now.Add(MaxAhead+AsyncSpan)))
+		}
 		require.Equal(t, got.Outcome == OutcomeMalformed, got.Reason != "")
 		require.LessOrEqual(t, len(got.Windows), MaxWindows)
 		for i, w := range got.Windows {
@@ -71,6 +93,11 @@ var mutants = []struct{ old, new string }{
 	{"UpdateResource", "StartFHIRBulkPatchJob"},
 	{`"detail": {`, `"detail": [{`},
 	{"event-notification", "heartbeat"},
+	{`"focus"`, `"change":"delete","focus"`},
+	{"Encounter/enc-7/_history/1", "delete"},
+	{"Subscription/1f0a", "Subscription/healthlake-cdc-encounter-deletes"},
+	{`"submitTime": "2026`, `"submitTime": "2027`},
+	{"In Progress", "Failed"},
 	{`"timestamp"`, `"time"`},
 	{store, "../" + store},
 }
@@ -97,14 +124,17 @@ var knownReasons = []string{
 	"notification has no SubscriptionStatus with a type",
 	"notification of events has none",
 	"notification's event has no valid time",
-	"notification opens too many windows",
+	"notification opens too many windows or tells of too many deletes",
+	"notification of a delete has no valid id",
+	"import job has no valid id",
+	"record of a restore has no valid eventID",
 }
 
 func TestReasonsAreDistinct(t *testing.T) {
 	sorted := slices.Sorted(slices.Values(knownReasons))
 	require.Len(t, slices.Compact(sorted), len(knownReasons))
 	var source []byte
-	for _, file := range []string{"parse.go", "notification.go", "result.go"} {
+	for _, file := range []string{"parse.go", "imports.go", "notification.go", "result.go"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		source = append(source, text...)

@@ -1,7 +1,6 @@
 package trigger
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -28,18 +27,20 @@ func parseNotification(event, detail object, scope Scope) Result {
 		return result.malformed("notification has no bundle")
 	}
 
-	var events []json.RawMessage
+	n := told{event: event, bundle: bundle, deleted: make(map[string]bool)}
 	outcome := OutcomeMalformed
 	for _, raw := range bundle.list("entry") {
 		entry, _ := objectOf(raw)
 		status := entry.object("resource")
 		if status.text("resourceType") != "SubscriptionStatus" {
+			n.addEntry(entry)
 			continue
 		}
 		switch status.text("type") {
 		case "event-notification":
 			outcome = OutcomeTrigger
-			events = append(events, status.list("notificationEvent")...)
+			n.ofDeletes = n.ofDeletes || ofDeletes(status)
+			n.events = append(n.events, status.list("notificationEvent")...)
 		case "handshake":
 			outcome = other(outcome, OutcomeHandshake)
 		case "heartbeat":
@@ -51,7 +52,7 @@ func parseNotification(event, detail object, scope Scope) Result {
 	}
 	switch outcome {
 	case OutcomeTrigger:
-		return result.notified(event, bundle, events, scope)
+		return result.notified(n, scope)
 	case OutcomeMalformed:
 		return result.malformed("notification has no SubscriptionStatus with a type")
 	default:
@@ -67,27 +68,31 @@ func other(outcome, next Outcome) Outcome {
 	return next
 }
 
-// notified adds the windows of the events whose type is ours. An event without
-// a time (FHIR does not ask for one) has the bundle's, which is a little later,
-// or else EventBridge's.
-func (r Result) notified(event, bundle object, events []json.RawMessage, scope Scope) Result {
-	if len(events) == 0 {
+// notified adds the windows of the events whose type is ours, and the deletes. An
+// event without a time (FHIR does not ask for one) has the bundle's, which is a
+// little later, or else EventBridge's.
+func (r Result) notified(n told, scope Scope) Result {
+	if len(n.events) == 0 {
 		return r.malformed("notification of events has none")
 	}
-	fallback, dated := bundle.time("timestamp")
+	fallback, dated := n.bundle.time("timestamp")
 	if !dated {
-		fallback, dated = event.time("time")
+		fallback, dated = n.event.time("time")
 	}
 	seen := make(map[cdc.Window]bool)
 	ours := false
-	for _, raw := range events {
-		notified, _ := objectOf(raw)
-		resourceType, _, reference := strings.Cut(notified.text("focus"), "/")
+	for i, raw := range n.events {
+		event, _ := objectOf(raw)
+		focus := referenceOf(event["focus"])
+		if last := lastReference(focus); last != "" {
+			focus = last // it may be a whole URL
+		}
+		resourceType, id, reference := strings.Cut(focus, "/")
 		if reference && cdc.ValidType(resourceType) && !scope.Types[resourceType] {
 			continue
 		}
 		ours = true
-		t, ok := notified.time("timestamp")
+		t, ok := event.time("timestamp")
 		if !ok {
 			t, ok = fallback, dated
 		}
@@ -100,21 +105,50 @@ func (r Result) notified(event, bundle object, events []json.RawMessage, scope S
 		if r.Time.IsZero() || t.Before(r.Time) {
 			r.Time = t
 		}
-		for _, window := range scope.touching(r.Datastore, t, scope.Lookback) {
-			if !seen[window] {
-				seen[window] = true
-				r.Windows = append(r.Windows, window)
+		if n.isDelete(event, focus) {
+			d := cdc.Delete{EventID: n.eventID(event, i), EventTime: t}
+			if !cdc.ValidEventID(d.EventID) {
+				return r.malformed("notification of a delete has no valid id")
+			}
+			if cdc.ValidType(resourceType) {
+				d.Type = resourceType
+				if cdc.ValidResourceID(id) {
+					d.ResourceID = id
+				}
+			}
+			r.addDelete(d)
+		} else {
+			for _, window := range scope.touching(r.Datastore, t, scope.Lookback) {
+				if !seen[window] {
+					seen[window] = true
+					r.Windows = append(r.Windows, window)
+				}
 			}
 		}
-		if len(r.Windows) > MaxWindows {
-			return r.malformed("notification opens too many windows")
+		if len(r.Windows) > MaxWindows || len(r.Deletes) > MaxDeletes {
+			return r.malformed("notification opens too many windows or tells of too many deletes")
 		}
 	}
-	if !ours {
-		return r.as(OutcomeUnconfiguredType)
-	}
 	slices.SortFunc(r.Windows, func(a, b cdc.Window) int { return a.Start.Compare(b.Start) })
-	return r.as(OutcomeTrigger)
+	unresolved := slices.ContainsFunc(r.Deletes, func(d cdc.Delete) bool { return !d.Exact() })
+	switch {
+	case !ours:
+		return r.as(OutcomeUnconfiguredType)
+	case len(r.Windows) > 0:
+		return r.as(OutcomeTrigger)
+	case unresolved:
+		return r.as(OutcomeDelete)
+	default:
+		return r.as(OutcomeDeleteExact)
+	}
+}
+
+// addDelete adds a delete unless it is there: a notification may name an event
+// twice.
+func (r *Result) addDelete(d cdc.Delete) {
+	if !slices.ContainsFunc(r.Deletes, func(other cdc.Delete) bool { return other.EventID == d.EventID }) {
+		r.Deletes = append(r.Deletes, d)
+	}
 }
 
 // storeOf is the datastore id in a URL of the form …/datastore/{id}/…, or "".

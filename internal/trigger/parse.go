@@ -70,26 +70,6 @@ func parseEvent(event object, scope Scope) Result {
 	}
 }
 
-// parseImport reads an import job's event. Only what ends an import matters.
-func parseImport(event, detail object, scope Scope) Result {
-	result := Result{Source: cdc.ByImport}
-	switch strings.TrimPrefix(event.text("detail-type"), importDetailPrefix) {
-	case "Completed", "Completed With Errors":
-	default:
-		return result.as(OutcomeIgnored)
-	}
-	datastore := detail.text("datastoreId")
-	switch {
-	case datastore == "":
-		return result.malformed("import job names no datastore")
-	case !scope.Datastores[datastore]:
-		return result.as(OutcomeUnknownStore)
-	}
-	result.Datastore = datastore
-	result.Time, _ = event.time("time")
-	return result.as(OutcomeImport)
-}
-
 // parseRecord reads a CloudTrail record.
 func parseRecord(record object, scope Scope) Result {
 	switch record.text("eventSource") {
@@ -141,11 +121,15 @@ func parseRecord(record object, scope Scope) Result {
 	case importJob:
 		return result.as(OutcomeImport)
 	case restore:
-		return result.as(OutcomeRestore)
+		return result.restored(record.text("eventID"), scope)
 	case deletion:
-		return result.deleted(record.text("eventID"), resourceType, "")
+		id := idIn(parameters)
+		if id == "" {
+			id = idIn(record.object("responseElements"))
+		}
+		return result.deleted(cdc.Delete{EventID: record.text("eventID"), Type: resourceType, ResourceID: id})
 	case bulkDelete:
-		return result.deleted(record.text("eventID"), resourceType, cdc.ScopeBulk)
+		return result.deleted(cdc.Delete{EventID: record.text("eventID"), Type: resourceType, Scope: cdc.ScopeBulk})
 	}
 	result.UnknownEvent = !known
 	return result.opening(kind, status == statusAccepted, scope)
@@ -184,10 +168,28 @@ func (r Result) opening(k kind, accepted bool, scope Scope) Result {
 
 // deleted adds the delete that a record tells of. The record's eventID is what
 // makes its repetitions one event.
-func (r Result) deleted(eventID, resourceType, scope string) Result {
-	if !cdc.ValidEventID(eventID) {
+func (r Result) deleted(d cdc.Delete) Result {
+	if !cdc.ValidEventID(d.EventID) {
 		return r.malformed("record of a delete has no valid eventID")
 	}
-	r.Delete = &cdc.Delete{EventID: eventID, Type: resourceType, EventTime: r.Time, Scope: scope}
+	d.EventTime = r.Time
+	if d.Type == "" {
+		d.ResourceID = "" // an id names nothing without its type
+	}
+	r.Deletes = []cdc.Delete{d}
+	if d.Exact() {
+		return r.as(OutcomeDeleteExact)
+	}
 	return r.as(OutcomeDelete)
+}
+
+// idIn is the FHIR id in a record's parameters, "" where it is hidden or absent.
+// What stands there instead of an id is words in capitals: an id without a digit
+// or a small letter is taken for such.
+func idIn(parameters object) string {
+	id := parameters.text("resourceId")
+	if !cdc.ValidResourceID(id) || id == strings.ToUpper(id) && !strings.ContainsAny(id, "0123456789") {
+		return ""
+	}
+	return id
 }

@@ -2,7 +2,6 @@ package trigger
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,22 +60,33 @@ func TestParseSamples(t *testing.T) {
 	}
 	deletion := record("DeleteResource")
 	deletion.Outcome = OutcomeDelete
-	deletion.Delete = &cdc.Delete{EventID: eventID, Type: "Observation", EventTime: eventTime}
-	imported := Result{Outcome: OutcomeImport, Source: cdc.ByImport, Datastore: store, Time: eventTime.Add(2 * time.Second)}
+	deletion.Deletes = []cdc.Delete{{EventID: eventID, Type: "Observation", EventTime: eventTime}}
+	exact := record("DeleteResource")
+	exact.Outcome = OutcomeDeleteExact
+	exact.Deletes = []cdc.Delete{{EventID: eventID, Type: "Observation", EventTime: eventTime, ResourceID: "obs-42"}}
+	imported := func(job string) Result {
+		span := cdc.Span{From: time.Date(2026, 11, 23, 14, 39, 59, 0, time.UTC), To: eventTime.Add(4 * time.Second)}
+		return Result{
+			Outcome: OutcomeImport, Source: cdc.ByImport, Datastore: store, Time: eventTime.Add(2 * time.Second),
+			Import: &cdc.Import{ID: job, Time: eventTime.Add(2 * time.Second), Span: span},
+		}
+	}
+	restored := record("RestoreFHIRDatastore").as(OutcomeRestore)
+	restored.Import = &cdc.Import{ID: eventID, Time: eventTime, Span: cdc.Span{From: eventTime.Add(-5 * time.Second), To: eventTime.Add(time.Hour)}}
 	encounters := Result{Outcome: OutcomeTrigger, Source: cdc.BySubscription, Datastore: store, Time: notified, Windows: windows(0)}
 	want := map[string]Result{
 		"cloudtrail-bundle-no-type.json":     trigger("ProcessBundle", windows(-30, -20, -10, 0)),
 		"cloudtrail-create-patient.json":     trigger("CreateResource", windows(0)),
-		"cloudtrail-delete-id-visible.json":  deletion,
+		"cloudtrail-delete-id-visible.json":  exact,
 		"cloudtrail-delete-observation.json": deletion,
 		"cloudtrail-failed-update.json":      {Outcome: OutcomeFailed, EventName: "UpdateResource", Source: cdc.ByCloudTrail},
 		"cloudtrail-no-response.json":        trigger("UpdateResource", windows(0)),
 		"cloudtrail-patch-observation.json":  trigger("PatchResource", windows(0)),
 		"cloudtrail-read.json":               {Outcome: OutcomeReadOnly, EventName: "ReadResource", Source: cdc.ByCloudTrail},
-		"cloudtrail-restore.json":            record("RestoreFHIRDatastore").as(OutcomeRestore),
+		"cloudtrail-restore.json":            restored,
 		"cloudtrail-update-patient.json":     trigger("UpdateResource", windows(0)),
-		"import-completed-with-errors.json":  imported,
-		"import-completed.json":              imported,
+		"import-completed-with-errors.json":  imported("8a1f2f3c4d5e6f708192a3b4c5d6e7f9"),
+		"import-completed.json":              imported("8a1f2f3c4d5e6f708192a3b4c5d6e7f8"),
 		"subscription-full-resource.json":    encounters,
 		"subscription-handshake.json":        {Outcome: OutcomeHandshake, Source: cdc.BySubscription, Datastore: store},
 		"subscription-id-only.json":          encounters,
@@ -231,34 +241,62 @@ func TestParseBundleLookbackFloor(t *testing.T) {
 }
 
 func TestParseDeletes(t *testing.T) {
-	body := decoded(t, "cloudtrail-delete-id-visible.json")
-	got := Parse(body.bytes(t), scope())
-	require.NotContains(t, fmt.Sprintf("%+v %+v", got, *got.Delete), "obs-42")
-
-	bulk := Parse(body.set("detail.eventName", "StartFHIRBulkDeleteJob").set("detail.requestParameters.resourceType", absent).bytes(t), scope())
-	require.Equal(t, OutcomeDelete, bulk.Outcome)
-	require.Equal(t, &cdc.Delete{EventID: eventID, EventTime: eventTime, Scope: cdc.ScopeBulk}, bulk.Delete)
-	require.Empty(t, bulk.Windows)
-
-	for _, id := range []any{absent, nil, "", "a/b", strings.Repeat("x", 129)} {
-		got := Parse(decoded(t, "cloudtrail-delete-observation.json").set("detail.eventID", id).bytes(t), scope())
-		require.Equal(t, OutcomeMalformed, got.Outcome)
-		require.Nil(t, got.Delete)
+	parse := func(file string, changes map[string]any) Result {
+		body := decoded(t, file)
+		for path, value := range changes {
+			body.set(path, value)
+		}
+		return Parse(body.bytes(t), scope())
 	}
-	other := Parse(decoded(t, "cloudtrail-delete-observation.json").set("detail.requestParameters.resourceType", "Basic").bytes(t), scope())
-	require.Equal(t, OutcomeUnconfiguredType, other.Outcome)
+	const visible, hidden = "cloudtrail-delete-id-visible.json", "cloudtrail-delete-observation.json"
+	bulk := parse(visible, map[string]any{"detail.eventName": "StartFHIRBulkDeleteJob", "detail.requestParameters.resourceType": absent})
+	require.Equal(t, OutcomeDelete, bulk.Outcome)
+	require.Equal(t, []cdc.Delete{{EventID: eventID, EventTime: eventTime, Scope: cdc.ScopeBulk}}, bulk.Deletes)
+	require.Empty(t, bulk.Windows)
+	for _, id := range []any{absent, nil, "", "a/b", strings.Repeat("x", 129)} {
+		got := parse(hidden, map[string]any{"detail.eventID": id})
+		require.Equal(t, OutcomeMalformed, got.Outcome)
+		require.Empty(t, got.Deletes)
+	}
+	require.Equal(t, OutcomeUnconfiguredType, parse(hidden, map[string]any{"detail.requestParameters.resourceType": "Basic"}).Outcome)
+	for _, id := range []any{absent, nil, "", 5, "HIDDEN_DUE_TO_SECURITY_REASONS", "HIDDEN", "REDACTED", "***", "a/b", "..", strings.Repeat("x", 65)} {
+		got := parse(visible, map[string]any{"detail.requestParameters.resourceId": id})
+		require.Equal(t, OutcomeDelete, got.Outcome, id)
+		require.Empty(t, got.Deletes[0].ResourceID)
+	}
+	// An id without a type names nothing.
+	require.Equal(t, OutcomeDelete, parse(visible, map[string]any{"detail.requestParameters.resourceType": absent}).Outcome)
+	elsewhere := parse(hidden, map[string]any{"detail.responseElements": tree{"statusCode": 204, "resourceId": "obs-42"}})
+	require.Equal(t, OutcomeDeleteExact, elsewhere.Outcome)
+	require.Equal(t, "obs-42", elsewhere.Deletes[0].ResourceID)
 }
 
 func TestParseImportJobs(t *testing.T) {
+	const file = "import-completed.json"
 	for state, want := range map[string]Outcome{
-		"Submitted": OutcomeIgnored, "Queued": OutcomeIgnored, "In Progress": OutcomeIgnored, "Failed": OutcomeIgnored,
-		"Completed": OutcomeImport, "Completed With Errors": OutcomeImport,
+		"Submitted": OutcomeIgnored, "Queued": OutcomeIgnored, "In Progress": OutcomeIgnored,
+		"Completed": OutcomeImport, "Completed With Errors": OutcomeImport, "Failed": OutcomeImport,
 	} {
-		body := decoded(t, "import-completed.json").set("detail-type", "Import Job "+state)
-		require.Equal(t, want, Parse(body.bytes(t), scope()).Outcome, state)
+		got := Parse(decoded(t, file).set("detail-type", "Import Job "+state).bytes(t), scope())
+		require.Equal(t, want, got.Outcome, state)
+		require.Equal(t, want == OutcomeImport, got.Import != nil, "a job that has ended may have written, a failed one too")
 	}
-	require.Equal(t, OutcomeUnknownStore, Parse(decoded(t, "import-completed.json").set("detail.datastoreId", "x").bytes(t), scope()).Outcome)
-	require.Equal(t, OutcomeMalformed, Parse(decoded(t, "import-completed.json").set("detail.datastoreId", nil).bytes(t), scope()).Outcome)
+	require.Equal(t, OutcomeUnknownStore, Parse(decoded(t, file).set("detail.datastoreId", "x").bytes(t), scope()).Outcome)
+	require.Equal(t, OutcomeMalformed, Parse(decoded(t, file).set("detail.datastoreId", nil).bytes(t), scope()).Outcome)
+
+	ended := eventTime.Add(2 * time.Second)
+	for _, submitted := range []any{absent, nil, 5, "soon", "2027-01-01T00:00:00Z", "0000-01-01T00:00:00Z"} {
+		got := Parse(decoded(t, file).set("detail.submitTime", submitted).bytes(t), scope())
+		require.Equal(t, ended.Add(-24*time.Hour-time.Second), got.Import.Span.From, submitted)
+	}
+	// No time: it has ended by now.
+	got := Parse(decoded(t, file).set("time", absent).bytes(t), scope())
+	require.Equal(t, scope().Now.Add(2*time.Second), got.Import.Span.To)
+	// No id of the job: the event's.
+	got = Parse(decoded(t, file).set("detail.jobId", "a/b").bytes(t), scope())
+	require.Equal(t, "6a7e8feb-b491-4cf7-a9f1-bf3703467718", got.Import.ID)
+	require.Equal(t, OutcomeMalformed, Parse(decoded(t, file).set("detail.jobId", 5).set("id", absent).bytes(t), scope()).Outcome)
+	require.Equal(t, OutcomeMalformed, Parse(decoded(t, "cloudtrail-restore.json").set("detail.eventID", absent).bytes(t), scope()).Outcome)
 }
 
 func TestParseTransports(t *testing.T) {

@@ -10,13 +10,17 @@ import (
 // Outcome is what becomes of a message; each is a value of a metric's label.
 type Outcome string
 
-// The outcomes. Only OutcomeTrigger and OutcomeDelete ask for anything to be
-// started; all others but OutcomeMalformed are acknowledged as they are.
+// The outcomes. Only OutcomeTrigger, the deletes, OutcomeImport and OutcomeRestore
+// may ask for anything to be started; all others but OutcomeMalformed are
+// acknowledged as they are.
 const (
-	// OutcomeTrigger: Windows are to be opened.
+	// OutcomeTrigger: Windows are to be opened; a notification may tell of Deletes
+	// besides.
 	OutcomeTrigger Outcome = "trigger"
-	// OutcomeDelete: Delete is to be published; of which resource is unknown.
+	// OutcomeDelete: Deletes are to be published; of which resources is unknown.
 	OutcomeDelete Outcome = "delete_unresolved"
+	// OutcomeDeleteExact: Deletes are to be published, with their resources' ids.
+	OutcomeDeleteExact Outcome = "delete_exact"
 	// OutcomeForeign: an event of another service.
 	OutcomeForeign Outcome = "foreign"
 	// OutcomeReadOnly: a call that changed nothing.
@@ -33,9 +37,10 @@ const (
 	OutcomeHandshake Outcome = "handshake"
 	// OutcomeHeartbeat: a subscription without news.
 	OutcomeHeartbeat Outcome = "heartbeat"
-	// OutcomeImport: an import was started or has ended.
+	// OutcomeImport: an import was started, or has ended: then Import's span is to
+	// be audited.
 	OutcomeImport Outcome = "import"
-	// OutcomeRestore: a datastore was restored.
+	// OutcomeRestore: a datastore was restored: Import's span is to be audited.
 	OutcomeRestore Outcome = "restore"
 	// OutcomeIgnored: HealthLake's, but no version comes of it.
 	OutcomeIgnored Outcome = "ignored"
@@ -45,7 +50,7 @@ const (
 // their first count.
 func Outcomes() []Outcome {
 	return []Outcome{
-		OutcomeTrigger, OutcomeDelete, OutcomeForeign, OutcomeReadOnly, OutcomeFailed,
+		OutcomeTrigger, OutcomeDelete, OutcomeDeleteExact, OutcomeForeign, OutcomeReadOnly, OutcomeFailed,
 		OutcomeUnknownStore, OutcomeUnconfiguredType, OutcomeMalformed, OutcomeHandshake,
 		OutcomeHeartbeat, OutcomeImport, OutcomeRestore, OutcomeIgnored,
 	}
@@ -82,8 +87,10 @@ type Result struct {
 	Time time.Time
 	// Windows are to be opened, oldest first, each once.
 	Windows []cdc.Window
-	// Delete is to be published.
-	Delete *cdc.Delete
+	// Deletes are to be published, each once. Their resources' ids are patient data.
+	Deletes []cdc.Delete
+	// Import is something whose span is to be audited.
+	Import *cdc.Import
 }
 
 const (
@@ -103,6 +110,8 @@ const (
 	// MaxWindows is how many windows one message may open: an asynchronous job
 	// opens some 360, everything else a few.
 	MaxWindows = 1000
+	// MaxDeletes is how many deletes one notification may tell of.
+	MaxDeletes = 1000
 )
 
 // eventTimeUnit is the precision of eventTime, which is cut to whole seconds: the

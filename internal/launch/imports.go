@@ -1,0 +1,48 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/config"
+)
+
+// Import starts the audit of what an import or a restore has written: no record
+// tells of its resources one by one. started is false when it was started before.
+//
+// The audit begins once search has settled, as a window's last pass does. With
+// CDC_IMPORTS=summary what is missing goes into the ledgers as skipped, and the
+// statements tell how much that was; with off it does so without statements, for
+// what no ledger knows the scheduled audit would publish.
+func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import) (started bool, err error) {
+	types := l.config.Types[datastore]
+	if len(types) == 0 {
+		return false, fmt.Errorf("datastore %s is not configured: see CDC_DATASTORES", datastore)
+	}
+	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
+		span := i.Span
+		input := cdc.AuditInput{
+			Datastore: datastore, Types: types, Span: &span, StartAt: i.Span.To.Add(slices.Max(l.config.Passes)),
+			Versions: l.config.Versions, CapturedBy: cdc.ByImport, SourceTime: i.Time,
+			Skip:         l.config.Imports != config.ImportsPublish,
+			NoStatements: l.config.Imports == config.ImportsOff,
+			Attributes:   attributes,
+		}
+		options := client.StartWorkflowOptions{
+			ID: cdc.ImportAuditID(datastore, i.ID),
+			StaticSummary: fmt.Sprintf("import into datastore %s from %s to %s", datastore,
+				span.From.UTC().Format(time.DateTime), span.To.UTC().Format(time.DateTime)),
+		}
+		if attributes {
+			options.TypedSearchAttributes = temporal.NewSearchAttributes(
+				cdc.AttrDatastore.ValueSet(datastore), cdc.AttrState.ValueSet(cdc.StateOpen))
+		}
+		return options, cdc.WorkflowAudit, input
+	})
+}
