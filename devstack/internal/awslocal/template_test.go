@@ -160,7 +160,7 @@ func TestVariantsAgainstTheTemplatesRules(t *testing.T) {
 		})
 	}
 	for detailType, want := range map[string]int{
-		"Import Job Completed": 1, "Import Job Completed With Errors": 1, "Import Job Submitted": 0, "Import Job Failed": 0,
+		"Import Job Completed": 1, "Import Job Completed With Errors": 1, "Import Job Submitted": 0, "Import Job Failed": 1,
 	} {
 		require.Equal(t, want, r.emit(t, sample{"aws.healthlake", detailType, []byte(`{"jobId":"j"}`)}), detailType)
 	}
