@@ -93,8 +93,20 @@ func statementEvents(statements []cdc.Statement, now time.Time) ([]cdc.Event, er
 	return events, nil
 }
 
-// payloadNone is the payload label of a delete, which has none.
+// payloadNone is the payload label of a delete of which no last body is known.
 const payloadNone = "none"
+
+// deletePayload is the payload label of a delete, and its body's size.
+func deletePayload(d cdc.Delete) (payload string, bytes int) {
+	switch t := d.Tombstone; {
+	case t == nil || len(t.Body) == 0 && t.Reason == "":
+		return payloadNone, 0
+	case t.Reason != "":
+		return cdc.PayloadReference, 0
+	default:
+		return cdc.PayloadFull, len(t.Body)
+	}
+}
 
 func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 	now := time.Now()
@@ -108,7 +120,8 @@ func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 		}
 	}
 	if in.Delete != nil && len(result.EventIDs) == 1 && result.EventIDs[0] != "" {
-		a.Observer.Published(in.Origin.Datastore, in.Delete.Type, payloadNone, 0, in.Delete.EventTime, now)
+		payload, bytes := deletePayload(*in.Delete)
+		a.Observer.Published(in.Origin.Datastore, in.Delete.Type, payload, bytes, in.Delete.EventTime, now)
 	}
 	for i, statement := range in.Statements {
 		if i < len(result.EventIDs) && result.EventIDs[i] != "" {

@@ -58,7 +58,7 @@ func servedMetrics(t *testing.T) map[string]bool {
 	m.Trigger(ctx, "trigger")
 	m.TriggerDelay(ctx, "cloudtrail", time.Second)
 	m.InvalidEntries(ctx, "store", "Patient", 1)
-	m.Windows(ctx, telemetry.WindowOpened, 1)
+	m.Windows(ctx, telemetry.WindowOpened, "cloudtrail", 1)
 	m.Search(ctx, "store", "first", "ok", time.Second)
 	m.Read(ctx, "store", "ok")
 	now := time.Now()

@@ -76,6 +76,12 @@ func deleteDetail(t *testing.T, d cdc.Delete, o cdc.Origin) string {
 	return detailOf(t, event, err)
 }
 
+// exactly is the delete with its resource's id and what history has of it.
+func exactly(d cdc.Delete, t *cdc.Tombstone) cdc.Delete {
+	d.ResourceID, d.Tombstone = "p1", t
+	return d
+}
+
 func TestRealEventsAreValid(t *testing.T) {
 	schema := eventSchema(t)
 	reference := observation("3")
@@ -91,7 +97,12 @@ func TestRealEventsAreValid(t *testing.T) {
 		"replayed": changeDetail(t, observation("2"), origin(func(o *cdc.Origin) {
 			o.Replay, o.CapturedBy, o.CorrelationID = "after-outage.1", cdc.ByOperator, cdc.ReplayID("after-outage.1")
 		})),
-		"unresolved delete": deleteDetail(t, gone, origin()),
+		"unresolved delete":                    deleteDetail(t, gone, origin()),
+		"exact delete":                         deleteDetail(t, exactly(gone, &cdc.Tombstone{VersionID: "4", LastUpdated: "2026-03-04T05:06:21.031Z", Body: observation("3").Body}), origin()),
+		"exact delete whose body does not fit": deleteDetail(t, exactly(gone, &cdc.Tombstone{VersionID: "4", LastUpdated: "2026-03-04T05:06:21Z", Reason: cdc.ReasonOversize}), origin()),
+		"exact delete without a body":          deleteDetail(t, exactly(gone, &cdc.Tombstone{VersionID: "4"}), origin()),
+		"exact delete without a version":       deleteDetail(t, exactly(gone, &cdc.Tombstone{Body: observation("3").Body}), origin()),
+		"exact delete without history":         deleteDetail(t, exactly(gone, nil), origin()),
 		"bulk delete of no type": deleteDetail(t, cdc.Delete{
 			EventID: gone.EventID, EventTime: now, Scope: cdc.ScopeBulk,
 		}, origin()),
@@ -142,7 +153,7 @@ func TestEventsOfLaterStepsAreValid(t *testing.T) {
 		delete(meta, "payload")
 		delete(meta, "versionId")
 		delete(meta, "lastUpdated")
-		meta["idempotencyKey"] = "ds/Patient/_delete/e1"
+		meta["idempotencyKey"] = "ds/Patient/p1/_delete/e1"
 	})
 	require.NoError(t, check(t, schema, bare), "an exact delete of which nothing more is known")
 }

@@ -116,6 +116,17 @@ func retriesBut(classes ...cdc.Class) temporal.RetryPolicy {
 	return *policy
 }
 
+// readPolicy is of reads of one resource and its history, which are no searches:
+// they run on the workflows' own task queue.
+func readPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: pageTimeout,
+		RetryPolicy:         retries(longestDelay),
+		Summary:             summary,
+		Priority:            temporal.Priority{PriorityKey: cdc.PriorityLive, FairnessKey: datastore},
+	})
+}
+
 func publishPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
 	priority := cdc.PriorityLive
 	if bulk {

@@ -100,9 +100,10 @@ func (d Delete) Exact() bool { return d.ResourceID != "" }
 // Tombstone is the version that a delete leaves in a resource's history, and the
 // body that the resource had last.
 type Tombstone struct {
-	VersionID string `json:"version"`
-	// LastUpdated is when the store wrote the tombstone, empty where it does not
-	// say.
+	// VersionID is the tombstone's own, empty where the store does not say.
+	VersionID string `json:"version,omitempty"`
+	// LastUpdated is when the store wrote the tombstone, in RFC 3339; empty where it
+	// does not say.
 	LastUpdated string `json:"lastUpdated,omitempty"`
 	// Body is the last one before the tombstone; empty where history has none, or
 	// where Reason says why it does not travel.

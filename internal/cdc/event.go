@@ -143,13 +143,14 @@ func (f EventFormat) exactDelete(m meta, d Delete) (Event, error) {
 	m.ResourceID = d.ResourceID
 	t := d.Tombstone
 	if t == nil {
-		// Of two deletes of one resource, each is its own event: without versions
-		// nothing else tells them apart.
-		m.IdempotencyKey = fmt.Sprintf("%s/%s/%s/_delete/%s", m.DatastoreID, d.Type, d.ResourceID, d.EventID)
-		return f.event(m, d.Type, d.EventTime, nil)
+		t = &Tombstone{}
 	}
-	version := Version{Type: d.Type, ID: d.ResourceID, VersionID: t.VersionID, LastUpdated: t.LastUpdated}
-	m.IdempotencyKey = version.IdempotencyKey(m.DatastoreID)
+	// Of two deletes of one resource, each is its own event: without versions
+	// nothing but the events' ids tells them apart.
+	m.IdempotencyKey = fmt.Sprintf("%s/%s/%s/_delete/%s", m.DatastoreID, d.Type, d.ResourceID, d.EventID)
+	if t.VersionID != "" {
+		m.IdempotencyKey = Version{Type: d.Type, ID: d.ResourceID, VersionID: t.VersionID}.IdempotencyKey(m.DatastoreID)
+	}
 	m.VersionID, m.LastUpdated = t.VersionID, t.LastUpdated
 	at := d.EventTime
 	if !t.Time().IsZero() {

@@ -1,0 +1,159 @@
+package activities
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+const (
+	// tombstoneBefore and tombstoneAfter are how far from a record's time the
+	// tombstone of its delete may lie: a call is recorded as it completes, which is
+	// a little after the write, in whole seconds.
+	tombstoneBefore = time.Minute
+	tombstoneAfter  = 5 * time.Second
+	// historyPages bounds what is read of one resource's history: a tombstone that
+	// lies deeper was written long before.
+	historyPages = 20
+)
+
+// ReadDelete asks the store for a resource whose delete a record told of, and its
+// history for the tombstone and for the body that the resource had last. It is no
+// search and takes no token.
+//
+// A store may keep no history of the type, or have erased it ($erase looks like a
+// delete): then there is nothing more to wait for. One that keeps it shows it
+// late. A store that does not let us look is an answer as well, for the delete is
+// to be published all the same.
+func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cdc.ReadDeleteResult, error) {
+	d := in.Delete
+	if !d.Exact() || !cdc.ValidType(d.Type) || !cdc.ValidDatastore(in.Origin.Datastore) {
+		return cdc.ReadDeleteResult{}, invalidInput(ctx, "a delete to read needs a datastore, a type and a resource")
+	}
+	var result cdc.ReadDeleteResult
+	_, err := a.quickRead(ctx, func() (cdc.Resource, error) {
+		result.Counts.Reads++
+		return a.Store.Read(ctx, in.Origin.Datastore, d.Type, d.ResourceID)
+	})
+	switch class := cdc.ClassOf(err); class {
+	case "":
+	case cdc.ClassNotFound:
+		result.Gone = true
+	case cdc.ClassForbidden, cdc.ClassRejected:
+		result.Refused = class
+		return result, nil
+	default:
+		return cdc.ReadDeleteResult{}, applicationError(ctx, err)
+	}
+	entries, pages, err := a.lastHistory(ctx, in)
+	result.Counts.Reads += pages
+	switch class := cdc.ClassOf(err); class {
+	case "":
+	case cdc.ClassNotFound, cdc.ClassRejected:
+		// None is kept. Of a resource that is there again nothing tells whether it
+		// was deleted before, and a read may lag.
+		result.Settled = result.Gone
+		return result, nil
+	case cdc.ClassForbidden:
+		result.Refused = class
+		return result, nil
+	default:
+		return cdc.ReadDeleteResult{}, applicationError(ctx, err)
+	}
+	at, settled := tombstoneOf(entries, d.EventTime, result.Gone)
+	result.Settled = settled
+	switch {
+	case at >= 0:
+		result.Tombstone = a.tombstone(in, entries, at)
+	case result.Gone && len(entries) > 0:
+		// History does not show the tombstone, but what was there before it.
+		result.Tombstone = &cdc.Tombstone{}
+		a.addBody(in, result.Tombstone, entries)
+	}
+	return result, nil
+}
+
+// lastHistory is a resource's history, newest first, from before the delete on.
+func (a *Activities) lastHistory(ctx context.Context, in cdc.ReadDeleteInput) (entries []cdc.HistoryEntry, pages int, err error) {
+	next := ""
+	for pages < historyPages {
+		page, err := a.Store.History(ctx, in.Origin.Datastore, in.Delete.Type, in.Delete.ResourceID, next)
+		pages++
+		if cdc.ClassOf(err) == cdc.ClassPageToken {
+			// The pages start again with the attempt.
+			err = &cdc.Error{Op: "GET {Type}/{id}/_history?page", Class: cdc.ClassUnavailable}
+		}
+		if err != nil {
+			return nil, pages, err
+		}
+		entries = append(entries, page.Entries...)
+		// The body before the tombstone is the first that is older than any tombstone
+		// of this delete could be.
+		enough := slices.ContainsFunc(entries, func(e cdc.HistoryEntry) bool {
+			return !e.Deleted && e.Time().Before(in.Delete.EventTime.Add(-tombstoneBefore))
+		})
+		if next = page.Next; next == "" || enough {
+			break
+		}
+	}
+	return entries, pages, nil
+}
+
+// tombstoneOf is the index of the tombstone that a delete of that time has left, -1
+// without one. settled tells that it is that one for certain: it was written
+// about then, or is the newest entry of a resource that is gone and does not say
+// when it was written. One that is not may be of an earlier delete, whose
+// repetition wrote nothing, or history may not show the delete yet.
+func tombstoneOf(entries []cdc.HistoryEntry, deleted time.Time, gone bool) (index int, settled bool) {
+	index = -1
+	nearest := time.Duration(0)
+	for i, entry := range entries {
+		if !entry.Deleted || entry.Time().IsZero() {
+			continue
+		}
+		after := entry.Time().Sub(deleted)
+		if after > tombstoneAfter || -after > tombstoneBefore {
+			continue
+		}
+		if index < 0 || after.Abs() < nearest {
+			index, nearest = i, after.Abs()
+		}
+	}
+	switch {
+	case index >= 0:
+		return index, true
+	case gone && len(entries) > 0 && entries[0].Deleted:
+		return 0, entries[0].Time().IsZero()
+	default:
+		return -1, false
+	}
+}
+
+// tombstone is the entry at an index, with the body of the version before it.
+func (a *Activities) tombstone(in cdc.ReadDeleteInput, entries []cdc.HistoryEntry, at int) *cdc.Tombstone {
+	t := &cdc.Tombstone{VersionID: entries[at].VersionID}
+	if !entries[at].Time().IsZero() {
+		t.LastUpdated = entries[at].LastUpdated
+	}
+	a.addBody(in, t, entries[at+1:])
+	return t
+}
+
+// addBody adds the newest body of the entries, or why it does not travel.
+func (a *Activities) addBody(in cdc.ReadDeleteInput, t *cdc.Tombstone, entries []cdc.HistoryEntry) {
+	last := slices.IndexFunc(entries, func(e cdc.HistoryEntry) bool { return !e.Deleted })
+	if last < 0 {
+		return
+	}
+	overhead, err := a.Format.DeleteOverhead(in.Delete, *t, in.Origin)
+	switch {
+	case a.References:
+		t.Reason = cdc.ReasonConfigured
+	case err != nil || overhead+len(entries[last].Body) > a.MaxEventBytes:
+		t.Reason = cdc.ReasonOversize
+	default:
+		t.Body = entries[last].Body
+	}
+}

@@ -1,0 +1,180 @@
+package workflows_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// graveyard is a store of one Patient, "SECRET-p", whose history is as a test
+// makes it.
+type graveyard struct {
+	*store
+	// entries are the history, oldest first, each shown lag after its write.
+	entries []cdc.HistoryEntry
+	lag     time.Duration
+	// pages is how many entries a page of history holds; 0 is all.
+	pages int
+	// noHistory and refused are errors of histories and of reads.
+	noHistory, refused error
+}
+
+const buried = "SECRET-p"
+
+func (g *graveyard) put(at time.Time) {
+	version := cdc.Version{Type: "Patient", ID: buried, VersionID: string(rune('1' + len(g.entries))), LastUpdated: at.UTC().Format(time.RFC3339Nano)}
+	body := []byte(`{"resourceType":"Patient","id":"` + buried + `","meta":{"versionId":"` + version.VersionID + `"}}`)
+	g.entries = append(g.entries, cdc.HistoryEntry{Resource: cdc.Resource{Version: version, Body: body}})
+}
+
+func (g *graveyard) delete(at time.Time) {
+	g.put(at)
+	last := &g.entries[len(g.entries)-1]
+	last.Body, last.Deleted = nil, true
+}
+
+func (g *graveyard) Read(_ context.Context, _, _, _ string) (cdc.Resource, error) {
+	if g.refused != nil {
+		return cdc.Resource{}, g.refused
+	}
+	if n := len(g.entries); n > 0 && !g.entries[n-1].Deleted {
+		return g.entries[n-1].Resource, nil
+	}
+	return cdc.Resource{}, &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassNotFound, Status: 410}
+}
+
+func (g *graveyard) History(_ context.Context, _, _, _, next string) (cdc.HistoryPage, error) {
+	if g.noHistory != nil {
+		return cdc.HistoryPage{}, g.noHistory
+	}
+	var shown []cdc.HistoryEntry
+	for _, entry := range slices.Backward(g.entries) {
+		if !entry.Time().Add(g.lag).After(g.now()) {
+			shown = append(shown, entry)
+		}
+	}
+	shown = shown[len(next):] // a token is as long as what came before
+	page := cdc.HistoryPage{Entries: shown}
+	if g.pages > 0 && len(shown) > g.pages {
+		page.Entries, page.Next = shown[:g.pages], next+strings.Repeat("x", g.pages)
+	}
+	return page, nil
+}
+
+func TestPublishExactDelete(t *testing.T) {
+	ago := func(minutes int) time.Time { return start.Add(-time.Duration(minutes) * time.Minute) }
+	at := start.Add(1500 * time.Millisecond) // of the delete; its record says when it completed, cut to seconds
+	const byEvent, second = "/_delete/e1", "/_history/2"
+	none := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassRejected, Status: 400}
+	gone := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassNotFound, Status: 404}
+	forbidden := &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassForbidden, Status: 403}
+	for name, c := range map[string]struct {
+		bury func(*graveyard)
+		// key is what follows the resource, body the version of the last body.
+		key, body string
+		// wait is how long after its record the delete is published.
+		wait time.Duration
+	}{
+		"history has it":            {func(g *graveyard) { g.put(ago(9)); g.delete(at) }, second, "1", 3 * time.Second},
+		"page after page":           {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.pages = 1 }, second, "1", 3 * time.Second},
+		"history lags":              {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.lag = 3 * time.Minute }, second, "1", 183 * time.Second},
+		"never in history":          {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.lag = time.Hour / 7 }, byEvent, "1", 6 * time.Minute},
+		"no history is kept":        {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.noHistory = none }, byEvent, "", 3 * time.Second},
+		"erased":                    {func(g *graveyard) { g.noHistory = gone }, byEvent, "", 3 * time.Second},
+		"created again":             {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.put(at.Add(time.Second)) }, second, "1", 3 * time.Second},
+		"created again, no history": {func(g *graveyard) { g.put(ago(9)); g.noHistory = none }, byEvent, "", 6 * time.Minute},
+		"deleted and deleted again": {func(g *graveyard) { g.put(ago(9)); g.delete(ago(8)) }, second, "1", 6 * time.Minute},
+		"the second of two":         {func(g *graveyard) { g.put(ago(9)); g.delete(ago(8)); g.put(ago(7)); g.delete(at) }, "/_history/4", "3", 3 * time.Second},
+		"the first of two": {func(g *graveyard) {
+			g.put(ago(9))
+			g.delete(at)
+			g.put(at.Add(9 * time.Second))
+			g.delete(at.Add(20 * time.Second))
+		}, second, "1", 3 * time.Second},
+		"a tombstone without a time": {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.entries[1].LastUpdated = "" }, second, "1", 3 * time.Second},
+		"may not be read":            {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.refused = forbidden }, byEvent, "", 6 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			g := &graveyard{store: w.store}
+			w.real.Store = g
+			c.bury(g)
+			record := at.Truncate(time.Second).Add(time.Second)
+			w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
+				Origin: cdc.Origin{Datastore: datastore, SourceTime: record, CapturedBy: cdc.BySubscription, CorrelationID: "delete/" + datastore + "/e1"},
+				Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: record},
+			})
+			require.NoError(t, w.env.GetWorkflowError())
+			require.Len(t, w.bus.accepted, 1)
+			event := w.bus.accepted[0]
+			require.Equal(t, datastore+"/Patient/"+buried+c.key, event.Meta.Key)
+			require.Equal(t, "deleted", event.Meta.Change)
+			require.Empty(t, event.Meta.Resolution)
+			if c.body == "" {
+				require.Empty(t, event.Data)
+				require.Empty(t, event.Meta.Payload)
+			} else {
+				require.Contains(t, string(event.Data), `"versionId":"`+c.body+`"`)
+				require.Equal(t, "full", event.Meta.Payload)
+			}
+			// The wait ends with the first look after it.
+			from := start
+			if c.wait == 6*time.Minute {
+				from = record
+			}
+			require.WithinRange(t, event.at, from.Add(c.wait), from.Add(c.wait+time.Minute))
+			var result cdc.PublishDeleteResult
+			require.NoError(t, w.env.GetWorkflowResult(&result))
+			require.Equal(t, cdc.PublishDeleteResult{Type: "Patient", EventTime: record, Exact: true}, result)
+		})
+	}
+}
+
+// A body that does not fit on the bus, or that nobody asked for, does not travel.
+func TestExactDeleteAsAReference(t *testing.T) {
+	for reason, set := range map[string]func(*world){
+		cdc.ReasonOversize:   func(w *world) { w.real.MaxEventBytes = 600 },
+		cdc.ReasonConfigured: func(w *world) { w.real.References = true },
+	} {
+		w := newWorld(t)
+		g := &graveyard{store: w.store}
+		g.put(start.Add(-time.Minute))
+		g.entries[0].Body = []byte(`{"resourceType":"Patient","text":"` + strings.Repeat("x", 600) + `"}`)
+		g.delete(start)
+		w.real.Store = g
+		set(w)
+		w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
+			Origin: cdc.Origin{Datastore: datastore, CapturedBy: cdc.ByCloudTrail},
+			Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: start},
+		})
+		require.NoError(t, w.env.GetWorkflowError())
+		require.Equal(t, "reference", w.bus.accepted[0].Meta.Payload)
+		require.Equal(t, reason, w.bus.accepted[0].Meta.Reason)
+		require.Empty(t, w.bus.accepted[0].Data)
+	}
+}
+
+// A store that fails for a while is asked again until it answers.
+func TestExactDeleteWhileTheStoreIsDown(t *testing.T) {
+	w := newWorld(t)
+	g := &graveyard{store: w.store}
+	g.put(start.Add(-time.Minute))
+	g.delete(start)
+	g.refused = lasting(cdc.ClassUnavailable, 503)
+	w.real.Store = g
+	back := start.Add(2 * time.Minute)
+	w.when(back, func() { g.refused = nil })
+	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
+		Origin: cdc.Origin{Datastore: datastore, CapturedBy: cdc.ByCloudTrail},
+		Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: start},
+	})
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, []string{datastore + "/Patient/" + buried + "/_history/2"}, w.bus.keys())
+	require.False(t, w.bus.accepted[0].at.Before(back))
+}
