@@ -173,9 +173,15 @@ func (s *session) confirm(in io.Reader) error {
 	return nil
 }
 
+// isTerminal tells whether somebody may sit there. What is run without an input
+// has the null device, which is a character device too.
 func isTerminal(file *os.File) bool {
 	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 // waits is what waits for an operator in an execution; nothing is an error.

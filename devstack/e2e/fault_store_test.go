@@ -154,7 +154,14 @@ func (r *rig) onlyOneTypeWaits(t *testing.T, test storeFault, window cdc.Window)
 	})
 	if test.slice {
 		slice := cdc.SliceID(window.ID(), "Patient", window.Start, 1)
-		r.pendingActivity(t, "the slice's page is refused", slice, failing("HydratePage"))
+		eventually(t, "the slice says that its page is refused", func(ctx context.Context) error {
+			value, err := r.temporal.QueryWorkflow(ctx, slice, "", cdc.QueryProgress)
+			var progress cdc.Progress
+			if err != nil || value.Get(&progress) != nil || progress.Refused["Patient"] != cdc.ClassForbidden {
+				return errNotYet
+			}
+			return nil
+		})
 		require.Less(t, r.cameOf(test.datastore, "Patient"), test.patients)
 	} else {
 		want := map[simulator.FaultKind]cdc.Class{simulator.Forbid: cdc.ClassForbidden, simulator.Reject: cdc.ClassRejected}
