@@ -229,3 +229,28 @@ func TestRerunWhoseLedgerCannotBeReadWaits(t *testing.T) {
 func clientOptions(id string) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{ID: id, TaskQueue: cdc.DefaultTaskQueue}
 }
+
+// What the run before published is not known: all that the rerun finds may have
+// been, and is skipped.
+func TestRerunWhoseLedgerIsGivenUpPublishesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 1_200, start.Add(time.Second), 300)
+	in := w.rerun(1, "Patient")
+	in.Attributes, in.Marks = true, true
+	given := w.now().Add(time.Hour)
+	states := w.states()
+	w.when(given, func() {
+		require.Equal(t, cdc.ClassLedger, w.progress().Ledger)
+		w.skip(cdc.Skip{Types: []string{"Patient"}, Versions: []string{"Patient"}})
+	})
+	w.when(given.Add(time.Second), func() {
+		require.False(t, w.env.IsWorkflowCompleted(), "that was not what waits")
+		w.skip(cdc.Skip{Ledger: true})
+	})
+	result := w.run(in)
+	require.Empty(t, w.bus.accepted)
+	require.Zero(t, result.Ledger.Published())
+	require.Equal(t, 1_200, result.Ledger.Types["Patient"].Skipped.Len())
+	require.Equal(t, 1_200, result.Counts.Skipped)
+	require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen}, *states, "it published nothing")
+}
