@@ -52,7 +52,7 @@ func (a *Activities) countDeletes(ctx context.Context, datastore string, span cd
 	var closed []execution
 	err := a.eachExecution(ctx, query, func(info *workflowpb.WorkflowExecutionInfo) {
 		id := info.GetExecution().GetWorkflowId()
-		if _, _, err := cdc.ParseDeleteID(id); err == nil {
+		if of, _, err := cdc.ParseDeleteID(id); err == nil && of == datastore {
 			closed = append(closed, execution{id, info.GetExecution().GetRunId()})
 		}
 	})

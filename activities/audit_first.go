@@ -80,8 +80,8 @@ func (a *Activities) newestRuns(ctx context.Context, datastore string, span cdc.
 			cdc.WorkflowCaptureWindow, id[:len(id)-len("00:00Z")])
 		err := a.eachExecution(ctx, query, func(info *workflowpb.WorkflowExecutionInfo) {
 			window, n, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId())
-			if err != nil || !span.Contains(window.Start) {
-				return
+			if err != nil || window.Datastore != datastore || !span.Contains(window.Start) {
+				return // SQL visibility does not tell upper from lower case
 			}
 			if known, ok := newest[window.Start]; !ok || n > known {
 				newest[window.Start] = n

@@ -107,7 +107,7 @@ func (l *listing) pages(ctx context.Context, span cdc.Span) (seen, total int, er
 // tokens however long: bulk work stands in line.
 func (l *listing) page(ctx context.Context, span cdc.Span, next string) (cdc.Page, error) {
 	for try := 1; ; try++ {
-		if err := l.a.Limits.waitBulk(ctx, l.in.Datastore); err != nil {
+		if err := l.token(ctx); err != nil {
 			return cdc.Page{}, err
 		}
 		l.searches++
@@ -119,6 +119,23 @@ func (l *listing) page(ctx context.Context, span cdc.Span, next string) (cdc.Pag
 		}
 		if err == nil || try > quickRetries || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
 			return page, err
+		}
+	}
+}
+
+// token waits for one, which at a low rate and with others in line may be longer
+// than the heartbeat timeout.
+func (l *listing) token(ctx context.Context) error {
+	taken := make(chan error, 1)
+	go func() { taken <- l.a.Limits.waitBulk(ctx, l.in.Datastore) }()
+	tick := time.NewTicker(auditBeat)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-taken: // also when ctx ends
+			return err
+		case <-tick.C:
+			l.beat()
 		}
 	}
 }

@@ -2,7 +2,9 @@ package activities
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -299,4 +301,33 @@ func TestAuditSpanMeasures(t *testing.T) {
 	store.bodies = 0
 	audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.Zero(t, store.bodies, "otherwise ids and meta are enough")
+}
+
+// Visibility on SQL does not tell upper from lower case: another store's windows and
+// deletes are not this one's.
+func TestAuditSpanOfOneStoreOnly(t *testing.T) {
+	e := newEngine()
+	other := cdc.Window{Datastore: strings.ToUpper(testStore), Start: auditStart}
+	v := version("Patient", "p")
+	result := cdc.CaptureWindowResult{Ledger: publishedLedger(v)}
+	e.executions[other.ID()] = execution{status: completed, result: result}
+	deleted := cdc.PublishDeleteResult{Type: "Patient", EventTime: auditStart}
+	e.executions[cdc.DeleteID(other.Datastore, "e1")] = execution{status: completed, result: deleted}
+	e.shownToAll = []string{other.ID(), cdc.DeleteID(other.Datastore, "e1")}
+	got := audited(t, auditor(&auditStore{}, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+	require.Zero(t, got.Types[0].Superseded)
+	require.Zero(t, got.Types[0].Deletes)
+}
+
+// At a low rate an audit stands in line for longer than its heartbeat timeout.
+func TestAuditSpanBeatsWhileItWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := auditor(&auditStore{}, newEngine())
+		a.Limits = NewLimits(1, 0.01)
+		require.NoError(t, a.Limits.waitBulk(t.Context(), testStore))
+		beats := 0
+		l := &listing{a: a, in: cdc.AuditSpanInput{Datastore: testStore}, beat: func() { beats++ }}
+		require.NoError(t, l.token(t.Context()))
+		require.GreaterOrEqual(t, beats, 9)
+	})
 }
