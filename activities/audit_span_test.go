@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -145,7 +146,7 @@ func TestAuditSpanListsAgainWhatWasPassedOver(t *testing.T) {
 	}
 	store.paged = func(string) {
 		store.paged = nil // after the first page its first resource leaves the span
-		store.write("Patient", "p000", 2, auditStart.Add(time.Hour))
+		store.write("Patient", "p249", 2, auditStart.Add(time.Hour))
 	}
 	result := audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.Equal(t, 250, result.Types[0].InStore, "what any listing showed was there; without the second, 249")
@@ -259,6 +260,15 @@ func TestAuditSpanGoesOnFromItsHeartbeats(t *testing.T) {
 	require.Equal(t, 1, result.Types[1].Missing)
 	require.Equal(t, []cdc.WindowGap{{Start: auditStart, Run: -1, Missing: 2, Types: []string{"Device", "Patient"}}}, result.Windows)
 	require.Equal(t, 6, result.Counts.Searches)
+
+	// What it records before it has done a type of its own must not lose these.
+	check := func(ctx context.Context) error {
+		require.Equal(t, before, newSpanAudit(ctx, a, cdc.AuditSpanInput{}).beat.done)
+		return nil
+	}
+	env.RegisterActivity(check)
+	_, err = env.ExecuteActivity(check)
+	require.NoError(t, err)
 }
 
 func TestAuditSpanCountsPublishedDeletes(t *testing.T) {
@@ -317,6 +327,7 @@ func TestAuditSpanOfOneStoreOnly(t *testing.T) {
 	got := audited(t, auditor(&auditStore{}, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.Zero(t, got.Types[0].Superseded)
 	require.Zero(t, got.Types[0].Deletes)
+	require.Empty(t, got.Windows)
 }
 
 // At a low rate an audit stands in line for longer than its heartbeat timeout.

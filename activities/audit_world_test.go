@@ -72,7 +72,7 @@ func (s *auditStore) current(resourceType string, span cdc.Span) []cdc.Resource 
 			shown = append(shown, v.Resource)
 		}
 	}
-	slices.SortFunc(shown, func(a, b cdc.Resource) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(shown, func(a, b cdc.Resource) int { return strings.Compare(b.ID, a.ID) })
 	return shown
 }
 
