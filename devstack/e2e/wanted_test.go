@@ -105,4 +105,9 @@ func TestWantedAndSkippedVersions(t *testing.T) {
 	require.Equal(t, 4, report.Total.Published)
 	require.NotContains(t, r.subscriber.Keys(), versionKey(r.datastore(), "Patient", "imported", 1))
 	r.valid(t)
+	if *record {
+		recorder := newRecorder(t, r)
+		recorder.record(t, "window-wanted", window.RerunID(1))
+		recorder.record(t, "window-skips", window.RerunID(2))
+	}
 }
