@@ -46,7 +46,8 @@ the worker's; a flag of the same meaning overrides.`,
 	root.PersistentFlags().BoolVar(&s.asJSON, "json", false, "print JSON instead of text")
 	root.AddCommand(newCaptureCommand(s), newReplayCommand(s), newBackfillCommand(s),
 		newPauseCommand(s), newResumeCommand(s), newCancelCommand(s), newSchemaCommand(s), newKeysCommand(s),
-		newExplainCommand(s), newAuditCommand(s), newStatusCommand(s), newRedriveCommand(s), newRetryCommand(s), newSkipCommand(s))
+		newExplainCommand(s), newAuditCommand(s), newStatusCommand(s), newRedriveCommand(s), newRetryCommand(s), newSkipCommand(s),
+		newSubscriptionsCommand(s))
 	return root
 }
 

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/spf13/cobra"
+
+	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/connect"
+	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/subscriptions"
+)
+
+// subscriptionPlan is what subscriptions plan and apply print.
+type subscriptionPlan struct {
+	Bus string `json:"bus"`
+	// Policy is the statement that the bus's policy needs, Allowed whether a
+	// statement of it allows that already.
+	Policy  json.RawMessage      `json:"policy"`
+	Allowed bool                 `json:"allowed"`
+	Items   []subscriptions.Item `json:"items"`
+	// Written is how many resources apply has written.
+	Written *int `json:"written,omitempty"`
+}
+
+// subscriptionFlags are those of both commands.
+type subscriptionFlags struct {
+	bus             string
+	types           []string
+	datastore       string
+	separateDeletes bool
+}
+
+func newSubscriptionsCommand(s *session) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "subscriptions",
+		Short: "Set up HealthLake's own FHIR Subscriptions as a second source",
+		Long: `Subscriptions sees to it that HealthLake itself tells of changes: for each
+configured type of each configured datastore a SubscriptionTopic and a
+Subscription to it, which put notifications with ids on an event bus. They open
+windows like CloudTrail's records, mostly sooner, and tell which resource was
+deleted. A data store takes 50 subscriptions.`,
+		Args: cobra.NoArgs,
+	}
+	flags := &subscriptionFlags{}
+	plan := &cobra.Command{
+		Use:   "plan",
+		Short: "Print what apply would create or change, and the policy that the bus needs",
+		Long: `Plan reads what each datastore has and prints what apply would create or change,
+and the statement that the bus's resource policy needs. It writes nothing.`,
+		Example: "  starter subscriptions plan\n  starter subscriptions plan --type Patient --json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.subscriptions(cmd.Context(), *flags, false) },
+	}
+	apply := &cobra.Command{
+		Use:   "apply",
+		Short: "Create or change the subscriptions",
+		Long: `Apply writes what plan prints, each resource by a PUT under its own id, so that it
+may be repeated: what is as wanted is left alone. HealthLake takes 5 to 10 minutes
+to activate a subscription; plan then shows the status active. The bus's policy is
+printed and not changed. It needs healthlake:UpdateResource on the datastores.`,
+		Example: "  starter subscriptions apply\n  starter subscriptions apply --datastore 0123456789abcdef0123456789abcdef --separate-deletes",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.subscriptions(cmd.Context(), *flags, true) },
+	}
+	for _, one := range []*cobra.Command{plan, apply} {
+		one.Flags().StringVar(&flags.bus, "bus", "default", "name or ARN of the event bus that HealthLake tells; another than the default one needs a rule to the trigger queue")
+		one.Flags().StringSliceVar(&flags.types, "type", nil, "only these of the configured types; may be repeated")
+		one.Flags().StringVar(&flags.datastore, "datastore", "", "only this one of the configured datastores")
+		one.Flags().BoolVar(&flags.separateDeletes, "separate-deletes", false, "subscriptions of their own for deletes: two for each type, but a delete is known whatever its notification looks like")
+		command.AddCommand(one)
+	}
+	return command
+}
+
+func (s *session) subscriptions(ctx context.Context, flags subscriptionFlags, apply bool) error {
+	cfg, err := config.Load(config.Starter, os.Environ(), s.flags)
+	if err != nil {
+		return err
+	}
+	awsConfig, err := connect.AWS(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	store, err := connect.Stores(cfg, awsConfig, nil)
+	if err != nil {
+		return err
+	}
+	settings, err := subscriptionSettings(ctx, cfg, store, flags)
+	if err != nil {
+		return err
+	}
+	printed := subscriptionPlan{}
+	if settings.BusARN, printed.Allowed, err = notifiedBus(ctx, eventbridge.NewFromConfig(awsConfig), flags.bus); err != nil {
+		return err
+	}
+	printed.Bus, printed.Policy = settings.BusARN, subscriptions.Policy(settings.BusARN)
+	if printed.Items, err = subscriptions.Plan(ctx, store, settings); err != nil {
+		return err
+	}
+	if !apply {
+		return s.print(printed, printed.text())
+	}
+	written, err := subscriptions.Apply(ctx, store, printed.Items, func(item subscriptions.Item) {
+		fmt.Fprintf(s.progress, "%s %s/%s of datastore %s: written\n", item.Action, item.ResourceType, item.ID, item.Datastore)
+	})
+	printed.Written = &written
+	return errors.Join(s.print(printed, printed.text()), err)
+}
+
+func subscriptionSettings(ctx context.Context, cfg *config.Config, store *healthlake.Client, flags subscriptionFlags) (subscriptions.Settings, error) {
+	settings := subscriptions.Settings{Endpoint: cfg.HealthLakeEndpoint, SeparateDeletes: flags.separateDeletes}
+	var err error
+	if settings.Datastores, err = selectOne(cfg.Datastores, flags.datastore); err != nil {
+		return settings, err
+	}
+	settings.Types, err = connect.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) { return store, nil })
+	if err != nil || len(flags.types) == 0 {
+		return settings, err
+	}
+	for _, datastore := range settings.Datastores {
+		for _, name := range flags.types {
+			if !slices.Contains(settings.Types[datastore], name) {
+				return settings, fmt.Errorf("--type %s: datastore %s does not sweep it, so nothing would be captured: see CDC_RESOURCE_TYPES", name, datastore)
+			}
+		}
+		chosen := slices.Clone(flags.types)
+		slices.Sort(chosen)
+		settings.Types[datastore] = slices.Compact(chosen)
+	}
+	return settings, nil
+}
+
+// notifiedBus is the ARN of a bus, and whether its policy lets HealthLake put
+// events.
+func notifiedBus(ctx context.Context, api *eventbridge.Client, bus string) (arn string, allowed bool, err error) {
+	described, err := api.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(bus)})
+	if err != nil {
+		return "", false, fmt.Errorf("--bus %s cannot be described (needs events:DescribeEventBus): %w", bus, err)
+	}
+	return aws.ToString(described.Arn), subscriptions.Allows(aws.ToString(described.Policy)), nil
+}
+
+func (p subscriptionPlan) text() string {
+	var text strings.Builder
+	counts := make(map[string]int)
+	for _, item := range p.Items {
+		counts[item.Action]++
+		if item.Action == subscriptions.ActionNone {
+			continue
+		}
+		fmt.Fprintf(&text, "%-7s %s/%s of datastore %s", item.Action, item.ResourceType, item.ID, item.Datastore)
+		if len(item.Differs) > 0 {
+			fmt.Fprintf(&text, " (%s)", strings.Join(item.Differs, ", "))
+		}
+		text.WriteByte('\n')
+	}
+	waiting := 0
+	for _, item := range p.Items {
+		if item.Status == "requested" {
+			waiting++
+		}
+	}
+	fmt.Fprintf(&text, "%d to create, %d to change, %d as wanted", counts[subscriptions.ActionCreate], counts[subscriptions.ActionChange], counts[subscriptions.ActionNone])
+	if waiting > 0 {
+		fmt.Fprintf(&text, ", of which %d are not active yet", waiting)
+	}
+	if n := counts[subscriptions.ActionBroken]; n > 0 {
+		fmt.Fprintf(&text, "; %d could not be activated: see their error, and delete them before the next apply", n)
+	}
+	text.WriteByte('\n')
+	if p.Written != nil {
+		fmt.Fprintf(&text, "%d written; HealthLake takes 5 to 10 minutes to activate a subscription\n", *p.Written)
+	}
+	if p.Allowed {
+		fmt.Fprintf(&text, "the policy of %s lets HealthLake put events", p.Bus)
+	} else {
+		fmt.Fprintf(&text, "the policy of %s needs this statement:\n%s", p.Bus, p.Policy)
+	}
+	return text.String()
+}
