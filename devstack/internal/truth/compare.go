@@ -107,9 +107,9 @@ type comparison struct {
 	deletes map[string]bool
 	// gone has, for each resource that was deleted, the digest of the last body at
 	// each time; exact is how many exact deletes without a version came of it.
-	gone  map[string][]string
-	exact map[string]int
-	wrong []string
+	gone    map[string][]string
+	exact   map[string]int
+	wrong   []string
 	missing []simulator.Write
 }
 
