@@ -258,4 +258,9 @@ func TestBackfillRepeatsNothingThatLedgersHave(t *testing.T) {
 		by[event.Meta.CapturedBy]++
 	}
 	require.Equal(t, map[string]int{cdc.ByCloudTrail: captured, cdc.ByBackfill: 730 + lost}, by)
+	if *record {
+		books := newRecorder(t, r)
+		books.record(t, "range-backfill", cdc.BackfillID("first"))
+		books.record(t, "slice-of-backfill", r.ids(t, "WorkflowType='CaptureSlice' AND WorkflowId STARTS_WITH 'backfill/first/Patient/'")[0])
+	}
 }
