@@ -60,7 +60,8 @@ func newSkipCommand(s *session) *cobra.Command {
 		Short: "Give up what waits for an operator",
 		Long: `Skip gives up what waits in an execution, for good: versions that EventBridge
 refuses go into the ledger as skipped, and audits state them so; a type that the
-store refuses closes without being swept; a delete is not published. A rerun whose
+store refuses closes without being swept, and a range leaves it out; a delete is not
+published. A rerun whose
 predecessor's ledger cannot be read takes all that it finds into its own ledger as
 skipped, for it may have been published.
 

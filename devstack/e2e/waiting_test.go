@@ -104,15 +104,19 @@ func TestVersionsThatWaitAreSkipped(t *testing.T) {
 	require.Contains(t, text, "WAITS FOR YOU")
 	require.Contains(t, text, "starter retry")
 	// A worker counts when it starts, and once a minute.
-	metric := fmt.Sprintf(`healthlake_cdc_executions_waiting{datastore="%s"`, r.datastore())
 	counting := r.worker(t)
 	eventually(t, "the metric shows it", func(context.Context) error {
+		shown := make(map[string]string)
 		for line := range strings.Lines(string(scrape(t, counting))) {
-			if strings.HasPrefix(line, metric) && strings.HasSuffix(line, "} 1\n") {
-				return nil
+			if labels, ok := strings.CutPrefix(line, `healthlake_cdc_executions_waiting{datastore="`); ok {
+				datastore, _, _ := strings.Cut(labels, `"`)
+				shown[datastore] = line[strings.LastIndexByte(line, ' ')+1 : len(line)-1]
 			}
 		}
-		return errNotYet
+		if shown[r.datastore()] != "1" || shown["several"] != "0" {
+			return fmt.Errorf("%w: %v", errNotYet, shown)
+		}
+		return nil
 	})
 	require.Len(t, r.came("good"), good, "the others of the window are published")
 

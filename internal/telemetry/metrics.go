@@ -78,7 +78,7 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 		paused:          gauge("polling_paused", "1 while the queue is not polled because Temporal is down, else 0."),
 		stated:          counter("stated_versions", "Versions that audit statements told of, by outcome; a span that is stated again counts again."),
 		lastStatement:   gauge("last_statement_timestamp_seconds", "When an audit statement of the store was last published, in seconds since 1970."),
-		waiting:         gauge("executions_waiting", "Windows, slices and deletes that wait for an operator."),
+		waiting:         gauge("executions_waiting", "Windows, slices, ranges and deletes that wait for an operator."),
 	}
 	_, err := meter.Int64ObservableGauge("healthlake_cdc_missing_versions",
 		metric.WithDescription("Versions that are missing by the last statements of their spans."),

@@ -24,6 +24,14 @@ func queryOf(datastore string) string {
 	return fmt.Sprintf("%s AND %s = '%s'", Query(), cdc.AttrDatastore.GetName(), datastore)
 }
 
+// Several is the datastore of ranges, which may be of several.
+const Several = "several"
+
+// ofSeveral finds those that were given no datastore.
+func ofSeveral() string {
+	return fmt.Sprintf("%s AND %s IS NULL", Query(), cdc.AttrDatastore.GetName())
+}
+
 // every is how often what waits is counted. Counting is no billed action.
 const every = time.Minute
 
@@ -49,8 +57,9 @@ func (c Counter) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		for _, datastore := range c.Datastores {
-			c.count(ctx, datastore)
+			c.count(ctx, datastore, queryOf(datastore))
 		}
+		c.count(ctx, Several, ofSeveral())
 		select {
 		case <-ctx.Done():
 			return nil
@@ -59,9 +68,9 @@ func (c Counter) Run(ctx context.Context) error {
 	}
 }
 
-func (c Counter) count(ctx context.Context, datastore string) {
+func (c Counter) count(ctx context.Context, datastore, query string) {
 	answer, err := c.Temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-		Namespace: c.Namespace, Query: queryOf(datastore),
+		Namespace: c.Namespace, Query: query,
 	})
 	if err == nil {
 		c.Observe(datastore, answer.GetCount())

@@ -32,8 +32,9 @@ func (c *counted) CountWorkflow(_ context.Context, request *workflowservice.Coun
 func TestWhatWaitsIsCountedByDatastore(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	temporal := &counted{end: end, answers: map[string]int64{
-		"CdcState = 'waiting' AND ExecutionStatus = 'Running' AND CdcDatastore = 'a'": 2,
-		"CdcState = 'waiting' AND ExecutionStatus = 'Running' AND CdcDatastore = 'b'": 0,
+		"CdcState = 'waiting' AND ExecutionStatus = 'Running' AND CdcDatastore = 'a'":   2,
+		"CdcState = 'waiting' AND ExecutionStatus = 'Running' AND CdcDatastore = 'b'":   0,
+		"CdcState = 'waiting' AND ExecutionStatus = 'Running' AND CdcDatastore IS NULL": 3,
 	}}
 	seen := make(map[string]int64)
 	err := Counter{
@@ -41,5 +42,5 @@ func TestWhatWaitsIsCountedByDatastore(t *testing.T) {
 		Observe: func(datastore string, n int64) { seen[datastore] = n }, Logger: slog.New(slog.DiscardHandler),
 	}.Run(ctx)
 	require.NoError(t, err)
-	require.Equal(t, map[string]int64{"a": 2, "b": 0}, seen, "a count that fails tells of nothing")
+	require.Equal(t, map[string]int64{"a": 2, "b": 0, Several: 3}, seen, "a count that fails tells of nothing")
 }
