@@ -24,7 +24,7 @@ const (
 	Superseded Verdict = "superseded"
 	// Missed: its window has closed without it, although it is the newest.
 	Missed Verdict = "missed"
-	// Skipped: an operator gave it up, or CDC_IMPORTS=summary did.
+	// Skipped: an operator gave it up, or CDC_IMPORTS leaves it unpublished.
 	Skipped Verdict = "skipped"
 	// Deleted: the resource is deleted.
 	Deleted Verdict = "deleted"
@@ -114,6 +114,9 @@ type Run struct {
 	// input is gone.
 	CapturedBy string    `json:"capturedBy,omitempty"`
 	SourceTime time.Time `json:"sourceTime,omitzero"`
+	// Skips tells that it puts what it finds into its ledger as skipped, unpublished
+	// (CDC_IMPORTS).
+	Skips bool `json:"skips,omitempty"`
 	// Swept tells whether it swept the type; Has whether its ledger holds the
 	// version. An open run has no ledger yet.
 	Swept bool   `json:"swept"`

@@ -111,7 +111,12 @@ func (f *facts) version(a *Answer) {
 	p := a.Publication
 	switch {
 	case f.capture.first >= 0 && f.capture.skipped:
-		a.Verdict, a.Reason = Skipped, "skipped: the ledger has it as given up, by an operator or by the audit of an import that is only summed up (CDC_IMPORTS=summary)"
+		a.Verdict, a.Reason = Skipped, "skipped by an operator: it is in the ledger as given up"
+		if f.capture.runs[f.capture.first].Skips {
+			a.Reason = "skipped by CDC_IMPORTS: it came by an import, and is in the ledger as not to be published"
+			a.Advice = fmt.Sprintf("to have it published all the same: `starter replay --name NAME --since %s --until %s --type %s`",
+				stamp(f.window.Start), stamp(f.window.End()), f.ask.Type)
+		}
 	case p != nil:
 		f.published(a)
 	case f.capture.first >= 0:
@@ -169,6 +174,10 @@ func (f *facts) swept() bool {
 func (f *facts) waiting(a *Answer) {
 	run := f.capture.runs[f.capture.open]
 	if !slices.Contains(f.capture.types, f.ask.Type) {
+		if f.swept() { // a rerun for other types, of a window that has closed without it
+			f.lacking(a)
+			return
+		}
 		a.Verdict = UnconfiguredType
 		a.Reason = "its window is open, but was opened under settings without the type " + f.ask.Type
 		a.Advice = f.captureAdvice("once the window has closed, and with the type in CDC_RESOURCE_TYPES, ")
@@ -220,7 +229,7 @@ func (f *facts) noWindow(a *Answer) {
 	default:
 		a.Verdict = NoTrigger
 		a.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old, so CloudTrail has most likely lost the record", age.Round(time.Second))
-		a.Advice = f.captureAdvice("")
+		a.Advice = f.captureAdvice(audits)
 	}
 	if f.found.state.Standing != Current {
 		a.Reason += "; it " + f.replacement()
@@ -231,6 +240,9 @@ func (f *facts) noWindow(a *Answer) {
 // lacking is of a version whose window has closed without it.
 func (f *facts) lacking(a *Answer) {
 	last := f.capture.runs[len(f.capture.runs)-1]
+	if f.capture.open > 0 {
+		last = f.capture.runs[f.capture.open-1]
+	}
 	switch {
 	case f.found.state.Standing != Current:
 		a.Verdict = Superseded
@@ -250,7 +262,7 @@ func (f *facts) lacking(a *Answer) {
 	default:
 		a.Verdict = Missed
 		a.Reason = "its window has closed without it: search did not show it up to the last pass"
-		a.Advice = f.captureAdvice("")
+		a.Advice = f.captureAdvice(audits)
 	}
 }
 
@@ -261,6 +273,9 @@ func (f *facts) statuses() []string {
 	}
 	return texts
 }
+
+// audits is said of what a scheduled audit mends by itself.
+const audits = "the next audit of its span publishes it (`starter status` says through when the store is audited); at once: "
 
 func (f *facts) captureAdvice(prefix string) string {
 	return fmt.Sprintf("%s`starter capture --at %s --datastore %s`", prefix, f.found.version.LastUpdated, f.ask.Datastore)

@@ -95,6 +95,16 @@ func TestDecide(t *testing.T) {
 		"skipped": {want: Skipped, says: "skipped", given: func(f *facts, _ *Answer) {
 			f.capture = capture{open: -1, first: 0, skipped: true, runs: []Run{closedRun(true, true)}}
 		}},
+		"skipped by CDC_IMPORTS": {want: Skipped, says: "CDC_IMPORTS", given: func(f *facts, _ *Answer) {
+			run := closedRun(true, true)
+			run.Skips = true
+			f.capture = capture{open: -1, first: 0, skipped: true, runs: []Run{run}}
+		}},
+		"an audit's rerun for another type is open": {want: Missed, says: "closed without it", given: func(f *facts, _ *Answer) {
+			open(f, "Claim")
+			f.capture.runs = append([]Run{closedRun(true, false)}, f.capture.runs...)
+			f.capture.open = 1
+		}},
 		"skipped, window open": {want: Skipped, says: "skipped by an operator at 2026", given: func(f *facts, _ *Answer) {
 			open(f, "Patient")
 			f.refused, f.skippedAt = &Publication{Refused: "MalformedDetail"}, begin

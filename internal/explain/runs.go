@@ -107,7 +107,7 @@ func (e *Explainer) cause(ctx context.Context, run *Run, c *capture) error {
 	if err := e.Converter.FromPayloads(event.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in); err != nil {
 		return fmt.Errorf("input of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", run.WorkflowID)
 	}
-	run.CapturedBy, run.SourceTime = in.CapturedBy, in.SourceTime
+	run.CapturedBy, run.SourceTime, run.Skips = in.CapturedBy, in.SourceTime, in.Skip
 	c.types = in.Types
 	return nil
 }
