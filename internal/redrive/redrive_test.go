@@ -27,6 +27,8 @@ type aQueue struct {
 	tasks                  []types.ListMessageMoveTasksResultEntry
 	startError             error
 	noDLQ                  bool
+	// keeps is for how many seconds a queue keeps messages, by URL.
+	keeps map[string]string
 }
 
 func (q *aQueue) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttributesInput, _ ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
@@ -35,6 +37,9 @@ func (q *aQueue) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttribute
 		n = len(q.dead)
 	}
 	attributes := map[string]string{"ApproximateNumberOfMessages": fmt.Sprint(n)}
+	if q.keeps[aws.ToString(in.QueueUrl)] != "" {
+		attributes["MessageRetentionPeriod"] = q.keeps[aws.ToString(in.QueueUrl)]
+	}
 	if !q.noDLQ {
 		attributes["RedrivePolicy"] = `{"deadLetterTargetArn":"arn:aws:sqs:us-west-2:111122223333:dead","maxReceiveCount":5}`
 	}
