@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/devstack/internal/stack"
+	"healthlake-cdc/devstack/internal/truth"
+	"healthlake-cdc/internal/cdc"
+)
+
+// auditAfter is how old a span must be in these tests: longer than the last pass of
+// a window and any search lag.
+const auditAfter = 15 * time.Second
+
+// audits are a worker's settings under which spans are audited every few seconds,
+// when they are so old.
+func audits(after time.Duration) []string {
+	return []string{"CDC_AUDIT_EVERY=5s", "CDC_AUDIT_AFTER=" + after.String()}
+}
+
+// newAuditRig starts the parts with a store whose clock the test sets, and without
+// any record but those that the test sends.
+func newAuditRig(t *testing.T, env ...string) (*rig, *clock) {
+	t.Helper()
+	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}},
+		append([]string{fewTypes, shortPasses, "CDC_SEARCH_RATE=1000"}, env...)...)
+	r.silenced(t)
+	return r, c
+}
+
+// anchor opens the store's first window by a late record: audits begin with it.
+func (r *rig) anchor(t *testing.T, c *clock, window cdc.Window) {
+	t.Helper()
+	r.fill(t, c, window, "anchor", 1)
+	r.tell(window)
+	r.closed(t, window.ID())
+}
+
+// reached waits until every type's statements reach the time and nothing is missing
+// in any, and returns the latest ones.
+func (r *rig) reached(t *testing.T, through time.Time, more func([]cdc.Statement) error) (latest []cdc.Statement) {
+	t.Helper()
+	eventually(t, "everything is audited through "+through.UTC().Format(time.TimeOnly), func(context.Context) error {
+		latest = truth.LatestStatements(r.subscriber.Statements())
+		reached := make(map[string]time.Time)
+		for _, s := range latest {
+			if s.Missing > 0 {
+				return fmt.Errorf("%w: of %s from %s to %s %d are missing", errNotYet, s.ResourceType, s.From, s.To, s.Missing)
+			}
+			if s.To.After(reached[s.ResourceType]) {
+				reached[s.ResourceType] = s.To
+			}
+		}
+		for _, name := range threeTypes {
+			if reached[name].Before(through) {
+				return fmt.Errorf("%w: %s is audited through %s", errNotYet, name, reached[name])
+			}
+		}
+		return more(latest)
+	})
+	return latest
+}
+
+// auditedThrough waits until the statements, which reach the time, say what the write log
+// does, and returns the latest ones.
+func (r *rig) auditedThrough(t *testing.T, through time.Time) []cdc.Statement {
+	t.Helper()
+	return r.reached(t, through, func(latest []cdc.Statement) error {
+		if wrong := truth.CheckStatements(r.Simulator.WriteLog(r.datastore()), latest); len(wrong) > 0 {
+			return fmt.Errorf("%w: %d statements are wrong: %s", errNotYet, len(wrong), wrong[0])
+		}
+		return nil
+	})
+}
+
+// unbroken requires that each type's statements lie end to end, from the first.
+func unbroken(t *testing.T, latest []cdc.Statement, from time.Time) {
+	t.Helper()
+	reached := make(map[string]time.Time)
+	for _, s := range latest {
+		if before, ok := reached[s.ResourceType]; ok {
+			require.Equal(t, before, s.From, "the spans of %s do not lie end to end", s.ResourceType)
+		} else {
+			require.Equal(t, from, s.From, s.ResourceType)
+		}
+		reached[s.ResourceType] = s.To
+	}
+}
+
+// exactlyOnce requires that every version that shows keep approves was published
+// once, and nothing was published twice.
+func (r *rig) exactlyOnce(t *testing.T, keep func(simulator.Write) bool) (versions int) {
+	t.Helper()
+	keys := r.subscriber.Keys()
+	for key, n := range keys {
+		require.Equal(t, 1, n, "published more than once: a version of %s", key[:len(r.datastore())])
+	}
+	missing := 0
+	for _, w := range r.Simulator.WriteLog(r.datastore()) {
+		if w.Deleted || !keep(w) {
+			continue
+		}
+		versions++
+		if keys[versionKey(w.Datastore, w.Type, w.ID, w.Version)] == 0 {
+			missing++
+		}
+	}
+	require.Zero(t, missing, "of %d versions", versions)
+	return versions
+}
+
+// current are the versions that nothing has replaced.
+func current(w simulator.Write) bool { return w.Replaced.IsZero() }
+
+// lastAudit is the result of the newest scheduled audit that has completed.
+func (r *rig) lastAudit(t *testing.T) cdc.AuditResult {
+	t.Helper()
+	all, err := r.executions(t.Context(), fmt.Sprintf("WorkflowType='Audit' AND WorkflowId STARTS_WITH '%s-' AND ExecutionStatus='Completed'", cdc.AuditScheduleID(r.datastore())))
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	newest := all[0]
+	for _, info := range all {
+		if info.GetCloseTime().AsTime().After(newest.GetCloseTime().AsTime()) {
+			newest = info
+		}
+	}
+	var result cdc.AuditResult
+	require.NoError(t, r.temporal.GetWorkflow(t.Context(), newest.GetExecution().GetWorkflowId(), newest.GetExecution().GetRunId()).Get(t.Context(), &result))
+	return result
+}
+
+// stopAudits pauses the schedule, so that a comparison is of one moment.
+func (r *rig) stopAudits(t *testing.T) {
+	t.Helper()
+	handle := r.temporal.ScheduleClient().GetHandle(t.Context(), cdc.AuditScheduleID(r.datastore()))
+	require.NoError(t, handle.Pause(t.Context(), client.SchedulePauseOptions{Note: "the test compares"}))
+	eventually(t, "no audit is open", func(ctx context.Context) error {
+		open, err := r.executions(ctx, "WorkflowType='Audit' AND ExecutionStatus='Running'")
+		if err != nil || len(open) > 0 {
+			return errNotYet
+		}
+		return nil
+	})
+}
+
+// goOn lets the schedule that stopAudits has paused go on.
+func (r *rig) goOn(t *testing.T) {
+	t.Helper()
+	handle := r.temporal.ScheduleClient().GetHandle(t.Context(), cdc.AuditScheduleID(r.datastore()))
+	require.NoError(t, handle.Unpause(t.Context(), client.ScheduleUnpauseOptions{Note: "the test has compared"}))
+}
