@@ -68,6 +68,18 @@ func TestLateTriggerIsServedAtOnceByOneSweep(t *testing.T) {
 	require.Equal(t, []time.Time{opened}, w.store.firstPages("Observation"))
 }
 
+func TestLateWindowOfAnAuditMakesOnePass(t *testing.T) {
+	for late, passes := range map[time.Duration]int{14 * time.Minute: 2, 20 * time.Minute: 1} {
+		w := newWorldAt(t, end(late))
+		w.store.write("Patient", "p1", start.Add(time.Second), 5*time.Second, 500)
+		in := w.input("Patient")
+		in.Bulk, in.CapturedBy = true, cdc.ByAudit
+		result := w.run(in)
+		require.Equal(t, 1, result.Counts.Published)
+		require.Len(t, w.store.firstPages("Patient"), passes, "%s after its end", late)
+	}
+}
+
 func TestTriggerBetweenThePassesCollapsesTheFirst(t *testing.T) {
 	opened := end(20 * time.Second)
 	w := newWorldAt(t, opened)

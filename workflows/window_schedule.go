@@ -246,12 +246,19 @@ func (w *captureWindow) passDone(t *cdc.TypeState, now time.Time) {
 		t.Pass = w.latestDue(t.Pass, now)
 		t.Delay = w.in.Passes[t.Pass]
 		t.Due = later(now, w.passTime(t.Pass))
-	case found > 0:
+	case found > 0 && !w.auditLooksAgain(now):
 		t.Delay = min(2*t.Delay, longestPassDelay)
 		t.Due = now.Add(t.Delay)
 	default:
 		t.Closed = true
 	}
+}
+
+// auditLooksAgain tells of a window that an audit runs so late that search has
+// settled: a further pass would only hold up the audit, which compares the store
+// with the ledgers once more in any case.
+func (w *captureWindow) auditLooksAgain(now time.Time) bool {
+	return w.in.Bulk && now.Sub(w.in.Window.End()) >= longestPassDelay
 }
 
 // backoff is the delay after the n-th refusal in a row: 5 s, doubled up to 15
