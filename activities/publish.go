@@ -128,11 +128,12 @@ func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 			a.Observer.Audited(in.Origin.Datastore, statement)
 		}
 	}
-	what := "EventBridge refuses an event for good; its window stays open"
-	if len(in.Statements) > 0 {
-		what = "EventBridge refuses an audit's statement for good"
-	}
 	for _, refusal := range result.Refused {
-		a.Logger.Error(what, "datastore", in.Origin.Datastore, "window", in.Origin.CorrelationID, "code", refusal.Code)
+		log := a.Logger.With("datastore", in.Origin.Datastore, "code", refusal.Code)
+		if len(in.Statements) > 0 {
+			log.Error("EventBridge refuses an audit's statement for good", "audit", in.Origin.CorrelationID)
+		} else {
+			log.Error("EventBridge refuses an event for good; its window stays open", "window", in.Origin.CorrelationID)
+		}
 	}
 }

@@ -109,6 +109,6 @@ func (p *process) noticeRetention(ctx context.Context, awsConfig aws.Config, pla
 		p.logger.Info("cannot tell for how long the queues keep messages", "error", err)
 	}
 	if text := retention.Notice(p.temporal.Namespace, plan.retention, keeps); text != "" {
-		p.logger.Warn(text)
+		p.logger.Warn("queues keep messages for longer than Temporal keeps closed windows", "notice", text)
 	}
 }

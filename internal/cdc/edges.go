@@ -24,7 +24,7 @@ func (e Edges) MarshalJSON() ([]byte, error) {
 		if !edge.Equal(floor(edge)) || number < 0 || number > int64(^uint32(0)) {
 			return nil, fmt.Errorf("%s is no window's edge", edge.UTC().Format(time.RFC3339Nano))
 		}
-		packed = binary.BigEndian.AppendUint32(packed, uint32(number)) //nolint:gosec // bounded above
+		packed = binary.BigEndian.AppendUint32(packed, uint32(number))
 	}
 	return json.Marshal(packed)
 }

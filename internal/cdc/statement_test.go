@@ -1,4 +1,4 @@
-package cdc_test
+package cdc
 
 import (
 	"encoding/json"
@@ -7,16 +7,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"healthlake-cdc/internal/cdc"
 )
 
-func statement() cdc.Statement {
+func statement() Statement {
 	from := time.Date(2026, 3, 4, 6, 0, 0, 0, time.FixedZone("CET", 3600))
-	return cdc.Statement{
+	return Statement{
 		DatastoreID: "store", ResourceType: "Patient", From: from, To: from.Add(10 * time.Minute),
-		Versions: cdc.VersionsLatest, InStore: 6, Published: 3, Missing: 2, Healed: 1, Skipped: 1, Superseded: 4,
-		Deletes: cdc.DeleteCounts{Exact: 1, Unresolved: 2}, Digest: strings.Repeat("0f", 32),
+		Versions: VersionsLatest, InStore: 6, Published: 3, Missing: 2, Healed: 1, Skipped: 1, Superseded: 4,
+		Deletes: DeleteCounts{Exact: 1, Unresolved: 2}, Digest: strings.Repeat("0f", 32),
 	}
 }
 
@@ -32,7 +30,7 @@ func TestStatementEvent(t *testing.T) {
 		`"deletes":{"exact":1,"unresolved":2},"digest":"`+strings.Repeat("0f", 32)+`"}`, string(event.Detail))
 
 	all := statement()
-	all.Versions, all.HistoryUnavailable = cdc.VersionsAll, 5
+	all.Versions, all.HistoryUnavailable = VersionsAll, 5
 	event, err = all.Event(now)
 	require.NoError(t, err)
 	var detail map[string]any
@@ -41,16 +39,16 @@ func TestStatementEvent(t *testing.T) {
 }
 
 func TestStatementThatIsNoneIsRefused(t *testing.T) {
-	for name, spoil := range map[string]func(*cdc.Statement){
-		"no store":           func(s *cdc.Statement) { s.DatastoreID = "" },
-		"no type":            func(s *cdc.Statement) { s.ResourceType = "patient" },
-		"off the edge":       func(s *cdc.Statement) { s.From = s.From.Add(time.Second) },
-		"end off the edge":   func(s *cdc.Statement) { s.To = s.To.Add(time.Nanosecond) },
-		"empty span":         func(s *cdc.Statement) { s.To = s.From },
-		"other versions":     func(s *cdc.Statement) { s.Versions = "some" },
-		"negative figure":    func(s *cdc.Statement) { s.Superseded = -1 },
-		"figures do not add": func(s *cdc.Statement) { s.InStore++ },
-		"short digest":       func(s *cdc.Statement) { s.Digest = "0f" },
+	for name, spoil := range map[string]func(*Statement){
+		"no store":           func(s *Statement) { s.DatastoreID = "" },
+		"no type":            func(s *Statement) { s.ResourceType = "patient" },
+		"off the edge":       func(s *Statement) { s.From = s.From.Add(time.Second) },
+		"end off the edge":   func(s *Statement) { s.To = s.To.Add(time.Nanosecond) },
+		"empty span":         func(s *Statement) { s.To = s.From },
+		"other versions":     func(s *Statement) { s.Versions = "some" },
+		"negative figure":    func(s *Statement) { s.Superseded = -1 },
+		"figures do not add": func(s *Statement) { s.InStore++ },
+		"short digest":       func(s *Statement) { s.Digest = "0f" },
 	} {
 		s := statement()
 		spoil(&s)
