@@ -149,10 +149,20 @@ func (r *rig) withoutReplays(t *testing.T) truth.Report {
 	return truth.Compare(writes, r.Deliveries.All(), events, r.settings)
 }
 
-// plainText is everything that Temporal shows of every execution, in the list, by
+// plainText is what Temporal shows of executions of every kind.
+func (r *rig) plainText(t *testing.T) []byte {
+	t.Helper()
+	text := r.shownText(t)
+	for _, name := range []string{cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowCaptureRange, cdc.WorkflowPublishDelete} {
+		require.Contains(t, string(text), name)
+	}
+	return text
+}
+
+// shownText is everything that Temporal shows of every execution, in the list, by
 // describing it and in its history, without what payloads hold: that is
 // encrypted, which is another test's subject.
-func (r *rig) plainText(t *testing.T) []byte {
+func (r *rig) shownText(t *testing.T) []byte {
 	t.Helper()
 	all, err := r.executions(t.Context(), "")
 	require.NoError(t, err)
@@ -166,9 +176,6 @@ func (r *rig) plainText(t *testing.T) []byte {
 		show(r.describe(t, info.GetExecution()))
 		show(r.history(t, info.GetExecution()).GetHistory())
 		show(info)
-	}
-	for _, name := range []string{cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowCaptureRange, cdc.WorkflowPublishDelete} {
-		require.Contains(t, text.String(), name)
 	}
 	return text.Bytes()
 }
