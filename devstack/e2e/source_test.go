@@ -54,7 +54,7 @@ func TestDeleteWithAndWithoutID(t *testing.T) {
 
 	hidden := r.delete(t, "Patient", "gone-1")
 	require.NoError(t, r.Simulator.SetTrail(simulator.Trail{Sink: r.Sink(), ShowIDs: true, Repeat: 1}))
-	r.delete(t, "Patient", "gone-2")
+	shown := r.delete(t, "Patient", "gone-2")
 	r.delete(t, "Condition", "gone-1")
 	put(t, r.writer, "Condition", "gone-1") // there again before anyone looks
 	withoutHistory := r.delete(t, "Observation", "gone-1")
@@ -86,6 +86,9 @@ func TestDeleteWithAndWithoutID(t *testing.T) {
 	require.Empty(t, bare.Meta.VersionID)
 	require.Zero(t, bare.Size)
 	r.valid(t)
+	if *record {
+		newRecorder(t, r).record(t, "publish-delete-exact", cdc.DeleteID(ds, shown))
+	}
 	// The ids are nowhere that Temporal stores in plaintext.
 	require.NotContains(t, string(r.shownText(t)), "gone-")
 }

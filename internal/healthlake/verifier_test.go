@@ -1,11 +1,13 @@
 package healthlake
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -58,9 +60,14 @@ func verifySignature(r *http.Request, region string, secretOf func(keyID string)
 		fmt.Fprintf(&headers, "%s:%s\n", name, strings.Join(strings.Fields(value), " "))
 	}
 
-	noBody := sha256.Sum256(nil)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	payload := sha256.Sum256(body)
 	canonical := strings.Join([]string{
-		r.Method, path, strings.Join(pairs, "&"), headers.String(), fields["SignedHeaders"], hex.EncodeToString(noBody[:]),
+		r.Method, path, strings.Join(pairs, "&"), headers.String(), fields["SignedHeaders"], hex.EncodeToString(payload[:]),
 	}, "\n")
 	digest := sha256.Sum256([]byte(canonical))
 	key := []byte("AWS4" + secretOf(keyID))
