@@ -51,15 +51,6 @@ func (l *ledgers) compare(span cdc.Span, resourceType string, list []storedVersi
 	return c
 }
 
-// known are all versions of a type in the ledgers of the span's windows.
-func (l *ledgers) known(span cdc.Span, resourceType string) cdc.HashSet {
-	var known cdc.HashSet
-	for _, start := range l.starts(span) {
-		known.Merge(l.windows[start].ledger.Known(resourceType))
-	}
-	return known
-}
-
 // digest is the hex SHA-256 of the versions' sorted idempotency keys, joined by
 // newlines.
 func digest(datastore string, list []storedVersion) string {

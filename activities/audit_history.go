@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"strconv"
 	"sync"
 	"time"
 
@@ -102,9 +101,10 @@ func (h *histories) take(page cdc.HistoryPage) (older bool) {
 }
 
 // wantHistory are the resources whose histories are to be read: those shown in the
-// span of which an earlier version is in none of its ledgers, and those of the
-// versions that were found before.
-func wantHistory(list []storedVersion, known cdc.HashSet, found []cdc.Version, resourceType string) []string {
+// span in another version than their first, and those of the versions that were
+// found before. That earlier versions are in the ledgers by now is no reason to
+// leave one out: a span's figures would be others after healing than before.
+func wantHistory(list []storedVersion, found []cdc.Version, resourceType string) []string {
 	var ids []string
 	seen := make(map[string]bool)
 	add := func(id string) {
@@ -114,7 +114,7 @@ func wantHistory(list []storedVersion, known cdc.HashSet, found []cdc.Version, r
 		}
 	}
 	for _, v := range list {
-		if lacksEarlier(v.Version, known) {
+		if v.VersionID != firstVersion {
 			add(v.ID)
 		}
 	}
@@ -126,18 +126,6 @@ func wantHistory(list []storedVersion, known cdc.HashSet, found []cdc.Version, r
 	return ids
 }
 
-// lacksEarlier tells whether an earlier version of the resource is in none of the
-// ledgers. HealthLake counts versions from 1; of another store's nothing is known.
-func lacksEarlier(v cdc.Version, known cdc.HashSet) bool {
-	n, err := strconv.Atoi(v.VersionID)
-	if err != nil {
-		return true
-	}
-	for n--; n > 0; n-- {
-		earlier := cdc.Version{Type: v.Type, ID: v.ID, VersionID: strconv.Itoa(n)}
-		if !known.Has(earlier.Hash()) {
-			return true
-		}
-	}
-	return false
-}
+// firstVersion is the meta.versionId of a resource's first version in HealthLake.
+// Another store's histories are read all the same.
+const firstVersion = "1"

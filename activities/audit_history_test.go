@@ -54,8 +54,9 @@ func TestAuditSpanFindsReplacedVersions(t *testing.T) {
 	require.Empty(t, store.histories)
 }
 
-// A history is read only where an earlier version is in no ledger of the span.
-func TestAuditSpanReadsHistoriesOnlyWhereItMust(t *testing.T) {
+// A history is read of what is shown in another version than its first, whatever
+// the ledgers hold: the figures are the same before and after healing.
+func TestAuditSpanSaysTheSameOfHistoriesAfterHealing(t *testing.T) {
 	store, e := &auditStore{}, newEngine()
 	first := store.write("Patient", "swept", 1, auditStart)
 	second := store.write("Patient", "swept", 2, auditStart.Add(11*time.Second))
@@ -64,10 +65,18 @@ func TestAuditSpanReadsHistoriesOnlyWhereItMust(t *testing.T) {
 	third := store.write("Patient", "missed", 2, auditStart.Add(11*time.Second))
 	e.closedWith(auditStart, 0, publishedLedger(first, once))
 	e.closedWith(auditStart.Add(10*time.Second), 0, publishedLedger(second, third))
-	result := audited(t, auditor(store, e), everything(2, "Patient"))
-	require.Equal(t, []string{"missed"}, store.histories)
+	a := auditor(store, e)
+	result := audited(t, a, everything(2, "Patient"))
+	require.ElementsMatch(t, []string{"swept", "missed"}, store.histories)
 	require.Equal(t, []cdc.Version{missed}, result.Windows[0].Wanted)
-	require.Equal(t, 1, result.Types[0].Superseded, "its first version: nobody asked for its history")
+	require.Equal(t, 5, result.Types[0].InStore)
+	require.Zero(t, result.Types[0].Superseded)
+
+	e.closedWith(auditStart, 1, publishedLedger(first, once, missed))
+	healed := audited(t, a, everything(2, "Patient"))
+	require.Equal(t, 5, healed.Types[0].Published)
+	require.Equal(t, result.Types[0].Digest, healed.Types[0].Digest)
+	require.Empty(t, healed.Windows)
 }
 
 // What audits of other spans found is in the span's figures from then on.

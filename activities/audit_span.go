@@ -139,7 +139,7 @@ func (s *spanAudit) audit(ctx context.Context, name string) error {
 	}
 	h := &histories{l: l, from: s.since(name)}
 	if s.in.Versions == cdc.VersionsAll {
-		err := h.read(ctx, wantHistory(l.list, s.ledgers.known(s.in.Span, name), s.in.Found, name))
+		err := h.read(ctx, wantHistory(l.list, s.in.Found, name))
 		s.done.Counts.Reads += h.reads
 		if err != nil {
 			return err

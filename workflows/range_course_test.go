@@ -424,8 +424,10 @@ func TestRangeOfRangeCourseWithBadInput(t *testing.T) {
 		"datastore's id":  func(in *cdc.CaptureRangeInput) { in.Datastores = []string{"not an id"} },
 		"resource's type": func(in *cdc.CaptureRangeInput) { in.Types = []string{"not a type"} },
 		"rate":            func(in *cdc.CaptureRangeInput) { in.Rate = -1 },
-		"border":          func(in *cdc.CaptureRangeInput) { in.Border, in.Versions = in.Span.From.Add(time.Second), cdc.VersionsLatest },
-		"versions":        func(in *cdc.CaptureRangeInput) { in.Border = in.Span.From },
+		"border": func(in *cdc.CaptureRangeInput) {
+			in.Border, in.Versions = in.Span.From.Add(time.Second), cdc.VersionsLatest
+		},
+		"versions": func(in *cdc.CaptureRangeInput) { in.Border = in.Span.From },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

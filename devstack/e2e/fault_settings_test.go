@@ -31,8 +31,8 @@ const (
 // Another CDC_PASSES, another type list and one store more, with windows of the
 // old settings open and half the fleet on each: of what is in both lists nothing
 // is lost and nothing comes twice; what was added comes from the first window
-// after the last old worker stopped, and the new worker prints what closes the
-// gap before.
+// after the last old worker stopped, and the commands that the new worker prints
+// close the gap before.
 func TestSettingsChangeInFlight(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{
@@ -52,7 +52,7 @@ func TestSettingsChangeInFlight(t *testing.T) {
 	}
 	newer := r.worker(t, "CDC_RESOURCE_TYPES=Observation,Encounter,Patient", "CDC_PASSES=2s,3s,5s")
 	require.Empty(t, backfillLines(t, older))
-	r.printsBackfill(t, newer)
+	commands := r.printsBackfill(t, newer)
 
 	// Half the fleet on each, until each has opened some windows of both kinds.
 	opened := before
@@ -102,6 +102,35 @@ func TestSettingsChangeInFlight(t *testing.T) {
 	}
 	_, unreadable := r.subscriber.Len()
 	require.Zero(t, unreadable)
+	r.closesTheGap(t, commands, windows)
+}
+
+// closesTheGap runs the printed commands and requires that everything of the added
+// type and of the added store has come now, and nothing twice.
+func (r *rig) closesTheGap(t *testing.T, commands []string, windows []cdc.Window) {
+	t.Helper()
+	for _, command := range commands {
+		words := strings.Fields(command)
+		env := append(r.environment("CDC_PASSES", "CDC_DATASTORES"), "CDC_RESOURCE_TYPES=Observation,Encounter,Patient", "CDC_PASSES=2s,3s,5s")
+		env, words = append(env, words[0]), words[1:] // CDC_DATASTORES=…
+		require.Equal(t, "starter", words[0])
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		got := runProgram(t, ctx, "starter", env, nil, append(words[1:], "--wait")...)
+		require.Zero(t, got.code, "%s: %s", command, got.all())
+	}
+	r.drained(t)
+	keys := r.subscriber.Keys()
+	for key, n := range keys {
+		require.Equal(t, 1, n, "nothing comes twice: %s", key)
+	}
+	for _, window := range windows {
+		name := writtenInto(window)
+		require.Contains(t, keys, versionKey(keptStore, addedType, name, 1), "the added type of the store that was there")
+		for _, resourceType := range []string{keptType, "Observation", addedType} {
+			require.Contains(t, keys, versionKey(addedStore, resourceType, name, 1), "everything of the added store")
+		}
+	}
 }
 
 // writeInto writes one small resource of each type into n windows of the past, in
@@ -164,9 +193,8 @@ func backfillLines(t *testing.T, w *stack.Worker) (commands []string) {
 
 // printsBackfill requires that the worker told how to close the gaps: of the
 // added type in the store that was there, and of all types in the added store.
-func (r *rig) printsBackfill(t *testing.T, w *stack.Worker) {
+func (r *rig) printsBackfill(t *testing.T, w *stack.Worker) (commands []string) {
 	t.Helper()
-	var commands []string
 	eventually(t, "the worker prints its backfill lines", func(context.Context) error {
 		if commands = backfillLines(t, w); len(commands) < 2 {
 			return errNotYet
@@ -185,4 +213,5 @@ func (r *rig) printsBackfill(t *testing.T, w *stack.Worker) {
 		require.NoError(t, cdc.Window{Datastore: keptStore, Start: until}.Validate(), "a window's start")
 		require.Equal(t, want.types, parts[5])
 	}
+	return commands
 }

@@ -28,10 +28,8 @@ func TestRecordHistories(t *testing.T) {
 	r.silenced(t)
 	r.worker(t)
 	c := newRecorder(t, r)
-	since := time.Now()
 	recordWindows(t, r, c)
 	recordSlices(t, r, c)
-	recordReplay(t, r, c, since)
 	recordDelete(t, r, c)
 	r.drained(t)
 }
@@ -105,14 +103,6 @@ func recordSlices(t *testing.T, r *rig, c *recorder) {
 	rerun := r.capture(t, broken.Start, "--wait")
 	require.Zero(t, *rerun.Published, "the ledger was read from history")
 	c.record(t, "window-rerun-with-slices", rerun.WorkflowID)
-}
-
-func recordReplay(t *testing.T, r *rig, c *recorder, since time.Time) {
-	r.operate(t, "replay", "--name", "recorded", "--wait", "--type", "Condition", "--type", "Patient",
-		"--since", since.Format(time.RFC3339), "--until", time.Now().Format(time.RFC3339))
-	id := cdc.ReplayID("recorded")
-	c.record(t, "range-replay", id)
-	c.record(t, "slice-of-replay", cdc.SliceID(id, "Condition", since.Truncate(time.Second), 1))
 }
 
 // recordDelete records the publishing of a delete that its record tells of.

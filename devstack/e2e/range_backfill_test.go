@@ -205,3 +205,62 @@ func (r *rig) measureSearches(t *testing.T) (busiest func() int) {
 		return int(most)
 	}
 }
+
+// A backfill of a store that is captured already: what was written before goes by
+// slices, and of the recent part only what the windows' ledgers lack. Everything
+// comes once, and the dry run says how much.
+func TestBackfillRepeatsNothingThatLedgersHave(t *testing.T) {
+	t.Parallel()
+	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}},
+		fewTypes, shortPasses, "CDC_SEARCH_RATE=400")
+	r.silenced(t)
+	r.worker(t)
+	r.writePast(t, c, longAgo, "Patient", "older", 700)
+	r.writePast(t, c, time.Now().Add(-5*time.Hour), "Patient", "before-the-first-window", 30)
+	// Captured: windows of the last hour, one of them large.
+	for i, n := range []int{1_300, 40, 40} {
+		window := windowAgo(r.datastore(), time.Duration(45-15*i)*time.Minute)
+		r.writeAt(t, c, window, "Patient", fmt.Sprintf("captured%d", i), n)
+		r.trigger(window)
+		r.closed(t, window.ID())
+	}
+	captured, lost := 1_380, 0
+	// Lost: windows that never ran, and versions of one that did.
+	for i, ago := range []time.Duration{44 * time.Minute, 12 * time.Minute, 3 * time.Minute} {
+		window := windowAgo(r.datastore(), ago)
+		r.writeAt(t, c, window, "Observation", fmt.Sprintf("lost%d", i), 60)
+		lost += 60
+	}
+	late := windowAgo(r.datastore(), 8*time.Minute)
+	r.writeAt(t, c, late, "Patient", "prompt", 20)
+	r.trigger(late)
+	r.closed(t, late.ID())
+	r.writeAt(t, c, late, "Condition", "late", 25)
+	captured, lost = captured+20, lost+25
+	r.subscribed(t)
+	events, _ := r.subscriber.Len()
+	require.Equal(t, captured, events)
+
+	dry := readReplayed(t, r.operate(t, "backfill", "--name", "first", "--dry-run", "--json"))
+	require.Equal(t, 730+lost, dry.Result.Counts.Published)
+	r.subscribed(t)
+	events, _ = r.subscriber.Len()
+	require.Equal(t, captured, events, "a dry run publishes nothing")
+
+	real := readReplayed(t, r.operate(t, "backfill", "--name", "first", "--wait", "--json"))
+	require.True(t, real.Started)
+	require.Equal(t, 730+lost, real.Result.Counts.Published)
+	require.Zero(t, real.Result.Missing)
+	require.Equal(t, 730+captured+lost, real.Result.Done)
+	complete(t, r.drained(t))
+	by := make(map[string]int)
+	for _, event := range r.subscriber.Events() {
+		by[event.Meta.CapturedBy]++
+	}
+	require.Equal(t, map[string]int{cdc.ByCloudTrail: captured, cdc.ByBackfill: 730 + lost}, by)
+	if *record {
+		books := newRecorder(t, r)
+		books.record(t, "range-backfill", cdc.BackfillID("first"))
+		books.record(t, "slice-of-backfill", r.ids(t, "WorkflowType='CaptureSlice' AND WorkflowId STARTS_WITH 'backfill/first/Patient/'")[0])
+	}
+}

@@ -107,6 +107,11 @@ func TestRangeIsPausedResumedAndCancelled(t *testing.T) {
 	require.Len(t, r.keysOf("held"), versions)
 	all, _ := r.subscriber.Len()
 	require.Equal(t, versions, all, "each once")
+	if *record {
+		books := newRecorder(t, r)
+		books.record(t, "range-paused", id)
+		books.record(t, "slice-paused", slice)
+	}
 	require.Contains(t, r.refuses(t, "resume", "held"), "it has closed already: replay/held (Completed)")
 
 	r.operate(t, append([]string{"replay", "--name", "ended", "--rate", "50"}, yearOf...)...)
@@ -120,6 +125,12 @@ func TestRangeIsPausedResumedAndCancelled(t *testing.T) {
 	require.Equal(t, came, ended.Result.Counts.Published, "it says how far it came")
 	require.Equal(t, versions, ended.Result.Total)
 	require.Contains(t, r.refuses(t, "cancel", "ended"), "it has closed already: replay/ended (Canceled)")
+
+	if *record {
+		books := newRecorder(t, r)
+		books.record(t, "range-cancelled", cdc.ReplayID("ended"))
+		books.record(t, "slice-cancelled", cdc.SliceID(cdc.ReplayID("ended"), "Patient", yearStart, 1))
+	}
 
 	// A name that two ranges have.
 	r.operate(t, append([]string{"replay", "--name", "both", "--rate", "10"}, yearOf...)...)
