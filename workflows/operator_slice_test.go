@@ -72,6 +72,9 @@ func TestSkippedSliceClosesItsType(t *testing.T) {
 	require.Equal(t, 100, result.Ledger.Published(), "what was published before stays in the ledger")
 	require.Len(t, w.store.firstPages("Patient"), 1, "no further pass")
 	require.Len(t, w.bus.accepted, 100)
+	require.Equal(t, end(40*time.Minute), w.now(), "at once")
+	asked := w.store.made("search", "Patient")
+	require.True(t, asked[len(asked)-1].at.Before(end(40*time.Minute)), "and the store is not asked again")
 }
 
 func TestSkippedVersionOfASliceIsInTheWindowsLedger(t *testing.T) {

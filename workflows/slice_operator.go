@@ -40,7 +40,8 @@ func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class) (last
 	if err := s.orders.wait(ctx, backoff(s.tries), fmt.Sprintf("%s cannot be read: %s", s.in.Type, class)); err != nil {
 		return false, err
 	}
-	return s.givenUp, s.heed(ctx)
+	err = s.heed(ctx)
+	return s.givenUp, err // only now: an order may have given it up
 }
 
 // heed carries out what an operator has ordered meanwhile, and keeps CdcState
