@@ -140,6 +140,9 @@ func (r ranged) text(in cdc.CaptureRangeInput) string {
 		if r.Result.Total > 0 {
 			text += fmt.Sprintf(" of %d that were counted", r.Result.Total)
 		}
+		if c := r.Result.Counts; c.Skipped+c.GivenUp > 0 {
+			text += fmt.Sprintf(", an operator gave up %d versions and %d slices or types", c.Skipped, c.GivenUp)
+		}
 		return text + fmt.Sprintf(", %d slices, %d searches", r.Result.Slices, r.Result.Counts.Searches)
 	case r.Started:
 		return r.WorkflowID + " started"

@@ -146,7 +146,7 @@ func (r *rig) refusals(t *testing.T, id string) (n int) {
 }
 
 // writeAt writes n small resources of a type into a window of the past.
-func (r *rig) writeAt(t *testing.T, c *clock, window cdc.Window, resourceType, prefix string, n int) {
+func (r *rig) writeAt(t testing.TB, c *clock, window cdc.Window, resourceType, prefix string, n int) {
 	t.Helper()
 	c.pin(window.Start.Add(alone))
 	defer c.release(0)

@@ -53,7 +53,7 @@ type rig struct {
 }
 
 // newRig starts the parts, without workers. env is added to every worker's.
-func newRig(t *testing.T, o stack.Options, env ...string) *rig {
+func newRig(t testing.TB, o stack.Options, env ...string) *rig {
 	t.Helper()
 	ctx := t.Context()
 	o.Dir = t.TempDir()
@@ -87,7 +87,7 @@ func writerOf(s *stack.Stack, datastore string) *fhirclient.Client {
 }
 
 // dial connects to Temporal with the stack's payload keys.
-func (r *rig) dial(t *testing.T) {
+func (r *rig) dial(t testing.TB) {
 	t.Helper()
 	codec, err := payload.NewInsecureCodec() // a stack that runs with Plaintext has no keys
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func (r *rig) dial(t *testing.T) {
 
 // worker starts one more real worker. It is killed in the end: to stop in peace it
 // would wait for its last poll of the queue, up to 20 s in each test.
-func (r *rig) worker(t *testing.T, env ...string) *stack.Worker {
+func (r *rig) worker(t testing.TB, env ...string) *stack.Worker {
 	t.Helper()
 	w, err := r.StartWorker(t.Context(), append(append([]string(nil), r.env...), env...)...)
 	require.NoError(t, err)
@@ -117,7 +117,7 @@ func (r *rig) worker(t *testing.T, env ...string) *stack.Worker {
 }
 
 // eventually waits until the condition holds.
-func eventually(t *testing.T, what string, condition func(ctx context.Context) error) {
+func eventually(t testing.TB, what string, condition func(ctx context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

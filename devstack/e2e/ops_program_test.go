@@ -47,7 +47,7 @@ func (p printed) all() string { return p.stdout + p.stderr }
 // what keeps the program from running is in stderr, with code -1.
 //
 //nolint:revive // a test comes first, as in every helper here
-func runProgram(t *testing.T, ctx context.Context, name string, env []string, stderr io.Writer, args ...string) printed {
+func runProgram(t testing.TB, ctx context.Context, name string, env []string, stderr io.Writer, args ...string) printed {
 	t.Helper()
 	path, err := new(stack.Stack).Binary(ctx, name)
 	if err != nil {
@@ -77,7 +77,7 @@ func (r *rig) environment(without ...string) []string {
 }
 
 // operate runs the starter with the rig's settings and requires that it succeeds.
-func (r *rig) operate(t *testing.T, args ...string) printed {
+func (r *rig) operate(t testing.TB, args ...string) printed {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -110,7 +110,7 @@ func onlyOne[T any](t *testing.T, text string) T {
 
 // silenced keeps CloudTrail records from coming, so that only the operator opens
 // windows.
-func (r *rig) silenced(t *testing.T) {
+func (r *rig) silenced(t testing.TB) {
 	t.Helper()
 	require.NoError(t, r.Simulator.SetTrail(simulator.Trail{Sink: r.Sink(), Loss: 1}))
 }
@@ -119,7 +119,7 @@ func (r *rig) datastore() string { return r.Simulator.Datastores()[0] }
 
 // earlyInWindow waits until a window has just begun, so that what is written at
 // once lies in it, and returns that window.
-func (r *rig) earlyInWindow(t *testing.T) cdc.Window {
+func (r *rig) earlyInWindow(t testing.TB) cdc.Window {
 	t.Helper()
 	var window cdc.Window
 	eventually(t, "a window begins", func(context.Context) error {
@@ -134,7 +134,7 @@ func (r *rig) earlyInWindow(t *testing.T) cdc.Window {
 
 // writeMany writes n small resources of a type, 500 a transaction, and requires
 // that all of them lie in the window.
-func (r *rig) writeMany(t *testing.T, window cdc.Window, resourceType, prefix string, n int) {
+func (r *rig) writeMany(t testing.TB, window cdc.Window, resourceType, prefix string, n int) {
 	t.Helper()
 	before := len(r.Simulator.WriteLog(r.datastore()))
 	resources := make([]fhirdata.Resource, n)
@@ -164,7 +164,7 @@ func (r *rig) status(ctx context.Context, id string) enumspb.WorkflowExecutionSt
 }
 
 // reaches waits until an execution has that status.
-func (r *rig) reaches(t *testing.T, id string, status enumspb.WorkflowExecutionStatus) {
+func (r *rig) reaches(t testing.TB, id string, status enumspb.WorkflowExecutionStatus) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%s is %s", id, status), func(ctx context.Context) error {
 		if r.status(ctx, id) != status {
@@ -180,7 +180,7 @@ func (r *rig) opened(t *testing.T, id string) {
 	r.reaches(t, id, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING)
 }
 
-func (r *rig) closed(t *testing.T, id string) {
+func (r *rig) closed(t testing.TB, id string) {
 	t.Helper()
 	r.reaches(t, id, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED)
 }
@@ -268,7 +268,7 @@ func (r *rig) history(t *testing.T, execution *commonpb.WorkflowExecution) *work
 
 // subscribed waits until the subscriber has taken everything that is on the bus.
 // It deletes a message before it counts it, so one look does not do.
-func (r *rig) subscribed(t *testing.T) {
+func (r *rig) subscribed(t testing.TB) {
 	t.Helper()
 	same, before := 0, 0
 	eventually(t, "the subscriber has taken every event", func(context.Context) error {

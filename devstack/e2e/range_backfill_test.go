@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/explain"
 )
 
 // A backfill whose worker is killed twice: nothing is lost, and no more is
@@ -101,7 +101,7 @@ func (r *rig) running(ctx context.Context, id string) bool {
 }
 
 // live writes into window after window while it is to go on, and returns them.
-func (r *rig) live(t *testing.T, prefix string, goOn func(n int) bool) []cdc.Window {
+func (r *rig) live(t testing.TB, prefix string, goOn func(n int) bool) []cdc.Window {
 	t.Helper()
 	var windows []cdc.Window
 	for n := 0; goOn(n); n++ {
@@ -160,14 +160,9 @@ func (r *rig) published(prefix string) (first, last time.Time, n int) {
 	return first, last, n
 }
 
-// lags are how long after the ends of windows the last of each was published.
+// lags tells how long after the ends of windows the last of each was published.
 func (r *rig) lags(prefix string, windows []cdc.Window) string {
-	all := make([]time.Duration, len(windows))
-	for n, window := range windows {
-		_, last, _ := r.published(fmt.Sprintf("%s-%d-", prefix, n))
-		all[n] = last.Sub(window.End()).Round(time.Millisecond)
-	}
-	slices.Sort(all)
+	all := r.lagsOf(prefix, windows)
 	return fmt.Sprintf("%s in the middle, %s at most", all[len(all)/2], all[len(all)-1])
 }
 
@@ -258,6 +253,7 @@ func TestBackfillRepeatsNothingThatLedgersHave(t *testing.T) {
 		by[event.Meta.CapturedBy]++
 	}
 	require.Equal(t, map[string]int{cdc.ByCloudTrail: captured, cdc.ByBackfill: 730 + lost}, by)
+	require.Contains(t, r.verdict(t, explain.Published, "Patient/older-0").Reason, ", by backfill/first")
 	if *record {
 		books := newRecorder(t, r)
 		books.record(t, "range-backfill", cdc.BackfillID("first"))

@@ -28,7 +28,7 @@ var longAgo = time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)
 var yearOf = []string{"--since", "2025-01-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z"}
 
 // writePast writes n small resources of a type at a moment of the past.
-func (r *rig) writePast(t *testing.T, c *clock, at time.Time, resourceType, prefix string, n int) {
+func (r *rig) writePast(t testing.TB, c *clock, at time.Time, resourceType, prefix string, n int) {
 	t.Helper()
 	r.writeAt(t, c, cdc.WindowAt(r.datastore(), at), resourceType, prefix, n)
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // newClockedRig starts the parts with a store whose clock the test sets.
-func newClockedRig(t *testing.T, o stack.Options, env ...string) (*rig, *clock) {
+func newClockedRig(t testing.TB, o stack.Options, env ...string) (*rig, *clock) {
 	t.Helper()
 	c := &clock{}
 	o.Simulator.Now = c.Now

@@ -143,7 +143,7 @@ func (f *facts) version(a *Answer) {
 	case !f.configured && !f.swept():
 		a.Verdict = UnconfiguredType
 		a.Reason = f.ask.Type + " is not one of the configured resource types, so no window asks the store for it"
-		a.Advice = fmt.Sprintf("add it to CDC_RESOURCE_TYPES of all workers; what was written before needs `starter replay --type %s`", f.ask.Type)
+		a.Advice = fmt.Sprintf("add it to CDC_RESOURCE_TYPES of all workers; what was written before needs `starter backfill --name NAME --type %s`", f.ask.Type)
 	case len(f.capture.runs) == 0:
 		f.noWindow(a)
 	default:
@@ -156,7 +156,11 @@ func (f *facts) published(a *Answer) {
 	a.Verdict = Published
 	a.Reason = fmt.Sprintf("EventBridge accepted it at %s", stamp(p.At))
 	if f.replayed {
-		a.Reason += fmt.Sprintf(", by the replay %s; no window that the namespace still has published it", p.Replay)
+		by := "the replay " + p.Replay
+		if p.Replay == "" { // a backfill's slice, whose ID begins with the backfill's
+			by, _, _, _, _ = cdc.ParseSliceID(p.WorkflowID)
+		}
+		a.Reason += fmt.Sprintf(", by %s; no window that the namespace still has published it", by)
 	}
 	switch p.PayloadReason {
 	case cdc.ReasonOversize:

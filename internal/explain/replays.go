@@ -18,7 +18,7 @@ import (
 // mostReplays bounds how many replays are looked through, the newest first.
 const mostReplays = 20
 
-// sliceOf is a slice of a replay that published the version.
+// sliceOf is a slice of a replay, or of a backfill's older part, that published the version.
 type sliceOf struct {
 	replay     Replay
 	workflowID string
@@ -38,9 +38,9 @@ func (e *Explainer) replays(ctx context.Context, datastore string, version cdc.V
 	var all []sliceOf
 	for _, info := range answer.GetExecutions() {
 		execution := info.GetExecution()
-		name, err := cdc.ParseReplayID(execution.GetWorkflowId())
-		if err != nil {
-			continue // a backfill
+		name, ok := rangeName(execution.GetWorkflowId())
+		if !ok {
+			continue // a dry run
 		}
 		found, err := e.inReplay(ctx, execution.GetWorkflowId(), execution.GetRunId(), datastore, version)
 		var notFound *serviceerror.NotFound
@@ -57,6 +57,15 @@ func (e *Explainer) replays(ctx context.Context, datastore string, version cdc.V
 		all = append(all, found...)
 	}
 	return all, nil
+}
+
+// rangeName is a replay's name, or the whole ID of a backfill.
+func rangeName(id string) (name string, ok bool) {
+	if name, err := cdc.ParseReplayID(id); err == nil {
+		return name, true
+	}
+	_, err := cdc.ParseBackfillID(id)
+	return id, err == nil
 }
 
 func (e *Explainer) inReplay(ctx context.Context, workflowID, runID, datastore string, version cdc.Version) ([]sliceOf, error) {
