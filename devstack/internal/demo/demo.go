@@ -77,7 +77,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer temporal.Close()
 	d := &demo{
-		options: o, stack: s, subscriber: subscriber,
+		options: o, stack: s, subscriber: subscriber, settings: settings,
 		live: &live{stack: s, subscriber: subscriber, temporal: temporal, started: time.Now()},
 	}
 	d.welcome()
@@ -99,6 +99,7 @@ type demo struct {
 	stack      *stack.Stack
 	subscriber *truth.Subscriber
 	live       *live
+	settings   truth.Settings
 }
 
 func (d *demo) welcome() {
@@ -129,6 +130,10 @@ func (d *demo) run(ctx context.Context) error {
 	go func() { written <- newWriter(d.stack, d.options.Rate).run(writing) }()
 
 	err := d.watch(ctx, written)
+	var wrong []string
+	if err == nil && ctx.Err() == nil {
+		wrong, err = d.audit(ctx)
+	}
 	stopReceiving()
 	if groupErr := group.Wait(); err == nil {
 		err = groupErr
@@ -141,7 +146,7 @@ func (d *demo) run(ctx context.Context) error {
 		fmt.Fprintln(d.options.Out, "\nInterrupted: windows that are still open count as missing here.")
 		return nil
 	}
-	if !report.OK() {
+	if !report.OK() || len(wrong) > 0 {
 		return ErrIncomplete
 	}
 	return nil
@@ -197,12 +202,17 @@ func (d *drain) done(ctx context.Context, f figures) bool {
 	return d.quiet >= looks
 }
 
-func (d *demo) report() truth.Report {
+func (d *demo) writes() []simulator.Write {
 	var writes []simulator.Write
 	for _, datastore := range d.stack.Simulator.Datastores() {
 		writes = append(writes, d.stack.Simulator.WriteLog(datastore)...)
 	}
-	report := truth.Compare(writes, d.stack.Deliveries.All(), d.subscriber.Events(), settings)
+	return writes
+}
+
+func (d *demo) report() truth.Report {
+	writes := d.writes()
+	report := truth.Compare(writes, d.stack.Deliveries.All(), d.subscriber.Events(), d.settings)
 	fmt.Fprintf(d.options.Out, "\n%s\nCounted from the simulator's write log and a queue on the bus.\n"+
 		"superseded: replaced or deleted before any search could show it (CDC_VERSIONS=latest).\n", report)
 	return report
