@@ -69,7 +69,7 @@ func (f *facts) decide(a *Answer) {
 }
 
 // deletesUnresolved is what can be said of a delete's own event.
-const deletesUnresolved = "CloudTrail hides which resource a delete was of, so deletes are published as unresolved: whether the event of this one was published cannot be told by its id"
+const deletesUnresolved = "CloudTrail hides which resource a delete was of: unless a FHIR Subscription told of it, its event is unresolved, and whether it was published cannot be told by the resource"
 
 func (f *facts) absent(a *Answer) {
 	a.Verdict = NeverExisted
