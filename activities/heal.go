@@ -7,7 +7,9 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/internal/cdc"
@@ -25,6 +27,10 @@ const (
 	// window, doubled from the one to the other.
 	firstLook   = 250 * time.Millisecond
 	longestLook = 5 * time.Second
+	// operatorPatience is how long a Heal waits for a window that waits for an
+	// operator: a refusal may be over in moments, but it must not hold up the audit
+	// of everything else for as long as a Heal may last.
+	operatorPatience = time.Minute
 )
 
 // Heal runs the windows that miss something: a rerun where one has run, the first
@@ -113,19 +119,26 @@ func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 	return err
 }
 
-// closed waits until the run has closed, or there is no more time.
+// closed waits until the run has closed, or there is no more time for it.
 func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
+	until := h.until
 	for wait := firstLook; ; wait = min(2*wait, longestLook) {
 		described, err := h.a.Runs.DescribeWorkflowExecution(ctx, workflowID, "")
 		if err != nil {
 			return false, fmt.Errorf("describing execution: %w", err)
 		}
-		switch described.GetWorkflowExecutionInfo().GetStatus() {
+		info := described.GetWorkflowExecutionInfo()
+		switch info.GetStatus() {
 		case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:
 		default:
 			return true, nil
 		}
-		left := time.Until(h.until)
+		if !waitsForOperator(info) {
+			until = h.until
+		} else if patience := time.Now().Add(operatorPatience); until.Equal(h.until) && patience.Before(until) {
+			until = patience
+		}
+		left := time.Until(until)
 		if left <= 0 {
 			return false, nil
 		}
@@ -137,4 +150,12 @@ func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 		case <-timer.C:
 		}
 	}
+}
+
+// waitsForOperator tells what a window says by CdcState, where our search
+// attributes are registered. They are not encoded by our codec.
+func waitsForOperator(info *workflowpb.WorkflowExecutionInfo) bool {
+	var state string
+	payload := info.GetSearchAttributes().GetIndexedFields()[cdc.AttrState.GetName()]
+	return payload != nil && converter.GetDefaultDataConverter().FromPayload(payload, &state) == nil && state == cdc.StateWaiting
 }

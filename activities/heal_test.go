@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
 )
@@ -24,6 +26,8 @@ type opener struct {
 	closes map[string]time.Time
 	most   int
 	fail   error
+	// waits tells whether a run waits for an operator now; nil is never.
+	waits func(id string) bool
 }
 
 func newOpener(takes time.Duration) *opener {
@@ -59,7 +63,14 @@ func (o *opener) DescribeWorkflowExecution(ctx context.Context, id, run string) 
 	if at, ours := o.closes[id]; ours && o.takes >= 0 && !time.Now().Before(at) {
 		o.executions[id] = execution{status: completed}
 	}
-	return o.executions.DescribeWorkflowExecution(ctx, id, run)
+	described, err := o.executions.DescribeWorkflowExecution(ctx, id, run)
+	if err == nil && o.waits != nil && o.waits(id) {
+		state, _ := converter.GetDefaultDataConverter().ToPayload(cdc.StateWaiting)
+		described.WorkflowExecutionInfo.SearchAttributes = &commonpb.SearchAttributes{
+			IndexedFields: map[string]*commonpb.Payload{cdc.AttrState.GetName(): state},
+		}
+	}
+	return described, err
 }
 
 func gapAt(n, run int) cdc.WindowGap {
@@ -129,6 +140,31 @@ func TestHealHasFewWindowsOpenAndEndsInTime(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, ctx.Err())
 		require.Equal(t, cdc.HealResult{Started: healsAtOnce, Open: len(gaps)}, result)
+	})
+}
+
+// A window that waits for an operator holds up the audit for a moment only; one
+// that has waited and goes on is waited for as any other.
+func TestHealLeavesWhatWaitsForAnOperator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			// waiting is how long the window waits, of the four minutes that it takes.
+			waiting time.Duration
+			open    int
+			took    time.Duration
+		}{
+			"for good": {waiting: time.Hour, open: 1, took: operatorPatience},
+			"not long": {waiting: 40 * time.Second, took: 4 * time.Minute},
+		} {
+			o := newOpener(4 * time.Minute)
+			began := time.Now()
+			o.waits = func(id string) bool { return id == windowAt(testStore, 0).ID() && time.Since(began) < c.waiting }
+			a := &Activities{Runs: o, Windows: o}
+			result, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Windows: []cdc.WindowGap{gapAt(0, -1)}})
+			require.NoError(t, err)
+			require.Equal(t, cdc.HealResult{Started: 1, Open: c.open}, result, name)
+			require.InDelta(t, c.took, time.Since(began), float64(longestLook), name)
+		}
 	})
 }
 
