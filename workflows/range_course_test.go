@@ -240,6 +240,36 @@ func TestBackfillListsUntilNothingIsNew(t *testing.T) {
 	}
 }
 
+// A slice of a backfill that continues as new in the middle of its listings goes
+// on with them.
+func TestSliceOfARangeContinuesAsNewWhileItLists(t *testing.T) {
+	w := newWorld(t)
+	w.fillHours("Patient", 1, 450)
+	at := start.Add(24 * time.Hour)
+	w.store.write("Patient", "hidden", start.Add(time.Minute), at.Add(10*time.Second).Sub(start.Add(time.Minute)), 150)
+	in := cdc.CaptureSliceInput{
+		Origin: cdc.Origin{Datastore: datastore, CapturedBy: cdc.ByBackfill, CorrelationID: cdc.BackfillID("again")},
+		Type:   "Patient", Span: rangeInput().Span, Bulk: true, Range: &cdc.RangeSlice{Listing: true, Rate: 400},
+	}
+	runs := 0
+	for {
+		w.renew(at.Add(time.Duration(runs) * 30 * time.Second))
+		if runs < 4 {
+			growAfter(w, "HydratePage", 4)
+		}
+		w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, in)
+		if runs++; w.env.GetWorkflowError() == nil {
+			break
+		}
+		var next cdc.CaptureSliceInput
+		w.continued(&next)
+		in = next
+	}
+	require.Greater(t, runs, 2)
+	require.Equal(t, w.store.keys(all), w.bus.keys(), "the hidden one is found by a listing, and nothing comes twice")
+	require.Equal(t, 1, in.Range.Listings, "the last run began in the middle of a listing")
+}
+
 func TestReplayOfNamedResources(t *testing.T) {
 	w := newWorld(t)
 	at := start.Add(time.Hour)
