@@ -95,6 +95,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 	}
 	for _, name := range []string{
 		cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowCaptureRange, cdc.WorkflowPublishDelete,
+		cdc.WorkflowAudit,
 	} {
 		require.Positive(t, types[name], "no history of %s is recorded: see %s/README.md", name, histories)
 	}
@@ -149,6 +150,10 @@ func registerChanged(r worker.WorkflowReplayer) {
 	register(cdc.WorkflowCaptureRange, func(ctx workflow.Context, in cdc.CaptureRangeInput) (cdc.CaptureRangeResult, error) {
 		more(ctx)
 		return workflows.CaptureRange(ctx, in)
+	})
+	register(cdc.WorkflowAudit, func(ctx workflow.Context, in cdc.AuditInput) (cdc.AuditResult, error) {
+		more(ctx)
+		return workflows.Audit(ctx, in)
 	})
 	register(cdc.WorkflowPublishDelete, func(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.PublishDeleteResult, error) {
 		more(ctx)

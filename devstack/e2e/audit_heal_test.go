@@ -45,8 +45,10 @@ func TestAllTriggersOfTenMinutesLost(t *testing.T) {
 	sum := truth.SumStatements(latest)
 	require.Equal(t, []int{903, 903, 900, 0, 0}, []int{sum.InStore, sum.Published, sum.Healed, sum.Missing, sum.Superseded})
 	require.Len(t, r.ids(t, "WorkflowType='CaptureWindow'"), 60, "the anchor, and the windows in which anything is left")
-	require.Empty(t, r.lastAudit(t).State.Unsettled)
+	_, results := r.scheduledAudits(t)
+	require.Empty(t, results[len(results)-1].State.Unsettled)
 	r.valid(t)
+	r.recordAudit(t, "audit-heals")
 }
 
 // Triggers lost, repeated, shuffled and late, a search that lags and hides, and
@@ -176,6 +178,7 @@ func TestVersionReplacedBeforeItsSweepWithAll(t *testing.T) {
 	sum := truth.SumStatements(latest)
 	require.Equal(t, []int{123, 123, 120, 0}, []int{sum.InStore, sum.Published, sum.Healed, sum.Missing})
 	unbroken(t, latest, begin.Start)
+	r.recordAudit(t, "audit-restates")
 }
 
 // A day without workers, and without half of its records: the audit goes on from

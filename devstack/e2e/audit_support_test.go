@@ -3,10 +3,12 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 
 	"healthlake-cdc/devstack/internal/simulator"
@@ -119,21 +121,39 @@ func (r *rig) exactlyOnce(t *testing.T, keep func(simulator.Write) bool) (versio
 // current are the versions that nothing has replaced.
 func current(w simulator.Write) bool { return w.Replaced.IsZero() }
 
-// lastAudit is the result of the newest scheduled audit that has completed.
-func (r *rig) lastAudit(t *testing.T) cdc.AuditResult {
+// scheduledAudits are the IDs and results of the scheduled audits that have
+// completed, the oldest first.
+func (r *rig) scheduledAudits(t *testing.T) (ids []string, results []cdc.AuditResult) {
 	t.Helper()
 	all, err := r.executions(t.Context(), fmt.Sprintf("WorkflowType='Audit' AND WorkflowId STARTS_WITH '%s-' AND ExecutionStatus='Completed'", cdc.AuditScheduleID(r.datastore())))
 	require.NoError(t, err)
-	require.NotEmpty(t, all)
-	newest := all[0]
+	slices.SortFunc(all, func(a, b *workflowpb.WorkflowExecutionInfo) int {
+		return a.GetCloseTime().AsTime().Compare(b.GetCloseTime().AsTime())
+	})
 	for _, info := range all {
-		if info.GetCloseTime().AsTime().After(newest.GetCloseTime().AsTime()) {
-			newest = info
+		var result cdc.AuditResult
+		id := info.GetExecution().GetWorkflowId()
+		require.NoError(t, r.temporal.GetWorkflow(t.Context(), id, "").Get(t.Context(), &result))
+		ids, results = append(ids, id), append(results, result)
+	}
+	require.NotEmpty(t, ids)
+	return ids, results
+}
+
+// recordAudit records the history of the last scheduled audit that healed anything.
+func (r *rig) recordAudit(t *testing.T, name string) {
+	t.Helper()
+	if !*record {
+		return
+	}
+	ids, results := r.scheduledAudits(t)
+	for i := len(ids) - 1; i >= 0; i-- {
+		if results[i].Totals.Healed > 0 {
+			newRecorder(t, r).record(t, name, ids[i])
+			return
 		}
 	}
-	var result cdc.AuditResult
-	require.NoError(t, r.temporal.GetWorkflow(t.Context(), newest.GetExecution().GetWorkflowId(), newest.GetExecution().GetRunId()).Get(t.Context(), &result))
-	return result
+	t.Fatal("no audit has healed anything")
 }
 
 // stopAudits pauses the schedule, so that a comparison is of one moment.

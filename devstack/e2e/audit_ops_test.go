@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	namespacepb "go.temporal.io/api/namespace/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/devstack/internal/stack"
+	"healthlake-cdc/devstack/internal/temporalserver"
+	"healthlake-cdc/internal/cdc"
+)
+
+// toldThrough is how status tells through when a store is audited.
+var toldThrough = regexp.MustCompile(`audited +through 20\S+, 0 missing`)
+
+// starter audit says what it could not find out and fails; once the store answers
+// again it heals, prints a table and succeeds. status tells how far the schedule is.
+func TestAuditFailsWhenSomethingIsNotKnown(t *testing.T) {
+	t.Parallel()
+	r, c := newAuditRig(t)
+	r.worker(t)
+	window := windowAgo(r.datastore(), 10*time.Minute)
+	r.anchor(t, c, window)
+	r.fill(t, c, window, "unheard", 3)
+	require.NoError(t, r.Simulator.InjectFault(simulator.Fault{Kind: simulator.Forbid, Type: "Condition", Count: -1}))
+
+	asked := []string{"audit", "--wait", "--since", window.Start.Format(time.RFC3339), "--until", window.End().Format(time.RFC3339)}
+	got := runProgram(t, t.Context(), "starter", r.environment(), nil, asked...)
+	require.Positive(t, got.code, got.all())
+	require.Contains(t, got.stdout, "8 in the store, 8 published (6 healed by 1 windows), 0 missing")
+	require.Contains(t, got.stdout, "not settled: Condition")
+	require.Contains(t, got.stdout, "refused (Forbidden)")
+	require.Contains(t, got.stderr, "1 spans are not settled")
+
+	r.Simulator.ClearFaults()
+	got = r.operate(t, asked...)
+	require.Contains(t, got.stdout, "12 in the store, 12 published (3 healed by 1 windows), 0 missing")
+	require.Regexp(t, `Patient +\S+ +\S+ +4 +4 +0 +0 +0 +0`, got.stdout)
+	require.NotContains(t, got.all(), "unheard", "no FHIR id")
+	r.exactlyOnce(t, current)
+	if *record {
+		newRecorder(t, r).record(t, "audit-asked", cdc.AuditID(r.datastore(), window.Span()))
+	}
+
+	old := runProgram(t, t.Context(), "starter", r.environment(), nil, "audit", "--since", "100h", "--until", "99h")
+	require.Positive(t, old.code)
+	require.Contains(t, old.stderr, "older than the audit's horizon")
+
+	r.worker(t, audits(auditAfter)...)
+	r.reached(t, time.Now().Add(-time.Minute), func([]cdc.Statement) error { return nil })
+	eventually(t, "status tells how far the store is audited", func(context.Context) error {
+		if text := r.operate(t, "status").stdout; !toldThrough.MatchString(text) {
+			return fmt.Errorf("%w: %s", errNotYet, text)
+		}
+		return nil
+	})
+}
+
+// The horizon follows the namespace's retention; one that does not fit is refused,
+// and a retention that is shorter than queues keep messages is told with the command
+// that mends it. A trigger older than the horizon still opens its window.
+func TestHorizonFollowsRetention(t *testing.T) {
+	t.Parallel()
+	r, c := newClockedRig(t, stack.Options{
+		Temporal:  temporalserver.Options{Retention: 24 * time.Hour},
+		Simulator: simulator.Config{Limits: noLimits},
+	}, fewTypes, shortPasses)
+	r.silenced(t)
+	const command = "temporal operator namespace update --namespace default --retention 14d"
+
+	short := runProgram(t, t.Context(), "worker", append(r.environment("CDC_AUDIT_EVERY"), "CDC_AUDIT_EVERY=15m"), nil, "--check")
+	require.Zero(t, short.code, short.all())
+	require.Contains(t, short.stdout, "ledgers are relied on for 22h0m0s")
+	require.Contains(t, short.stdout, "WARNING  retention")
+	require.Contains(t, short.stdout, command)
+	require.Contains(t, r.operate(t, "status").stdout, command)
+
+	far := append(r.environment(), "CDC_AUDIT_HORIZON=23h")
+	refused := runProgram(t, t.Context(), "worker", far, nil, "--check")
+	require.Positive(t, refused.code)
+	require.Contains(t, missingLine(refused.stdout, "Temporal"), "holds a horizon of 22h0m0s at most")
+	refused = runProgram(t, t.Context(), "worker", append(far, "CDC_METRICS_ADDR="), nil)
+	require.Positive(t, refused.code)
+	require.Contains(t, refused.stderr, "CDC_AUDIT_HORIZON=23h0m0s does not fit")
+
+	r.worker(t, "CDC_AUDIT_EVERY=15m", "CDC_AUDIT_HORIZON=1h")
+	window := windowAgo(r.datastore(), 2*time.Hour)
+	r.fill(t, c, window, "late", 2)
+	r.tell(window)
+	r.closed(t, window.ID())
+	require.Equal(t, 6, r.exactlyOnce(t, current))
+
+	_, err := r.temporal.WorkflowService().UpdateNamespace(t.Context(), &workflowservice.UpdateNamespaceRequest{
+		Namespace: "default", Config: &namespacepb.NamespaceConfig{WorkflowExecutionRetentionTtl: durationpb.New(14 * 24 * time.Hour)},
+	})
+	require.NoError(t, err)
+	eventually(t, "the retention holds", func(context.Context) error {
+		mended := runProgram(t, t.Context(), "worker", append(r.environment("CDC_AUDIT_EVERY"), "CDC_AUDIT_EVERY=15m"), nil, "--check")
+		if strings.Contains(mended.stdout, "WARNING") || !strings.Contains(mended.stdout, "ledgers are relied on for 72h0m0s") {
+			return errNotYet
+		}
+		return nil
+	})
+}
