@@ -156,6 +156,19 @@ func TestVersionsThatWaitAreSkipped(t *testing.T) {
 	r.subscribed(t)
 	require.Empty(t, r.came("poisoned"))
 	require.Len(t, r.came("other"), good)
+	r.recordIf(t, map[string]string{"window-versions-skipped": window.ID()})
+}
+
+// recordIf records the histories of executions, by their names, with -record.
+func (r *rig) recordIf(t *testing.T, histories map[string]string) {
+	t.Helper()
+	if !*record {
+		return
+	}
+	recorder := newRecorder(t, r)
+	for name, id := range histories {
+		recorder.record(t, name, id)
+	}
 }
 
 // A delete that EventBridge refuses waits by itself: one is retried, one skipped.
@@ -186,6 +199,7 @@ func TestDeletesThatWait(t *testing.T) {
 		require.False(t, result.EventTime.IsZero())
 	}
 	r.waitingNow(t)
+	r.recordIf(t, map[string]string{"publish-delete-skipped": ids[0], "publish-delete-retried": ids[1]})
 }
 
 // Types that the store refuses wait in their windows, and a slice's pages in the
@@ -242,6 +256,9 @@ func TestTypesThatWait(t *testing.T) {
 	report := r.drained(t)
 	complete(t, report)
 	require.Equal(t, slicedPatients+4*few, report.Total.Published)
+	r.recordIf(t, map[string]string{
+		"window-type-retried": retried.ID(), "window-type-skipped": skipped.ID(), "slice-retried": slice,
+	})
 }
 
 // A rerun whose predecessor's ledger cannot be read waits and publishes nothing.
@@ -269,4 +286,5 @@ func TestLedgerThatWaits(t *testing.T) {
 	require.Equal(t, versions, result.Ledger.Types["Patient"].Skipped.Len())
 	r.subscribed(t)
 	require.Empty(t, r.came("doubtful"))
+	r.recordIf(t, map[string]string{"window-ledger-skipped": window.RerunID(1)})
 }
