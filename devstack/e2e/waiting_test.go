@@ -153,6 +153,11 @@ func TestVersionsThatWaitAreSkipped(t *testing.T) {
 	r.closed(t, rerun.WorkflowID)
 	require.Zero(t, r.result(t, rerun.WorkflowID).Counts.Published)
 	require.Equal(t, poisoned, r.result(t, rerun.WorkflowID).Ledger.Types["Patient"].Skipped.Len())
+	stated := r.auditedByHand(t, window.Span())["Patient"]
+	require.Equal(t, good+poisoned, stated.InStore)
+	require.Equal(t, good, stated.Published)
+	require.Equal(t, poisoned, stated.Skipped, "a skip is in the statement")
+	require.Zero(t, stated.Missing)
 	r.subscribed(t)
 	require.Empty(t, r.came("poisoned"))
 	require.Len(t, r.came("other"), good)
