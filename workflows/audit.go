@@ -123,17 +123,18 @@ func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
 	}
 }
 
-// step audits one span: first those that were not settled, then those that nobody
-// has audited, then those of which versions were found meanwhile.
+// step audits one span: first those that nobody has audited, then those that were
+// not settled, then those of which versions were found meanwhile. Where a type is
+// refused for days there are many that do not settle: they hold up no new one.
 func (a *audit) step(ctx workflow.Context) (more bool, err error) {
 	a.forget(ctx)
+	if part, ok := nextPart(a.state.Tracks, a.until(), a.width); ok {
+		return true, a.audit(ctx, part, true)
+	}
 	for i := range a.state.Unsettled {
 		if part, ok := a.retry(i); ok {
 			return true, a.audit(ctx, part, false)
 		}
-	}
-	if part, ok := nextPart(a.state.Tracks, a.until(), a.width); ok {
-		return true, a.audit(ctx, part, true)
 	}
 	if len(a.state.Restate) > 0 {
 		part := a.state.Restate[0]

@@ -171,8 +171,10 @@ func TestAuditComesBackForUnsettledTypesOnly(t *testing.T) {
 	a.refused["Claim"] = cdc.ClassForbidden
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Claim", "Patient"), nil)
 	a.run(start.Add(50*time.Minute), a.scheduled("Claim", "Patient"), &first)
-	require.Equal(t, []string{"Claim"}, a.looks[1].Types)
-	require.Equal(t, a.looks[0].Span, a.looks[1].Span)
+	require.Len(t, a.looks, 3)
+	require.Equal(t, a.looks[0].Span.To, a.looks[1].Span.From, "what is new comes first")
+	require.Equal(t, []string{"Claim"}, a.looks[2].Types)
+	require.Equal(t, a.looks[0].Span, a.looks[2].Span)
 }
 
 // A span that holds too much is halved on a window's edge until it fits.
