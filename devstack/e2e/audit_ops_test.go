@@ -16,6 +16,7 @@ import (
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
 	"healthlake-cdc/devstack/internal/temporalserver"
+	"healthlake-cdc/devstack/internal/truth"
 	"healthlake-cdc/internal/cdc"
 )
 
@@ -110,4 +111,43 @@ func TestHorizonFollowsRetention(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A worker that is killed while its audit heals: another one goes on with it, no
+// window is run twice, and the statements are those of the write log.
+func TestAuditOutlivesItsWorker(t *testing.T) {
+	t.Parallel()
+	r, c := newAuditRig(t)
+	first := r.worker(t)
+	begin := windowAgo(r.datastore(), 10*time.Minute)
+	r.anchor(t, c, begin)
+	require.NoError(t, first.Kill())
+	window := begin
+	for i := range 40 {
+		window = cdc.WindowAt(r.datastore(), begin.Start.Add(time.Minute+time.Duration(i)*cdc.WindowWidth))
+		r.fill(t, c, window, fmt.Sprintf("lost%d", i), 2)
+	}
+
+	second := r.worker(t, audits(auditAfter)...)
+	eventually(t, "some windows of the audit have run, and others have not", func(ctx context.Context) error {
+		ran, err := r.executions(ctx, "WorkflowType='CaptureWindow'")
+		if err != nil || len(ran) < 10 {
+			return errNotYet
+		}
+		return nil
+	})
+	require.NoError(t, second.Kill())
+	r.worker(t, audits(auditAfter)...)
+	latest := r.auditedThrough(t, window.End())
+	r.stopAudits(t)
+	unbroken(t, latest, begin.Start)
+	sum := truth.SumStatements(latest)
+	require.Equal(t, []int{243, 243, 0}, []int{sum.InStore, sum.Published, sum.Missing})
+	require.Empty(t, r.ids(t, "WorkflowType='CaptureWindow' AND WorkflowId STARTS_WITH 'window/' AND ExecutionStatus='Running'"))
+	for _, id := range r.windows(t) {
+		_, rerun, err := cdc.ParseWindowID(id)
+		require.NoError(t, err)
+		require.Zero(t, rerun, "the retry of the Heal started %s", id)
+	}
+	r.valid(t)
 }
