@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
@@ -219,57 +218,6 @@ func TestRangeOfRangeCourseContinuesAsNew(t *testing.T) {
 	require.Equal(t, w.store.keys(all), w.bus.keys(), "nothing lost, nothing repeated")
 }
 
-func TestBackfillListsUntilNothingIsNew(t *testing.T) {
-	w := newWorld(t)
-	w.fillHours("Patient", 1, 150)
-	renewRange(w)
-	// Hidden by search while it is indexed again: for the pages, and for the first
-	// listing.
-	now := w.now()
-	for i, hidden := range []time.Duration{10 * time.Second, 22 * time.Second} {
-		at := start.Add(time.Duration(40+i) * time.Minute)
-		w.store.write("Patient", []string{"hidden", "hidden-longer"}[i], at, now.Add(hidden).Sub(at), 150)
-	}
-	result := w.runRange(backfillOf("Patient"))
-	require.Equal(t, 152, result.Counts.Published)
-	require.Equal(t, w.store.keys(all), w.bus.keys())
-	for _, p := range w.bus.accepted {
-		require.Equal(t, cdc.ByBackfill, p.Meta.By)
-		require.Equal(t, cdc.BackfillID("again"), p.Meta.Correlation)
-		require.Empty(t, p.Meta.Replay)
-	}
-}
-
-// A slice of a backfill that continues as new in the middle of its listings goes
-// on with them.
-func TestSliceOfARangeContinuesAsNewWhileItLists(t *testing.T) {
-	w := newWorld(t)
-	w.fillHours("Patient", 1, 450)
-	at := start.Add(24 * time.Hour)
-	w.store.write("Patient", "hidden", start.Add(time.Minute), at.Add(10*time.Second).Sub(start.Add(time.Minute)), 150)
-	in := cdc.CaptureSliceInput{
-		Origin: cdc.Origin{Datastore: datastore, CapturedBy: cdc.ByBackfill, CorrelationID: cdc.BackfillID("again")},
-		Type:   "Patient", Span: rangeInput().Span, Bulk: true, Range: &cdc.RangeSlice{Listing: true, Rate: 400},
-	}
-	runs := 0
-	for {
-		w.renew(at.Add(time.Duration(runs) * 30 * time.Second))
-		if runs < 4 {
-			growAfter(w, "HydratePage", 4)
-		}
-		w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, in)
-		if runs++; w.env.GetWorkflowError() == nil {
-			break
-		}
-		var next cdc.CaptureSliceInput
-		w.continued(&next)
-		in = next
-	}
-	require.Greater(t, runs, 2)
-	require.Equal(t, w.store.keys(all), w.bus.keys(), "the hidden one is found by a listing, and nothing comes twice")
-	require.Equal(t, 1, in.Range.Listings, "the last run began in the middle of a listing")
-}
-
 func TestReplayOfNamedResources(t *testing.T) {
 	w := newWorld(t)
 	at := start.Add(time.Hour)
@@ -323,127 +271,6 @@ func TestDryRunSaysWhatTheRunDoes(t *testing.T) {
 		in.DryRun = false
 		requireSameFigures(t, w.runRange(in).Counts, dry.Counts)
 		require.Equal(t, w.store.keys(all), w.bus.keys())
-	}
-}
-
-func TestRangeGoesOnBesideARefusedType(t *testing.T) {
-	w := newWorld(t)
-	w.fillHours("Patient", 1, 150)
-	w.fillHours("Observation", 1, 150)
-	renewRange(w)
-	begin := w.now()
-	until := begin.Add(time.Hour)
-	w.store.fail = func(c call) error {
-		if c.op == "count" && c.resourceType == "Patient" && c.at.Before(until) {
-			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
-		}
-		return nil
-	}
-	w.when(begin.Add(30*time.Minute), func() {
-		require.Len(t, w.bus.keys(), 150, "Observation is done")
-		value, err := w.env.QueryWorkflow(cdc.QueryProgress)
-		require.NoError(t, err)
-		var p cdc.Progress
-		require.NoError(t, value.Get(&p))
-		require.Equal(t, map[string]cdc.Class{"Patient": cdc.ClassForbidden}, p.Refused)
-	})
-	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Observation"))
-	result := w.rangeResult()
-	require.Equal(t, 300, result.Total)
-	require.Equal(t, w.store.keys(all), w.bus.keys())
-}
-
-// An operator who is told of the refused type gives it up: the range closes.
-func TestRangeGivesUpARefusedType(t *testing.T) {
-	w := newWorld(t)
-	w.fillHours("Patient", 1, 150)
-	w.fillHours("Observation", 1, 150)
-	renewRange(w)
-	w.store.fail = func(c call) error {
-		if c.op == "count" && c.resourceType == "Patient" {
-			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
-		}
-		return nil
-	}
-	states := w.states()
-	w.when(w.now().Add(time.Hour), func() { w.env.SignalWorkflow(cdc.SignalSkip, cdc.Skip{Types: []string{"Patient"}}) })
-	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Observation"))
-	result := w.rangeResult()
-	require.Equal(t, 1, result.Counts.GivenUp)
-	require.Equal(t, 150, result.Counts.Published)
-	require.Equal(t, []string{cdc.StateWaiting, cdc.StateClosed}, *states)
-}
-
-// An operator who has mended it need not wait for the next turn.
-func TestRangeRetriesARefusedType(t *testing.T) {
-	w := newWorld(t)
-	w.fillHours("Patient", 1, 150)
-	renewRange(w)
-	begin := w.now()
-	mended := begin.Add(6*time.Hour + time.Second)
-	w.store.fail = func(c call) error {
-		if c.op == "count" && c.at.Before(mended) {
-			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
-		}
-		return nil
-	}
-	w.when(mended, func() { w.env.SignalWorkflow(cdc.SignalRetry, nil) })
-	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient"))
-	require.Equal(t, 150, w.rangeResult().Counts.Published)
-	require.Less(t, w.bus.accepted[0].at.Sub(mended), time.Minute)
-}
-
-// The recent part of a backfill is audited piece by piece, before the rest and one
-// at a time; a piece that has not settled waits.
-func TestBackfillAuditsItsRecentPart(t *testing.T) {
-	w := newWorld(t)
-	w.fillHours("Patient", 2, 150)
-	w.store.fill("Patient", 30, start.Add(3*time.Hour), 150) // recent
-	in := backfillOf("Patient", "Observation")
-	in.Border, in.Versions, in.Settle = start.Add(2*time.Hour+30*time.Minute), cdc.VersionsAll, 4*time.Minute
-	for _, dry := range []bool{true, false} {
-		in.Span.To = start.Add(24 * time.Hour) // now
-		in.DryRun = dry
-		renewRange(w)
-		w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: cdc.BackfillID(in.Name), TaskQueue: cdc.DefaultTaskQueue})
-		var asked []cdc.AuditInput
-		w.env.OnWorkflow(cdc.WorkflowAudit, mock.Anything, mock.Anything).Return(
-			func(ctx workflow.Context, audit cdc.AuditInput) (cdc.AuditResult, error) {
-				require.Equal(t, cdc.RangeAuditID(cdc.BackfillID(in.Name), datastore), workflow.GetInfo(ctx).WorkflowExecution.ID)
-				asked = append(asked, audit)
-				totals := cdc.AuditTotals{InStore: 10, Healed: 3, Missing: 1}
-				if audit.DryRun {
-					totals = cdc.AuditTotals{InStore: 10, Missing: 3, MissingBytes: 450, MissingReferences: 1}
-				}
-				return cdc.AuditResult{Totals: totals}, workflow.Sleep(ctx, time.Minute)
-			})
-		w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, in)
-		result := w.rangeResult()
-
-		require.Len(t, asked, 4, "six hours each")
-		at := in.Border
-		for i, audit := range asked {
-			require.Equal(t, at, audit.Span.From.UTC())
-			at = audit.Span.To.UTC()
-			require.Equal(t, []string{"Patient", "Observation"}, audit.Types)
-			require.Equal(t, cdc.ByBackfill, audit.CapturedBy)
-			require.Equal(t, cdc.VersionsAll, audit.Versions)
-			require.Equal(t, dry, audit.DryRun)
-			require.Equal(t, i < 3, audit.StartAt.IsZero())
-		}
-		require.Equal(t, in.Span.To, at)
-		require.Equal(t, in.Span.To.Add(in.Settle), asked[3].StartAt.UTC())
-		require.Equal(t, 300+4*3, result.Counts.Published)
-		require.Equal(t, 330, result.Total)
-		require.Equal(t, 330, result.Done)
-		if dry {
-			require.Equal(t, 4, result.Counts.References)
-			require.EqualValues(t, 300*150+4*450, result.Counts.Bytes)
-			require.Empty(t, w.bus.keys())
-		} else {
-			require.Equal(t, 4, result.Missing)
-			require.Len(t, w.bus.keys(), 300, "slices have only what is older")
-		}
 	}
 }
 

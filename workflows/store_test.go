@@ -54,6 +54,8 @@ type store struct {
 	dates bool
 	// totals tells whether searches count their matches.
 	totals bool
+	// countsEarly is how far before the asked span a count's boundaries are read.
+	countsEarly time.Duration
 	// history tells whether replaced versions can be read.
 	history bool
 	// seen is the last search's sight, inSight what it showed.
@@ -207,7 +209,7 @@ func (s *store) Count(_ context.Context, _, resourceType string, span cdc.Span) 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.shown(resourceType, span)), nil
+	return len(s.shown(resourceType, cdc.Span{From: span.From.Add(-s.countsEarly), To: span.To.Add(-s.countsEarly)})), nil
 }
 
 func (s *store) Read(_ context.Context, _, resourceType, id string) (cdc.Resource, error) {

@@ -1,0 +1,77 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+func TestRangeGoesOnBesideARefusedType(t *testing.T) {
+	w := newWorld(t)
+	w.fillHours("Patient", 1, 150)
+	w.fillHours("Observation", 1, 150)
+	renewRange(w)
+	begin := w.now()
+	until := begin.Add(time.Hour)
+	w.store.fail = func(c call) error {
+		if c.op == "count" && c.resourceType == "Patient" && c.at.Before(until) {
+			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
+		}
+		return nil
+	}
+	w.when(begin.Add(30*time.Minute), func() {
+		require.Len(t, w.bus.keys(), 150, "Observation is done")
+		value, err := w.env.QueryWorkflow(cdc.QueryProgress)
+		require.NoError(t, err)
+		var p cdc.Progress
+		require.NoError(t, value.Get(&p))
+		require.Equal(t, map[string]cdc.Class{"Patient": cdc.ClassForbidden}, p.Refused)
+	})
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Observation"))
+	result := w.rangeResult()
+	require.Equal(t, 300, result.Total)
+	require.Equal(t, w.store.keys(all), w.bus.keys())
+}
+
+// An operator who is told of the refused type gives it up: the range closes.
+func TestRangeGivesUpARefusedType(t *testing.T) {
+	w := newWorld(t)
+	w.fillHours("Patient", 1, 150)
+	w.fillHours("Observation", 1, 150)
+	renewRange(w)
+	w.store.fail = func(c call) error {
+		if c.op == "count" && c.resourceType == "Patient" {
+			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
+		}
+		return nil
+	}
+	states := w.states()
+	w.when(w.now().Add(time.Hour), func() { w.env.SignalWorkflow(cdc.SignalSkip, cdc.Skip{Types: []string{"Patient"}}) })
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Observation"))
+	result := w.rangeResult()
+	require.Equal(t, 1, result.Counts.GivenUp)
+	require.Equal(t, 150, result.Counts.Published)
+	require.Equal(t, []string{cdc.StateWaiting, cdc.StateClosed}, *states)
+}
+
+// An operator who has mended it need not wait for the next turn.
+func TestRangeRetriesARefusedType(t *testing.T) {
+	w := newWorld(t)
+	w.fillHours("Patient", 1, 150)
+	renewRange(w)
+	begin := w.now()
+	mended := begin.Add(6*time.Hour + time.Second)
+	w.store.fail = func(c call) error {
+		if c.op == "count" && c.at.Before(mended) {
+			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
+		}
+		return nil
+	}
+	w.when(mended, func() { w.env.SignalWorkflow(cdc.SignalRetry, nil) })
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient"))
+	require.Equal(t, 150, w.rangeResult().Counts.Published)
+	require.Less(t, w.bus.accepted[0].at.Sub(mended), time.Minute)
+}
