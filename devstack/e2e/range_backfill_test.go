@@ -51,10 +51,10 @@ func TestBackfillSurvivesItsWorkers(t *testing.T) {
 }
 
 const (
-	// besideRate is the searches a second of the test below, and bulkShare what of
-	// them ranges have (worker/shares.go).
+	// besideRate is the searches a second of the test below, and bulkShare what
+	// slices of ranges have of them (worker/shares.go).
 	besideRate = 80
-	bulkShare  = 0.2
+	bulkShare  = 0.1
 )
 
 // A backfill of 50,000 versions while resources are written: the searches stay
@@ -86,7 +86,7 @@ func TestBackfillBesideLiveTraffic(t *testing.T) {
 
 	result := readReplayed(t, r.operate(t, append([]string{"backfill", "--name", "beside", "--wait", "--json"}, yearOf...)...)).Result
 	require.Equal(t, past, result.Counts.Published)
-	require.LessOrEqual(t, float64(result.Counts.Searches), besideRate*bulkShare*(took.Seconds()+2), "no more than the bulk share")
+	require.LessOrEqual(t, float64(result.Counts.Searches), besideRate*bulkShare*(took.Seconds()+5), "no more than the bulk share")
 	busiest := rate()
 	require.LessOrEqual(t, busiest, besideRate, "searches in any second")
 	t.Logf("%d searches in %s, %d in the busiest second", r.searches(r.datastore())-before, took.Round(time.Second), busiest)
