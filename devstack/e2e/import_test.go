@@ -23,6 +23,7 @@ const manySearches = "CDC_SEARCH_RATE=1000"
 // the store's time, and returns the job's id.
 func (r *rig) imported(t *testing.T, c *clock, n int, span cdc.Span, fails bool) string {
 	t.Helper()
+	c.pin(span.From) // when the job is submitted
 	job, err := r.Simulator.Import(simulator.ImportJob{
 		Datastore: r.datastore(), Resources: n, Fails: fails,
 		Resource: func(i int) (string, []byte) {

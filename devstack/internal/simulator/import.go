@@ -56,7 +56,7 @@ func (s *Server) Import(job ImportJob) (id string, err error) {
 }
 
 func (s *Server) jobEvent(state, datastore, id string, submitted time.Time) {
-	s.send(0, Event{Source: "aws.healthlake", DetailType: "Import Job " + state, Detail: plain(map[string]any{
+	s.send(0, Event{Source: "aws.healthlake", DetailType: "Import Job " + state, Time: s.now().Truncate(time.Second), Detail: plain(map[string]any{
 		"jobId": id, "submitTime": submitted.Format(millisecondLayout), "datastoreId": datastore,
 		"inputDataConfig": map[string]any{"s3Uri": "s3://devstack/import/"},
 	})})

@@ -183,7 +183,9 @@ func (s *Server) send(delay time.Duration, e Event) {
 		return
 	}
 	s.trail.push(max(0, delay), func(at time.Time) {
-		e.Time = at.Truncate(time.Second)
+		if e.Time.IsZero() {
+			e.Time = at.Truncate(time.Second)
+		}
 		s.cfg.Events(e)
 	})
 }
