@@ -113,7 +113,7 @@ func TestImportsThatAreNotPublished(t *testing.T) {
 			r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, manySearches, "CDC_AUDIT_EVERY=0",
 				"CDC_IMPORTS="+mode)
 			r.worker(t)
-			start := windowAgo(r.datastore(), 10*time.Minute).Start
+			start := windowAgo(r.datastore(), 20*time.Minute).Start // records of then would have come by now
 			job := r.imported(t, c, resources, cdc.Span{From: start, To: start.Add(time.Minute)}, true)
 			c.release(0)
 			require.Equal(t, resources, r.audited(t, job).Totals.Skipped)

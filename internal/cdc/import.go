@@ -12,6 +12,10 @@ type Import struct {
 	// Span is in what the writes lie, not widened. Its end may lie ahead: a restore
 	// goes on after its record.
 	Span Span
+	// Job tells that everything that lies in the span without a record may be taken
+	// for imported: it is an import job's own time. Of a restore, and of a job that
+	// does not say when it began, that would go too far.
+	Job bool
 }
 
 // UnknownImport is how long before its end an import is taken to have begun whose

@@ -13,13 +13,20 @@ import (
 	"healthlake-cdc/internal/config"
 )
 
+// recordsDelay is how late CloudTrail's records come: minutes as a rule, up to about
+// 15 (best effort, so more is possible). It is less than the default of
+// CDC_AUDIT_AFTER, after which the scheduled audit publishes what is in no ledger.
+const recordsDelay = 15 * time.Minute
+
 // Import starts the audit of what an import or a restore has written: no record
 // tells of its resources one by one. started is false when it was started before.
 //
 // The audit begins once search has settled, as a window's last pass does. With
 // CDC_IMPORTS=summary what is missing goes into the ledgers as skipped, and the
 // statements tell how much that was; with off it does so without statements, for
-// what no ledger knows the scheduled audit would publish.
+// what no ledger knows the scheduled audit would publish. Such an audit begins
+// only when records of other writes have had the time to come (recordsDelay), and
+// skips nothing but what lies in an import job's own time.
 func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import) (started bool, err error) {
 	types := l.config.Types[datastore]
 	if len(types) == 0 {
@@ -27,11 +34,16 @@ func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import) (
 	}
 	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
 		span := i.Span
+		skip := l.config.Imports != config.ImportsPublish && i.Job
+		settle := slices.Max(l.config.Passes)
+		if skip {
+			settle = max(settle, recordsDelay)
+		}
 		input := cdc.AuditInput{
-			Datastore: datastore, Types: types, Span: &span, StartAt: i.Span.To.Add(slices.Max(l.config.Passes)),
+			Datastore: datastore, Types: types, Span: &span, StartAt: i.Span.To.Add(settle),
 			Versions: l.config.Versions, CapturedBy: cdc.ByImport, SourceTime: i.Time,
-			Skip:         l.config.Imports != config.ImportsPublish,
-			NoStatements: l.config.Imports == config.ImportsOff,
+			Skip:         skip,
+			NoStatements: skip && l.config.Imports == config.ImportsOff,
 			Attributes:   attributes,
 		}
 		options := client.StartWorkflowOptions{

@@ -43,12 +43,14 @@ func parseImport(event, detail object, scope Scope) Result {
 		return result.malformed(reason)
 	}
 	from, ok := detail.time("submitTime")
-	if !ok || from.After(result.Time) || from.Unix() < 0 {
+	job := ok && !from.After(result.Time) && from.Unix() >= 0
+	if !job {
 		from = result.Time.Add(-cdc.UnknownImport)
 	}
 	result.Import = &cdc.Import{
 		ID: id, Time: result.Time,
 		Span: cdc.Span{From: from.Add(-importMargin), To: result.Time.Add(eventTimeUnit + importMargin)},
+		Job:  job,
 	}
 	return result.as(OutcomeImport)
 }

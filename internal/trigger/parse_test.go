@@ -68,7 +68,7 @@ func TestParseSamples(t *testing.T) {
 		span := cdc.Span{From: time.Date(2026, 11, 23, 14, 39, 59, 0, time.UTC), To: eventTime.Add(4 * time.Second)}
 		return Result{
 			Outcome: OutcomeImport, Source: cdc.ByImport, Datastore: store, Time: eventTime.Add(2 * time.Second),
-			Import: &cdc.Import{ID: job, Time: eventTime.Add(2 * time.Second), Span: span},
+			Import: &cdc.Import{ID: job, Time: eventTime.Add(2 * time.Second), Span: span, Job: true},
 		}
 	}
 	restored := record("RestoreFHIRDatastore").as(OutcomeRestore)
