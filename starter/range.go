@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -212,10 +213,11 @@ func (l *progressLine) show(ctx context.Context, c client.Client, id string) {
 	}
 	text := fmt.Sprintf("%s: %d of %d types done, %d published, %d searches", id, p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
 	if p.Range != nil {
-		text = id + ": " + p.Range.Text()
-		for name, class := range p.Refused {
-			text += fmt.Sprintf("; %s cannot be counted: %s", name, class)
+		parts := []string{id + ": " + p.Range.Text()}
+		for _, name := range slices.Sorted(maps.Keys(p.Refused)) {
+			parts = append(parts, fmt.Sprintf("%s cannot be counted: %s", name, p.Refused[name]))
 		}
+		text = strings.Join(parts, "; ")
 	}
 	switch {
 	case text == l.last:

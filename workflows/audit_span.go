@@ -3,22 +3,10 @@ package workflows
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
-)
-
-const (
-	// mostStuck is after how many rounds of healing without progress a span is
-	// left to the next run, or to an operator.
-	mostStuck = 3
-	// mostRounds bounds the rounds of a span that somebody still writes to.
-	mostRounds = 12
-	// openPause is between two looks of an asked audit at windows that are open:
-	// young ones wait for their passes.
-	openPause = 30 * time.Second
 )
 
 // spanAudit is the audit of one part.
@@ -95,60 +83,6 @@ func (a *audit) split(part cdc.AuditPart, fresh bool) error {
 	a.state.Restate = append(halves, a.state.Restate...)
 	a.dropUnsettled(part)
 	return nil
-}
-
-// heal runs the windows that miss something and looks again, until nothing is
-// missing or nothing changes any more.
-func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
-	stuck := 0
-	for round := 0; stuck < mostStuck && round < mostRounds; round++ {
-		gaps, open := gapsOf(s.result)
-		types := typesOf(gaps)
-		switch {
-		case len(gaps) > 0:
-			result, err := a.healWindows(ctx, s.part.Span, gaps)
-			if err != nil {
-				return err
-			}
-			s.windows += result.Started
-		case open > 0 && a.asked():
-			pause := workflow.TimerOptions{Summary: fmt.Sprintf("%d windows are open", open)}
-			if err := workflow.NewTimerWithOptions(ctx, openPause, pause).Get(ctx, nil); err != nil {
-				return err
-			}
-			types = s.part.Types
-		default:
-			return nil
-		}
-		again, err := a.look(ctx, s.part, types)
-		if err != nil {
-			return err
-		}
-		if again.Split {
-			return nil // written to meanwhile: what was seen before is stated
-		}
-		before := unfinished(s.result)
-		s.take(again)
-		if unfinished(s.result) < before {
-			stuck = 0
-		} else {
-			stuck++
-		}
-	}
-	return nil
-}
-
-func (a *audit) healWindows(ctx workflow.Context, span cdc.Span, gaps []cdc.WindowGap) (cdc.HealResult, error) {
-	in := cdc.HealInput{
-		Datastore: a.in.Datastore, Windows: gaps, CapturedBy: a.in.CapturedBy, SourceTime: a.in.SourceTime, Skip: a.in.Skip,
-	}
-	if in.SourceTime.IsZero() {
-		in.SourceTime = a.state.Begun
-	}
-	var result cdc.HealResult
-	policy := healPolicy(ctx, a.in.Datastore, fmt.Sprintf("heal %d windows of %s", len(gaps), spanText(span)))
-	err := workflow.ExecuteActivity(policy, do.Heal, in).Get(ctx, &result)
-	return result, err
 }
 
 // take puts a later look at some types into the place of the earlier one. The
@@ -264,8 +198,11 @@ func (a *audit) settle(s *spanAudit, statements []cdc.Statement, unstated []stri
 	totals.Spans++
 	totals.Windows += s.windows
 
-	tries := a.dropUnsettled(s.part)
-	u := cdc.UnsettledSpan{Span: s.part.Span, Types: s.unsettled(healed, unstated), Tries: tries + 1, Tried: true}
+	before := a.unsettledSpan(s.part)
+	a.dropUnsettled(s.part)
+	u := cdc.UnsettledSpan{
+		Span: s.part.Span, Types: s.unsettled(healed, unstated), Tries: before.Tries + 1, Stuck: s.stuck(before.Stuck), Tried: true,
+	}
 	a.addUnsettled(u)
 	_, open := gapsOf(s.result)
 	totals.Open += open
@@ -283,13 +220,12 @@ func (a *audit) settle(s *spanAudit, statements []cdc.Statement, unstated []stri
 	}
 }
 
-// dropUnsettled takes a part's types out of the unsettled spans and returns how many
-// runs have tried the span. Its other types stay.
-func (a *audit) dropUnsettled(part cdc.AuditPart) (tries int) {
+// dropUnsettled takes a part's types out of the unsettled spans. Its other types
+// stay.
+func (a *audit) dropUnsettled(part cdc.AuditPart) {
 	var kept []cdc.UnsettledSpan
 	for _, u := range a.state.Unsettled {
 		if u.Span == part.Span {
-			tries = u.Tries
 			u.Types = slices.DeleteFunc(slices.Clone(u.Types), func(t cdc.UnsettledType) bool { return slices.Contains(part.Types, t.Type) })
 		}
 		if len(u.Types) > 0 {
@@ -297,7 +233,6 @@ func (a *audit) dropUnsettled(part cdc.AuditPart) (tries int) {
 		}
 	}
 	a.state.Unsettled = kept
-	return tries
 }
 
 // addUnsettled adds types to the unsettled spans, which stay in order of time.
@@ -308,7 +243,7 @@ func (a *audit) addUnsettled(u cdc.UnsettledSpan) {
 	all := a.state.Unsettled
 	if i := slices.IndexFunc(all, func(other cdc.UnsettledSpan) bool { return other.Span == u.Span }); i >= 0 {
 		all[i].Types = append(all[i].Types, u.Types...)
-		all[i].Tries = max(all[i].Tries, u.Tries)
+		all[i].Tries, all[i].Stuck = max(all[i].Tries, u.Tries), max(all[i].Stuck, u.Stuck)
 		all[i].Tried = all[i].Tried || u.Tried
 		return
 	}

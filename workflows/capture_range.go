@@ -230,7 +230,8 @@ func (r *captureRange) next(now time.Time) *cdc.RangePart {
 	for _, part := range slices.Backward(r.plan.Parts) {
 		free := !r.held[part] && !part.Due.After(now)
 		isAudit := part.Type == "" && part.Count != cdc.NotCounted
-		if free && part.Count == cdc.NotCounted || free && r.plan.Planned && !(isAudit && auditing) {
+		due := part.Count == cdc.NotCounted || r.plan.Planned && (!isAudit || !auditing)
+		if free && due {
 			return part
 		}
 	}

@@ -246,13 +246,13 @@ func TestReplayOfNamedResources(t *testing.T) {
 }
 
 // requireSameFigures compares what a run has published with what its dry run said.
-func requireSameFigures(t *testing.T, real, dry cdc.Counts) {
+func requireSameFigures(t *testing.T, run, dry cdc.Counts) {
 	t.Helper()
 	require.Positive(t, dry.Published)
-	require.Equal(t, real.Published, dry.Published)
-	require.Equal(t, real.References, dry.References)
-	require.Equal(t, real.Bytes, dry.Bytes)
-	require.Equal(t, real.Events, dry.Events)
+	require.Equal(t, run.Published, dry.Published)
+	require.Equal(t, run.References, dry.References)
+	require.Equal(t, run.Bytes, dry.Bytes)
+	require.Equal(t, run.Events, dry.Events)
 }
 
 func TestDryRunSaysWhatTheRunDoes(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -243,12 +244,12 @@ func (r *captureRange) takeOrders(ctx workflow.Context) {
 func (r *captureRange) describe(ctx workflow.Context) {
 	r.asOf = workflow.Now(ctx)
 	p := r.progress()
-	text := fmt.Sprintf("**%s** · %d published · %d slices · %d searches", p.Range.Text(),
-		r.plan.Counts.Published, r.plan.Slices, r.plan.Counts.Searches)
+	parts := []string{fmt.Sprintf("**%s** · %d published · %d slices · %d searches", p.Range.Text(),
+		r.plan.Counts.Published, r.plan.Slices, r.plan.Counts.Searches)}
 	for _, resourceType := range r.in.Types {
 		if class := p.Refused[resourceType]; class != "" {
-			text += fmt.Sprintf("\n\n%s cannot be counted: %s", resourceType, class)
+			parts = append(parts, fmt.Sprintf("%s cannot be counted: %s", resourceType, class))
 		}
 	}
-	workflow.SetCurrentDetails(ctx, text)
+	workflow.SetCurrentDetails(ctx, strings.Join(parts, "\n\n"))
 }

@@ -70,7 +70,7 @@ func (s *captureSlice) takeHold(ctx workflow.Context) {
 		return
 	}
 	signals := workflow.GetSignalChannel(ctx, cdc.SignalHold)
-	for signals.ReceiveAsync(&s.in.Range.Paused) { //nolint:revive // the last one counts
+	for signals.ReceiveAsync(&s.in.Range.Paused) { // the last one counts
 	}
 }
 

@@ -96,6 +96,8 @@ type UnsettledSpan struct {
 	Types []UnsettledType `json:"types"`
 	// Tries is how many runs have audited the span.
 	Tries int `json:"tries"`
+	// Stuck is how many runs in a row have healed it without progress.
+	Stuck int `json:"stuck,omitempty"`
 	// Tried tells that this run has.
 	Tried bool `json:"tried,omitempty"`
 }

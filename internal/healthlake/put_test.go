@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
@@ -21,8 +22,8 @@ func TestDefinitions(t *testing.T) {
 			http.NotFound(w, r)
 		case r.Method == http.MethodPut:
 			body, err := io.ReadAll(r.Body)
-			require.NoError(t, err)
-			require.Equal(t, "application/fhir+json", r.Header.Get("Content-Type"))
+			assert.NoError(t, err)
+			assert.Equal(t, "application/fhir+json", r.Header.Get("Content-Type"))
 			status := http.StatusOK
 			if written == "" {
 				status = http.StatusCreated
