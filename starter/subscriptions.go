@@ -29,6 +29,8 @@ type subscriptionPlan struct {
 	Items   []subscriptions.Item `json:"items"`
 	// Written is how many resources apply has written.
 	Written *int `json:"written,omitempty"`
+
+	current string // the bus's policy
 }
 
 // subscriptionFlags are those of both commands.
@@ -62,11 +64,12 @@ and the statement that the bus's resource policy needs. It writes nothing.`,
 	}
 	apply := &cobra.Command{
 		Use:   "apply",
-		Short: "Create or change the subscriptions",
+		Short: "Create or change the subscriptions, and let them use the bus",
 		Long: `Apply writes what plan prints, each resource by a PUT under its own id, so that it
 may be repeated: what is as wanted is left alone. HealthLake takes 5 to 10 minutes
-to activate a subscription; plan then shows the status active. The bus's policy is
-printed and not changed. It needs healthlake:UpdateResource on the datastores.`,
+to activate a subscription; plan then shows the status active. The statement that
+the bus's policy lacks is added to it first, beside what is there. It needs
+healthlake:UpdateResource on the datastores and events:PutPermission on the bus.`,
 		Example: "  starter subscriptions apply\n  starter subscriptions apply --datastore 0123456789abcdef0123456789abcdef --separate-deletes",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.subscriptions(cmd.Context(), *flags, true) },
@@ -99,15 +102,20 @@ func (s *session) subscriptions(ctx context.Context, flags subscriptionFlags, ap
 		return err
 	}
 	printed := subscriptionPlan{}
-	if settings.BusARN, printed.Allowed, err = notifiedBus(ctx, eventbridge.NewFromConfig(awsConfig), flags.bus); err != nil {
+	buses := eventbridge.NewFromConfig(awsConfig)
+	if settings.BusARN, printed.current, err = notifiedBus(ctx, buses, flags.bus); err != nil {
 		return err
 	}
+	printed.Allowed = subscriptions.Allows(printed.current)
 	printed.Bus, printed.Policy = settings.BusARN, subscriptions.Policy(settings.BusARN)
 	if printed.Items, err = subscriptions.Plan(ctx, store, settings); err != nil {
 		return err
 	}
 	if !apply {
 		return s.print(printed, printed.text())
+	}
+	if err := printed.allow(ctx, buses); err != nil {
+		return errors.Join(s.print(printed, printed.text()), err)
 	}
 	written, err := subscriptions.Apply(ctx, store, printed.Items, func(item subscriptions.Item) {
 		fmt.Fprintf(s.progress, "%s %s/%s of datastore %s: written\n", item.Action, item.ResourceType, item.ID, item.Datastore)
@@ -139,14 +147,31 @@ func subscriptionSettings(ctx context.Context, cfg *config.Config, store *health
 	return settings, nil
 }
 
-// notifiedBus is the ARN of a bus, and whether its policy lets HealthLake put
-// events.
-func notifiedBus(ctx context.Context, api *eventbridge.Client, bus string) (arn string, allowed bool, err error) {
+// allow adds to the bus's policy the statement that it lacks.
+func (p *subscriptionPlan) allow(ctx context.Context, api *eventbridge.Client) error {
+	if p.Allowed {
+		return nil
+	}
+	policy, err := subscriptions.AddTo(p.current, p.Bus)
+	if err != nil {
+		return err
+	}
+	name := p.Bus[strings.LastIndexByte(p.Bus, '/')+1:]
+	_, err = api.PutPermission(ctx, &eventbridge.PutPermissionInput{EventBusName: aws.String(name), Policy: aws.String(policy)})
+	if err != nil {
+		return fmt.Errorf("adding the statement to the policy of %s (needs events:PutPermission): nothing was written: %w", p.Bus, err)
+	}
+	p.Allowed = true
+	return nil
+}
+
+// notifiedBus is the ARN of a bus, and its policy.
+func notifiedBus(ctx context.Context, api *eventbridge.Client, bus string) (arn, policy string, err error) {
 	described, err := api.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(bus)})
 	if err != nil {
-		return "", false, fmt.Errorf("--bus %s cannot be described (needs events:DescribeEventBus): %w", bus, err)
+		return "", "", fmt.Errorf("--bus %s cannot be described (needs events:DescribeEventBus): %w", bus, err)
 	}
-	return aws.ToString(described.Arn), subscriptions.Allows(aws.ToString(described.Policy)), nil
+	return aws.ToString(described.Arn), aws.ToString(described.Policy), nil
 }
 
 func (p subscriptionPlan) text() string {

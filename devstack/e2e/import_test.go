@@ -187,7 +187,11 @@ func TestSubscriptionsPlanAndApply(t *testing.T) {
 	require.Contains(t, text, "6 to create")
 	require.Contains(t, text, "healthlake.amazonaws.com", "the statement that the bus's policy needs")
 
-	require.Equal(t, 6, *run("apply").Written)
+	applied := run("apply")
+	require.Equal(t, 6, *applied.Written)
+	require.False(t, planned.Allowed)
+	require.True(t, applied.Allowed, "the bus's policy, too")
+	require.True(t, run("plan").Allowed)
 	topics, subscriptions, writes := r.Simulator.Subscriptions(r.datastore())
 	require.Equal(t, []int{3, 3, 6}, []int{topics, subscriptions, writes})
 	again := run("apply")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -173,6 +174,28 @@ func TestMoreTypesThanAStoreTakes(t *testing.T) {
 	separate.SeparateDeletes = true
 	_, err = Plan(t.Context(), store, separate)
 	require.ErrorContains(t, err, "needs 52 subscriptions, one for each type and one for its deletes")
+}
+
+func TestStatementIsAddedToThePolicy(t *testing.T) {
+	const other = `{"Sid":"Other","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"events:PutEvents","Resource":"x"}`
+	for name, policy := range map[string]string{
+		"none": "", "a list": `{"Version":"2012-10-17","Id":"ours","Statement":[` + other + `]}`,
+		"one statement": `{"Version":"2012-10-17","Statement":` + other + `}`,
+		"no statement":  `{"Version":"2012-10-17","Statement":[]}`,
+	} {
+		added, err := AddTo(policy, bus)
+		require.NoError(t, err, name)
+		require.True(t, Allows(added), name)
+		require.Equal(t, strings.Contains(policy, "Other"), strings.Contains(added, other), name)
+		require.Equal(t, strings.Contains(policy, "ours"), strings.Contains(added, `"Id":"ours"`), name)
+		again, err := AddTo(added, bus)
+		require.NoError(t, err, name)
+		require.JSONEq(t, added, again, "it is there once")
+	}
+	for _, policy := range []string{"no JSON", `{}`, `{"Statement":3}`, `{"Statement":["a"]}`, `null`} {
+		_, err := AddTo(policy, bus)
+		require.Error(t, err, policy)
+	}
 }
 
 func TestBusPolicy(t *testing.T) {

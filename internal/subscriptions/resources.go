@@ -2,6 +2,7 @@ package subscriptions
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -85,10 +86,50 @@ func subscriptionResource(id, topicURL, resourceType, busARN string) subscriptio
 	}
 }
 
+// statementID names our statement among the others of a bus's policy.
+const statementID = "HealthLakeNotifies"
+
 // Policy is the statement that a bus's resource policy needs, so that HealthLake
 // may put notifications on it.
 func Policy(busARN string) json.RawMessage {
-	return fmt.Appendf(nil, `{"Sid":"HealthLakeNotifies","Effect":"Allow","Principal":{"Service":"healthlake.amazonaws.com"},"Action":"events:PutEvents","Resource":%q}`, busARN)
+	return fmt.Appendf(nil, `{"Sid":%q,"Effect":"Allow","Principal":{"Service":"healthlake.amazonaws.com"},"Action":"events:PutEvents","Resource":%q}`, statementID, busARN)
+}
+
+// errPolicy is of a policy that cannot be added to.
+var errPolicy = errors.New("the bus's policy is no JSON document with statements: add the statement to it by hand")
+
+// AddTo returns a bus's policy with the statement of Policy added to it, or put in
+// the place of an earlier one of that name; everything else stays as it was. An
+// empty policy is none.
+func AddTo(policy, busARN string) (string, error) {
+	document := map[string]json.RawMessage{"Version": json.RawMessage(`"2012-10-17"`)}
+	var statements []json.RawMessage
+	if policy != "" {
+		document = nil
+		if err := json.Unmarshal([]byte(policy), &document); err != nil {
+			return "", errPolicy
+		}
+		if err := json.Unmarshal(document["Statement"], &statements); err != nil {
+			statements = []json.RawMessage{document["Statement"]} // one statement needs no list
+		}
+	}
+	var kept []json.RawMessage
+	for _, statement := range statements {
+		var head struct{ Sid string }
+		if err := json.Unmarshal(statement, &head); err != nil {
+			return "", errPolicy
+		}
+		if head.Sid != statementID {
+			kept = append(kept, statement)
+		}
+	}
+	all, err := json.Marshal(append(kept, Policy(busARN)))
+	if err != nil {
+		return "", errPolicy
+	}
+	document["Statement"] = all
+	text, err := json.Marshal(document)
+	return string(text), err
 }
 
 // Allows tells whether a bus's policy lets HealthLake put events: whether any

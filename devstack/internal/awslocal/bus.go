@@ -2,6 +2,7 @@ package awslocal
 
 import (
 	"context"
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ var (
 
 type bus struct {
 	name, arn, description string
+	policy                 string // as it was put; nothing is held to it
 	created                time.Time
 	rules                  map[string]*rule
 }
@@ -74,6 +76,7 @@ func (b *busService) api() *service {
 			"RemoveTargets":     op(b.removeTargets),
 			"ListTargetsByRule": op(b.listTargetsByRule),
 			"PutEvents":         op(b.putEvents),
+			"PutPermission":     op(b.putPermission),
 		},
 	}
 }
@@ -144,13 +147,14 @@ func (b *busService) createEventBus(_ context.Context, in createBusInput) (creat
 type busOutput struct {
 	Name, Arn        string
 	Description      string `json:",omitempty"`
+	Policy           string `json:",omitempty"`
 	CreationTime     int64  // seconds since 1970
 	LastModifiedTime int64
 }
 
 func (o *bus) wire() busOutput {
 	at := o.created.Unix()
-	return busOutput{Name: o.name, Arn: o.arn, Description: o.description, CreationTime: at, LastModifiedTime: at}
+	return busOutput{Name: o.name, Arn: o.arn, Description: o.description, Policy: o.policy, CreationTime: at, LastModifiedTime: at}
 }
 
 func (b *busService) describeEventBus(_ context.Context, in struct{ Name string }) (busOutput, error) {
@@ -161,6 +165,22 @@ func (b *busService) describeEventBus(_ context.Context, in struct{ Name string 
 		return busOutput{}, err
 	}
 	return found.wire(), nil
+}
+
+// putPermission replaces a bus's policy; single statements by StatementId are not
+// taken.
+func (b *busService) putPermission(_ context.Context, in struct{ EventBusName, Policy, StatementID string }) (none, error) {
+	if !json.Valid([]byte(in.Policy)) || in.StatementID != "" {
+		return none{}, apiErrorf("ValidationException", "Give a Policy, a JSON document, and nothing else.")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	found, err := b.find(in.EventBusName)
+	if err != nil {
+		return none{}, err
+	}
+	found.policy = in.Policy
+	return none{}, nil
 }
 
 type listBusesOutput struct{ EventBuses []busOutput }
