@@ -125,7 +125,7 @@ func TestExplain(t *testing.T) {
 		answer := r.verdict(t, explain.Deleted, "Patient/deleted-later")
 		require.Equal(t, "1", answer.Version, "the last one before")
 		require.NotNil(t, answer.Publication)
-		require.Contains(t, answer.Reason, "cannot be told by its id")
+		require.Contains(t, answer.Reason, "cannot be told by the resource")
 		r.verdict(t, explain.Deleted, "Patient/deleted-later/_history/2")
 		r.verdict(t, explain.NeverExisted, "Patient/deleted-later/_history/3")
 	})
