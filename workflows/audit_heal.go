@@ -106,7 +106,7 @@ func (s *spanAudit) stuck(before int) int {
 
 func sum(counts map[string]int) int {
 	total := 0
-	for _, n := range counts { //workflowcheck:ignore a sum is the same in any order
+	for _, n := range counts {
 		total += n
 	}
 	return total

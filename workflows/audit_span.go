@@ -207,8 +207,8 @@ func (a *audit) settle(s *spanAudit, statements []cdc.Statement, unstated []stri
 	_, open := gapsOf(s.result)
 	totals.Open += open
 	if a.in.Versions == cdc.VersionsAll && !a.asked() {
-		for name, n := range healed {
-			keepHealed(&a.state, s.part.Span, name, n)
+		for _, statement := range statements {
+			keepHealed(&a.state, s.part.Span, statement.ResourceType, statement.Healed)
 		}
 	}
 	if fresh {

@@ -55,7 +55,7 @@ func (r *refusedChanges) all() map[string]cdc.HashSet {
 			add(change.Type, cdc.NewHashSet(change.Hash()))
 		}
 	}
-	for resourceType, set := range r.carried { //workflowcheck:ignore a sum of sets
+	for resourceType, set := range r.carried {
 		add(resourceType, set)
 	}
 	return all
@@ -64,7 +64,7 @@ func (r *refusedChanges) all() map[string]cdc.HashSet {
 // byType is how many changes of each type are kept.
 func (r *refusedChanges) byType() map[string]int {
 	counts := make(map[string]int)
-	for resourceType, set := range r.all() { //workflowcheck:ignore a map of another form
+	for resourceType, set := range r.all() {
 		counts[resourceType] = set.Len()
 	}
 	return counts
@@ -171,7 +171,7 @@ func (r *refusedChanges) carry() map[string]cdc.HashSet {
 
 // resume takes over what the run before had been refused.
 func (r *refusedChanges) resume(carried map[string]cdc.HashSet) {
-	for resourceType, set := range carried { //workflowcheck:ignore a copy
+	for resourceType, set := range carried {
 		if r.carried == nil {
 			r.carried = make(map[string]cdc.HashSet)
 		}

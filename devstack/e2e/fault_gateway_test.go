@@ -136,7 +136,7 @@ func (g *gateway) look(response *http.Response) error {
 	g.mu.Lock()
 	slow := g.slow
 	g.mu.Unlock()
-	time.Sleep(slow)
+	<-time.After(slow)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, message := range answer.Messages {

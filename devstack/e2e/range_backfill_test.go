@@ -246,11 +246,11 @@ func TestBackfillRepeatsNothingThatLedgersHave(t *testing.T) {
 	events, _ = r.subscriber.Len()
 	require.Equal(t, captured, events, "a dry run publishes nothing")
 
-	real := readReplayed(t, r.operate(t, "backfill", "--name", "first", "--wait", "--json"))
-	require.True(t, real.Started)
-	require.Equal(t, 730+lost, real.Result.Counts.Published)
-	require.Zero(t, real.Result.Missing)
-	require.Equal(t, 730+captured+lost, real.Result.Done)
+	ran := readReplayed(t, r.operate(t, "backfill", "--name", "first", "--wait", "--json"))
+	require.True(t, ran.Started)
+	require.Equal(t, 730+lost, ran.Result.Counts.Published)
+	require.Zero(t, ran.Result.Missing)
+	require.Equal(t, 730+captured+lost, ran.Result.Done)
 	complete(t, r.drained(t))
 	by := make(map[string]int)
 	for _, event := range r.subscriber.Events() {

@@ -197,9 +197,9 @@ func TestDryRunSaysWhatTheRunDoes(t *testing.T) {
 	r.subscribed(t)
 	require.Len(t, r.keysOf("named"), 2)
 
-	real := readReplayed(t, r.operate(t, append(replay, "--wait")...))
-	require.True(t, real.Started, "the name was free")
-	require.Equal(t, want, figuresOf(real))
+	ran := readReplayed(t, r.operate(t, append(replay, "--wait")...))
+	require.True(t, ran.Started, "the name was free")
+	require.Equal(t, want, figuresOf(ran))
 	r.subscribed(t)
 	require.Len(t, r.keysOf("sizes"), want.versions)
 	require.Equal(t, want, figuresOf(readReplayed(t, r.operate(t, append(backfill, "--wait")...))))

@@ -18,7 +18,7 @@ func (d *demo) audit(ctx context.Context) (wrong []string, err error) {
 		since.Format(time.RFC3339))
 	stdout, stderr, err := d.stack.Starter(ctx, "audit", "--since", since.Format(time.RFC3339), "--until", "1s", "--wait", "--json")
 	if ctx.Err() != nil {
-		return nil, nil // interrupted: the table comes all the same
+		return nil, nil //nolint:nilerr // interrupted: the table comes all the same
 	}
 	var reports []struct {
 		Result *cdc.AuditResult `json:"result"`
@@ -61,7 +61,7 @@ func (d *demo) drained(ctx context.Context) error {
 	for !drained.done(ctx, d.live.look(ctx)) {
 		select {
 		case <-ctx.Done():
-			return nil //nolint:nilerr // interrupted: the table comes all the same
+			return nil // interrupted: the table comes all the same
 		case <-ticker.C:
 		}
 	}

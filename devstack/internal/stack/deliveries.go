@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -116,7 +117,7 @@ func (d *Deliveries) addNotice(detail []byte, at time.Time) {
 	datastore, _, _ := strings.Cut(rest, "/")
 	name := Notification
 	for _, entry := range notice.Bundle.Entry {
-		if entry.Request.Method == "DELETE" {
+		if entry.Request.Method == http.MethodDelete {
 			name = NotificationOfDelete
 		}
 	}
