@@ -102,6 +102,8 @@ func (k *keeper) extend(ctx context.Context, messages []*held) {
 	k.mu.Unlock()
 	// The receipt is not valid any more, or the message has reached the 12 hours
 	// that SQS allows: it may come again, which does no harm.
+	// One that was worked off and deleted during the call is neither.
+	failed = k.stillHeld(failed)
 	k.drop(failed...)
 	k.Metrics.Count(EventExtended, len(done))
 	k.Metrics.Count(EventExpired, len(failed))
