@@ -195,9 +195,9 @@ func (c *connection) waits(ctx context.Context, id string) ([]cdc.Wait, error) {
 		return nil, fmt.Errorf("%s does not wait for an operator: it has closed", id)
 	}
 	switch name := info.GetType().GetName(); name {
-	case cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowPublishDelete:
+	case cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowCaptureRange, cdc.WorkflowPublishDelete:
 	default:
-		return nil, fmt.Errorf("%s is a %s: what can wait for an operator are windows, slices and deletes, as `starter status` lists them", id, name)
+		return nil, fmt.Errorf("%s is a %s: what can wait for an operator are windows, slices, ranges and deletes, as `starter status` lists them", id, name)
 	}
 	waits, err := c.stillWaits(ctx, id)
 	if err != nil {

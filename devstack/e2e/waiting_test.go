@@ -266,6 +266,41 @@ func TestTypesThatWait(t *testing.T) {
 	})
 }
 
+// A type that the store refuses to count holds its range open, and none of the
+// range's other types: a retry publishes it when the store is mended, a skip leaves
+// it out.
+func TestRangesThatWait(t *testing.T) {
+	t.Parallel()
+	const few = 5
+	r, c := newWaitingRig(t)
+	r.writePast(t, c, longAgo, "Patient", "seen", few)
+	r.writePast(t, c, longAgo, "Condition", "hidden", few)
+	require.NoError(t, r.Simulator.InjectFault(simulator.Fault{Kind: simulator.Forbid, Type: "Condition", Count: -1}))
+	retried, skipped := cdc.ReplayID("retried"), cdc.ReplayID("skipped")
+	for _, name := range []string{"retried", "skipped"} {
+		r.operate(t, append([]string{"replay", "--name", name}, yearOf...)...)
+	}
+	for _, w := range r.waitingNow(t, retried, skipped) {
+		require.Equal(t, status.Waiting{WorkflowID: w.WorkflowID, Type: "Condition", Class: cdc.ClassForbidden, What: w.What, Operator: true}, w)
+	}
+	eventually(t, "the other type has come", func(context.Context) error {
+		if len(r.keysOf("retried")) < few || len(r.keysOf("skipped")) < few {
+			return errNotYet
+		}
+		return nil
+	})
+	wait := []cdc.Wait{{Type: "Condition", Class: cdc.ClassForbidden}}
+	require.Equal(t, wait, r.settle(t, "skip", skipped, "--yes").Skipped)
+	r.closed(t, skipped)
+	r.Simulator.ClearFaults()
+	require.Equal(t, wait, r.settle(t, "retry", retried).Retried)
+	r.closed(t, retried)
+	r.waitingNow(t)
+	r.subscribed(t)
+	require.Len(t, r.keysOf("retried"), 2*few)
+	require.Len(t, r.keysOf("skipped"), few)
+}
+
 // A rerun whose predecessor's ledger cannot be read waits and publishes nothing.
 // Skipped, it takes what it finds into its ledger as skipped: it may have been
 // published.
