@@ -274,7 +274,7 @@ func (r *captureRange) largest() int {
 }
 
 func (r *captureRange) cuttable(part *cdc.RangePart) bool {
-	_, _, ok := halve(part.Span)
+	_, _, ok := part.Span.Halves()
 	return ok && len(r.in.IDs) == 0
 }
 

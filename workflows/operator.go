@@ -59,10 +59,22 @@ func (o orders) wake(selector workflow.Selector) {
 	}
 }
 
-// hasClass tells whether err is an activity's of the class.
-func hasClass(err error, class cdc.Class) bool {
+// classOf is the class of an activity's error, empty for any other.
+func classOf(err error) cdc.Class {
 	var failure *temporal.ApplicationError
-	return errors.As(err, &failure) && failure.Type() == string(class)
+	if !errors.As(err, &failure) {
+		return ""
+	}
+	return cdc.Class(failure.Type())
+}
+
+// operatorClass is the class of a store's error that only an operator ends, empty
+// for any other: what operatorPolicy leaves to its workflow.
+func operatorClass(err error) cdc.Class {
+	if class := classOf(err); class == cdc.ClassForbidden || class == cdc.ClassRejected {
+		return class
+	}
+	return ""
 }
 
 // stateMark keeps an execution's CdcState true. Each upsert is billed, so it is

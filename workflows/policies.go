@@ -11,8 +11,7 @@ import (
 
 // How long an activity may take, how it is retried, and why. None has a limit
 // of attempts, but for one that its window tries again: a window never fails by
-// itself. Only cdc.ClassInvalidInput is
-// never retried, and says so itself.
+// itself. Only cdc.ClassInvalidInput is never retried, and says so itself.
 const (
 	// longestDelay is the longest between attempts: a store that is down for a
 	// day costs each waiting window about a hundred actions.
@@ -93,9 +92,9 @@ func pagePolicy(ctx workflow.Context, datastore string, bulk bool, summary strin
 	return workflow.WithActivityOptions(ctx, options)
 }
 
-// slicePolicy leaves what needs an operator to the slice, which says so and takes
-// the operator's orders while it waits.
-func slicePolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
+// operatorPolicy leaves what needs an operator to the slice or the range, which says
+// so, and takes the operator's orders while it waits.
+func operatorPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
 	ctx = pagePolicy(ctx, datastore, bulk, summary)
 	return workflow.WithRetryPolicy(ctx, retriesBut(cdc.ClassForbidden, cdc.ClassRejected))
 }
@@ -170,14 +169,6 @@ func healPolicy(ctx workflow.Context, datastore, summary string) workflow.Contex
 func bulkPublishPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
 	ctx = publishPolicy(ctx, datastore, true, summary)
 	return workflow.WithTaskQueue(ctx, cdc.BulkPublishQueue(workflow.GetInfo(ctx).TaskQueueName))
-}
-
-// countPolicy is a range's: a type that the store refuses is counted again later
-// by the range, which goes on with the others meanwhile.
-func countPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
-	policy := retries(longestDelay)
-	policy.NonRetryableErrorTypes = []string{string(cdc.ClassForbidden), string(cdc.ClassRejected)}
-	return workflow.WithRetryPolicy(pagePolicy(ctx, datastore, true, summary), *policy)
 }
 
 // measurePolicy holds a whole slice's pages in one attempt.

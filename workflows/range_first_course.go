@@ -1,11 +1,9 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
@@ -76,7 +74,7 @@ func (r *firstRange) step(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	if early, late, ok := halve(span); ok && count > largestSlice {
+	if early, late, ok := span.Halves(); ok && count > largestSlice {
 		r.state.Stack = append(r.state.Stack, late, early)
 		return nil
 	}
@@ -117,7 +115,7 @@ func (r *firstRange) capture(ctx workflow.Context, datastore, resourceType strin
 			r.state.Counts.Add(result.Counts)
 			return nil
 		}
-		if ctx.Err() != nil || isInvalidInput(err) {
+		if ctx.Err() != nil || classOf(err) == cdc.ClassInvalidInput {
 			return err
 		}
 		if err := r.recoverSlice(ctx, slice.id, &in); err != nil {
@@ -138,11 +136,6 @@ func (r *firstRange) recoverSlice(ctx workflow.Context, id string, in *cdc.Captu
 	}
 	r.state.Counts.Published += in.Known.Merge(published)
 	return nil
-}
-
-func isInvalidInput(err error) bool {
-	var failure *temporal.ApplicationError
-	return errors.As(err, &failure) && failure.Type() == string(cdc.ClassInvalidInput)
 }
 
 func (r *firstRange) describe(ctx workflow.Context) {

@@ -58,7 +58,7 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 			r.takeCancelled(err, part)
 			return err
 		}
-		if isInvalidInput(err) {
+		if classOf(err) == cdc.ClassInvalidInput {
 			return err
 		}
 		if err := r.recoverSlice(ctx, slice.id, &in); err != nil {
@@ -148,7 +148,7 @@ func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
 			r.audited(part, piece, result.Totals)
 			return nil
 		}
-		if ctx.Err() != nil || isInvalidInput(err) {
+		if ctx.Err() != nil || classOf(err) == cdc.ClassInvalidInput {
 			return err
 		}
 		// An operator ended it: what it had healed is in the windows' ledgers.

@@ -1,13 +1,11 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
@@ -61,9 +59,7 @@ func (r *captureRange) count(ctx workflow.Context, part *cdc.RangePart) error {
 			return err
 		}
 		if refused != "" && part.Type != "" {
-			part.Class = refused
-			part.Refusals++
-			part.Due = workflow.Now(ctx).Add(backoff(part.Refusals))
+			refusePart(ctx, part, refused)
 			return nil
 		}
 		total += n // a refused type of an audit is the audit's to tell
@@ -83,17 +79,20 @@ func (r *captureRange) typesOf(part *cdc.RangePart) []string {
 // ask counts what search shows, or says why the store refuses to.
 func (r *captureRange) ask(ctx workflow.Context, datastore, resourceType string, span cdc.Span) (n int, refused cdc.Class, err error) {
 	in := cdc.CountInput{Datastore: datastore, Type: resourceType, Span: span}
-	ctx = countPolicy(ctx, datastore, fmt.Sprintf("count %s from %s", resourceType, span.From.UTC().Format(time.DateTime)))
+	ctx = operatorPolicy(ctx, datastore, true, fmt.Sprintf("count %s from %s", resourceType, span.From.UTC().Format(time.DateTime)))
 	err = workflow.ExecuteActivity(ctx, do.Count, in).Get(ctx, &n)
 	r.plan.Counts.Searches++
-	var failure *temporal.ApplicationError
-	if errors.As(err, &failure) {
-		switch class := cdc.Class(failure.Type()); class {
-		case cdc.ClassForbidden, cdc.ClassRejected:
-			return 0, class, nil
-		}
+	if class := operatorClass(err); class != "" {
+		return 0, class, nil
 	}
 	return n, "", err
+}
+
+// refusePart puts a part off that the store refuses to count.
+func refusePart(ctx workflow.Context, part *cdc.RangePart, class cdc.Class) {
+	part.Class = class
+	part.Refusals++
+	part.Due = workflow.Now(ctx).Add(backoff(part.Refusals))
 }
 
 // empty makes sure that a part which was counted as empty is: by the count of
@@ -105,9 +104,7 @@ func (r *captureRange) empty(ctx workflow.Context, part *cdc.RangePart) error {
 	case err != nil:
 		return err
 	case refused != "":
-		part.Class = refused
-		part.Refusals++
-		part.Due = workflow.Now(ctx).Add(backoff(part.Refusals))
+		refusePart(ctx, part, refused)
 		return nil
 	case n == 0:
 		r.finish(part, 0)
@@ -121,15 +118,13 @@ func (r *captureRange) empty(ctx workflow.Context, part *cdc.RangePart) error {
 // cut halves a part. Only one half is counted: the other has the rest, as far as
 // nothing changes meanwhile, and is counted itself before it is taken for empty.
 func (r *captureRange) cut(ctx workflow.Context, part *cdc.RangePart) error {
-	early, late, _ := halve(part.Span)
+	early, late, _ := part.Span.Halves()
 	n, refused, err := r.ask(ctx, part.Datastore, part.Type, early)
 	if err != nil {
 		return err
 	}
 	if refused != "" {
-		part.Class = refused
-		part.Refusals++
-		part.Due = workflow.Now(ctx).Add(backoff(part.Refusals))
+		refusePart(ctx, part, refused)
 		return nil
 	}
 	n = min(n, part.Count)
@@ -138,15 +133,6 @@ func (r *captureRange) cut(ctx workflow.Context, part *cdc.RangePart) error {
 	}
 	r.replace(part, half(late, part.Count-n), half(early, n))
 	return nil
-}
-
-// halve cuts a span in two at a window's edge near its middle, where it has one.
-func halve(span cdc.Span) (early, late cdc.Span, ok bool) {
-	middle := cdc.WindowAt("", span.From.Add(span.To.Sub(span.From)/2)).Start
-	if !middle.After(span.From) || !middle.Before(span.To) {
-		return cdc.Span{}, cdc.Span{}, false
-	}
-	return cdc.Span{From: span.From, To: middle}, cdc.Span{From: middle, To: span.To}, true
 }
 
 // setHold pauses the range, or lets it go on, and tells its open slices.

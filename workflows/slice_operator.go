@@ -1,30 +1,14 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
 )
-
-// operatorClass is the class of an activity's error that only an operator ends;
-// empty for any other.
-func operatorClass(err error) cdc.Class {
-	var failure *temporal.ApplicationError
-	if !errors.As(err, &failure) {
-		return ""
-	}
-	class := cdc.Class(failure.Type())
-	if class != cdc.ClassForbidden && class != cdc.ClassRejected {
-		return "" // slicePolicy leaves no others to the slice
-	}
-	return class
-}
 
 // waitForStore waits before the page that the store refuses is asked for again.
 // last tells that an operator has given up the rest of the pages.

@@ -21,7 +21,7 @@ func (w *captureWindow) ledgerBefore(ctx workflow.Context) (cdc.Ledger, error) {
 			w.unread = ""
 			return before, nil
 		}
-		if !hasClass(err, cdc.ClassLedger) {
+		if classOf(err) != cdc.ClassLedger {
 			return cdc.Ledger{}, err
 		}
 		if historyIsLarge(ctx) {

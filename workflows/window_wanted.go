@@ -1,12 +1,10 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
@@ -160,10 +158,9 @@ func (w *captureWindow) fresh(versions []cdc.Version) []cdc.Version {
 // refuseWanted notes that the store does not give the wanted versions of a type.
 // It tells whether that may be tried again.
 func (w *captureWindow) refuseWanted(ctx workflow.Context, resourceType string, err error) bool {
-	class := cdc.ClassUnavailable // an attempt that was not heard of again
-	var failure *temporal.ApplicationError
-	if errors.As(err, &failure) {
-		class = cdc.Class(failure.Type())
+	class := classOf(err)
+	if class == "" {
+		class = cdc.ClassUnavailable // an attempt that was not heard of again
 	}
 	if ctx.Err() != nil || class == cdc.ClassInvalidInput {
 		return false

@@ -96,3 +96,12 @@ func (s Span) Widened() Span {
 	}
 	return Span{From: floor(s.From), To: to}
 }
+
+// Halves cuts a span in two at a window's edge near its middle, where it has one.
+func (s Span) Halves() (early, late Span, ok bool) {
+	middle := floor(s.From.Add(s.To.Sub(s.From) / 2))
+	if !middle.After(s.From) || !middle.Before(s.To) {
+		return Span{}, Span{}, false
+	}
+	return Span{From: s.From, To: middle}, Span{From: middle, To: s.To}, true
+}
