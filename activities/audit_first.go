@@ -75,10 +75,7 @@ func (a *Activities) windowsBetween(ctx context.Context, datastore string, from,
 func (a *Activities) newestRuns(ctx context.Context, datastore string, span cdc.Span) (map[time.Time]int, error) {
 	newest := make(map[time.Time]int)
 	for hour := span.From.UTC().Truncate(time.Hour); hour.Before(span.To); hour = hour.Add(time.Hour) {
-		id := cdc.WindowAt(datastore, hour).ID()
-		query := fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s'",
-			cdc.WorkflowCaptureWindow, id[:len(id)-len("00:00Z")])
-		err := a.eachExecution(ctx, query, func(info *workflowpb.WorkflowExecutionInfo) {
+		err := a.eachExecution(ctx, cdc.WindowsOfHourQuery(datastore, hour), func(info *workflowpb.WorkflowExecutionInfo) {
 			window, n, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId())
 			if err != nil || window.Datastore != datastore || !span.Contains(window.Start) {
 				return // SQL visibility does not tell upper from lower case

@@ -115,9 +115,7 @@ func notSwept(configured []string, windows []sweptWindow, now time.Time) (missin
 // last rolloutTime, or else the newest before. What an operator opened had the
 // settings of wherever the starter ran, and is left out.
 func (p *process) sweptWindows(ctx context.Context, datastore string, now time.Time) ([]sweptWindow, error) {
-	id := cdc.WindowAt(datastore, now).ID()
-	query := fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s'",
-		cdc.WorkflowCaptureWindow, id[:strings.LastIndexByte(id, '/')+1])
+	query := cdc.WindowsQuery(datastore)
 	recent := fmt.Sprintf("%s AND StartTime >= '%s'", query, now.Add(-rolloutTime).UTC().Format(time.RFC3339))
 	for _, query := range []string{recent, query} {
 		answer, err := p.temporal.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{

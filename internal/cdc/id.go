@@ -66,6 +66,22 @@ func ParseWindowID(id string) (Window, int, error) {
 	return window, rerun, nil
 }
 
+// WindowsQuery finds the windows of a datastore by Temporal's visibility, reruns
+// included: by the beginning of their IDs, which says the same as CdcDatastore and
+// holds for namespaces without our search attributes too.
+func WindowsQuery(datastore string) string {
+	return windowsQuery(windowPrefix + datastore + "/")
+}
+
+// WindowsOfHourQuery finds those of the hour in which t lies.
+func WindowsOfHourQuery(datastore string, t time.Time) string {
+	return windowsQuery(windowPrefix + datastore + "/" + t.UTC().Format("2006-01-02T15:"))
+}
+
+func windowsQuery(prefix string) string {
+	return fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s'", WorkflowCaptureWindow, prefix)
+}
+
 // SliceID is the workflow ID of the k-th slice that the execution parent
 // starts: parent's ID, resource type, start of the span and k.
 func SliceID(parent, resourceType string, from time.Time, k int) string {

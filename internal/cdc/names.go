@@ -1,6 +1,9 @@
 package cdc
 
-import "go.temporal.io/sdk/temporal"
+import (
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+)
 
 // Search attributes of our workflows. They are plaintext in Temporal: a
 // datastore id, resource types, times and counts, never a FHIR logical id.
@@ -92,4 +95,10 @@ func BulkPublishQueue(taskQueue string) string { return taskQueue + "/publish/bu
 // and counts.
 func BulkTaskQueue(taskQueue, datastore string) string {
 	return taskQueue + "/search/" + datastore + "/bulk"
+}
+
+// IsOpen tells of an execution's status whether it has not closed: it runs, or was
+// paused by Temporal's own means.
+func IsOpen(status enumspb.WorkflowExecutionStatus) bool {
+	return status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED
 }

@@ -75,7 +75,7 @@ func (l *Launcher) Border(ctx context.Context, namespace string, datastores []st
 	border := cdc.WindowAt("", now.Add(-horizon)).Start
 	for border.Before(latest) {
 		for _, datastore := range datastores {
-			n, err := l.windowsOfHour(ctx, namespace, cdc.Window{Datastore: datastore, Start: border})
+			n, err := l.windowsOfHour(ctx, namespace, datastore, border)
 			if err != nil || n > 0 {
 				return border, err
 			}
@@ -85,12 +85,12 @@ func (l *Launcher) Border(ctx context.Context, namespace string, datastores []st
 	return latest, nil
 }
 
-// windowsOfHour counts the window's executions and those of the same hour, reruns
-// and slices included, by their IDs.
-func (l *Launcher) windowsOfHour(ctx context.Context, namespace string, window cdc.Window) (int64, error) {
-	id := window.ID()
-	query := fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s'", cdc.WorkflowCaptureWindow, id[:len(id)-len("04:05Z")])
-	answer, err := l.client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: namespace, Query: query})
+// windowsOfHour counts a datastore's windows of the hour in which t lies, reruns
+// included.
+func (l *Launcher) windowsOfHour(ctx context.Context, namespace, datastore string, t time.Time) (int64, error) {
+	answer, err := l.client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+		Namespace: namespace, Query: cdc.WindowsOfHourQuery(datastore, t),
+	})
 	if err != nil {
 		return 0, fmt.Errorf("counting windows: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -127,13 +126,8 @@ func (c *collection) notes() {
 	}
 }
 
-// windowQuery finds the windows of a store by their IDs, which says the same as
-// CdcDatastore and holds for namespaces without our search attributes too.
-func windowQuery(datastore, more string) string {
-	id := cdc.WindowAt(datastore, time.Time{}).ID()
-	prefix := id[:strings.LastIndexByte(id, '/')+1]
-	return fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s' AND %s", cdc.WorkflowCaptureWindow, prefix, more)
-}
+// windowQuery finds windows of a store of which something more is asked.
+func windowQuery(datastore, more string) string { return cdc.WindowsQuery(datastore) + " AND " + more }
 
 func since(t time.Time) string {
 	return fmt.Sprintf("StartTime >= '%s'", t.UTC().Format(time.RFC3339Nano))
