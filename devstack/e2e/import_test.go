@@ -137,30 +137,7 @@ func TestImportsThatAreNotPublished(t *testing.T) {
 	}
 }
 
-// What a restore writes within the hour is found by an audit of it.
-func TestRestoreIsAudited(t *testing.T) {
-	t.Parallel()
-	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, manySearches, "CDC_AUDIT_EVERY=0")
-	require.NoError(t, r.Simulator.SetTrail(simulator.Trail{Sink: r.Sink(), Loss: 1}))
-	r.worker(t)
-	asked := windowAgo(r.datastore(), 70*time.Minute).Start.Add(alone)
-	for i, after := range []time.Duration{time.Second, 10 * time.Minute, 59 * time.Minute} {
-		c.pin(asked.Add(after))
-		put(t, r.writer, "Patient", fmt.Sprintf("restored-%d", i))
-	}
-	c.release(0)
-	record := trailRecord(r.datastore(), "", asked)
-	record.Detail.EventName = "RestoreFHIRDatastore"
-	r.Sink()(record)
-	r.Sink()(record)
-	result := r.audited(t, record.Detail.EventID)
-	complete(t, r.drained(t))
-	require.Len(t, r.came("restored"), 3)
-	require.Equal(t, 3, result.Totals.Healed)
-	require.Len(t, r.ids(t, "WorkflowType='Audit'"), 1)
-}
-
-// Subscriptions are planned, written once, and tell of changes from then on.
+// Subscriptions are planned, written once, and notify of changes from then on.
 func TestSubscriptionsPlanAndApply(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes)
