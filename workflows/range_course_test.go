@@ -16,7 +16,6 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// replayOf is a replay of the course that new ranges take.
 // rangeInput is a range of four hours.
 func rangeInput() cdc.CaptureRangeInput {
 	return cdc.CaptureRangeInput{
@@ -30,6 +29,7 @@ func renewRange(w *world) {
 	w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: cdc.ReplayID("again"), TaskQueue: cdc.DefaultTaskQueue})
 }
 
+// replayOf is a replay of types.
 func replayOf(types ...string) cdc.CaptureRangeInput {
 	in := rangeInput()
 	in.CapturedBy, in.Types = cdc.ByOperator, types
