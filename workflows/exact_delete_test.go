@@ -163,7 +163,7 @@ func TestContradictedDelete(t *testing.T) {
 			bury(g)
 			states := w.states()
 			in := reportedDelete(at)
-			in.Marks = true
+			in.Attributes = true
 			w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)
 			require.NoError(t, w.env.GetWorkflowError())
 			require.Empty(t, w.bus.accepted)
@@ -233,14 +233,14 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 			w.real.Store = g
 			c.bury(g)
 			in := reportedDelete(start)
-			in.Marks = true
+			in.Attributes = true
 			states := w.states()
 			w.when(later, func() {
 				progress := w.progress()
 				require.Equal(t, map[string]cdc.Class{"Patient": c.class}, progress.Refused)
-				require.Len(t, progress.Waits(), 1)
+				require.Len(t, progress.Waiting, 1)
 				if c.mend == nil {
-					w.env.SignalWorkflow(cdc.SignalSkip, cdc.SkipOf(progress.Waits()))
+					w.env.SignalWorkflow(cdc.SignalSkip, cdc.SkipOf(progress.Waiting))
 					return
 				}
 				c.mend(g)

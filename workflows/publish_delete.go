@@ -15,8 +15,11 @@ func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.Publish
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidEventID(in.Delete.EventID) {
 		return cdc.PublishDeleteResult{}, invalidInput("a delete needs a datastore and an event id")
 	}
-	d := &publishDelete{in: in, orders: newOrders(ctx), mark: newStateMark(ctx, in.Marks)}
-	err := workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) { return d.progress(), nil })
+	d := &publishDelete{in: in, operator: newOperator(ctx, in.Attributes)}
+	if in.Resume != nil {
+		d.retry = *in.Resume
+	}
+	err := workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) { return d.progress(ctx), nil })
 	if err != nil {
 		return cdc.PublishDeleteResult{}, err
 	}
@@ -24,27 +27,26 @@ func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.Publish
 }
 
 type publishDelete struct {
-	in     cdc.PublishDeleteInput
-	orders orders
-	mark   stateMark
-	// unread is the class of the store's error while it does not let us look.
-	unread cdc.Class
-	// refused is EventBridge's code for the last offer; empty when it was taken.
-	refused string
+	in       cdc.PublishDeleteInput
+	operator operator
+	// retry is set while EventBridge refuses the delete, or the store does not say what
+	// became of the resource; bus while the bus takes nothing.
+	retry cdc.Retry
+	bus   cdc.Class
 }
 
 func (d *publishDelete) run(ctx workflow.Context) (cdc.PublishDeleteResult, error) {
 	result := cdc.PublishDeleteResult{
 		Type: d.in.Delete.Type, EventTime: d.in.Delete.EventTime, Exact: d.in.Delete.Exact(),
 	}
-	if result.Exact {
+	if result.Exact && !d.in.Read {
 		verdict, err := d.confirm(ctx)
 		if err != nil {
 			return cdc.PublishDeleteResult{}, err
 		}
-		if verdict != confirmed {
-			result.Contradicted, result.Skipped = verdict == contradicted, verdict == skipped
-			return result, d.mark.close(ctx)
+		if verdict != deleteConfirmed {
+			result.Contradicted, result.Skipped = verdict == deleteContradicted, verdict == deleteSkipped
+			return result, d.operator.close(ctx)
 		}
 	}
 	published, err := d.publish(ctx, cdc.PublishInput{Origin: d.in.Origin, Delete: &d.in.Delete})
@@ -52,7 +54,7 @@ func (d *publishDelete) run(ctx workflow.Context) (cdc.PublishDeleteResult, erro
 		return cdc.PublishDeleteResult{}, err
 	}
 	result.Skipped = !published
-	return result, d.mark.close(ctx)
+	return result, d.operator.close(ctx)
 }
 
 // historyLag is for how long after a delete history may not show it yet: it was
@@ -63,13 +65,13 @@ const historyLag = 6 * time.Minute
 // yet; the last one goes on.
 var readDelays = []time.Duration{5 * time.Second, 15 * time.Second, 40 * time.Second, time.Minute}
 
-// verdict is what is to become of an exact delete.
-type verdict int
+// deleteVerdict is what is to become of an exact delete.
+type deleteVerdict int
 
 const (
-	confirmed verdict = iota
-	contradicted
-	skipped // by an operator
+	deleteConfirmed deleteVerdict = iota
+	deleteContradicted
+	deleteSkipped // by an operator
 )
 
 // confirm asks the store what became of the resource, until its history has the
@@ -81,14 +83,14 @@ const (
 // or when history has a tombstone of that time and the resource was created again. A
 // tombstone of an earlier delete is this one's too where the resource is gone:
 // deleting what is deleted writes none.
-func (d *publishDelete) confirm(ctx workflow.Context) (verdict, error) {
+func (d *publishDelete) confirm(ctx workflow.Context) (deleteVerdict, error) {
 	for tries := 0; ; tries++ {
-		found, ok, err := d.ask(ctx)
+		found, skipped, err := d.ask(ctx)
 		if err != nil {
 			return 0, err
 		}
-		if !ok {
-			return skipped, nil
+		if skipped {
+			return deleteSkipped, nil
 		}
 		left := d.in.Delete.EventTime.Add(historyLag).Sub(workflow.Now(ctx))
 		switch {
@@ -100,14 +102,14 @@ func (d *publishDelete) confirm(ctx workflow.Context) (verdict, error) {
 			}
 		case !found.Confirmed():
 			d.contradict(ctx)
-			return contradicted, nil
+			return deleteContradicted, nil
 		default:
 			if found.NoHistory != "" {
 				workflow.GetLogger(ctx).Error("the store does not let us read the history of a deleted resource: the delete is published without its last version",
 					"type", d.in.Delete.Type, "class", found.NoHistory)
 			}
 			d.in.Delete.Tombstone = found.Tombstone
-			return confirmed, nil
+			return deleteConfirmed, nil
 		}
 	}
 }
@@ -122,80 +124,111 @@ func (d *publishDelete) contradict(ctx workflow.Context) {
 		"type", d.in.Delete.Type, "captured_by", d.in.Origin.CapturedBy)
 }
 
-// ask asks the store once, and waits for an operator while the store does not let us
-// look. ok is false when the operator skips the delete.
-func (d *publishDelete) ask(ctx workflow.Context) (found cdc.ReadDeleteResult, ok bool, err error) {
-	policy := workflow.WithRetryPolicy(
-		readPolicy(ctx, d.in.Origin.Datastore, "read the deleted "+deletedType(d.in.Delete)),
-		retriesBut(cdc.ClassForbidden, cdc.ClassRejected))
+// ask asks the store once, and goes on as long as it does not answer. skipped is set
+// when an operator skips the delete meanwhile.
+func (d *publishDelete) ask(ctx workflow.Context) (found cdc.ReadDeleteResult, skipped bool, err error) {
 	in := cdc.ReadDeleteInput{Origin: d.in.Origin, Delete: d.in.Delete}
-	for tries := 1; ; tries++ {
+	for {
+		policy := readPolicy(ctx, d.in.Origin.Datastore, d.retry, "read the deleted "+deletedType(d.in.Delete))
 		err := workflow.ExecuteActivity(policy, do.ReadDelete, in).Get(ctx, &found)
-		d.unread = operatorClass(err)
 		if err == nil {
-			return found, true, d.mark.set(ctx, false)
+			d.retry = cdc.Retry{}
+			return found, false, d.operator.show(ctx, d.waits(ctx))
 		}
-		if d.unread == "" {
+		class, asked, ok := failed(ctx, err)
+		if !ok {
 			return found, false, err
 		}
-		if err := d.mark.set(ctx, true); err != nil {
-			return found, false, err
-		}
-		if err := d.orders.wait(ctx, backoff(tries), "the store does not let us read the resource: "+string(d.unread)); err != nil {
-			return found, false, err
-		}
-		if _, skips := d.orders.take(); d.leftUnread(skips) {
-			d.unread = ""
-			return found, false, nil
+		d.retry.Failed(workflow.Now(ctx), class, asked)
+		if skipped, err := d.wait(ctx, "the deleted resource cannot be read: "+string(class)); err != nil || skipped {
+			return found, skipped, err
 		}
 	}
 }
 
-// leftUnread reports whether an operator skips a delete that cannot be confirmed.
-func (d *publishDelete) leftUnread(skips []cdc.Skip) bool {
-	return slices.ContainsFunc(skips, func(s cdc.Skip) bool { return slices.Contains(s.Types, d.in.Delete.Type) })
-}
-
-// publish offers the delete until EventBridge takes it or an operator gives it
-// up.
+// publish offers the delete until EventBridge takes it or an operator skips it.
 func (d *publishDelete) publish(ctx workflow.Context, in cdc.PublishInput) (published bool, err error) {
-	publishCtx := publishPolicy(ctx, d.in.Origin.Datastore, false, "publish 1 delete of "+deletedType(d.in.Delete))
-	for tries := 1; ; tries++ {
-		var result cdc.PublishResult
-		if err := workflow.ExecuteActivity(publishCtx, do.Publish, in).Get(ctx, &result); err != nil {
+	for {
+		result, err := startPublishing(ctx, in, false).result(ctx, func(class cdc.Class) error {
+			d.bus = class
+			return d.operator.show(ctx, d.waits(ctx))
+		})
+		if err != nil {
 			return false, err
 		}
 		if len(result.Refused) == 0 {
-			d.refused = ""
+			d.retry = cdc.Retry{}
 			return true, nil
 		}
-		d.refused = result.Refused[0].Code
-		if err := d.mark.set(ctx, true); err != nil {
+		d.retry.Failed(workflow.Now(ctx), cdc.ClassEvent, 0)
+		skipped, err := d.wait(ctx, "refused by EventBridge: "+result.Refused[0].Code)
+		if err != nil || skipped {
 			return false, err
-		}
-		if err := d.orders.wait(ctx, backoff(tries), "refused by EventBridge: "+d.refused); err != nil {
-			return false, err
-		}
-		if _, skips := d.orders.take(); d.skipped(skips) {
-			d.refused = ""
-			return false, nil
 		}
 	}
 }
 
+// wait waits until the next try is due, and reports whether an operator has skipped
+// the delete instead.
+func (d *publishDelete) wait(ctx workflow.Context, why string) (skipped bool, err error) {
+	if err := d.operator.show(ctx, d.waits(ctx)); err != nil {
+		return false, err
+	}
+	if err := d.operator.sleep(ctx, d.retry.Due, why); err != nil {
+		return false, err
+	}
+	_, skips := d.operator.signals()
+	if d.skipped(skips) {
+		workflow.GetLogger(ctx).Warn("an operator skipped a delete", "type", d.in.Delete.Type, "class", d.retry.Class)
+		d.retry = cdc.Retry{}
+		return true, nil
+	}
+	if historyIsLarge(ctx) {
+		next, retry := d.in, d.retry
+		next.Resume, next.Read = &retry, d.in.Read || retry.Class == cdc.ClassEvent
+		return false, workflow.NewContinueAsNewError(ctx, cdc.WorkflowPublishDelete, next)
+	}
+	return false, nil
+}
+
+// skipped reports whether one of the skips names the delete, by its type: as what
+// EventBridge refuses, or as what the store does not let us read.
 func (d *publishDelete) skipped(skips []cdc.Skip) bool {
-	return slices.ContainsFunc(skips, func(s cdc.Skip) bool { return slices.Contains(s.Versions, d.in.Delete.Type) })
+	return slices.ContainsFunc(skips, func(s cdc.Skip) bool {
+		if d.retry.Class == cdc.ClassEvent {
+			return slices.Contains(s.Versions, d.in.Delete.Type)
+		}
+		return slices.Contains(s.Types, d.in.Delete.Type)
+	})
 }
 
-// progress shows a refused delete as one version of its type, and one that cannot be
-// confirmed as a type that cannot be read.
-func (d *publishDelete) progress() cdc.Progress {
-	p := cdc.Progress{Kept: make(map[string]int), Refused: make(map[string]cdc.Class)}
-	if d.refused != "" {
-		p.Kept[d.in.Delete.Type] = 1
+func (d *publishDelete) waits(ctx workflow.Context) bool { return len(d.waiting(ctx)) > 0 }
+
+// waiting is what waits for an operator.
+func (d *publishDelete) waiting(ctx workflow.Context) []cdc.Wait {
+	var all []cdc.Wait
+	switch {
+	case !d.retry.Waits(workflow.Now(ctx)):
+	case d.retry.Class == cdc.ClassEvent:
+		all = append(all, cdc.Wait{Type: d.in.Delete.Type, Versions: 1})
+	default:
+		all = append(all, cdc.Wait{Type: d.in.Delete.Type, Class: d.retry.Class})
 	}
-	if d.unread != "" {
-		p.Refused[d.in.Delete.Type] = d.unread
+	if d.bus != "" {
+		all = append(all, cdc.Wait{Class: d.bus, Bus: true})
+	}
+	return all
+}
+
+// progress shows a refused delete as one version of its type.
+func (d *publishDelete) progress(ctx workflow.Context) cdc.Progress {
+	p := cdc.Progress{Kept: make(map[string]int), Waiting: d.waiting(ctx)}
+	switch {
+	case !d.retry.Failing():
+	case d.retry.Class == cdc.ClassEvent:
+		p.Kept[d.in.Delete.Type] = 1
+	default:
+		p.Refused = map[string]cdc.Class{d.in.Delete.Type: d.retry.Class}
 	}
 	return p
 }
