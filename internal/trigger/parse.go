@@ -60,8 +60,9 @@ func parseEvent(event object, scope Scope) Result {
 	}
 	state, isImport := cutPrefix(detailType, importDetailPrefix)
 	isNotification := strings.EqualFold(detailType, notificationDetailType)
+	ours := isNotification || ofService && (isRecord || isImport)
 	switch {
-	case !isNotification && !(ofService && (isRecord || isImport)):
+	case !ours:
 		return Result{Outcome: OutcomeIgnored}
 	case !isObject:
 		return malformed("detail is not a JSON object")

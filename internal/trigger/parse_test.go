@@ -2,11 +2,11 @@ package trigger
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -197,7 +197,7 @@ func TestParseRecord(t *testing.T) {
 		"time of no form, nor its":  {changes{d + "eventTime": "just now", "time": tree{}}, OutcomeMalformed, nil},
 		"time is a leap second":     {changes{d + "eventTime": "2026-11-23T15:04:60Z"}, OutcomeTrigger, windows(0)},
 		"time in seconds":           {changes{d + "eventTime": eventTime.Unix()}, OutcomeTrigger, windows(0)},
-		"time in milliseconds":      {changes{d + "eventTime": fmt.Sprint(eventTime.UnixMilli())}, OutcomeTrigger, windows(0)},
+		"time in milliseconds":      {changes{d + "eventTime": strconv.FormatInt(eventTime.UnixMilli(), 10)}, OutcomeTrigger, windows(0)},
 		"time without a zone":       {changes{d + "eventTime": "2026-11-23 15:04:05"}, OutcomeTrigger, windows(0)},
 		"time in small letters":     {changes{d + "eventTime": "2026-11-23t15:04:05z "}, OutcomeTrigger, windows(0)},
 		"time before 1970":          {changes{d + "eventTime": "0000-01-01T00:00:00Z"}, OutcomeMalformed, nil},
