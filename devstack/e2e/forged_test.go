@@ -84,7 +84,8 @@ func TestForgedDeleteIsContradicted(t *testing.T) {
 	require.NotContains(t, shown, id)
 	require.NotContains(t, shown, "Patient/")
 	// Audits find a span's deletes by their own time.
-	found := r.ids(t, fmt.Sprintf("WorkflowType='PublishDelete' AND CdcWindowStart='%s'", long.Format(time.RFC3339)))
+	found := r.ids(t, fmt.Sprintf("WorkflowType='PublishDelete' AND CdcWindowStart >= '%s' AND CdcWindowStart < '%s'",
+		long.Format(time.RFC3339), long.Add(time.Second).Format(time.RFC3339)))
 	require.Equal(t, contradicted, found)
 	r.valid(t)
 }
