@@ -126,7 +126,7 @@ type opener struct{ launcher *launch.Launcher }
 
 // Open implements consumer.Opener.
 func (o opener) Open(ctx context.Context, window cdc.Window, cause consumer.Cause) (bool, error) {
-	opened, err := o.launcher.OpenWindow(ctx, window, launch.Cause{Time: cause.Time, By: cause.Source})
+	opened, err := o.launcher.OpenWindow(ctx, window, launch.Cause{Time: cause.Time, By: cause.Source, Bulk: cause.Bulk})
 	return opened, unavailable(err)
 }
 
@@ -139,6 +139,12 @@ func (o opener) PublishDelete(ctx context.Context, datastore string, d cdc.Delet
 // Import implements consumer.Opener.
 func (o opener) Import(ctx context.Context, datastore string, i cdc.Import) (bool, error) {
 	started, err := o.launcher.Import(ctx, datastore, i)
+	return started, unavailable(err)
+}
+
+// Follow implements consumer.Opener.
+func (o opener) Follow(ctx context.Context, datastore string, j cdc.Job) (bool, error) {
+	started, err := o.launcher.Follow(ctx, datastore, j)
 	return started, unavailable(err)
 }
 

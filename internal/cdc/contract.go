@@ -190,8 +190,11 @@ type PublishDeleteResult struct {
 	EventTime time.Time `json:"eventTime"`
 	// Exact tells that the delete's resource was known.
 	Exact bool `json:"exact,omitempty"`
-	// Skipped tells that an operator gave it up: it was not published.
+	// Skipped is set when an operator skipped it: it was not published.
 	Skipped bool `json:"skipped,omitempty"`
+	// Contradicted is set when the store shows the resource alive and its history
+	// without a delete of that time: it was not published.
+	Contradicted bool `json:"contradicted,omitempty"`
 }
 
 // PublishDeleteInput starts a PublishDelete.

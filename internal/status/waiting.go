@@ -107,7 +107,7 @@ func (c *collection) deletes(ctx context.Context) error {
 		}
 		c.report.Waiting = append(c.report.Waiting, Waiting{
 			WorkflowID: id, Operator: true,
-			What: fmt.Sprintf("a delete is not published since %s: see to the event bus", info.GetStartTime().AsTime().Format(time.RFC3339)),
+			What: fmt.Sprintf("a delete is not published since %s: look at it in the Temporal UI", info.GetStartTime().AsTime().Format(time.RFC3339)),
 		})
 	}
 	return nil
@@ -120,15 +120,15 @@ func holdUps(id string, p *cdc.Progress) []Waiting {
 		return nil
 	}
 	var found []Waiting
-	for _, name := range slices.Sorted(maps.Keys(p.Refused)) {
-		class := p.Refused[name]
-		found = append(found, Waiting{
-			WorkflowID: id, Type: name, Class: class, What: "the type cannot be read", Operator: class.NeedsOperator(),
-		})
-	}
+	unread := "the type cannot be read"
 	what := "EventBridge refuses %d versions for good: the code is in the log and in `starter explain`"
 	if _, _, err := cdc.ParseDeleteID(id); err == nil {
+		unread = "the resource cannot be read, so its delete is not confirmed"
 		what = "EventBridge refuses %d delete for good: the code is in the log"
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Refused)) {
+		class := p.Refused[name]
+		found = append(found, Waiting{WorkflowID: id, Type: name, Class: class, What: unread, Operator: class.NeedsOperator()})
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Kept)) {
 		found = append(found, Waiting{WorkflowID: id, Type: name, Operator: true, What: fmt.Sprintf(what, p.Kept[name])})
