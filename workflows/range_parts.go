@@ -51,7 +51,7 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 		r.open = slices.DeleteFunc(r.open, func(o *openSlice) bool { return o == slice })
 		if err == nil {
 			r.plan.Counts.Add(result.Counts)
-			r.finish(part, part.Count)
+			r.finishSlice(part, result.Counts.Published)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -109,8 +109,18 @@ func (r *captureRange) measure(ctx workflow.Context, part *cdc.RangePart) error 
 	}
 	r.plan.Counts.Add(result.Counts)
 	r.plan.Actions += sliceActions(result.Pages, result.Counts.Published, r.in.CapturedBy == cdc.ByBackfill)
-	r.finish(part, part.Count)
+	r.finishSlice(part, result.Counts.Published)
 	return nil
+}
+
+// finishSlice takes a part out of the plan that was captured, or measured. One that
+// was not counted has as many versions as it turned out to have.
+func (r *captureRange) finishSlice(part *cdc.RangePart, published int) {
+	if part.Uncounted {
+		r.plan.Total += published
+		part.Count = published
+	}
+	r.finish(part, part.Count)
 }
 
 // sliceActions is about how many billed actions a slice takes: its start, a read

@@ -16,6 +16,11 @@ import (
 // exactly they read boundaries. A slice asks with a margin, too.
 const countMargin = time.Second
 
+// uncountedSpan is up to how long a part is that goes to one slice though the store
+// does not tell how much is in it. A slice's ledger holds some 150,000 versions
+// (cdc.HashSet), which is 40 writes a second of one type for an hour.
+const uncountedSpan = time.Hour
+
 // hasRecent tells whether a range has a part whose ledgers are known.
 func hasRecent(in cdc.CaptureRangeInput) bool {
 	return !in.Border.IsZero() && in.Border.Before(in.Span.To)
@@ -62,6 +67,10 @@ func (r *captureRange) count(ctx workflow.Context, part *cdc.RangePart) error {
 			refusePart(ctx, part, refused)
 			return nil
 		}
+		if n == cdc.NotCounted {
+			part.Uncounted = part.Type != "" // an audit is cut by its length anyway
+			continue
+		}
 		total += n // a refused type of an audit is the audit's to tell
 	}
 	part.Count, part.Refusals, part.Class, part.Due = total, 0, "", time.Time{}
@@ -76,7 +85,15 @@ func (r *captureRange) typesOf(part *cdc.RangePart) []string {
 	return []string{part.Type}
 }
 
-// ask counts what search shows, or says why the store refuses to.
+// uncounted goes on with a part, of which the store has ceased to tell the count, by
+// its length.
+func (r *captureRange) uncounted(part *cdc.RangePart) {
+	r.plan.Total -= part.Count
+	part.Count, part.Uncounted = 0, true
+}
+
+// ask counts what search shows, cdc.NotCounted where the store does not say, or says
+// why the store refuses to.
 func (r *captureRange) ask(ctx workflow.Context, datastore, resourceType string, span cdc.Span) (n int, refused cdc.Class, err error) {
 	in := cdc.CountInput{Datastore: datastore, Type: resourceType, Span: span}
 	ctx = operatorPolicy(ctx, datastore, true, fmt.Sprintf("count %s from %s", resourceType, span.From.UTC().Format(time.DateTime)))
@@ -106,6 +123,9 @@ func (r *captureRange) empty(ctx workflow.Context, part *cdc.RangePart) error {
 	case refused != "":
 		refusePart(ctx, part, refused)
 		return nil
+	case n == cdc.NotCounted:
+		r.uncounted(part)
+		return nil
 	case n == 0:
 		r.finish(part, 0)
 		return nil
@@ -127,12 +147,25 @@ func (r *captureRange) cut(ctx workflow.Context, part *cdc.RangePart) error {
 		refusePart(ctx, part, refused)
 		return nil
 	}
+	if n == cdc.NotCounted {
+		r.uncounted(part)
+		return nil
+	}
 	n = min(n, part.Count)
 	half := func(span cdc.Span, n int) *cdc.RangePart {
 		return &cdc.RangePart{Datastore: part.Datastore, Type: part.Type, Span: span, Count: n}
 	}
 	r.replace(part, half(late, part.Count-n), half(early, n))
 	return nil
+}
+
+// cutByTime halves a part whose count the store does not tell.
+func (r *captureRange) cutByTime(part *cdc.RangePart) {
+	early, late, _ := part.Span.Halves()
+	half := func(span cdc.Span) *cdc.RangePart {
+		return &cdc.RangePart{Datastore: part.Datastore, Type: part.Type, Span: span, Uncounted: true}
+	}
+	r.replace(part, half(late), half(early))
 }
 
 // setHold pauses the range, or lets it go on, and tells its open slices.

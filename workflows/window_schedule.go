@@ -133,7 +133,7 @@ func (w *captureWindow) asks(now time.Time) []cdc.Ask {
 		if t.Closed || w.slices[i] != nil || t.Due.After(now) {
 			continue
 		}
-		ask := cdc.Ask{Type: t.Type, Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type)}
+		ask := cdc.Ask{Type: t.Type, Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type), Trail: t.Trail}
 		if known += ask.Known.Len(); known > mostKnown && len(asks) > 0 {
 			break // the rest stay due
 		}
@@ -202,7 +202,7 @@ func (w *captureWindow) schedule(ctx workflow.Context, answers []cdc.Answer) {
 		case cdc.AnswerMore:
 			t.Refusals, t.Refused = 0, ""
 			t.Pages += pagesRead(answer)
-			t.Next = answer.Next
+			t.Next, t.Trail = answer.Next, answer.Trail
 			// Ids alone are few bytes: a window that only skips needs no slice.
 			if !w.in.Skip && (answer.Remaining > sliceFrom || t.Pages >= slicePages) {
 				w.openSlice(ctx, t)
@@ -223,7 +223,10 @@ func (w *captureWindow) left(t *cdc.TypeState, answer cdc.Answer, now time.Time)
 	if answer.Next != "" && answer.Next != t.Next {
 		t.Pages += pagesRead(answer)
 	}
-	t.Next = answer.Next
+	t.Next, t.Trail = answer.Next, answer.Trail
+	if t.Next == "" {
+		t.Trail = cdc.PageTrail{} // the pages start again
+	}
 	if answer.Class == cdc.ClassPageToken {
 		t.Refusals, t.Refused = t.Refusals+1, answer.Class
 		t.Due = now.Add(backoff(t.Refusals))
@@ -288,7 +291,7 @@ func (w *captureWindow) openSlice(ctx workflow.Context, t *cdc.TypeState) {
 			w.slices[i] = slice
 		}
 	}
-	t.Next = ""
+	t.Next, t.Trail = "", cdc.PageTrail{}
 }
 
 // sliceClosed takes in what a slice published. One that an operator terminated

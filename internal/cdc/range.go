@@ -81,6 +81,9 @@ type RangePart struct {
 	// Count is how many versions search shows in it, or should by the counts of
 	// what it was cut from; NotCounted where it was not asked yet.
 	Count int `json:"count"`
+	// Uncounted is set when the store does not say how many there are: the part is cut
+	// by its length instead.
+	Uncounted bool `json:"uncounted,omitempty"`
 	// Refusals is how many times in a row the store refused the count, Class the
 	// last error's, Due when it is asked again.
 	Refusals int       `json:"refusals,omitempty"`
@@ -88,7 +91,8 @@ type RangePart struct {
 	Due      time.Time `json:"due,omitzero"`
 }
 
-// NotCounted is the Count of a part that was not counted yet.
+// NotCounted is the Count of a part that was not counted yet, and the answer of a
+// store that does not count.
 const NotCounted = -1
 
 // RangeSlice is what a slice of a range has beyond a window's.
