@@ -44,13 +44,18 @@ func unfit(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
 // {Type}/{id}/_history/{version} can be read in one way only.
 func UsableVersion(text string) bool { return UsableID(text) && !strings.Contains(text, "/") }
 
-// ParseReference reads "Patient/123" or "Patient/123/_history/4"; version is empty
-// without one. An id may hold slashes.
+// ParseReference reads "Patient/123" or "Patient/123/_history/4", as people name a
+// resource; version is empty without one. The id is a UsableID without a slash: with
+// one, what is one id could as well be a slip.
 func ParseReference(text string) (resourceType, id, version string, ok bool) {
-	resourceType, id, ok = strings.Cut(text, "/")
-	if at := strings.LastIndex(id, "/_history/"); at >= 0 {
-		id, version = id[:at], id[at+len("/_history/"):]
-		ok = ok && UsableVersion(version)
+	parts := strings.Split(text, "/")
+	switch {
+	case len(parts) == 2:
+		ok = true
+	case len(parts) == 4 && parts[2] == "_history":
+		version, ok = parts[3], UsableVersion(parts[3])
+	default:
+		return "", "", "", false
 	}
-	return resourceType, id, version, ok && ValidType(resourceType) && UsableID(id)
+	return parts[0], parts[1], version, ok && ValidType(parts[0]) && UsableID(parts[1])
 }

@@ -24,14 +24,12 @@ func TestWhatNamesAResource(t *testing.T) {
 func TestParseReference(t *testing.T) {
 	type parts struct{ resourceType, id, version string }
 	for text, want := range map[string]*parts{
-		"Patient/1":                       {"Patient", "1", ""},
-		"Patient/1/_history/4":            {"Patient", "1", "4"},
-		"Patient/a:1:b:2":                 {"Patient", "a:1:b:2", ""},
-		"Patient/a/b":                     {"Patient", "a/b", ""},
-		"Patient/a/_history/1/_history/2": {"Patient", "a/_history/1", "2"},
-		"Patient/..":                      {"Patient", "..", ""},
-		"Patient":                         nil, "Patient/": nil, "patient/1": nil, "/1": nil, "Patient/1/_history/": nil,
-		"Patient/1/_history/4/5": nil, "Patient//_history/4": nil, "": nil, "Patient/a\nb": nil,
+		"Patient/1":            {"Patient", "1", ""},
+		"Patient/1/_history/4": {"Patient", "1", "4"},
+		"Patient/a:1:b:2":      {"Patient", "a:1:b:2", ""},
+		"Patient/..":           {"Patient", "..", ""},
+		"Patient":              nil, "Patient/": nil, "patient/1": nil, "/1": nil, "Patient/1/_history/": nil,
+		"Patient/1/_history/4/5": nil, "Patient/a/b": nil, "Patient/a/_history/1/_history/2": nil, "Patient//_history/4": nil, "": nil, "Patient/a\nb": nil,
 	} {
 		resourceType, id, version, ok := ParseReference(text)
 		require.Equal(t, want != nil, ok, text)
