@@ -134,6 +134,7 @@ func (s *spanAudit) audit(ctx context.Context, name string) error {
 	}
 	err := l.read(ctx, s.in.Span)
 	s.done.Counts.Searches += l.searches
+	s.done.Counts.Reads += l.reads
 	if s.split = l.split; err != nil || l.split {
 		return err
 	}
@@ -154,6 +155,7 @@ func (s *spanAudit) audit(ctx context.Context, name string) error {
 		return err
 	}
 	c.audit.Deletes, c.audit.HistoryUnavailable = s.deletes[name], h.unavailable
+	c.audit.Unreadable, c.audit.Incomplete = l.unreadable, l.incomplete
 	s.take(c, elsewhere)
 	return nil
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,9 +16,6 @@ import (
 
 // mostIDs bounds how many resources a replay names: they are part of its input.
 const mostIDs = 5_000
-
-// idPattern is what FHIR lets a logical id be.
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
 
 type replayFlags struct {
 	rangeFlags
@@ -105,8 +100,8 @@ func (f *replayFlags) nameResources(in *cdc.CaptureRangeInput) error {
 	}
 	types := make(map[string]bool)
 	for i, text := range f.ids {
-		resourceType, id, found := strings.Cut(text, "/")
-		if !found || !cdc.ValidType(resourceType) || !idPattern.MatchString(id) {
+		resourceType, id, version, ok := cdc.ParseReference(text)
+		if !ok || version != "" {
 			return fmt.Errorf("--id number %d is not of the form Patient/123", i+1)
 		}
 		if !slices.Contains(in.Types, resourceType) {

@@ -46,7 +46,7 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 	r.open = slices.DeleteFunc(r.open, func(o *openSlice) bool { return o == slice })
 	if err == nil {
 		r.plan.Counts.Add(result.Counts)
-		r.finish(part, part.Count)
+		r.finishSlice(part, result.Counts.Published)
 		return nil
 	}
 	if result, ok := handedBack(err); ok {
@@ -87,8 +87,18 @@ func (r *captureRange) measure(ctx workflow.Context, part *cdc.RangePart) error 
 	}
 	r.plan.Counts.Add(result.Counts)
 	r.plan.Actions += sliceActions(result.Pages, result.Counts.Published, len(in.IDs) == 0)
-	r.finish(part, part.Count)
+	r.finishSlice(part, result.Counts.Published)
 	return nil
+}
+
+// finishSlice takes a part out of the plan that was captured, or measured. One that
+// was not counted has as many versions as it turned out to have.
+func (r *captureRange) finishSlice(part *cdc.RangePart, published int) {
+	if part.Uncounted {
+		part.Count = published + part.Known.Len()
+		r.plan.Total += part.Count
+	}
+	r.finish(part, part.Count)
 }
 
 // sliceActions is about how many billed actions a slice takes: its start, a read

@@ -21,7 +21,7 @@ func (w *captureWindow) openSlice(ctx workflow.Context, t *cdc.TypeState) {
 		Bulk: w.in.Bulk, Attributes: w.in.Attributes, Audited: w.in.Audited,
 	})
 	w.slices[w.index(t.Type)] = slice
-	t.Next = ""
+	t.Next, t.Trail = "", cdc.PageTrail{}
 }
 
 // sliceClosed takes in what a slice published. Of one that did not complete the

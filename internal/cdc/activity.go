@@ -33,6 +33,8 @@ type Ask struct {
 	// Confirm asks the store for ids and meta only, and reads the bodies that
 	// Known lacks.
 	Confirm bool `json:"confirm,omitempty"`
+	// Trail is what the pages before this one were.
+	Trail PageTrail `json:"trail,omitzero"`
 }
 
 // AnswerState says how far an Ask got.
@@ -62,6 +64,8 @@ type Answer struct {
 	Class     Class    `json:"class,omitempty"`
 	// RetryAfter is how long the store asked to wait, with AnswerRefused.
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
+	// Trail is for the Ask of the page that follows.
+	Trail PageTrail `json:"trail,omitzero"`
 }
 
 // HydrateResult holds at most MaxResultBytes of bodies, and at least one.
@@ -102,6 +106,8 @@ type HydratePageResult struct {
 	Next    string    `json:"next,omitempty"`
 	Changes []Change  `json:"changes,omitempty"`
 	Listed  []Version `json:"listed,omitempty"`
+	// Content stands for everything that the page held; see PageTrail.
+	Content Hash `json:"content,omitempty"`
 	// Unread are the wanted versions that did not fit into this result.
 	Unread []Version `json:"unread,omitempty"`
 	// UnreadIDs are the asked resources that did not fit into this result.

@@ -76,6 +76,8 @@ type TypeState struct {
 	Next string `json:"next,omitempty"`
 	// Confirm tells that this pass asks for ids only.
 	Confirm bool `json:"confirm,omitempty"`
+	// Trail is what the pages of this pass were so far.
+	Trail PageTrail `json:"trail,omitzero"`
 	// Found is how many new versions this pass has found so far.
 	Found int `json:"found,omitempty"`
 	// Pages is how many further pages this pass has read.
@@ -166,6 +168,8 @@ type SliceState struct {
 	// did not fit into one result.
 	Taken  HashSet `json:"taken"`
 	Counts Counts  `json:"counts"`
+	// Followed is what the pages were since the first one.
+	Followed PageTrail `json:"followed,omitzero"`
 	// Page is set while the store does not give the page.
 	Page Retry `json:"page,omitzero"`
 }

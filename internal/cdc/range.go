@@ -81,6 +81,9 @@ type RangePart struct {
 	// Count is how many versions search shows in it, or should by the counts of
 	// what it was cut from; NotCounted where it was not asked yet.
 	Count int `json:"count"`
+	// Uncounted is set when the store does not say how many there are: the part is cut
+	// by its length instead.
+	Uncounted bool `json:"uncounted,omitempty"`
 	// Retry is set while the store does not give the part's count, or figures.
 	Retry Retry `json:"retry,omitzero"`
 	// Known are versions of the part that need no publishing any more, by the range's
@@ -91,7 +94,8 @@ type RangePart struct {
 	Lost string `json:"lost,omitempty"`
 }
 
-// NotCounted is the Count of a part that was not counted yet.
+// NotCounted is the Count of a part that was not counted yet, and the answer of a
+// store that does not count.
 const NotCounted = -1
 
 // RangeSlice is what a slice of a range has beyond a window's.
