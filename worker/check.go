@@ -73,7 +73,7 @@ func (c *checker) report(name string, err error, found string) {
 }
 
 func (c *checker) temporal(ctx context.Context) (string, error) {
-	temporal, err := connect.DialTemporal(ctx, c.cfg, config.Worker, c.logger, nil)
+	temporal, err := connect.DialTemporal(ctx, c.cfg, config.Worker, c.logger, connect.Observers{})
 	if err != nil {
 		return "", err
 	}

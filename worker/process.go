@@ -37,7 +37,9 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 	}
 	p := &process{cfg: cfg, options: o, logger: logger, metrics: t.Metrics}
 	dial := dependency{"Temporal", func(ctx context.Context) (_ string, err error) {
-		p.temporal, err = connect.DialTemporal(ctx, cfg, config.Worker, logger, t.TemporalHandler())
+		p.temporal, err = connect.DialTemporal(ctx, cfg, config.Worker, logger, connect.Observers{
+			Metrics: t.TemporalHandler(), Plaintext: func(kind string) { t.Metrics.Plaintext(context.WithoutCancel(ctx), kind) },
+		})
 		return "", err
 	}}
 	if err := await(ctx, o.startupWait, logger, append(asked.dependencies(o.role), dial)...); err != nil {

@@ -20,7 +20,7 @@ func keeperOf(t *testing.T, ns TestNamespace) *schedule.Keeper {
 	t.Helper()
 	ring, err := payload.ParseKeys(payload.GenerateKey())
 	require.NoError(t, err)
-	codec, err := payload.NewCodec(ring, payload.Strict())
+	codec, err := payload.NewCodec(ring, ns.Name, payload.Migration{})
 	require.NoError(t, err)
 	return &schedule.Keeper{
 		Service: ns.Client.WorkflowService(), Converter: payload.NewDataConverter(codec), Namespace: ns.Name,
