@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,18 +26,20 @@ const (
 type dependency struct {
 	name  string
 	probe func(context.Context) (string, error)
+	// timeout bounds one attempt; 0 is checkTimeout.
+	timeout time.Duration
 }
 
 // dependencies are what the role needs, beside Temporal, which is dialled.
 func (p *probes) dependencies(role string) []dependency {
 	var all []dependency
 	if role != roleWorker {
-		all = append(all, dependency{"queue", p.queue})
+		all = append(all, dependency{name: "queue", probe: p.queue})
 	}
 	if role != roleConsumer {
-		all = append(all, dependency{"event bus", p.busIfTold})
+		all = append(all, dependency{name: "event bus", probe: p.busIfTold})
 		for _, datastore := range p.cfg.Datastores {
-			all = append(all, dependency{"datastore " + datastore, func(ctx context.Context) (string, error) {
+			all = append(all, dependency{name: "datastore " + datastore, timeout: p.searchTimeout(datastore), probe: func(ctx context.Context) (string, error) {
 				return p.datastore(ctx, datastore)
 			}})
 		}
@@ -57,8 +60,10 @@ func (p *probes) busIfTold(ctx context.Context) (string, error) {
 }
 
 // await asks each dependency until it answers, side by side. After the wait it
-// names every one that did not, with its last answer.
+// names every one that did not, with its last answer. One whose error is terminal ends
+// the wait for all.
 func await(ctx context.Context, wait time.Duration, logger *slog.Logger, all ...dependency) error {
+	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	missing := make([]error, len(all))
@@ -66,12 +71,15 @@ func await(ctx context.Context, wait time.Duration, logger *slog.Logger, all ...
 	for i, one := range all {
 		group.Go(func() error {
 			missing[i] = one.await(ctx, logger)
+			if errors.As(missing[i], &terminal{}) {
+				cancel()
+			}
 			return nil
 		})
 	}
 	_ = group.Wait() // missing has the errors
 	if err := errors.Join(missing...); err != nil {
-		return fmt.Errorf("not started after waiting %s: %s", wait, strings.ReplaceAll(err.Error(), "\n", "; "))
+		return fmt.Errorf("not started after waiting %s: %s", time.Since(begun).Round(time.Second), strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return nil
 }
@@ -85,6 +93,9 @@ func (d dependency) await(ctx context.Context, logger *slog.Logger) error {
 				logger.Info("a dependency is there now", "dependency", d.name)
 			}
 			return nil
+		}
+		if errors.As(err, &terminal{}) {
+			return fmt.Errorf("%s: %w", d.name, err)
 		}
 		if !said {
 			said = true
@@ -100,7 +111,7 @@ func (d dependency) await(ctx context.Context, logger *slog.Logger) error {
 
 // ask makes one attempt, which ends before a hanging one could use up the wait.
 func (d dependency) ask(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.timeout, checkTimeout))
 	defer cancel()
 	_, err := d.probe(ctx)
 	return err

@@ -26,7 +26,9 @@ type Temporal struct {
 	// Converter knows no workflow: it reads the payloads of any.
 	Converter converter.DataConverter
 	Namespace string
-	// Attributes tells whether our search attributes can be used.
+	// Identity is how Temporal shows this client.
+	Identity string
+	// Attributes is set when our search attributes can be used.
 	Attributes bool
 }
 
@@ -55,7 +57,7 @@ func DialTemporal(ctx context.Context, cfg *config.Config, program config.Progra
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Temporal at %s: is it running, and is TEMPORAL_ADDRESS right? %w", options.HostPort, err)
 	}
-	t := &Temporal{Client: c, Converter: options.DataConverter, Namespace: options.Namespace}
+	t := &Temporal{Client: c, Converter: options.DataConverter, Namespace: options.Namespace, Identity: options.Identity}
 	usable, commands, err := temporalclient.EnsureSearchAttributes(ctx, c, options.Namespace)
 	t.Attributes = usable
 	if err != nil {

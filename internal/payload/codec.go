@@ -353,6 +353,18 @@ func (c *Codec) open(p *commonpb.Payload) ([]byte, error) {
 	return compressed, nil
 }
 
+// Reason is the codec's part of an error of a converter: it names what is to be done
+// and nothing of the payload. Another error, which may quote what it could not read, is
+// replaced.
+func Reason(err error) error {
+	for _, known := range []error{ErrUnknownKey, ErrCorrupt, ErrNotEncrypted, ErrOtherWorkflow} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return errors.New("it has another form than what we write")
+}
+
 // truncate keeps a foreign text that goes into an error short.
 func truncate(s string) string {
 	const longest = 64
