@@ -53,16 +53,20 @@ func (p *probes) datastore(ctx context.Context, datastore string) (string, error
 	case len(rejected) > 0 && len(rejected) < len(types):
 		return "", terminal{fmt.Errorf("%s does not know %s: take them out of CDC_RESOURCE_TYPES", datastore, strings.Join(rejected, ", "))}
 	case len(failed) > 0:
-		return "", fmt.Errorf("%s does not let us search %s", datastore, failedText(failed))
+		return "", fmt.Errorf("%s does not let us search %s", datastore, failedText(failed, len(types)))
 	}
 	return fmt.Sprintf("%s answers a search of each of %d types%s", datastore, len(types), clockText(date)), nil
 }
 
-// failedText names the types of each error.
-func failedText(failed map[string][]string) string {
+// failedText names the types of each error, unless it is that of all.
+func failedText(failed map[string][]string, all int) string {
 	var texts []string
 	for text, types := range failed {
-		texts = append(texts, strings.Join(types, ", ")+": "+text)
+		names := strings.Join(types, ", ")
+		if len(types) == all && all > 1 {
+			names = fmt.Sprintf("any of %d types", all)
+		}
+		texts = append(texts, names+": "+text)
 	}
 	slices.Sort(texts)
 	return strings.Join(texts, "; ")

@@ -63,7 +63,6 @@ func (p *probes) busIfTold(ctx context.Context) (string, error) {
 // names every one that did not, with its last answer. One whose error is terminal ends
 // the wait for all.
 func await(ctx context.Context, wait time.Duration, logger *slog.Logger, all ...dependency) error {
-	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	missing := make([]error, len(all))
@@ -78,8 +77,13 @@ func await(ctx context.Context, wait time.Duration, logger *slog.Logger, all ...
 		})
 	}
 	_ = group.Wait() // missing has the errors
+	for _, err := range missing {
+		if errors.As(err, &terminal{}) {
+			return fmt.Errorf("not started: %w", err)
+		}
+	}
 	if err := errors.Join(missing...); err != nil {
-		return fmt.Errorf("not started after waiting %s: %s", time.Since(begun).Round(time.Second), strings.ReplaceAll(err.Error(), "\n", "; "))
+		return fmt.Errorf("not started after waiting %s: %s", wait, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return nil
 }
