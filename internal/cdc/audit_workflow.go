@@ -27,6 +27,12 @@ type AuditInput struct {
 	// back ledgers are relied on.
 	After   time.Duration `json:"after,omitempty"`
 	Horizon time.Duration `json:"horizon,omitempty"`
+	// Follow makes the audit follow an asynchronous job of whose end nothing is
+	// reported: Span.From is the job's start less CDC_LOOKBACK, and the time range
+	// audited is [Span.From, now), again every two minutes from the job's start as
+	// long as an audit finds something new, at least for ten minutes. Span.To only
+	// makes the span valid.
+	Follow bool `json:"follow,omitempty"`
 	// Skip puts what is missing into the ledgers as skipped, unpublished
 	// (CDC_IMPORTS=summary).
 	Skip bool `json:"skip,omitempty"`

@@ -152,6 +152,13 @@ func ImportAuditID(datastore, eventID string) string {
 	return auditPrefix + datastore + "/import/" + eventID
 }
 
+// JobAuditID is the workflow ID of the audit that follows an asynchronous job, by
+// the id of the CloudTrail event of its start: audit/{datastore}/job/{event id}. A
+// repeated record follows once.
+func JobAuditID(datastore, eventID string) string {
+	return auditPrefix + datastore + "/job/" + eventID
+}
+
 // BackfillID is the workflow ID of the backfill of that name.
 func BackfillID(name string) string { return backfillPrefix + name }
 
