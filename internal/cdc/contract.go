@@ -178,6 +178,8 @@ type PublishDeleteResult struct {
 	Exact bool `json:"exact,omitempty"`
 	// Skipped tells that an operator gave it up: it was not published.
 	Skipped bool `json:"skipped,omitempty"`
+	// Contradicted is set when the store shows the resource alive: it was not published.
+	Contradicted bool `json:"contradicted,omitempty"`
 }
 
 // PublishDeleteInput starts a PublishDelete.
