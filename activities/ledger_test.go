@@ -29,6 +29,8 @@ type execution struct {
 	status enumspb.WorkflowExecutionStatus
 	result any
 	events []*historypb.HistoryEvent
+	// waits is set when CdcState says that it waits for an operator.
+	waits bool
 }
 
 type executions map[string]execution
@@ -38,9 +40,15 @@ func (e executions) DescribeWorkflowExecution(_ context.Context, id, _ string) (
 	if !ok {
 		return nil, serviceerror.NewNotFound("no such execution")
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{
-		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Status: known.status},
-	}, nil
+	info := &workflowpb.WorkflowExecutionInfo{Status: known.status}
+	if known.waits {
+		state, err := converter.GetDefaultDataConverter().ToPayload(cdc.StateWaiting)
+		if err != nil {
+			return nil, err
+		}
+		info.SearchAttributes = &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{cdc.AttrState.GetName(): state}}
+	}
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
 }
 
 func (e executions) GetWorkflow(_ context.Context, id, _ string) client.WorkflowRun {
