@@ -83,7 +83,7 @@ func newLedgers(a *Activities, in cdc.AuditSpanInput) *ledgers {
 // beyondHorizon reports whether the ledger of the window with that start may be gone
 // by now.
 func beyondHorizon(start time.Time, horizon time.Duration) bool {
-	return start.Before(time.Now().Add(-horizon))
+	return start.Before(time.Now().Add(-horizon - cdc.HorizonSlack))
 }
 
 // readSpan reads the ledgers of every window of the span that visibility shows. It

@@ -98,6 +98,6 @@ func TestAuditSpanLooksElsewhereWithinTheHorizonOnly(t *testing.T) {
 	in := cdc.AuditSpanInput{Span: span, Types: []string{"Patient"}, Versions: cdc.VersionsAll}
 	in.Since = map[string]time.Time{"Patient": auditStart}
 	require.Equal(t, []cdc.Version{old, recent}, audited(t, auditor(store, e), in).Elsewhere)
-	in.Horizon = time.Since(auditStart) - cdc.WindowWidth
+	in.Horizon = time.Since(auditStart) - cdc.WindowWidth - cdc.HorizonSlack
 	require.Equal(t, []cdc.Version{recent}, audited(t, auditor(store, e), in).Elsewhere)
 }

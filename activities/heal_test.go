@@ -121,7 +121,7 @@ func TestHealSkips(t *testing.T) {
 // ever ran is not known any more.
 func TestHealStartsNothingOlderThanTheHorizon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(windowAt(testStore, 50).Start)) // the bubble's clock begins in 2000
+		time.Sleep(time.Until(windowAt(testStore, 1000).Start)) // the bubble's clock begins in 2000
 		o := newOpener(2 * time.Minute)
 		a := &Activities{Runs: o, Windows: o}
 		var gaps []cdc.WindowGap
@@ -129,7 +129,7 @@ func TestHealStartsNothingOlderThanTheHorizon(t *testing.T) {
 			gaps = append(gaps, gapAt(6+n, -1)) // they close a minute after the one below has become too old
 		}
 		gaps = append(gaps, gapAt(0, -1), gapAt(1, 3))
-		in := cdc.HealInput{Datastore: testStore, Windows: gaps, Horizon: time.Since(windowAt(testStore, 0).Start) + time.Minute}
+		in := cdc.HealInput{Datastore: testStore, Windows: gaps, Horizon: time.Since(windowAt(testStore, 0).Start) + time.Minute - cdc.HorizonSlack}
 		result, err := a.Heal(t.Context(), in)
 		require.NoError(t, err)
 		require.Equal(t, cdc.HealResult{Started: healsAtOnce, Expired: 2}, result)

@@ -44,15 +44,17 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 		p.close()
 		return nil, err
 	}
-	launcher := launch.New(p.temporal.Client, launch.Config{
-		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Versions: cfg.Versions, Imports: cfg.Imports,
-		Attributes: p.temporal.Attributes, Logger: logger,
-	})
-	p.types, p.sweeps = launcher.AllTypes(), asked.types
-	if err := p.keepAudits(ctx, awsConfig); err != nil {
+	plan, err := p.auditPlan(ctx)
+	if err != nil {
 		p.close()
 		return nil, err
 	}
+	launcher := launch.New(p.temporal.Client, launch.Config{
+		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Versions: cfg.Versions, Imports: cfg.Imports,
+		Horizon: plan.horizon, Attributes: p.temporal.Attributes, Logger: logger,
+	})
+	p.types, p.sweeps = launcher.AllTypes(), asked.types
+	p.keepAudits(ctx, awsConfig, plan)
 	if err := p.newActivities(ctx, awsConfig, stores, launcher, t.Metrics); err != nil {
 		p.close()
 		return nil, err

@@ -80,7 +80,7 @@ func newAudit(ctx workflow.Context, in cdc.AuditInput) (*audit, error) {
 		a.state.Begun = workflow.Now(ctx).UTC()
 		a.state.Tracks = a.trackFrom(span.From)
 		if in.Follow {
-			a.state.Follow = &cdc.FollowState{Last: in.Span.To}
+			a.state.Follow = &cdc.FollowState{Last: jobStart(in)}
 			a.beginRound(ctx, span.From)
 		}
 	default:

@@ -16,8 +16,10 @@ const (
 	// jobs wait in a queue of the store's before they write.
 	followAtLeast = 10 * time.Minute
 	// followAtMost bounds a job that never ends, and a store that loses its triggers
-	// for days: the scheduled audits find all the same.
-	followAtMost = 72 * time.Hour
+	// for days: scheduled audits find the same. A shorter horizon is a shorter bound,
+	// less followReserve: the ledgers of the beginning are read once more at the end.
+	followAtMost  = 72 * time.Hour
+	followReserve = time.Hour
 	// followOverlap is how much of the rounds before a round looks at again, since
 	// search shows what was written some seconds to a minute late. Each window is in
 	// three rounds.
@@ -32,6 +34,10 @@ const (
 
 // following reports whether the audit is in a round that heals and does not state.
 func (a *audit) following() bool { return a.state.Follow != nil && !a.state.Follow.Stating }
+
+// jobStart is when the job that an audit follows was started: a second before the end
+// of the span that it was given.
+func jobStart(in cdc.AuditInput) time.Time { return in.Span.To.Add(-time.Second) }
 
 // beginRound begins a round, from there to the edge that has just passed. A window so
 // young has passes of its own to make: the run that a round starts waits for them as
@@ -80,9 +86,10 @@ func (a *audit) followOn(ctx workflow.Context) (more bool, err error) {
 // followed reports whether the job needs no further round: one that began ten minutes
 // after its start, or later, has found nothing new, and knows so.
 func (a *audit) followed() bool {
-	f, started := a.state.Follow, a.in.Span.To
+	f := a.state.Follow
+	started := jobStart(a.in)
 	switch {
-	case f.Began.Sub(started) >= followAtMost:
+	case f.Began.Sub(started) >= min(followAtMost, a.in.Horizon-followReserve):
 		return true
 	case f.Found || f.Began.Sub(started) < followAtLeast:
 		return false

@@ -41,7 +41,8 @@ type auditor struct {
 	incomplete map[string]bool
 	invalid    map[string]int
 	// opens windows that are healed stay open: what they miss is about to be published.
-	opens map[time.Time]bool
+	opens   map[time.Time]bool
+	horizon time.Duration
 	// looked is called before each look.
 	looked func(cdc.AuditSpanInput)
 	// refused types, and since when a type has windows.
@@ -68,7 +69,7 @@ func newAuditor(t *testing.T) *auditor {
 	return &auditor{
 		t: t, held: make(map[time.Time]map[string]*held), open: make(map[time.Time]bool),
 		unreadable: make(map[time.Time]bool), stubborn: make(map[time.Time]bool), refused: make(map[string]cdc.Class),
-		waiting: make(map[time.Time]bool), unswept: make(map[time.Time]string), opens: make(map[time.Time]bool),
+		horizon: 22 * time.Hour, waiting: make(map[time.Time]bool), unswept: make(map[time.Time]string), opens: make(map[time.Time]bool),
 		incomplete: make(map[string]bool), invalid: make(map[string]int),
 		first: make(map[string]time.Time), elsewhere: make(map[time.Time][]cdc.Version), largest: 1 << 30,
 	}
@@ -101,7 +102,7 @@ func (a *auditor) starts() []time.Time {
 // look is AuditSpan.
 func (a *auditor) look(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanResult, error) {
 	require.Equal(a.t, in.Span.Widened(), in.Span)
-	require.Equal(a.t, 22*time.Hour, in.Horizon)
+	require.Equal(a.t, a.horizon, in.Horizon)
 	if a.looked != nil {
 		a.looked(in)
 	}
@@ -170,7 +171,7 @@ func (a *auditor) look(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanR
 // heal is Heal.
 func (a *auditor) heal(_ context.Context, in cdc.HealInput) (cdc.HealResult, error) {
 	a.heals = append(a.heals, in)
-	require.Equal(a.t, 22*time.Hour, in.Horizon)
+	require.Equal(a.t, a.horizon, in.Horizon)
 	for _, gap := range in.Windows {
 		require.False(a.t, gap.Open || gap.Unreadable || gap.Missing == 0, "a window that is not to be run")
 		if a.opens[gap.Start] {
@@ -237,7 +238,7 @@ func (a *auditor) renew(at time.Time) {
 func (a *auditor) scheduled(types ...string) cdc.AuditInput {
 	in := cdc.AuditInput{
 		Datastore: datastore, Types: types, Since: make(map[string]time.Time), Versions: cdc.VersionsLatest,
-		CapturedBy: cdc.ByAudit, After: 20 * time.Minute, Horizon: 22 * time.Hour,
+		CapturedBy: cdc.ByAudit, After: 20 * time.Minute, Horizon: a.horizon,
 	}
 	for _, name := range types {
 		in.Since[name] = start

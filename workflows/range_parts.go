@@ -138,6 +138,7 @@ func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
 	in := cdc.AuditInput{
 		Datastore: part.Datastore, Types: r.in.Types, Span: &piece, Versions: r.in.Versions,
 		CapturedBy: r.in.CapturedBy, SourceTime: r.in.SourceTime, DryRun: r.in.DryRun, Attributes: r.in.Attributes,
+		Horizon: r.in.Horizon,
 	}
 	if settled := piece.To.Add(r.in.Settle); settled.After(workflow.Now(ctx)) {
 		in.StartAt = settled // its windows are open until then, and would be waited for
@@ -145,6 +146,10 @@ func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
 	for tries := 1; ; tries++ {
 		result, err := r.runAudit(ctx, part, in)
 		if err == nil {
+			if n := result.Totals.Unknown; n > 0 {
+				workflow.GetLogger(ctx).Error("versions of a backfill's recent part were not published, for the ledgers that say whether they were before cannot be read any more: `starter replay` publishes them",
+					"datastore", part.Datastore, "from", piece.From, "to", piece.To, "versions", n)
+			}
 			r.audited(part, piece, result.Totals)
 			return nil
 		}
@@ -181,6 +186,7 @@ func (r *captureRange) audited(part *cdc.RangePart, piece cdc.Span, totals cdc.A
 	} else {
 		r.plan.Counts.Published += totals.Healed
 		r.plan.Missing += totals.Missing
+		r.plan.Unknown += totals.Unknown
 	}
 	if rest := (cdc.Span{From: piece.To, To: part.Span.To}); rest.To.After(rest.From) {
 		left := &cdc.RangePart{Datastore: part.Datastore, Span: rest, Count: max(0, part.Count-totals.InStore)}

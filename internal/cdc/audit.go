@@ -28,12 +28,19 @@ type AuditSpanInput struct {
 	// Measure asks to read the bodies of what is missing, for a dry run's figures.
 	Measure bool `json:"measure,omitempty"`
 	// Horizon is how far back ledgers are relied on, from the moment at which they
-	// are read: those of older windows may be gone, and count as unreadable.
+	// are read: those of windows older than that and HorizonSlack may be gone, and
+	// count as unreadable.
 	Horizon time.Duration `json:"horizon"`
 	// Attributes is set when our search attributes are registered: deletes are found
 	// by CdcWindowStart then.
 	Attributes bool `json:"attributes,omitempty"`
 }
+
+// HorizonSlack is how much older than the horizon a window may have become by the
+// time its ledger is read, or it is run: what is audited lay within the horizon when
+// the audit, or the backfill, was begun. It is half of what the horizon leaves of the
+// namespace's retention (CDC_AUDIT_HORIZON: two hours at least).
+const HorizonSlack = time.Hour
 
 // AuditSpanResult is what an audit of a span found. Of the versions themselves
 // it holds only those that a rerun cannot find by search.

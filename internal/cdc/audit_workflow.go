@@ -29,10 +29,10 @@ type AuditInput struct {
 	// waited, or a job that is followed, takes what has become older for unreadable.
 	Horizon time.Duration `json:"horizon"`
 	// Follow makes the audit follow an asynchronous job of whose end nothing is
-	// reported: Span.From is the job's start less CDC_LOOKBACK, and the time range
-	// audited is [Span.From, now), again every two minutes from the job's start as
-	// long as an audit finds something new, at least for ten minutes. Span.To only
-	// makes the span valid.
+	// reported: Span is [job's start - CDC_LOOKBACK, job's start + 1 s), and the time
+	// range audited grows to the present, every two minutes from the job's start as
+	// long as a round finds something that no window has or is about to publish, at
+	// least for ten minutes and at most for three days. The statements come at the end.
 	Follow bool `json:"follow,omitempty"`
 	// Skip puts what is missing into the ledgers as skipped, unpublished
 	// (CDC_IMPORTS=summary).
