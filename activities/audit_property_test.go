@@ -93,16 +93,21 @@ func (w *drawnWindow) history(t *rapid.T, e *engine) *recorded {
 			e.executions[id] = execution{status: running, events: slice.events}
 		}
 	}
-	if len(batches) > 0 {
-		in := cdc.PublishInput{Changes: batches}
-		h.did("Publish", in, allAccepted(in))
+	offered := cdc.PublishInput{Changes: batches}
+	accepted := allAccepted(offered)
+	for _, v := range w.unpublished { // offered, and not accepted yet
+		offered.Changes = append(offered.Changes, cdc.Change{Version: v})
 	}
-	if len(w.unpublished) > 0 { // under way
-		var in cdc.PublishInput
-		for _, v := range w.unpublished {
-			in.Changes = append(in.Changes, cdc.Change{Version: v})
-		}
-		h.scheduled("Publish", in)
+	how := rapid.SampledFrom([]string{"completed", "failed", "timed out", "canceled"}).Draw(t, "how the Publish ended")
+	ids := append(accepted.EventIDs, make([]string, len(w.unpublished))...)
+	switch {
+	case len(offered.Changes) == 0:
+	case how == "completed":
+		h.did("Publish", offered, cdc.PublishResult{EventIDs: ids})
+	default:
+		h.ended(how, offered, ids)
+		offered.Accepted = ids
+		h.scheduled("Publish", offered) // again, under way
 	}
 	return h
 }

@@ -96,6 +96,15 @@ func (r *rebuild) take(event *historypb.HistoryEvent) error {
 	case event.GetActivityTaskCompletedEventAttributes() != nil:
 		done := event.GetActivityTaskCompletedEventAttributes()
 		return r.activity(done.GetScheduledEventId(), done.GetResult())
+	case event.GetActivityTaskFailedEventAttributes() != nil:
+		ended := event.GetActivityTaskFailedEventAttributes()
+		return r.publishEnded(ended.GetScheduledEventId(), ended.GetFailure().GetApplicationFailureInfo().GetDetails())
+	case event.GetActivityTaskTimedOutEventAttributes() != nil:
+		ended := event.GetActivityTaskTimedOutEventAttributes()
+		return r.publishEnded(ended.GetScheduledEventId(), ended.GetFailure().GetTimeoutFailureInfo().GetLastHeartbeatDetails())
+	case event.GetActivityTaskCanceledEventAttributes() != nil:
+		ended := event.GetActivityTaskCanceledEventAttributes()
+		return r.publishCanceled(ended.GetScheduledEventId(), ended.GetDetails())
 	case event.GetWorkflowExecutionSignaledEventAttributes() != nil:
 		return r.signaled(event)
 	case event.GetChildWorkflowExecutionCompletedEventAttributes() != nil:
@@ -235,15 +244,57 @@ func (r *rebuild) published(id int64, input, output *commonpb.Payloads) error {
 	if err := r.a.Converter.FromPayloads(output, &result); err != nil {
 		return err
 	}
-	for i, change := range in.Changes {
-		if i < len(result.EventIDs) && result.EventIDs[i] != "" {
-			r.accepted(change)
-		}
-	}
+	r.acceptedOf(in.Changes, result.EventIDs)
 	for _, refusal := range result.Refused {
 		if refusal.Index < len(in.Changes) {
 			r.refusal(id, in.Changes[refusal.Index])
 		}
 	}
 	return nil
+}
+
+// acceptedOf takes the changes that EventBridge gave an id.
+func (r *rebuild) acceptedOf(changes []cdc.Change, ids []string) {
+	for i, change := range changes {
+		if i < len(ids) && ids[i] != "" {
+			r.accepted(change)
+		}
+	}
+}
+
+// publishEnded takes what a Publish that failed, or was not heard of again, had
+// accepted until then: the ids are in the details of its end.
+func (r *rebuild) publishEnded(id int64, details *commonpb.Payloads) error {
+	in, ok, err := r.publishInput(id)
+	if err != nil || !ok || len(details.GetPayloads()) == 0 {
+		return err
+	}
+	var ids []string
+	if r.a.Converter.FromPayloads(details, &ids) == nil && len(ids) == len(in.Changes) {
+		r.acceptedOf(in.Changes, ids)
+	}
+	return nil
+}
+
+// publishCanceled takes what a Publish that was cancelled had accepted.
+func (r *rebuild) publishCanceled(id int64, details *commonpb.Payloads) error {
+	in, ok, err := r.publishInput(id)
+	if err != nil || !ok || len(details.GetPayloads()) == 0 {
+		return err
+	}
+	var result cdc.PublishResult // or the server's own details, of one that was not running
+	if r.a.Converter.FromPayloads(details, &result) == nil && len(result.EventIDs) == len(in.Changes) {
+		r.acceptedOf(in.Changes, result.EventIDs)
+	}
+	return nil
+}
+
+// publishInput is the input of the activity, if it is a Publish.
+func (r *rebuild) publishInput(id int64) (in cdc.PublishInput, ok bool, err error) {
+	scheduled := r.scheduled[id]
+	if scheduled.GetActivityType().GetName() != "Publish" {
+		return in, false, nil
+	}
+	err = r.a.Converter.FromPayloads(scheduled.GetInput(), &in)
+	return in, err == nil, err
 }

@@ -232,7 +232,7 @@ func (c *connection) stillWaits(ctx context.Context, id string) ([]cdc.Wait, err
 	if err := value.Get(&progress); err != nil {
 		return nil, fmt.Errorf("%s answered what cannot be decoded: is the payload key in CDC_PAYLOAD_KEYS?", id)
 	}
-	return progress.Waits(), nil
+	return progress.Waiting, nil
 }
 
 // awaitHeeded waits until none of what was skipped waits any more.

@@ -39,6 +39,8 @@ type Config struct {
 	Versions, Imports string
 	// Horizon is how far back ledgers are relied on, for audits that are asked for.
 	Horizon time.Duration
+	// Audited is set when audits are on: see cdc.CaptureWindowInput.
+	Audited bool
 	// Attributes tells whether our search attributes are registered.
 	Attributes bool
 	Logger     *slog.Logger
@@ -76,7 +78,7 @@ func (l *Launcher) PublishDelete(ctx context.Context, datastore string, d cdc.De
 	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
 		input := cdc.PublishDeleteInput{
 			Origin: cdc.Origin{Datastore: datastore, SourceTime: d.EventTime, CapturedBy: by, CorrelationID: id},
-			Delete: d, Marks: attributes,
+			Delete: d,
 		}
 		options := client.StartWorkflowOptions{ID: id, StaticSummary: "a delete in datastore " + datastore}
 		if attributes {
