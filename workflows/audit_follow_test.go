@@ -88,6 +88,12 @@ func TestAuditFollowsAJob(t *testing.T) {
 		require.WithinDuration(t, start.Add(time.Minute+time.Duration(i)*2*time.Minute), at, time.Second)
 	}
 	require.WithinDuration(t, j.ends.Add(searchLag), rounds[len(rounds)-1], 4*time.Minute, "and no longer")
+	for i, heal := range a.heals {
+		for _, gap := range heal.Windows {
+			require.Less(t, a.healed[i].Sub(gap.Start), searchLag+2*time.Minute+2*cdc.WindowWidth,
+				"what search showed late is found by the next round, not at the end")
+		}
+	}
 	// What was listed twice lies in the overlap.
 	for _, look := range a.looks[:len(a.looks)/2] {
 		require.LessOrEqual(t, look.Span.To.Sub(look.Span.From), 7*time.Minute)

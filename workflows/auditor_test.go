@@ -62,6 +62,7 @@ type auditor struct {
 
 	looks      []cdc.AuditSpanInput
 	heals      []cdc.HealInput
+	healed     []time.Time // when
 	statements []cdc.Statement
 }
 
@@ -170,7 +171,7 @@ func (a *auditor) look(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanR
 
 // heal is Heal.
 func (a *auditor) heal(_ context.Context, in cdc.HealInput) (cdc.HealResult, error) {
-	a.heals = append(a.heals, in)
+	a.heals, a.healed = append(a.heals, in), append(a.healed, a.env.Now())
 	require.Equal(a.t, a.horizon, in.Horizon)
 	for _, gap := range in.Windows {
 		require.False(a.t, gap.Open || gap.Unreadable || gap.Missing == 0, "a window that is not to be run")
