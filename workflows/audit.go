@@ -251,6 +251,10 @@ func (a *audit) forget(ctx workflow.Context) {
 }
 
 func (a *audit) close(ctx workflow.Context) (cdc.AuditResult, error) {
+	if n := a.state.Totals.Unknown; n > 0 {
+		workflow.GetLogger(ctx).Error("versions were neither stated nor published: the ledgers that say whether they were before are older than the horizon, or cannot be read; `starter replay` publishes them",
+			"datastore", a.in.Datastore, "versions", n)
+	}
 	result := cdc.AuditResult{Datastore: a.in.Datastore, Totals: a.state.Totals}
 	if a.asked() {
 		result.Statements, result.Left, result.Unsettled = a.state.Statements, a.state.StatementsLeft, a.state.Unsettled
