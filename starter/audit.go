@@ -38,8 +38,10 @@ func newAuditCommand(s *session) *cobra.Command {
 		Long: `Audit asks the stores what they hold of the span, however young it is, compares
 it with the ledgers of the span's windows, runs the windows that miss something,
 and publishes a statement for each type. The span is widened to windows' edges.
-With --wait it prints the statements that tell of any version, and exits with an
-error when something is missing after healing, or could not be told.
+With --wait it prints the statements in which there is anything, and exits with an
+error when something is missing after healing, is not published yet, or is not
+known. Windows that are open are waited for, some minutes at most; what they have
+published already counts.
 
 An audit of the same span that is running is joined, whatever types it was asked
 for; one that has finished runs again. What is older than the audit's horizon
@@ -80,7 +82,8 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := c.withinHorizon(ctx, span, now); err != nil {
+	horizon, err := c.withinHorizon(ctx, span, now)
+	if err != nil {
 		return err
 	}
 	var reports []auditReport
@@ -91,7 +94,7 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 		}
 		id, started, err := c.launcher.Audit(ctx, cdc.AuditInput{
 			Datastore: datastore, Types: types, Span: &span, Versions: c.config.Versions,
-			CapturedBy: cdc.ByAudit, SourceTime: now.UTC(),
+			CapturedBy: cdc.ByAudit, SourceTime: now.UTC(), Horizon: horizon,
 		})
 		if err != nil {
 			return err
@@ -111,21 +114,22 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 	return unsettled(reports)
 }
 
-// withinHorizon refuses a span whose ledgers may be gone: what they held would be
-// published again.
-func (c *connection) withinHorizon(ctx context.Context, span cdc.Span, now time.Time) error {
+// withinHorizon returns the audit's horizon, and refuses a time range whose ledgers
+// may be gone: what they held would not be known.
+func (c *connection) withinHorizon(ctx context.Context, span cdc.Span, now time.Time) (horizon time.Duration, err error) {
 	kept, err := c.retention(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := c.config.CheckHorizon(kept); err != nil {
-		return err
+		return 0, err
 	}
-	if edge := now.Add(-c.config.Horizon(kept)); span.From.Before(edge) {
-		return fmt.Errorf("--since is older than the audit's horizon (%s): the ledgers of that time are gone; `starter replay` publishes it again",
+	horizon = c.config.Horizon(kept)
+	if edge := now.Add(-horizon); span.From.Before(edge) {
+		return 0, fmt.Errorf("--since is older than the audit's horizon (%s): the ledgers of that time are gone; `starter replay` publishes it again",
 			edge.UTC().Format(time.RFC3339))
 	}
-	return nil
+	return horizon, nil
 }
 
 // typesOf are the asked types, each of which must be configured, else all.
@@ -166,7 +170,8 @@ func (s *session) awaitAudit(ctx context.Context, c client.Client, id string) (*
 	}
 }
 
-// unsettled is the error of audits after which something is missing, or not known.
+// unsettled is the error of audits after which something is missing, not published
+// yet, or not known.
 func unsettled(reports []auditReport) error {
 	missing, spans := 0, 0
 	for _, r := range reports {
@@ -179,7 +184,7 @@ func unsettled(reports []auditReport) error {
 	case missing > 0:
 		return fmt.Errorf("%d versions are missing after healing", missing)
 	case spans > 0:
-		return fmt.Errorf("%d spans are not settled: audit them again when what they wait for is over", spans)
+		return fmt.Errorf("%d time ranges are not complete: audit them again when what they wait for is over", spans)
 	default:
 		return nil
 	}
@@ -202,15 +207,26 @@ func auditText(reports []auditReport) string {
 
 func (r auditReport) table(b *strings.Builder) {
 	t := r.Result.Totals
-	fmt.Fprintf(b, "%s is done: %d spans, %d in the store, %d published (%d healed by %d windows), %d missing, %d skipped, %d superseded\n",
-		r.WorkflowID, t.Spans, t.InStore, t.Published, t.Healed, t.Windows, t.Missing, t.Skipped, t.Superseded)
+	fmt.Fprintf(b, "%s is done: %d spans, %d in the store, %d published (%d healed by %d windows), %d missing, %d open, %d skipped, %d superseded\n",
+		r.WorkflowID, t.Spans, t.InStore, t.Published, t.Healed, t.Windows, t.Missing, t.Open, t.Skipped, t.Superseded)
+	if t.Deletes.Any() {
+		fmt.Fprintf(b, "deletes: %d exact and %d unresolved published, %d not published because the store shows the resource alive\n",
+			t.Deletes.Exact, t.Deletes.Unresolved, t.Deletes.Contradicted)
+	}
+	if t.Unreadable > 0 {
+		fmt.Fprintf(b, "%d entries that the store shows are no readable version (no id, version or time) and cannot be published\n", t.Unreadable)
+	}
+	if t.Unknown > 0 {
+		fmt.Fprintf(b, "%d versions are in no figure: the ledgers that say whether they were published are older than the horizon or cannot be read; `starter replay` publishes them again\n", t.Unknown)
+	}
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	if len(r.Result.Statements) > 0 {
-		fmt.Fprintln(w, "type\tfrom\tto\tin store\tpublished\thealed\tmissing\tskipped\tsuperseded")
+		fmt.Fprintln(w, "type\tfrom\tto\tin store\tpublished\thealed\tmissing\topen\tskipped\tsuperseded\tunreadable\tdeletes\tcontradicted")
 	}
 	for _, s := range r.Result.Statements {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\n", s.ResourceType, s.From.UTC().Format(time.RFC3339),
-			s.To.UTC().Format(time.RFC3339), s.InStore, s.Published, s.Healed, s.Missing, s.Skipped, s.Superseded)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", s.ResourceType, s.From.UTC().Format(time.RFC3339),
+			s.To.UTC().Format(time.RFC3339), s.InStore, s.Published, s.Healed, s.Missing, s.Open, s.Skipped, s.Superseded, s.Unreadable,
+			s.Deletes.Exact+s.Deletes.Unresolved, s.Deletes.Contradicted)
 	}
 	_ = w.Flush() // into memory
 	if r.Result.Left > 0 {
@@ -218,9 +234,17 @@ func (r auditReport) table(b *strings.Builder) {
 	}
 	for _, u := range r.Result.Unsettled {
 		for _, one := range u.Types {
-			fmt.Fprintf(b, "not settled: %s from %s to %s: %s", one.Type, u.Span.From.UTC().Format(time.RFC3339), u.Span.To.UTC().Format(time.RFC3339), one.Reason)
+			fmt.Fprintf(b, "not complete: %s from %s to %s: %s", one.Type, u.Span.From.UTC().Format(time.RFC3339), u.Span.To.UTC().Format(time.RFC3339), one.Reason)
 			if one.Class != "" {
 				fmt.Fprintf(b, " (%s)", one.Class)
+			}
+			for _, figure := range []struct {
+				n    int
+				name string
+			}{{one.Missing, "missing"}, {one.Open, "not published yet"}, {one.Unknown, "not known"}} {
+				if figure.n > 0 {
+					fmt.Fprintf(b, ", %d %s", figure.n, figure.name)
+				}
 			}
 			b.WriteString("\n")
 		}

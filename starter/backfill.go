@@ -64,7 +64,8 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 		return err
 	}
 	in.Versions, in.Settle = c.config.Versions, settleTime(c.config.Passes)
-	in.Border, err = c.launcher.Border(ctx, c.temporal.Namespace, in.Datastores, now, c.config.Horizon(retention))
+	in.Horizon = c.config.Horizon(retention)
+	in.Border, err = c.launcher.Border(ctx, c.temporal.Namespace, in.Datastores, now, in.Horizon)
 	if err != nil {
 		return err
 	}

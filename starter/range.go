@@ -129,6 +129,9 @@ func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureR
 	if report.Result != nil && report.Result.Missing > 0 {
 		return fmt.Errorf("%d versions of the recent part are missing after healing: see starter status for what waits", report.Result.Missing)
 	}
+	if report.Result != nil && report.Result.Unknown > 0 {
+		return fmt.Errorf("%d versions of the recent part were not published: the backfill was paused for so long that the ledgers are gone that say whether they were before; `starter replay` publishes them", report.Result.Unknown)
+	}
 	return nil
 }
 

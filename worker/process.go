@@ -46,12 +46,17 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 		p.close()
 		return nil, err
 	}
+	plan, err := p.auditPlan(ctx)
+	if err != nil {
+		p.close()
+		return nil, err
+	}
 	launcher := launch.New(p.temporal.Client, launch.Config{
-		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Audited: cfg.AuditOn(), Versions: cfg.Versions, Imports: cfg.Imports,
-		Attributes: p.temporal.Attributes, Logger: logger,
+		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Audited: cfg.AuditOn() && plan.off == "", Versions: cfg.Versions, Imports: cfg.Imports,
+		Horizon: plan.horizon, Attributes: p.temporal.Attributes, Logger: logger,
 	})
 	p.types, p.sweeps = launcher.AllTypes(), asked.types
-	if err := p.checkNamespace(ctx, awsConfig); err != nil {
+	if err := p.checkNamespace(ctx, awsConfig, plan); err != nil {
 		p.close()
 		return nil, err
 	}

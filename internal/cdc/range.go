@@ -28,6 +28,9 @@ type CaptureRangeInput struct {
 	// Settle is how long after its end a window has usually closed.
 	Versions string        `json:"versions,omitempty"`
 	Settle   time.Duration `json:"settle,omitempty"`
+	// Horizon is how far back ledgers are relied on when the recent part is audited:
+	// after a long pause less of it than the border says.
+	Horizon time.Duration `json:"horizon,omitempty"`
 	// IDs are the only resources of a replay that names any.
 	IDs []ResourceID `json:"ids,omitempty"`
 	// DryRun only counts what the range would publish.
@@ -67,6 +70,7 @@ type RangePlan struct {
 	Slices  int    `json:"slices"`
 	Audits  int    `json:"audits,omitempty"`
 	Missing int    `json:"missing,omitempty"`
+	Unknown int    `json:"unknown,omitempty"`
 	Counts  Counts `json:"counts"`
 	Actions int    `json:"actions,omitempty"`
 }
@@ -133,6 +137,9 @@ type CaptureRangeResult struct {
 	Done  int `json:"done,omitempty"`
 	// Missing versions of a backfill's recent part that could not be healed.
 	Missing int `json:"missing,omitempty"`
+	// Unknown versions of it were not published: their windows' ledgers cannot be read
+	// any more, and they may have been published before.
+	Unknown int `json:"unknown,omitempty"`
 	// Actions that the real run is estimated to take, of a dry run.
 	Actions int `json:"actions,omitempty"`
 }

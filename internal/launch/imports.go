@@ -44,6 +44,7 @@ func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import) (
 			Versions: l.config.Versions, CapturedBy: cdc.ByImport, SourceTime: i.Time,
 			Skip:         skip,
 			NoStatements: skip && l.config.Imports == config.ImportsOff,
+			Horizon:      l.config.Horizon,
 			Attributes:   attributes,
 		}
 		options := client.StartWorkflowOptions{

@@ -37,6 +37,8 @@ type Config struct {
 	Passes []time.Duration
 	// Versions is CDC_VERSIONS, and Imports CDC_IMPORTS: for the audits of imports.
 	Versions, Imports string
+	// Horizon is how far back ledgers are relied on, for audits that are asked for.
+	Horizon time.Duration
 	// Audited is set when audits are on: see cdc.CaptureWindowInput.
 	Audited bool
 	// Attributes tells whether our search attributes are registered.

@@ -55,9 +55,9 @@ type Audit struct {
 	Closed     time.Time `json:"closed"`
 	// Through is up to where every type is stated or in Unsettled.
 	Through time.Time `json:"through"`
-	// Unsettled is how many spans have an open or unreadable window, or anything
-	// missing or refused; Missing how many versions are missing in them, and Oldest
-	// the beginning of the oldest.
+	// Unsettled is how many spans are not complete: something is missing, not published
+	// yet, not known, or not listed. Missing is how many versions are missing in them,
+	// and Oldest the beginning of the oldest.
 	Unsettled int       `json:"unsettledSpans"`
 	Oldest    time.Time `json:"oldestUnsettled,omitzero"`
 	Missing   int       `json:"missing"`
