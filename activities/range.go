@@ -19,7 +19,7 @@ const (
 
 // idsPage reads the current versions of the named resources, until a result's
 // worth is there or the attempt's time is nearly over. One that does not exist, is
-// deleted, or whose current version lies outside the span, is left out.
+// deleted, or whose current version lies outside the span, is only counted.
 func (a *Activities) idsPage(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
 	result := cdc.HydratePageResult{State: cdc.AnswerDone}
 	size := 0
@@ -31,6 +31,7 @@ func (a *Activities) idsPage(ctx context.Context, in cdc.HydratePageInput) (cdc.
 		resource, err := a.readCurrent(ctx, in.Origin.Datastore, in.Type, id)
 		result.Counts.Reads++
 		if cdc.ClassOf(err) == cdc.ClassNotFound || err == nil && !in.Span.Contains(resource.Time()) {
+			result.Counts.NotFound++
 			continue
 		}
 		if err != nil && i > 0 {
@@ -138,6 +139,7 @@ func (m *measuring) ids(ctx context.Context) error {
 		resource, err := m.a.readCurrent(ctx, m.in.Origin.Datastore, m.in.Type, id)
 		m.result.Counts.Reads++
 		if cdc.ClassOf(err) == cdc.ClassNotFound || err == nil && !m.in.Span.Contains(resource.Time()) {
+			m.result.Counts.NotFound++
 			continue
 		}
 		if err != nil {

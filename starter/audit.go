@@ -152,7 +152,7 @@ func (s *session) awaitAudit(ctx context.Context, c client.Client, id string) (*
 		select {
 		case err := <-done:
 			if err != nil {
-				return nil, fmt.Errorf("waiting for %s: %w", id, err)
+				return nil, waitError(ctx, id, err)
 			}
 			return &result, nil
 		case <-ticker.C:

@@ -28,7 +28,10 @@ listings of ids until one finds nothing new.`,
 			"  starter backfill --name first-snapshot --wait\n" +
 			"  starter backfill --name encounters --type Encounter --until 2026-11-23T12:00:00Z",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return s.backfill(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.openEnd = !cmd.Flags().Changed("until")
+			return s.backfill(cmd.Context(), f)
+		},
 	}
 	f.bind(command, "backfill")
 	return command
@@ -68,7 +71,7 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 	if err != nil {
 		return err
 	}
-	return s.startRange(ctx, c, in, f.wait)
+	return s.startRange(ctx, c, in, f)
 }
 
 // settleTime is how long after its end a window that found something has closed

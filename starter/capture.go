@@ -76,7 +76,7 @@ func (s *session) capture(cmd *cobra.Command, at, datastore string, wait bool) e
 			var result cdc.CaptureWindowResult
 			fmt.Fprintf(s.progress, "waiting for %s to close\n", all[i].WorkflowID)
 			if err := c.client.GetWorkflow(ctx, all[i].WorkflowID, "").Get(ctx, &result); err != nil {
-				return fmt.Errorf("waiting for %s: %w", all[i].WorkflowID, err)
+				return waitError(ctx, all[i].WorkflowID, err)
 			}
 			all[i].Published = &result.Counts.Published
 		}

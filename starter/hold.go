@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -16,7 +17,7 @@ import (
 // held is what pause, resume and cancel print.
 type held struct {
 	WorkflowID string `json:"workflowId"`
-	// State is what was asked for: "paused", "resumed" or "cancelling".
+	// State is "paused" or "resumed", as the range says itself, or "cancelling".
 	State string `json:"state"`
 }
 
@@ -83,7 +84,32 @@ func (s *session) hold(ctx context.Context, name string, hold bool) error {
 	if hold {
 		state = "paused"
 	}
+	if err := c.awaitHold(ctx, id, hold, state); err != nil {
+		return err
+	}
 	return s.print(held{WorkflowID: id, State: state}, id+" is "+state)
+}
+
+// awaitHold waits until a range says itself that it is paused, or goes on.
+func (c *connection) awaitHold(ctx context.Context, id string, hold bool, state string) error {
+	limited, cancel := context.WithTimeout(ctx, signalTimeout)
+	defer cancel()
+	ticker := time.NewTicker(askEvery)
+	defer ticker.Stop()
+	for {
+		progress, err := c.ask(limited, id)
+		if err == nil && progress.Range != nil && progress.Range.Paused == hold {
+			return nil
+		}
+		if status, err := c.rangeStatus(limited, id); err == nil && !cdc.IsOpen(status) {
+			return fmt.Errorf("%s has closed (%s) before it could be %s", id, status, state)
+		}
+		select {
+		case <-limited.Done():
+			return fmt.Errorf("%s was asked to be %s and has not answered yet: it does so when a worker runs; ask `starter status`", id, state)
+		case <-ticker.C:
+		}
+	}
 }
 
 func (s *session) cancel(ctx context.Context, name string, wait bool) error {
@@ -109,7 +135,7 @@ func (s *session) cancel(ctx context.Context, name string, wait bool) error {
 			fmt.Sprintf("%s was cancelled: %d published, %d of %d versions done", id, far.Counts.Published, far.Done, far.Total))
 	}
 	if err != nil {
-		return fmt.Errorf("waiting for %s: %w", id, err)
+		return waitError(ctx, id, err)
 	}
 	return s.print(ranged{WorkflowID: id, Result: &result}, id+" was done before it could be cancelled")
 }
@@ -140,7 +166,7 @@ func (c *connection) openRange(ctx context.Context, name string) (id string, err
 		switch {
 		case err != nil:
 			return "", err
-		case status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		case cdc.IsOpen(status):
 			open = append(open, id)
 		case status != enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED:
 			closed = append(closed, fmt.Sprintf("%s (%s)", id, status))

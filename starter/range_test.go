@@ -9,7 +9,7 @@ import (
 )
 
 func TestNamedResourcesAreNeverRepeatedInErrors(t *testing.T) {
-	for _, bad := range []string{"SECRET-1", "Patient/SECRET 1", "Patient/", "patient/SECRET-1", "Claim/SECRET-1", "Patient/SECRET/1"} {
+	for _, bad := range []string{"SECRET-1", "Patient/SECRET 1", "Patient/", "patient/SECRET-1", "Claim/SECRET-1", "Patient/SECRET/1", "Patient/..", "Patient/."} {
 		in := cdc.CaptureRangeInput{Types: []string{"Goal", "Patient"}}
 		f := replayFlags{ids: []string{"Patient/ok", bad}}
 		err := f.nameResources(&in)
@@ -17,7 +17,7 @@ func TestNamedResourcesAreNeverRepeatedInErrors(t *testing.T) {
 		require.NotContains(t, err.Error(), "SECRET")
 	}
 	in := cdc.CaptureRangeInput{Types: []string{"Goal", "Patient"}}
-	f := replayFlags{ids: []string{"Patient/1", "Patient/2.a"}}
+	f := replayFlags{ids: []string{"Patient/1", "Patient/2.a", "Patient/1"}}
 	require.NoError(t, f.nameResources(&in))
 	require.Equal(t, []cdc.ResourceID{{Type: "Patient", ID: "1"}, {Type: "Patient", ID: "2.a"}}, in.IDs)
 	require.Equal(t, []string{"Patient"}, in.Types, "others need not be asked")

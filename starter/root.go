@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -48,7 +49,25 @@ the worker's; a flag of the same meaning overrides.`,
 		newPauseCommand(s), newResumeCommand(s), newCancelCommand(s), newSchemaCommand(s), newKeysCommand(s),
 		newExplainCommand(s), newAuditCommand(s), newStatusCommand(s), newRedriveCommand(s), newRetryCommand(s), newSkipCommand(s),
 		newSubscriptionsCommand(s))
+	for _, command := range root.Commands() {
+		if command.HasSubCommands() {
+			group(command)
+		}
+	}
 	return root
+}
+
+// group lets a command that only has commands of its own fail without one of them, or
+// with one that it does not have: cobra would print its help and exit with 0.
+func group(command *cobra.Command) {
+	command.Args = cobra.ArbitraryArgs
+	command.RunE = func(cmd *cobra.Command, args []string) error {
+		text := cmd.CommandPath() + " takes a command of its own"
+		if len(args) > 0 {
+			text = fmt.Sprintf("%s has no command %q", cmd.CommandPath(), args[0])
+		}
+		return fmt.Errorf("%s\n%s", text, strings.TrimRight(cmd.UsageString(), "\n"))
+	}
 }
 
 // connection is an open client with what starts executions.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 
@@ -22,7 +21,8 @@ import (
 // settled is what retry and skip print.
 type settled struct {
 	WorkflowID string `json:"workflowId"`
-	// Retried or Skipped is what waited and was dealt with.
+	// Retried is what waited and was told to try at once, Skipped what the execution
+	// has skipped.
 	Retried []cdc.Wait `json:"retried,omitempty"`
 	Skipped []cdc.Wait `json:"skipped,omitempty"`
 }
@@ -30,10 +30,10 @@ type settled struct {
 const (
 	// answerTimeout bounds a query, which without a worker is not answered.
 	answerTimeout = 10 * time.Second
-	// heedTimeout is how long a skip may take to be heeded; heedEvery is how often
-	// that is asked, and each query is billed.
-	heedTimeout = time.Minute
-	heedEvery   = time.Second
+	// signalTimeout is how long an execution may take to act on a signal; askEvery is
+	// how often it is asked, and each query is billed.
+	signalTimeout = time.Minute
+	askEvery      = time.Second
 )
 
 func newRetryCommand(s *session) *cobra.Command {
@@ -93,14 +93,15 @@ func (s *session) retry(ctx context.Context, id string) error {
 		return err
 	}
 	defer c.client.Close()
-	waits, err := c.waits(ctx, id)
+	before, err := c.waiting(ctx, id)
 	if err != nil {
 		return err
 	}
+	waits := before.Waits()
 	if err := c.client.SignalWorkflow(ctx, id, "", cdc.SignalRetry, nil); err != nil {
 		return fmt.Errorf("signalling %s: %w", id, err)
 	}
-	return s.print(settled{WorkflowID: id, Retried: waits}, id+" tries again: "+waitsText(waits))
+	return s.print(settled{WorkflowID: id, Retried: waits}, id+" is told to try at once: "+waitsText(waits))
 }
 
 func (s *session) skip(cmd *cobra.Command, id string, types []string, yes bool) error {
@@ -110,23 +111,21 @@ func (s *session) skip(cmd *cobra.Command, id string, types []string, yes bool) 
 		return err
 	}
 	defer c.client.Close()
-	waits, err := c.waits(ctx, id)
+	before, err := c.waiting(ctx, id)
 	if err != nil {
 		return err
 	}
-	if waits, err = ofTypes(waits, types); err != nil {
+	waits, err := ofTypes(before.Waits(), types)
+	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)
 	}
 	fmt.Fprintf(s.progress, "skip gives up for good, in %s: %s\n", id, waitsText(waits))
 	if !yes {
-		if err := s.confirm(cmd.InOrStdin()); err != nil {
+		if err := s.confirm(ctx, cmd.InOrStdin()); err != nil {
 			return err
 		}
 	}
-	if err := c.client.SignalWorkflow(ctx, id, "", cdc.SignalSkip, cdc.SkipOf(waits)); err != nil {
-		return fmt.Errorf("signalling %s: %w", id, err)
-	}
-	if err := c.awaitHeeded(ctx, id, waits); err != nil {
+	if err := c.skipUntilTaken(ctx, id, before, waits); err != nil {
 		return err
 	}
 	return s.print(settled{WorkflowID: id, Skipped: waits}, "skipped in "+id+": "+waitsText(waits))
@@ -161,13 +160,13 @@ func waitsText(waits []cdc.Wait) string {
 }
 
 // confirm asks on a terminal.
-func (s *session) confirm(in io.Reader) error {
+func (s *session) confirm(ctx context.Context, in io.Reader) error {
 	file, ok := in.(*os.File)
 	if !ok || !isTerminal(file) {
 		return errors.New("skip asks before it gives something up, and there is no terminal: confirm with --yes")
 	}
 	fmt.Fprint(s.progress, "Go on? [y/N] ")
-	answer, err := bufio.NewReader(in).ReadString('\n')
+	answer, err := interruptible(ctx, func() (string, error) { return bufio.NewReader(in).ReadString('\n') })
 	if err != nil || !slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer))) {
 		return errors.New("nothing was skipped")
 	}
@@ -185,28 +184,29 @@ func isTerminal(file *os.File) bool {
 	return err != nil || !os.SameFile(info, null)
 }
 
-// waits is what waits for an operator in an execution; nothing is an error.
-func (c *connection) waits(ctx context.Context, id string) ([]cdc.Wait, error) {
+// waiting is the progress of an execution in which something waits for an operator;
+// that nothing does is an error.
+func (c *connection) waiting(ctx context.Context, id string) (cdc.Progress, error) {
 	info, err := c.describe(ctx, id)
 	if err != nil {
-		return nil, err
+		return cdc.Progress{}, err
 	}
-	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return nil, fmt.Errorf("%s does not wait for an operator: it has closed", id)
+	if !cdc.IsOpen(info.GetStatus()) {
+		return cdc.Progress{}, fmt.Errorf("%s does not wait for an operator: it has closed", id)
 	}
 	switch name := info.GetType().GetName(); name {
 	case cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowCaptureRange, cdc.WorkflowPublishDelete:
 	default:
-		return nil, fmt.Errorf("%s is a %s: what can wait for an operator are windows, slices, ranges and deletes, as `starter status` lists them", id, name)
+		return cdc.Progress{}, fmt.Errorf("%s is a %s: what can wait for an operator are windows, slices, ranges and deletes, as `starter status` lists them", id, name)
 	}
-	waits, err := c.stillWaits(ctx, id)
+	progress, err := c.ask(ctx, id)
 	if err != nil {
-		return nil, err
+		return cdc.Progress{}, err
 	}
-	if len(waits) == 0 {
-		return nil, fmt.Errorf("%s does not wait for an operator; `starter status` lists what does", id)
+	if len(progress.Waits()) == 0 {
+		return cdc.Progress{}, fmt.Errorf("%s does not wait for an operator; `starter status` lists what does", id)
 	}
-	return waits, nil
+	return progress, nil
 }
 
 func (c *connection) describe(ctx context.Context, id string) (*workflowpb.WorkflowExecutionInfo, error) {
@@ -221,49 +221,17 @@ func (c *connection) describe(ctx context.Context, id string) (*workflowpb.Workf
 	return described.GetWorkflowExecutionInfo(), nil
 }
 
-func (c *connection) stillWaits(ctx context.Context, id string) ([]cdc.Wait, error) {
+// ask asks an execution for its progress.
+func (c *connection) ask(ctx context.Context, id string) (cdc.Progress, error) {
 	asking, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	value, err := c.client.QueryWorkflow(asking, id, "", cdc.QueryProgress)
 	if err != nil {
-		return nil, fmt.Errorf("asking %s what waits (does a worker run?): %w", id, err)
+		return cdc.Progress{}, fmt.Errorf("asking %s what waits (does a worker run?): %w", id, err)
 	}
 	var progress cdc.Progress
 	if err := value.Get(&progress); err != nil {
-		return nil, fmt.Errorf("%s answered what cannot be decoded: is the payload key in CDC_PAYLOAD_KEYS?", id)
+		return cdc.Progress{}, fmt.Errorf("%s answered what cannot be decoded: is the payload key in CDC_PAYLOAD_KEYS?", id)
 	}
-	return progress.Waits(), nil
-}
-
-// awaitHeeded waits until none of what was skipped waits any more.
-func (c *connection) awaitHeeded(ctx context.Context, id string, skipped []cdc.Wait) error {
-	ctx, cancel := context.WithTimeout(ctx, heedTimeout)
-	defer cancel()
-	ticker := time.NewTicker(heedEvery)
-	defer ticker.Stop()
-	for {
-		info, err := c.describe(ctx, id)
-		if err == nil && info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-			return nil
-		}
-		var waits []cdc.Wait
-		if err == nil {
-			waits, err = c.stillWaits(ctx, id)
-		}
-		if err == nil && !slices.ContainsFunc(skipped, func(w cdc.Wait) bool { return sameWait(waits, w) }) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s was told to skip and has not done so yet: see that workers run, and ask `starter status`", id)
-		case <-ticker.C:
-		}
-	}
-}
-
-// sameWait tells whether the same waits still, in whatever number.
-func sameWait(waits []cdc.Wait, skipped cdc.Wait) bool {
-	return slices.ContainsFunc(waits, func(w cdc.Wait) bool {
-		return w.Type == skipped.Type && w.Ledger == skipped.Ledger && (w.Versions > 0) == (skipped.Versions > 0)
-	})
+	return progress, nil
 }

@@ -177,7 +177,11 @@ func (r *captureRange) takeHold(ctx workflow.Context) {
 }
 
 func (r *captureRange) progress() cdc.Progress {
-	p := r.plan.Progress(r.asOf, len(r.open))
+	open := make([]string, len(r.open))
+	for i, slice := range r.open {
+		open[i] = slice.id
+	}
+	p := r.plan.Progress(r.asOf, open, len(r.open))
 	return cdc.Progress{Counts: r.plan.Counts, Range: &p, Refused: r.refused()}
 }
 

@@ -26,12 +26,12 @@ func ParseAsk(text string) (Ask, error) {
 	switch {
 	case len(parts) == 2:
 		ask.ID = parts[1]
-	case len(parts) == 4 && parts[2] == "_history" && parts[3] != "":
+	case len(parts) == 4 && parts[2] == "_history" && parts[3] != "": // whose form is an id's
 		ask.ID, ask.Version = parts[1], parts[3]
 	default:
 		return Ask{}, errAsk
 	}
-	if !cdc.ValidType(ask.Type) || ask.ID == "" {
+	if !cdc.ValidType(ask.Type) || !cdc.ValidResourceID(ask.ID) || ask.Version != "" && !cdc.ValidResourceID(ask.Version) {
 		return Ask{}, errAsk
 	}
 	return ask, nil
