@@ -27,13 +27,12 @@ func (l *ledgers) compare(span cdc.Span, resourceType string, list []storedVersi
 	shown := make(map[time.Time]int)
 	for _, v := range list {
 		start := cdc.WindowAt(l.datastore, v.Time()).Start
-		entry := l.of(start).ledger.Types[resourceType]
-		hash := v.Hash()
+		ledger := l.of(start).ledger
 		switch {
-		case entry != nil && entry.Published.Has(hash):
+		case ledger.HasPublished(v.Version):
 			c.audit.Published++
 			shown[start]++
-		case entry != nil && entry.Skipped.Has(hash):
+		case ledger.Has(v.Version):
 			c.audit.Skipped++
 			shown[start]++
 		default:

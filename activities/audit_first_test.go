@@ -46,7 +46,7 @@ func TestFirstWindows(t *testing.T) {
 			}
 			swept = min(len(types), swept+rapid.IntRange(0, 1).Draw(t, "added"))
 			by := rapid.SampledFrom([]string{cdc.ByCloudTrail, cdc.BySubscription, cdc.ByOperator, cdc.ByAudit}).Draw(t, "by")
-			in := cdc.CaptureWindowInput{Window: window, Types: append([]string{"Group"}, types[:swept]...), CapturedBy: by}
+			in := cdc.CaptureWindowInput{Window: window, Salt: salt, Types: append([]string{"Group"}, types[:swept]...), CapturedBy: by}
 			known[window.ID()] = openedWith(t, in)
 			if by == cdc.ByOperator || by == cdc.ByAudit || window.Start.Before(from) || !window.Start.Before(before) {
 				continue

@@ -44,8 +44,8 @@ type listing struct {
 	beat     func()
 	most     int
 	searches int
-	// set holds what lies in the span, by hash; in order of their coming.
-	set  map[cdc.Hash]int
+	// set holds what lies in the span; list has it in order of its coming.
+	set  map[cdc.Key]bool
 	list []storedVersion
 	// split tells that there is more than one listing of several windows may hold.
 	split bool
@@ -69,7 +69,7 @@ func (l *listing) read(ctx context.Context, span cdc.Span) error {
 // pages reads a span's pages to the end. It tells how many versions they showed,
 // the margin's included, and how many the store had counted, -1 where it did not.
 func (l *listing) pages(ctx context.Context, span cdc.Span) (seen, total int, err error) {
-	distinct := make(map[cdc.Hash]struct{})
+	distinct := make(map[cdc.Key]struct{})
 	invalid := 0
 	total = -1
 	for next := ""; ; {
@@ -81,7 +81,7 @@ func (l *listing) pages(ctx context.Context, span cdc.Span) (seen, total int, er
 			total = page.Total
 		}
 		for _, resource := range page.Resources {
-			distinct[resource.Hash()] = struct{}{}
+			distinct[resource.Key()] = struct{}{}
 			l.take(resource, false)
 		}
 		invalid += page.Invalid
@@ -148,15 +148,15 @@ func (l *listing) tooMany(versions int) bool {
 
 // take takes a version in that lies in the span.
 func (l *listing) take(resource cdc.Resource, hidden bool) {
-	hash := resource.Hash()
-	if _, known := l.set[hash]; known || !l.in.Span.Contains(resource.Time()) {
+	key := resource.Key()
+	if l.set[key] || !l.in.Span.Contains(resource.Time()) {
 		return
 	}
 	v := storedVersion{Version: resource.Version, hidden: hidden}
 	if l.in.Measure {
 		v.bytes, v.reference = l.measure(resource)
 	}
-	l.set[hash] = len(l.list)
+	l.set[key] = true
 	l.list = append(l.list, v)
 }
 

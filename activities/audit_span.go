@@ -130,7 +130,7 @@ func (s *spanAudit) refuse(name string, err error) {
 // audit lists one type and compares it.
 func (s *spanAudit) audit(ctx context.Context, name string) error {
 	l := &listing{
-		a: s.a, in: s.in, name: name, beat: s.beat.record, most: largestListing, set: make(map[cdc.Hash]int),
+		a: s.a, in: s.in, name: name, beat: s.beat.record, most: largestListing, set: make(map[cdc.Key]bool),
 	}
 	err := l.read(ctx, s.in.Span)
 	s.done.Counts.Searches += l.searches

@@ -29,7 +29,7 @@ func TestAuditSpanComparesAnyStoreWithAnyLedgers(t *testing.T) {
 		for n := range windows {
 			start := auditStart.Add(time.Duration(n) * cdc.WindowWidth)
 			runs[start] = rapid.IntRange(-1, 2).Draw(t, "run")
-			ledgers[start] = &cdc.Ledger{}
+			ledgers[start] = &cdc.Ledger{Salt: salt}
 		}
 		want := map[string]*cdc.TypeAudit{}
 		inStore := map[string][]cdc.Version{}
@@ -55,10 +55,10 @@ func TestAuditSpanComparesAnyStoreWithAnyLedgers(t *testing.T) {
 			fate := rapid.IntRange(0, 2).Draw(t, "fate")
 			switch {
 			case fate == 0 && runs[start] >= 0:
-				ledgers[start].Type(name).Published.Add(v.Hash())
+				ledgers[start].Type(name).Published.Add(salt.Hash(v))
 				w.Published++
 			case fate == 1 && runs[start] >= 0:
-				ledgers[start].Type(name).Skipped.Add(v.Hash())
+				ledgers[start].Type(name).Skipped.Add(salt.Hash(v))
 				w.Skipped++
 			default:
 				w.Missing++
@@ -71,7 +71,7 @@ func TestAuditSpanComparesAnyStoreWithAnyLedgers(t *testing.T) {
 			for gone := range rapid.IntRange(0, 2).Draw(t, "gone") {
 				if n >= 0 {
 					v := cdc.Version{Type: "Patient", ID: fmt.Sprintf("gone-%d", gone), VersionID: "1"}
-					ledgers[start].Type("Patient").Published.Add(v.Hash())
+					ledgers[start].Type("Patient").Published.Add(salt.Hash(v))
 					want["Patient"].Superseded++
 				}
 			}

@@ -220,9 +220,9 @@ func naiveDigest(versions []cdc.Version) string {
 }
 
 func publishedLedger(versions ...cdc.Version) cdc.Ledger {
-	var ledger cdc.Ledger
+	ledger := cdc.Ledger{Salt: salt}
 	for _, v := range versions {
-		ledger.Type(v.Type).Published.Add(v.Hash())
+		ledger.Type(v.Type).Published.Add(salt.Hash(v))
 	}
 	return ledger
 }

@@ -204,7 +204,7 @@ func (a *Activities) readPage(ctx context.Context, in cdc.HydrateInput, ask cdc.
 		return r
 	}
 	r.date = page.Date
-	fresh := wanted(in.Window.Span(), ask.Known, page)
+	fresh := wanted(in.Window.Span(), among(ask.Known, in.Salt), page)
 	r.answer.State, r.answer.Next = cdc.AnswerDone, page.Next
 	if page.Next != "" {
 		r.answer.State = cdc.AnswerMore

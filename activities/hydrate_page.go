@@ -30,7 +30,7 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 	if err != nil {
 		return cdc.HydratePageResult{}, applicationError(ctx, err)
 	}
-	fresh := wanted(in.Span, in.Taken, page)
+	fresh := wanted(in.Span, among(in.Taken, in.Salt), page)
 	result.State, result.Next = cdc.AnswerDone, page.Next
 	if page.Next != "" {
 		result.State = cdc.AnswerMore

@@ -59,8 +59,7 @@ func (a *Activities) ledgerOfResult(ctx context.Context, workflowID, runID strin
 			return cdc.Ledger{}, a.unreadResult(ctx, workflowID, err)
 		}
 		var ledger cdc.Ledger
-		takeSlice(&ledger, resourceType, result)
-		return ledger, nil
+		return ledger, takeSlice(&ledger, resourceType, result)
 	}
 	var result cdc.CaptureWindowResult
 	if err := run.Get(ctx, &result); err != nil {

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,8 +47,14 @@ func (a *Activities) ledgerOfHistory(ctx context.Context, workflowID, runID stri
 		if err != nil {
 			return cdc.Ledger{}, err
 		}
-		r.ledger.Merge(ledger)
+		if err := r.merge(ledger); err != nil {
+			return cdc.Ledger{}, applicationError(ctx, &cdc.Error{
+				Op: "reading ledger", Class: cdc.ClassLedger,
+				Advice: fmt.Sprintf("what %s and %s published cannot be brought together: %v", workflowID, id, err),
+			})
+		}
 	}
+	r.salted()
 	return r.ledger, nil
 }
 
@@ -56,7 +63,9 @@ type rebuild struct {
 	a          *Activities
 	workflowID string
 	ledger     cdc.Ledger
-	scheduled  map[int64]*historypb.ActivityTaskScheduledEventAttributes
+	// salt is the run's own.
+	salt      cdc.Salt
+	scheduled map[int64]*historypb.ActivityTaskScheduledEventAttributes
 	// slices are the workflow IDs of the slices that the run started and that had
 	// not completed when it ended, by the order of their start.
 	slices []string
@@ -104,7 +113,9 @@ func (r *rebuild) sliceCompleted(done *historypb.ChildWorkflowExecutionCompleted
 	if err := r.a.Converter.FromPayloads(done.GetResult(), &result); err != nil {
 		return err
 	}
-	takeSlice(&r.ledger, resourceType, result)
+	if err := takeSlice(&r.ledger, resourceType, result); err != nil {
+		return err
+	}
 	r.slices = slices.DeleteFunc(r.slices, func(open string) bool { return open == id })
 	return nil
 }
@@ -116,6 +127,7 @@ func (r *rebuild) begin(input *commonpb.Payloads) error {
 		if err := r.a.Converter.FromPayloads(input, &in); err != nil {
 			return err
 		}
+		r.ledger.Salt = in.Salt
 		if in.Resume != nil {
 			r.ledger.Type(resourceType).Published.Merge(in.Resume.Published)
 			r.ledger.Type(resourceType).Skipped.Merge(in.Resume.Skipped)
@@ -127,12 +139,16 @@ func (r *rebuild) begin(input *commonpb.Payloads) error {
 	if err := r.a.Converter.FromPayloads(input, &in); err != nil {
 		return err
 	}
+	r.salt = in.Salt
 	switch {
 	case in.Resume != nil:
-		r.ledger.Merge(in.Resume.Ledger)
+		r.ledger = in.Resume.Ledger
 		maps.Copy(r.refused, in.Resume.Refused)
 	case in.Rerun > 0:
 		r.before = in.Window.RerunID(in.Rerun - 1)
+	}
+	if r.before == "" {
+		r.salted()
 	}
 	r.beginSkipping(in)
 	return nil
@@ -173,11 +189,34 @@ func (r *rebuild) read(input, output *commonpb.Payloads) error {
 		r.before = ""
 	}
 	r.slices = slices.DeleteFunc(r.slices, func(open string) bool { return open == in.WorkflowID })
-	r.ledger.Merge(ledger)
+	if err := r.merge(ledger); err != nil {
+		return err
+	}
 	if r.before == "" {
+		r.salted()
 		r.skipWanted()
 	}
 	return nil
+}
+
+// salted gives the ledger the run's own salt where it has none yet: of the run
+// before.
+func (r *rebuild) salted() {
+	if r.ledger.Salt.IsZero() {
+		r.ledger.Salt = r.salt
+	}
+}
+
+// merge adds the ledger of the run before, or of a slice. A run whose operator had it
+// go on without the ledger of the run before has a salt of its own, and has
+// published nothing: where that ledger can be read again, it is the one that counts.
+func (r *rebuild) merge(ledger cdc.Ledger) error {
+	err := r.ledger.Merge(ledger)
+	if errors.Is(err, cdc.ErrOtherSalt) && r.ledger.Published() == 0 {
+		r.ledger = ledger
+		return nil
+	}
+	return err
 }
 
 // published takes what a Publish, scheduled by the event id, had accepted and

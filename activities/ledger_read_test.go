@@ -13,7 +13,7 @@ var (
 	window  = windowAt(testStore, 0)
 	slice   = cdc.SliceID(window.ID(), "Patient", window.Start, 1)
 	slice2  = cdc.SliceID(window.ID(), "Patient", window.Start, 2)
-	windows = cdc.CaptureWindowInput{Window: window, Types: []string{"Patient"}}
+	windows = cdc.CaptureWindowInput{Window: window, Salt: salt, Types: []string{"Patient"}}
 )
 
 func requireClass(t *testing.T, class cdc.Class, err error) {
@@ -31,7 +31,7 @@ func TestLedgerOfACompletedRun(t *testing.T) {
 	require.NoError(t, err)
 	requireSame(t, want, got)
 
-	got, err = readLedger(executions{slice: {status: completed, result: cdc.CaptureSliceResult{Published: hashes("Patient", "c")}}}, slice)
+	got, err = readLedger(executions{slice: {status: completed, result: cdc.CaptureSliceResult{Salt: salt, Published: hashes("Patient", "c")}}}, slice)
 	require.NoError(t, err)
 	requireSame(t, ledgerWith("Patient", "c"), got)
 }
@@ -78,10 +78,10 @@ func TestLedgerIsRebuiltFromHistory(t *testing.T) {
 func TestLedgerFromHistoryHoldsItsSlices(t *testing.T) {
 	in, out := batch("Patient", "a")
 	h := begun(windows).did("Publish", in, out).
-		sliceStarted(slice).sliceCompleted(slice, cdc.CaptureSliceResult{Published: hashes("Patient", "s1")}).
+		sliceStarted(slice).sliceCompleted(slice, cdc.CaptureSliceResult{Salt: salt, Published: hashes("Patient", "s1")}).
 		sliceStarted(slice2)
 
-	resumed := cdc.CaptureSliceInput{Type: "Patient", Known: hashes("Patient", "a", "s1")}
+	resumed := cdc.CaptureSliceInput{Salt: salt, Type: "Patient", Known: hashes("Patient", "a", "s1")}
 	resumed.Resume = &cdc.SliceState{Published: hashes("Patient", "s2")}
 	more, moreOut := batch("Patient", "s3", "!s4")
 	ended := begun(resumed).did("Publish", more, moreOut)

@@ -16,8 +16,8 @@ func TestLedgerOfARerunThatNeverReadTheOneBefore(t *testing.T) {
 	read := cdc.LedgerInput{WorkflowID: window.RerunID(1)}
 	known := executions{
 		window.ID():       {status: completed, result: cdc.CaptureWindowResult{Ledger: ledgerWith("Patient", "a", "b")}},
-		window.RerunID(1): {status: terminated, events: begun(cdc.CaptureWindowInput{Window: window, Rerun: 1}).events},
-		window.RerunID(2): {status: terminated, events: begun(cdc.CaptureWindowInput{Window: window, Rerun: 2}).
+		window.RerunID(1): {status: terminated, events: begun(cdc.CaptureWindowInput{Window: window, Salt: salt, Rerun: 1}).events},
+		window.RerunID(2): {status: terminated, events: begun(cdc.CaptureWindowInput{Window: window, Salt: salt, Rerun: 2}).
 			did("Ledger", read, ledgerWith("Patient", "a", "b")).did("Publish", in, out).events},
 	}
 	first, err := readLedger(known, window.RerunID(1))

@@ -42,7 +42,8 @@ func (r *rebuild) found(answer cdc.Answer) {
 }
 
 func (r *rebuild) skip(version cdc.Version) {
+	r.salted()
 	if !r.ledger.Has(version) {
-		r.ledger.Type(version.Type).Skipped.Add(version.Hash())
+		r.ledger.Type(version.Type).Skipped.Add(r.ledger.Salt.Hash(version))
 	}
 }

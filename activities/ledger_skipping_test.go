@@ -33,7 +33,7 @@ func TestLedgerOfATerminatedRunThatSkipped(t *testing.T) {
 	wanted := []cdc.Version{version("Patient", "a"), version("Patient", "w"), elsewhere}
 	before := ledgerWith("Patient", "a", "b")
 	read := cdc.LedgerInput{WorkflowID: window.ID()}
-	run := cdc.CaptureWindowInput{Window: window, Rerun: 1, Skip: true, Wanted: wanted}
+	run := cdc.CaptureWindowInput{Window: window, Salt: salt, Rerun: 1, Skip: true, Wanted: wanted}
 	first := run
 	first.Rerun = 0
 	resumed := run

@@ -8,12 +8,13 @@ import (
 
 // takeSlice takes a slice's result into its parent's ledger. One that an operator
 // closed before its last page has not swept the type.
-func takeSlice(ledger *cdc.Ledger, resourceType string, result cdc.CaptureSliceResult) {
+func takeSlice(ledger *cdc.Ledger, resourceType string, result cdc.CaptureSliceResult) error {
 	if result.GivenUp && result.Published.Len()+result.Skipped.Len() == 0 {
-		return
+		return nil
 	}
-	ledger.Type(resourceType).Published.Merge(result.Published)
-	ledger.Type(resourceType).Skipped.Merge(result.Skipped)
+	return ledger.Merge(cdc.Ledger{Salt: result.Salt, Types: map[string]*cdc.TypeLedger{
+		resourceType: {Published: result.Published, Skipped: result.Skipped},
+	}})
 }
 
 // signaled takes what an operator gave up: what was refused until then.
@@ -40,21 +41,23 @@ func (r *rebuild) signaled(event *historypb.HistoryEvent) error {
 // accepted takes a version that EventBridge accepted, though it had refused it
 // before, or an operator had given it up while it was offered again.
 func (r *rebuild) accepted(change cdc.Change) {
+	r.salted()
 	entry := r.ledger.Type(change.Type)
-	entry.Published.Add(change.Hash())
-	entry.Skipped.Remove(change.Hash())
+	entry.Published.Add(r.ledger.Salt.Hash(change.Version))
+	entry.Skipped.Remove(r.ledger.Salt.Hash(change.Version))
 	refused := r.refused[change.Type]
-	refused.Remove(change.Hash())
+	refused.Remove(r.ledger.Salt.Hash(change.Version))
 }
 
 // refusal takes a version that a Publish, scheduled by the event id, was refused.
 // What an operator gave up while it was offered stays given up.
 func (r *rebuild) refusal(id int64, change cdc.Change) {
+	r.salted()
 	if id < r.skips[change.Type] {
-		r.ledger.Type(change.Type).Skipped.Add(change.Hash())
+		r.ledger.Type(change.Type).Skipped.Add(r.ledger.Salt.Hash(change.Version))
 		return
 	}
 	refused := r.refused[change.Type]
-	refused.Add(change.Hash())
+	refused.Add(r.ledger.Salt.Hash(change.Version))
 	r.refused[change.Type] = refused
 }

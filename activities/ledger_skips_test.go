@@ -61,11 +61,11 @@ func TestLedgerOfATerminatedRunHoldsWhatWasSkipped(t *testing.T) {
 }
 
 func TestLedgerHoldsWhatSlicesSkipped(t *testing.T) {
-	resumed := cdc.CaptureSliceInput{Type: "Patient"}
+	resumed := cdc.CaptureSliceInput{Salt: salt, Type: "Patient"}
 	resumed.Resume = &cdc.SliceState{Skipped: hashes("Patient", "s1"), Refused: hashes("Patient", "s2")}
 	in, out := batch("Patient", "!s3")
 	ended := begun(resumed).did("Publish", in, out).signaled(cdc.SignalSkip, cdc.Skip{Versions: []string{"Patient"}})
-	given := cdc.CaptureSliceResult{Skipped: hashes("Patient", "s4")}
+	given := cdc.CaptureSliceResult{Salt: salt, Skipped: hashes("Patient", "s4")}
 	h := begun(windows).sliceStarted(slice).sliceCompleted(slice, given).sliceStarted(slice2)
 	e := executions{
 		window.ID(): {status: terminated, events: h.events},
@@ -91,7 +91,7 @@ func TestSliceThatWasGivenUpHasNotSweptItsType(t *testing.T) {
 // A rerun that was told to go on without the ledger of the run before, and ended
 // before it had its own: what was published is still not known.
 func TestLedgerThatWasGivenUpStaysUnread(t *testing.T) {
-	h := begun(cdc.CaptureWindowInput{Window: window, Rerun: 1}).signaled(cdc.SignalSkip, cdc.Skip{Ledger: true})
+	h := begun(cdc.CaptureWindowInput{Window: window, Salt: salt, Rerun: 1}).signaled(cdc.SignalSkip, cdc.Skip{Ledger: true})
 	_, err := readLedger(executions{window.RerunID(1): {status: terminated, events: h.events}}, window.RerunID(1))
 	requireClass(t, cdc.ClassLedger, err)
 }

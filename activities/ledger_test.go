@@ -174,16 +174,19 @@ func version(resourceType, id string) cdc.Version {
 	return cdc.Version{Type: resourceType, ID: id, VersionID: "1", LastUpdated: "2026-03-01T12:00:01.000Z"}
 }
 
+// salt is that of every ledger.
+var salt = cdc.Salt{1, 2, 3}
+
 func hashes(resourceType string, ids ...string) cdc.HashSet {
 	var set cdc.HashSet
 	for _, id := range ids {
-		set.Add(version(resourceType, id).Hash())
+		set.Add(salt.Hash(version(resourceType, id)))
 	}
 	return set
 }
 
 func ledgerWith(resourceType string, ids ...string) cdc.Ledger {
-	var ledger cdc.Ledger
+	ledger := cdc.Ledger{Salt: salt}
 	ledger.Type(resourceType).Published = hashes(resourceType, ids...)
 	return ledger
 }

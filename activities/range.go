@@ -93,7 +93,7 @@ func (a *Activities) MeasureSpan(ctx context.Context, in cdc.MeasureInput) (cdc.
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidType(in.Type) || !in.Span.To.After(in.Span.From) {
 		return cdc.MeasureResult{}, invalidInput(ctx, "measuring needs a datastore, a resource type and a span")
 	}
-	m := &measuring{a: a, in: in}
+	m := &measuring{a: a, in: in, seen: make(map[cdc.Key]bool)}
 	var err error
 	if len(in.IDs) > 0 {
 		err = m.ids(ctx)
@@ -108,9 +108,10 @@ func (a *Activities) MeasureSpan(ctx context.Context, in cdc.MeasureInput) (cdc.
 
 // measuring is one attempt of MeasureSpan.
 type measuring struct {
-	a      *Activities
-	in     cdc.MeasureInput
-	seen   cdc.HashSet
+	a  *Activities
+	in cdc.MeasureInput
+	// seen are the versions that were measured: a position may be read twice.
+	seen   map[cdc.Key]bool
 	result cdc.MeasureResult
 }
 
@@ -126,7 +127,7 @@ func (m *measuring) pages(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		m.take(m.a.changes(m.in.Origin, wanted(m.in.Span, m.seen, page)))
+		m.take(m.a.changes(m.in.Origin, wanted(m.in.Span, func(v cdc.Version) bool { return m.seen[v.Key()] }, page)))
 		heartbeatOf(ctx)
 		if next = page.Next; next == "" {
 			return nil
@@ -170,9 +171,10 @@ func (m *measuring) take(changes []cdc.Change) {
 	m.result.Pages++
 	size := 0
 	for _, change := range changes {
-		if !m.seen.Add(change.Hash()) {
-			continue
+		if m.seen[change.Key()] {
+			continue // a page may hold it twice
 		}
+		m.seen[change.Key()] = true
 		bytes, events := m.a.weight(m.in.Origin, change)
 		m.result.Counts.Published++
 		m.result.Counts.Bytes += bytes

@@ -102,14 +102,19 @@ func retryAfter(err error) time.Duration {
 
 // wanted filters a page: what lies in the span and is not known. The store was
 // asked for a margin, and may give more.
-func wanted(span cdc.Span, known cdc.HashSet, page cdc.Page) []cdc.Resource {
+func wanted(span cdc.Span, known func(cdc.Version) bool, page cdc.Page) []cdc.Resource {
 	var wanted []cdc.Resource
 	for _, resource := range page.Resources {
-		if span.Contains(resource.Time()) && !known.Has(resource.Hash()) {
+		if span.Contains(resource.Time()) && !known(resource.Version) {
 			wanted = append(wanted, resource)
 		}
 	}
 	return wanted
+}
+
+// among reports whether a version is in a set of hashes.
+func among(set cdc.HashSet, salt cdc.Salt) func(cdc.Version) bool {
+	return func(v cdc.Version) bool { return set.Len() > 0 && set.Has(salt.Hash(v)) }
 }
 
 // changes turns resources into changes, references where the body is not

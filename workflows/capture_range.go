@@ -31,13 +31,6 @@ const (
 // datastore and type, cuts the span into slices of bounded size, and runs a few of
 // them at once. A range named twice runs once: the name is in its ID.
 func CaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (cdc.CaptureRangeResult, error) {
-	if in.Course == 0 {
-		r, err := newFirstRange(ctx, in)
-		if err != nil {
-			return cdc.CaptureRangeResult{}, err
-		}
-		return r.run(ctx)
-	}
 	r, err := newCaptureRange(ctx, in)
 	if err != nil {
 		return cdc.CaptureRangeResult{}, err
@@ -86,8 +79,6 @@ func checkRange(in cdc.CaptureRangeInput) error {
 	badStore := func(id string) bool { return !cdc.ValidDatastore(id) }
 	badType := func(name string) bool { return !cdc.ValidType(name) }
 	switch {
-	case in.Course != cdc.RangeCourse:
-		return invalidInput("a range of a course that this worker does not know: it was started by a newer version")
 	case len(in.Datastores) == 0 || len(in.Types) == 0 || !in.Span.To.After(in.Span.From):
 		return invalidInput("a range needs datastores, resource types and a span")
 	case slices.ContainsFunc(in.Datastores, badStore) || slices.ContainsFunc(in.Types, badType):

@@ -50,6 +50,7 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 		return nil, invalidInput("a slice needs a datastore, a resource type and a span")
 	}
 	s := &captureSlice{in: in, known: in.Known.Clone(), orders: newOrders(ctx), mark: newStateMark(ctx, in.Marks)}
+	s.refused.salt = in.Salt
 	if in.Resume != nil {
 		s.state = *in.Resume
 		s.known.Merge(s.state.Published)
@@ -98,7 +99,7 @@ func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error)
 
 func (s *captureSlice) result() cdc.CaptureSliceResult {
 	return cdc.CaptureSliceResult{
-		Published: s.state.Published, Skipped: s.state.Skipped, GivenUp: s.givenUp, Counts: s.state.Counts,
+		Salt: s.in.Salt, Published: s.state.Published, Skipped: s.state.Skipped, GivenUp: s.givenUp, Counts: s.state.Counts,
 	}
 }
 
@@ -123,7 +124,7 @@ func (s *captureSlice) page(ctx workflow.Context) (last bool, err error) {
 func (s *captureSlice) hydrate(ctx workflow.Context) (cdc.HydratePageResult, error) {
 	in := cdc.HydratePageInput{
 		Origin: s.in.Origin, Type: s.in.Type, Span: s.in.Span,
-		Next: s.in.Next, Taken: s.state.Taken, List: s.in.Confirm, IDs: s.asked(),
+		Salt: s.in.Salt, Next: s.in.Next, Taken: s.state.Taken, List: s.in.Confirm, IDs: s.asked(),
 	}
 	return s.hydratePage(ctx, in, fmt.Sprintf("page %d of %s", s.state.Counts.Searches+1, s.in.Type))
 }
@@ -140,7 +141,7 @@ func (s *captureSlice) hydratePage(ctx workflow.Context, in cdc.HydratePageInput
 func (s *captureSlice) dedup(changes []cdc.Change) []cdc.Change {
 	var fresh []cdc.Change
 	for _, change := range changes {
-		if s.in.Span.Contains(change.Time()) && s.known.Add(change.Hash()) {
+		if s.in.Span.Contains(change.Time()) && s.known.Add(s.in.Salt.Hash(change.Version)) {
 			fresh = append(fresh, change)
 		}
 	}
@@ -169,7 +170,7 @@ func (s *captureSlice) publish(ctx workflow.Context, changes []cdc.Change) error
 func (s *captureSlice) publishListed(ctx workflow.Context, listed []cdc.Version) error {
 	var want []cdc.Version
 	for _, version := range listed {
-		if !s.known.Has(version.Hash()) {
+		if !s.known.Has(s.in.Salt.Hash(version)) {
 			want = append(want, version)
 		}
 	}
@@ -205,7 +206,7 @@ func (s *captureSlice) published(ctx workflow.Context) error {
 		if result.EventIDs[i] == "" {
 			continue
 		}
-		s.state.Published.Add(change.Hash())
+		s.state.Published.Add(s.in.Salt.Hash(change.Version))
 		s.state.Counts.Published++
 		if change.Reason != "" {
 			s.state.Counts.References++
@@ -227,7 +228,7 @@ func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult)
 	}
 	if page.State == cdc.AnswerLeft {
 		for _, change := range page.Changes {
-			s.state.Taken.Add(change.Hash())
+			s.state.Taken.Add(s.in.Salt.Hash(change.Version))
 		}
 		return false, nil
 	}

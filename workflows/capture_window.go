@@ -79,7 +79,13 @@ func (w *captureWindow) begin(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	w.ledger.Merge(before)
+	if err := w.ledger.Merge(before); err != nil {
+		return invalidInput(err.Error())
+	}
+	if w.ledger.Salt.IsZero() {
+		w.ledger.Salt = w.in.Salt // nothing of the run before is known
+	}
+	w.refused.salt = w.ledger.Salt
 	for i := range w.types {
 		w.types[i].Confirm = w.ledger.Known(w.types[i].Type).Len() > 0
 	}
@@ -131,7 +137,7 @@ func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.Answer, error) {
 	}
 	in := cdc.HydrateInput{
 		Origin: w.origin, Window: w.in.Window, Asks: asks, Together: len(asks) == len(w.types),
-		Bulk: w.in.Bulk, List: w.in.Skip,
+		Bulk: w.in.Bulk, List: w.in.Skip, Salt: w.ledger.Salt,
 	}
 	var result cdc.HydrateResult
 	ctx = hydratePolicy(ctx, w.origin.Datastore, w.in.Bulk, w.hydrateSummary(asks))
@@ -145,15 +151,18 @@ func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.Answer, error) {
 
 // dedup drops what the ledger has, and what is in the answers twice.
 func (w *captureWindow) dedup(answers []cdc.Answer) []cdc.Change {
+	type versionOf struct {
+		resourceType string
+		cdc.Key
+	}
 	var fresh []cdc.Change
-	seen := make(map[string]*cdc.HashSet, len(answers))
+	seen := make(map[versionOf]bool)
 	for _, answer := range answers {
-		if seen[answer.Type] == nil {
-			seen[answer.Type] = &cdc.HashSet{}
-		}
 		for _, change := range answer.Changes {
 			known := w.ledger.Has(change.Version) || w.refused.has(change.Version)
-			if w.in.Window.Contains(change.Time()) && !known && seen[answer.Type].Add(change.Hash()) {
+			name := versionOf{change.Type, change.Key()}
+			if w.in.Window.Contains(change.Time()) && !known && !seen[name] {
+				seen[name] = true
 				fresh = append(fresh, change)
 			}
 		}
@@ -189,7 +198,7 @@ func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change)
 		if result.EventIDs[i] == "" {
 			continue
 		}
-		w.ledger.Type(change.Type).Published.Add(change.Hash())
+		w.ledger.Type(change.Type).Published.Add(w.ledger.Salt.Hash(change.Version))
 		w.counts.Published++
 		if change.Reason != "" {
 			w.counts.References++

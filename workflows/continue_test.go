@@ -85,6 +85,7 @@ func TestWindowDoesNotContinueAsNewWhileASliceIsOpen(t *testing.T) {
 
 func sliceInput(w *world, confirm bool) cdc.CaptureSliceInput {
 	return cdc.CaptureSliceInput{
+		Salt: salt,
 		Origin: cdc.Origin{
 			Datastore: datastore, SourceTime: start, CapturedBy: cdc.ByCloudTrail, CorrelationID: w.window.ID(),
 		},

@@ -120,8 +120,8 @@ func TestSkippedVersionsGoIntoTheLedger(t *testing.T) {
 	require.Equal(t, 2, result.Counts.Skipped)
 	require.Equal(t, 2, result.Counts.Published)
 	for _, version := range bad {
-		require.True(t, result.Ledger.Types["Patient"].Skipped.Has(version.Hash()))
-		require.False(t, result.Ledger.Types["Patient"].Published.Has(version.Hash()))
+		require.True(t, result.Ledger.Types["Patient"].Skipped.Has(salt.Hash(version)))
+		require.False(t, result.Ledger.Types["Patient"].Published.Has(salt.Hash(version)))
 	}
 	require.NotContains(t, result.Ledger.Names(), "Device", "what was not swept is not in the ledger")
 	require.Equal(t, []time.Time{skipped.Add(time.Second)}, w.bus.acceptedAt(kept))
@@ -177,7 +177,7 @@ func TestRefusedVersionsWaitOverAContinueAsNew(t *testing.T) {
 		w.skip(cdc.Skip{Versions: []string{"Patient"}})
 	})
 	result := w.run(next)
-	require.True(t, result.Ledger.Types["Patient"].Skipped.Has(bad.Hash()))
+	require.True(t, result.Ledger.Types["Patient"].Skipped.Has(salt.Hash(bad.Version)))
 	require.Equal(t, []string{cdc.StateClosed}, (*states)[len(*states)-1:])
 	require.NotContains(t, *states, cdc.StateWaiting, "it was marked already")
 	w.requireExactlyOnce(func(v storedVersion) bool { return v.ID == "good" })

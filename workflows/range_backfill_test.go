@@ -41,6 +41,7 @@ func TestSliceOfARangeContinuesAsNewWhileItLists(t *testing.T) {
 	at := start.Add(24 * time.Hour)
 	w.store.write("Patient", "hidden", start.Add(time.Minute), at.Add(10*time.Second).Sub(start.Add(time.Minute)), 150)
 	in := cdc.CaptureSliceInput{
+		Salt:   salt,
 		Origin: cdc.Origin{Datastore: datastore, CapturedBy: cdc.ByBackfill, CorrelationID: cdc.BackfillID("again")},
 		Type:   "Patient", Span: rangeInput().Span, Bulk: true, Range: &cdc.RangeSlice{Listing: true, Rate: 400},
 	}

@@ -17,9 +17,22 @@ import (
 )
 
 // replayOf is a replay of the course that new ranges take.
+// rangeInput is a range of four hours.
+func rangeInput() cdc.CaptureRangeInput {
+	return cdc.CaptureRangeInput{
+		Name: "again", Datastores: []string{datastore}, Types: []string{"Patient", "Observation", "Claim"},
+		Span: cdc.Span{From: start, To: start.Add(4 * time.Hour)}, SourceTime: start, Salt: salt, Attributes: true,
+	}
+}
+
+func renewRange(w *world) {
+	w.renew(start.Add(24 * time.Hour))
+	w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: cdc.ReplayID("again"), TaskQueue: cdc.DefaultTaskQueue})
+}
+
 func replayOf(types ...string) cdc.CaptureRangeInput {
 	in := rangeInput()
-	in.Course, in.CapturedBy, in.Types = cdc.RangeCourse, cdc.ByOperator, types
+	in.CapturedBy, in.Types = cdc.ByOperator, types
 	return in
 }
 
@@ -194,7 +207,7 @@ func TestRangeIsCancelled(t *testing.T) {
 	require.Equal(t, 10_000, result.Total)
 }
 
-func TestRangeOfRangeCourseContinuesAsNew(t *testing.T) {
+func TestRangeContinuesAsNew(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 4, 3_000)
 	w.fillHours("Observation", 2, 150)
@@ -276,9 +289,8 @@ func TestDryRunSaysWhatTheRunDoes(t *testing.T) {
 	}
 }
 
-func TestRangeOfRangeCourseWithBadInput(t *testing.T) {
+func TestRangeWithBadInput(t *testing.T) {
 	for name, spoil := range map[string]func(*cdc.CaptureRangeInput){
-		"course":          func(in *cdc.CaptureRangeInput) { in.Course = 99 },
 		"no datastores":   func(in *cdc.CaptureRangeInput) { in.Datastores = nil },
 		"datastore's id":  func(in *cdc.CaptureRangeInput) { in.Datastores = []string{"not an id"} },
 		"resource's type": func(in *cdc.CaptureRangeInput) { in.Types = []string{"not a type"} },

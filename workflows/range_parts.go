@@ -30,7 +30,7 @@ func (r *captureRange) origin(datastore string) cdc.Origin {
 // terminated that one, until it is done.
 func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error {
 	in := cdc.CaptureSliceInput{
-		Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, Bulk: true, Marks: r.in.Attributes,
+		Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, Salt: r.in.Salt, Bulk: true, Marks: r.in.Attributes,
 		Range: &cdc.RangeSlice{
 			Listing: r.in.CapturedBy == cdc.ByBackfill, Rate: r.in.Rate / float64(r.hands()),
 			Bus: r.in.Bus, IDs: cdc.IDsOf(r.in.IDs, part.Type),

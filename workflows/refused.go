@@ -11,6 +11,8 @@ import (
 // refusedChanges are changes that EventBridge refused for good. They are
 // offered again from time to time, and keep their window open meanwhile.
 type refusedChanges struct {
+	// salt is that of the ledger.
+	salt    cdc.Salt
 	changes []cdc.Change
 	known   map[string]*cdc.HashSet
 	due     time.Time
@@ -37,7 +39,7 @@ func (r *refusedChanges) wait() bool {
 
 func (r *refusedChanges) has(v cdc.Version) bool {
 	set := r.known[v.Type]
-	return set != nil && set.Has(v.Hash())
+	return set != nil && set.Has(r.salt.Hash(v))
 }
 
 // all are the refused versions of each type.
@@ -52,7 +54,7 @@ func (r *refusedChanges) all() map[string]cdc.HashSet {
 	}
 	for _, changes := range [][]cdc.Change{r.changes, r.offered} {
 		for _, change := range changes {
-			add(change.Type, cdc.NewHashSet(change.Hash()))
+			add(change.Type, cdc.NewHashSet(r.salt.Hash(change.Version)))
 		}
 	}
 	for resourceType, set := range r.carried {
@@ -82,7 +84,7 @@ func (r *refusedChanges) add(ctx workflow.Context, batch []cdc.Change, refusals 
 	r.offered = nil
 	for _, change := range batch {
 		set := r.carried[change.Type]
-		set.Remove(change.Hash())
+		set.Remove(r.salt.Hash(change.Version))
 	}
 	if len(refusals) == 0 {
 		return
@@ -136,7 +138,7 @@ func (r *refusedChanges) remember(change cdc.Change) {
 	if r.known[change.Type] == nil {
 		r.known[change.Type] = &cdc.HashSet{}
 	}
-	r.known[change.Type].Add(change.Hash())
+	r.known[change.Type].Add(r.salt.Hash(change.Version))
 }
 
 // hurry makes everything that is kept now due at once.

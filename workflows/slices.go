@@ -52,12 +52,6 @@ func sliceLedger(ctx workflow.Context, id string) (cdc.Ledger, error) {
 	return ledger, err
 }
 
-// terminatedSlice is what needs no publishing any more of such a slice.
-func terminatedSlice(ctx workflow.Context, id, resourceType string) (cdc.HashSet, error) {
-	ledger, err := sliceLedger(ctx, id)
-	return ledger.Known(resourceType), err
-}
-
 // publishChanges puts a batch on the bus.
 func publishChanges(ctx workflow.Context, origin cdc.Origin, changes []cdc.Change, bulk bool) (cdc.PublishResult, error) {
 	var result cdc.PublishResult

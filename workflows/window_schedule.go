@@ -40,6 +40,9 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 		},
 		slices: make(map[int]*openSlice), orders: newOrders(ctx), mark: newStateMark(ctx, in.Marks),
 	}
+	if in.Rerun == 0 {
+		w.ledger.Salt = in.Salt
+	}
 	if in.Resume != nil {
 		w.ledger, w.types = in.Resume.Ledger, in.Resume.Types
 		w.counts, w.started = in.Resume.Counts, in.Resume.Slices
@@ -47,6 +50,7 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 	} else {
 		w.plan(workflow.Now(ctx))
 	}
+	w.refused.salt = w.ledger.Salt
 	w.wanted = newWantedVersions(in, workflow.Now(ctx))
 	return w, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
 		return w.progress(), nil
@@ -275,7 +279,7 @@ func backoff(n int) time.Duration {
 func (w *captureWindow) openSlice(ctx workflow.Context, t *cdc.TypeState) {
 	w.started++
 	slice := startSlice(ctx, w.started, cdc.CaptureSliceInput{
-		Origin: w.origin, Type: t.Type, Span: w.in.Window.Span(),
+		Origin: w.origin, Type: t.Type, Span: w.in.Window.Span(), Salt: w.ledger.Salt,
 		Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type),
 		Bulk: w.in.Bulk, Marks: w.in.Attributes,
 	})

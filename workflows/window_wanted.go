@@ -196,7 +196,7 @@ func (w *captureWindow) skipVersions(resourceType string, versions []cdc.Version
 	var skipped cdc.HashSet
 	for _, version := range versions {
 		if !w.ledger.Has(version) {
-			skipped.Add(version.Hash())
+			skipped.Add(w.ledger.Salt.Hash(version))
 		}
 	}
 	w.counts.Skipped += skipped.Len()
@@ -210,7 +210,7 @@ func (w *captureWindow) wantedLater() []cdc.Version {
 	refused := w.refused.all()
 	next := slices.Clone(w.wanted.left)
 	for _, version := range w.in.Wanted {
-		if refused[version.Type].Has(version.Hash()) {
+		if refused[version.Type].Has(w.ledger.Salt.Hash(version)) {
 			next = append(next, version)
 		}
 	}

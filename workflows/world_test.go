@@ -84,12 +84,15 @@ func (w *world) renew(at time.Time) {
 	w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: w.window.ID(), TaskQueue: cdc.DefaultTaskQueue})
 }
 
+// salt is that of every ledger.
+var salt = cdc.Salt{1, 2, 3}
+
 // now is the workflows' time.
 func (w *world) now() time.Time { return w.env.Now().UTC() }
 
 func (w *world) input(types ...string) cdc.CaptureWindowInput {
 	return cdc.CaptureWindowInput{
-		Window: w.window, Types: types, Passes: passes,
+		Window: w.window, Salt: salt, Types: types, Passes: passes,
 		SourceTime: start.Add(2 * time.Second), CapturedBy: cdc.ByCloudTrail,
 	}
 }

@@ -6,6 +6,8 @@ import "time"
 type HydrateInput struct {
 	Origin Origin `json:"origin"`
 	Window Window `json:"window"`
+	// Salt is that of what the asks know.
+	Salt Salt `json:"salt"`
 	// Asks are worked off in order, until the result is full.
 	Asks []Ask `json:"asks"`
 	// Together tells that the attempt should fail, and be retried by Temporal,
@@ -78,8 +80,9 @@ type HydratePageInput struct {
 	Type   string `json:"type"`
 	Span   Span   `json:"span"`
 	Next   string `json:"next,omitempty"`
-	// Taken are the versions of this page to leave out.
+	// Taken are the versions of this page to leave out, by Salt.
 	Taken HashSet `json:"taken"`
+	Salt  Salt    `json:"salt"`
 	// List asks for ids and meta only: the result holds Listed, no Changes.
 	List bool `json:"list,omitempty"`
 	// Want asks for the bodies of these versions, by reads, and for no search.

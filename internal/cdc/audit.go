@@ -50,13 +50,19 @@ type TypeAudit struct {
 	Type string `json:"type"`
 	// Refused is why the store did not list the type; there are no figures then.
 	Refused Class `json:"refused,omitempty"`
-	// InStore = Published + Missing + Skipped.
+	// InStore = Published + Missing + Skipped + Open.
 	InStore   int `json:"inStore"`
 	Published int `json:"published"`
 	Missing   int `json:"missing"`
 	Skipped   int `json:"skipped"`
-	// Superseded are in the ledgers and no longer shown.
-	Superseded int          `json:"superseded"`
+	// Open are not published yet, of windows that are open and sweep the type.
+	Open int `json:"open,omitempty"`
+	// Superseded were published and are no longer shown.
+	Superseded int `json:"superseded"`
+	// Unreadable are entries of the span's search that are no readable version.
+	Unreadable int `json:"unreadable,omitempty"`
+	// Incomplete is set when the store counts more versions than it lists.
+	Incomplete bool         `json:"incomplete,omitempty"`
 	Deletes    DeleteCounts `json:"deletes"`
 	// Digest is of the idempotency keys of what is in the store: see Statement.
 	Digest string `json:"digest"`
@@ -68,10 +74,12 @@ type TypeAudit struct {
 	MissingReferences int   `json:"missingReferences,omitempty"`
 }
 
-// DeleteCounts are the deletes of a span that were published.
+// DeleteCounts are the deletes of a span.
 type DeleteCounts struct {
 	Exact      int `json:"exact"`
 	Unresolved int `json:"unresolved"`
+	// Contradicted ones were not published: the store shows the resource alive.
+	Contradicted int `json:"contradicted"`
 }
 
 // WindowGap is a window that needs something.
@@ -133,8 +141,8 @@ type Statement struct {
 	From         time.Time `json:"from"`
 	To           time.Time `json:"to"`
 	Versions     string    `json:"versions"`
-	// InStore = Published + Missing + Skipped, after healing; Healed is part of
-	// Published.
+	// InStore = Published + Missing + Skipped + Open, after healing; Healed is part
+	// of Published.
 	InStore    int          `json:"inStore"`
 	Published  int          `json:"published"`
 	Missing    int          `json:"missing"`
@@ -142,6 +150,12 @@ type Statement struct {
 	Skipped    int          `json:"skipped"`
 	Superseded int          `json:"superseded"`
 	Deletes    DeleteCounts `json:"deletes"`
+	// Open are not published yet, of windows that are still open. What such a window
+	// has published counts as published.
+	Open int `json:"open"`
+	// Unreadable are entries that search shows and that are no readable version: no
+	// id, version or time.
+	Unreadable int `json:"unreadable"`
 	// Digest is the hex SHA-256 of the sorted idempotency keys of InStore, joined
 	// by newlines.
 	Digest string `json:"digest"`

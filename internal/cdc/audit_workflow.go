@@ -109,6 +109,7 @@ const (
 	UnsettledMissing    = "missing"    // something is missing after healing
 	UnsettledRefused    = "refused"    // the store did not list the type
 	UnsettledUnstated   = "unstated"   // EventBridge refused the statement
+	UnsettledIncomplete = "incomplete" // the store counts more versions than it lists
 )
 
 // UnsettledType is a type of an unsettled span.

@@ -1,8 +1,6 @@
 package cdc
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -46,13 +44,13 @@ func (v Version) Validate() error {
 	return nil
 }
 
-// Hash is what the ledger keeps of a version: the first 8 bytes of the SHA-256
-// of id and version. Within one type of one window (at most some 100,000
-// versions) two differ but for a chance of about 1 in 10^9.
-func (v Version) Hash() Hash {
-	sum := sha256.Sum256([]byte(v.ID + "\n" + v.VersionID))
-	return Hash(binary.BigEndian.Uint64(sum[:8]))
-}
+// Key names a version within its datastore and type, in full. What lists a store
+// compares keys: whoever writes to the store chooses ids, and may choose two whose
+// short hashes are the same.
+type Key struct{ ID, VersionID string }
+
+// Key is the version's full name within its datastore and type.
+func (v Version) Key() Key { return Key{ID: v.ID, VersionID: v.VersionID} }
 
 // IdempotencyKey is the same at every delivery of this version, replays
 // included: {datastore}/{Type}/{id}/_history/{version}.

@@ -10,6 +10,9 @@ type CaptureWindowInput struct {
 	// Rerun is n in the ID {window}/r{n}, 0 for the first run. A rerun reads the
 	// ledger of run n-1 first and makes one pass.
 	Rerun int `json:"rerun,omitempty"`
+	// Salt is that of the window's ledger. A rerun goes by the one of the ledger that
+	// it reads first, and by its own only where that cannot be read.
+	Salt Salt `json:"salt"`
 	// Types are the resource types to sweep.
 	Types []string `json:"types"`
 	// Passes are the delays of the passes after the window's end, ascending.
@@ -122,6 +125,8 @@ type CaptureSliceInput struct {
 	Origin Origin `json:"origin"`
 	Type   string `json:"type"`
 	Span   Span   `json:"span"`
+	// Salt is that of Known, and of everything that the slice publishes.
+	Salt Salt `json:"salt"`
 	// Next is the page to begin with; empty for the first.
 	Next string `json:"next,omitempty"`
 	// Confirm tells to list ids first and read only the bodies that are new.
@@ -157,6 +162,8 @@ type SliceState struct {
 
 // CaptureSliceResult is what a slice gives its parent.
 type CaptureSliceResult struct {
+	// Salt is that of Published and Skipped.
+	Salt Salt `json:"salt"`
 	// Published are the versions that this slice published.
 	Published HashSet `json:"published"`
 	// Skipped are those that an operator gave up.

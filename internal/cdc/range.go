@@ -15,10 +15,9 @@ type CaptureRangeInput struct {
 	Types      []string  `json:"types"`
 	Span       Span      `json:"span"`
 	SourceTime time.Time `json:"sourceTime"`
-	Attributes bool      `json:"attributes,omitempty"`
-	// Course is the course that the range takes: RangeCourse, or 0 for one that was
-	// started before there was any other.
-	Course int `json:"course,omitempty"`
+	// Salt is that of its slices.
+	Salt       Salt `json:"salt"`
+	Attributes bool `json:"attributes,omitempty"`
 	// CapturedBy is ByOperator for a replay, ByBackfill for a backfill.
 	CapturedBy string `json:"capturedBy,omitempty"`
 	// Border is where the recent part of a backfill begins, on a window's edge: from
@@ -38,30 +37,14 @@ type CaptureRangeInput struct {
 	Rate float64 `json:"rate,omitempty"`
 	// Bus is the name or ARN of another bus than CDC_EVENT_BUS.
 	Bus string `json:"bus,omitempty"`
-	// Resume is where a range of the first course goes on after a continue-as-new,
-	// Plan where one of RangeCourse does.
-	Resume *RangeState `json:"resume,omitempty"`
-	Plan   *RangePlan  `json:"plan,omitempty"`
+	// Plan is where the range goes on after a continue-as-new.
+	Plan *RangePlan `json:"plan,omitempty"`
 }
-
-// RangeCourse is the course of ranges that count first, run several slices at
-// once and can be paused.
-const RangeCourse = 2
 
 // ResourceID names one resource. ID is a FHIR logical id: payloads only.
 type ResourceID struct {
 	Type string `json:"type"`
 	ID   string `json:"id"`
-}
-
-// RangeState is what a range of the first course carries over a continue-as-new.
-type RangeState struct {
-	// Part is the index of the (datastore, type) pair at work.
-	Part int `json:"part"`
-	// Stack holds the spans of that pair still to do, the next one last.
-	Stack  []Span `json:"stack"`
-	Counts Counts `json:"counts"`
-	Slices int    `json:"slices"`
 }
 
 // RangePlan is what a range still has to do and has done. It is carried over a

@@ -21,11 +21,11 @@ func (s Statement) Validate() error {
 		return errors.New("statement's span does not lie on windows' edges")
 	case s.Versions != VersionsLatest && s.Versions != VersionsAll:
 		return fmt.Errorf("statement's versions are neither %s nor %s", VersionsLatest, VersionsAll)
-	case min(s.Published, s.Missing, s.Healed, s.Skipped, s.Superseded,
-		s.Deletes.Exact, s.Deletes.Unresolved, s.HistoryUnavailable) < 0:
+	case min(s.Published, s.Missing, s.Healed, s.Skipped, s.Superseded, s.Open, s.Unreadable,
+		s.Deletes.Exact, s.Deletes.Unresolved, s.Deletes.Contradicted, s.HistoryUnavailable) < 0:
 		return errors.New("statement has a negative figure")
-	case s.InStore != s.Published+s.Missing+s.Skipped:
-		return errors.New("statement's figures do not add up: inStore is published + missing + skipped")
+	case s.InStore != s.Published+s.Missing+s.Skipped+s.Open:
+		return errors.New("statement's figures do not add up: inStore is published + missing + skipped + open")
 	case !digestPattern.MatchString(s.Digest):
 		return errors.New("statement's digest is not a SHA-256 in hex")
 	}

@@ -13,8 +13,8 @@ func statement() Statement {
 	from := time.Date(2026, 3, 4, 6, 0, 0, 0, time.FixedZone("CET", 3600))
 	return Statement{
 		DatastoreID: "store", ResourceType: "Patient", From: from, To: from.Add(10 * time.Minute),
-		Versions: VersionsLatest, InStore: 6, Published: 3, Missing: 2, Healed: 1, Skipped: 1, Superseded: 4,
-		Deletes: DeleteCounts{Exact: 1, Unresolved: 2}, Digest: strings.Repeat("0f", 32),
+		Versions: VersionsLatest, InStore: 11, Published: 3, Missing: 2, Open: 5, Unreadable: 7, Healed: 1, Skipped: 1, Superseded: 4,
+		Deletes: DeleteCounts{Exact: 1, Unresolved: 2, Contradicted: 3}, Digest: strings.Repeat("0f", 32),
 	}
 }
 
@@ -26,8 +26,8 @@ func TestStatementEvent(t *testing.T) {
 	require.Equal(t, "FhirAuditStatement", event.DetailType)
 	require.Equal(t, now, event.Time)
 	require.Equal(t, `{"datastoreId":"store","resourceType":"Patient","from":"2026-03-04T05:00:00Z","to":"2026-03-04T05:10:00Z",`+
-		`"versions":"latest","inStore":6,"published":3,"missing":2,"healed":1,"skipped":1,"superseded":4,`+
-		`"deletes":{"exact":1,"unresolved":2},"digest":"`+strings.Repeat("0f", 32)+`"}`, string(event.Detail))
+		`"versions":"latest","inStore":11,"published":3,"missing":2,"healed":1,"skipped":1,"superseded":4,`+
+		`"deletes":{"exact":1,"unresolved":2,"contradicted":3},"open":5,"unreadable":7,"digest":"`+strings.Repeat("0f", 32)+`"}`, string(event.Detail))
 
 	all := statement()
 	all.Versions, all.HistoryUnavailable = VersionsAll, 5

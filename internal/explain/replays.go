@@ -92,7 +92,7 @@ func (e *Explainer) inReplay(ctx context.Context, workflowID, runID, datastore s
 		if err := e.Converter.FromPayloads(published, &result); err != nil {
 			return nil, fmt.Errorf("history of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", workflowID)
 		}
-		if result.Published.Has(version.Hash()) {
+		if result.Published.Has(result.Salt.Hash(version)) {
 			found = append(found, sliceOf{workflowID: id, replay: Replay{At: event.GetEventTime().AsTime()}})
 		}
 	}

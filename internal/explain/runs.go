@@ -125,7 +125,7 @@ func (e *Explainer) ledger(ctx context.Context, run *Run, c *capture, version cd
 	run.Swept, run.Has = ledger.Swept(version.Type), ledger.Has(version)
 	if run.Has && c.first < 0 {
 		c.first = len(c.runs)
-		c.skipped = !ledger.Types[version.Type].Published.Has(version.Hash())
+		c.skipped = !ledger.HasPublished(version)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package launch
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -115,6 +116,12 @@ func (l *Launcher) start(ctx context.Context, build func(attributes bool) (clien
 	default:
 		return false, fmt.Errorf("starting %s: %w", options.ID, err)
 	}
+}
+
+// newSalt is the salt of a ledger that may begin.
+func newSalt() (salt cdc.Salt) {
+	_, _ = rand.Read(salt[:]) // it ends the program when the system has no randomness to give
+	return salt
 }
 
 // AllTypes are the resource types of all datastores, in alphabetical order.

@@ -35,7 +35,7 @@ func (l *Launcher) Range(ctx context.Context, in cdc.CaptureRangeInput) (id stri
 		return "", false, errors.New("a range's name has 1 to 100 letters, digits, dots, hyphens and underscores, and no patient data")
 	}
 	id = RangeID(in)
-	in.Course = cdc.RangeCourse
+	in.Salt = newSalt()
 	started, err = l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
 		in.Attributes = attributes
 		options := client.StartWorkflowOptions{ID: id, StaticSummary: rangeSummary(in)}

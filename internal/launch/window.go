@@ -24,7 +24,7 @@ func (l *Launcher) Run(ctx context.Context, window cdc.Window, n int, run cdc.Wi
 	}
 	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
 		input := cdc.CaptureWindowInput{
-			Window: window, Rerun: n, Types: types, Passes: l.config.Passes,
+			Window: window, Rerun: n, Salt: newSalt(), Types: types, Passes: l.config.Passes,
 			SourceTime: run.SourceTime, CapturedBy: run.CapturedBy, Attributes: attributes, Marks: attributes,
 			Wanted: run.Wanted, Bulk: run.Bulk, Skip: run.Skip,
 		}
