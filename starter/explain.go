@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
 
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/explain"
+	"healthlake-cdc/internal/redrive"
 	"healthlake-cdc/internal/temporalclient"
 )
 
@@ -112,8 +114,21 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 	return &explain.Explainer{
 		Store: stores, Runs: c.client, Converter: c.temporal.Converter,
 		Ledgers: &activities.Activities{Runs: c.client, Converter: c.temporal.Converter},
-		Types:   c.types, Namespace: c.temporal.Namespace, Retention: retention, UIURL: ui, Now: time.Now,
+		Types:   c.types, Namespace: c.temporal.Namespace, Retention: retention, UIURL: ui,
+		Triggers: c.triggers, Now: time.Now,
 	}, nil
+}
+
+// triggers looks where a trigger may be that has opened no window.
+func (c *connection) triggers(ctx context.Context) explain.Triggers {
+	found := explain.Triggers{TaskQueue: c.config.TaskQueue}
+	var err error
+	if found.Queue, found.DLQ, err = c.queues(ctx); err != nil && !errors.Is(err, redrive.ErrNoDLQ) {
+		found.Unknown = err.Error()
+	}
+	described, err := c.client.DescribeTaskQueue(ctx, c.config.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	found.NoWorker = err == nil && len(described.GetPollers()) == 0
+	return found
 }
 
 // retention is how long the namespace keeps closed executions.

@@ -24,6 +24,7 @@ type Temporal interface {
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)
 	GetWorkflowHistory(ctx context.Context, workflowID, runID string, isLongPoll bool, filter enumspb.HistoryEventFilterType) client.HistoryEventIterator
+	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	DescribeTaskQueue(ctx context.Context, taskQueue string, kind enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
 }
 
@@ -80,7 +81,7 @@ func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	now := c.Now().UTC()
 	run := &collection{Collector: c, asked: make(map[string]bool), report: Report{
 		At: now, Lookback: c.Lookback.Seconds(),
-		Stores: []Store{}, Ranges: []Range{}, Audits: []Range{}, Waiting: []Waiting{}, Workers: []Worker{},
+		Stores: []Store{}, Ranges: []Range{}, Audits: []Range{}, Waiting: []Waiting{}, Failed: []Failed{}, Workers: []Worker{},
 	}}
 	if err := run.workers(ctx); err != nil {
 		return Report{}, err
@@ -103,6 +104,9 @@ func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	if err := run.deletes(ctx); err != nil {
 		return Report{}, err
 	}
+	if err := run.failed(ctx); err != nil {
+		return Report{}, err
+	}
 	if run.report.Queue, run.report.DLQ, err = c.Queues(ctx); err != nil {
 		run.report.QueueNote = err.Error()
 	}
@@ -119,7 +123,7 @@ func (c *collection) notes() {
 		fmt.Sprintf("an hour's figures are estimates: windows opened in the last %s, about %d actions each at $50 per million, searches as the windows that were read counted them; further pages, replays, audits and this command come on top", c.Lookback, actionsPerWindow))
 	if slices.ContainsFunc(c.report.Waiting, func(w Waiting) bool { return w.Operator }) {
 		c.report.Notes = append(c.report.Notes,
-			"what waits for you: mend the cause, then `starter retry ID` tries again at once; `starter skip ID` gives it up")
+			"what waits for you: fix the cause, then `starter retry ID` tries at once; `starter skip ID` skips it for good")
 	}
 	if c.unanswered {
 		c.report.Notes = append(c.report.Notes, "no worker answered a query in time: what the open windows wait for is not known")
@@ -167,19 +171,15 @@ func (c *collection) progress(ctx context.Context, workflowID string) *cdc.Progr
 		c.unanswered = true
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	asking, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	value, err := c.Temporal.QueryWorkflow(ctx, workflowID, "", cdc.QueryProgress)
+	p, _, err := Progress(asking, c.Temporal, workflowID, c.Now().UTC())
 	if err != nil {
 		// One that closed meanwhile answers as well: it is the worker that is amiss.
-		c.unanswered = errors.Is(ctx.Err(), context.DeadlineExceeded)
+		c.unanswered = errors.Is(asking.Err(), context.DeadlineExceeded)
 		return nil
 	}
-	var p cdc.Progress
-	if value.Get(&p) != nil {
-		return nil
-	}
-	return &p
+	return p
 }
 
 // workers lists who polls the task queue.
