@@ -17,7 +17,9 @@ func newBackfillCommand(s *session) *cobra.Command {
 		Short: "Publish what the stores held before anybody captured it",
 		Long: `Backfill publishes what search shows of the range and was not published yet: the
 first snapshot of a store that existed before, or of a type that was added. A
-backfill named twice runs once.
+backfill named twice runs once: a name that is used joins the backfill that has it
+when that one is the same, and is an error when it is not. Without --until it goes
+up to its start.
 
 The recent part, of which ledgers are known, is compared with them: only what
 they lack is published, by the windows that it belongs to. The border is fixed

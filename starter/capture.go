@@ -26,10 +26,11 @@ func newCaptureCommand(s *session) *cobra.Command {
 	var wait bool
 	command := &cobra.Command{
 		Use:   "capture --at TIME",
-		Short: "Open the windows of a time by hand; a closed one is rerun",
+		Short: "Open the windows of a time by hand; a closed or failed one is rerun",
 		Long: `Capture opens the window in which TIME lies, for each configured datastore. A
-window that is open is left alone. One that has closed is rerun: the rerun reads
-the ledger of the run before, makes one pass, and publishes what was missing.`,
+window that is open is left alone. One that has closed, failed or was terminated is
+rerun: the rerun reads the ledger of the run before, from its history where it did
+not complete, makes one pass, and publishes what was missing.`,
 		Example: "  starter capture --at 2026-11-23T15:04:05Z\n  starter capture --at 10m --wait",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -89,7 +90,7 @@ func capturedText(all []captured) string {
 	for i, one := range all {
 		switch {
 		case one.Published != nil:
-			lines[i] = fmt.Sprintf("%s closed, %d published", one.WorkflowID, *one.Published)
+			lines[i] = fmt.Sprintf("%s has closed, %d published", one.WorkflowID, *one.Published)
 		case one.Started:
 			lines[i] = one.WorkflowID + " started"
 		default:

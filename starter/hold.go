@@ -33,7 +33,7 @@ of the span at most. Pausing a paused range changes nothing.
 
 ` + rangeArgument,
 		Example: "  starter pause first-snapshot\n  starter pause replay/monday-outage",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneRange,
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.hold(cmd.Context(), args[0], true) },
 	}
 }
@@ -44,7 +44,7 @@ func newResumeCommand(s *session) *cobra.Command {
 		Short:   "Let a paused replay or backfill go on",
 		Long:    "Resume lets a range go on where it was paused. Resuming one that runs changes nothing.\n\n" + rangeArgument,
 		Example: "  starter resume first-snapshot",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneRange,
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.hold(cmd.Context(), args[0], false) },
 	}
 }
@@ -60,7 +60,7 @@ under another name. Cancelling one that is being cancelled changes nothing.
 
 ` + rangeArgument,
 		Example: "  starter cancel first-snapshot --wait",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneRange,
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.cancel(cmd.Context(), args[0], wait) },
 	}
 	command.Flags().BoolVar(&wait, "wait", false, "wait until it has closed, and print how far it came")

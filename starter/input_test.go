@@ -72,12 +72,16 @@ func TestUnknownCommands(t *testing.T) {
 		groups++
 		for _, args := range [][]string{{command.Name()}, {command.Name(), "aply"}} {
 			stdout, _, err := run(t, args...)
-			require.ErrorContains(t, err, "Available Commands:", args)
-			require.ErrorContains(t, err, command.Commands()[0].Name(), args)
+			require.ErrorContains(t, err, "Usage:\n  starter "+command.Name()+" "+command.Commands()[0].Name(), args)
 			require.Empty(t, stdout, "only answers go there")
 		}
 	}
 	require.Equal(t, 2, groups, "keys and subscriptions")
 	_, _, err := run(t, "aply")
 	require.ErrorContains(t, err, `unknown command "aply"`)
+	_, _, err = run(t, "help", "subscriptions", "aply")
+	require.ErrorContains(t, err, "no help for")
+	stdout, _, err := run(t, "help", "subscriptions", "apply")
+	require.NoError(t, err)
+	require.Contains(t, stdout, "Apply writes what plan prints")
 }

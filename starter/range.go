@@ -53,7 +53,7 @@ func (f *rangeFlags) span(now time.Time) (cdc.Span, error) {
 		return cdc.Span{}, fmt.Errorf("--until: %w", err)
 	}
 	if !to.After(from) {
-		return cdc.Span{}, errors.New("--until must be later than --since")
+		return cdc.Span{}, errors.New("--until must be later than --since; 2h is two hours ago")
 	}
 	return cdc.Span{From: from, To: to}, nil
 }

@@ -70,6 +70,10 @@ func (s *session) replay(cmd *cobra.Command, f replayFlags) error {
 	if f.ids, err = s.resourceNames(ctx, cmd.InOrStdin(), f.ids, mostIDs); err != nil {
 		return fmt.Errorf("--id: %w", err)
 	}
+	named, err := parseResources(f.ids)
+	if err != nil {
+		return err
+	}
 	now := time.Now()
 	span, err := f.span(now)
 	if err != nil {
@@ -85,7 +89,7 @@ func (s *session) replay(cmd *cobra.Command, f replayFlags) error {
 		return err
 	}
 	in.CapturedBy, in.Rate, in.Bus = cdc.ByOperator, f.rate, f.bus
-	if err := f.nameResources(&in); err != nil {
+	if err := nameResources(&in, named); err != nil {
 		return err
 	}
 	if err := s.checkBus(ctx, c, f.bus); err != nil {
@@ -107,32 +111,37 @@ func (f *replayFlags) check() error {
 	return nil
 }
 
-// nameResources takes the ids. Errors say which one by its place, never by its
-// text: an id is patient data.
-func (f *replayFlags) nameResources(in *cdc.CaptureRangeInput) error {
-	if len(f.ids) == 0 {
+// parseResources reads what --id names, each once. Errors say which one by its place,
+// never by its text: an id is patient data.
+func parseResources(names []string) ([]cdc.ResourceID, error) {
+	var all []cdc.ResourceID
+	seen := make(map[cdc.ResourceID]bool)
+	for i, text := range names {
+		resourceType, id, found := strings.Cut(text, "/")
+		if !found || !cdc.ValidType(resourceType) || !cdc.ValidResourceID(id) {
+			return nil, fmt.Errorf("--id number %d is not of the form Patient/123", i+1)
+		}
+		if named := (cdc.ResourceID{Type: resourceType, ID: id}); !seen[named] {
+			seen[named] = true
+			all = append(all, named)
+		}
+	}
+	return all, nil
+}
+
+// nameResources lets a replay be of these resources only, and of their types.
+func nameResources(in *cdc.CaptureRangeInput, resources []cdc.ResourceID) error {
+	if len(resources) == 0 {
 		return nil
 	}
 	types := make(map[string]bool)
-	for i, text := range f.ids {
-		resourceType, id, found := strings.Cut(text, "/")
-		if !found || !cdc.ValidType(resourceType) || !cdc.ValidResourceID(id) {
-			return fmt.Errorf("--id number %d is not of the form Patient/123", i+1)
+	for _, one := range resources {
+		if !slices.Contains(in.Types, one.Type) {
+			return fmt.Errorf("--id names a resource of type %s, which is not among the types of this replay", one.Type)
 		}
-		if !slices.Contains(in.Types, resourceType) {
-			return fmt.Errorf("--id number %d is of type %s, which is not among the types of this replay", i+1, resourceType)
-		}
-		if named := (cdc.ResourceID{Type: resourceType, ID: id}); !slices.Contains(in.IDs, named) {
-			in.IDs = append(in.IDs, named)
-		}
-		types[resourceType] = true
+		types[one.Type] = true
 	}
-	var named []string
-	for _, name := range in.Types {
-		if types[name] {
-			named = append(named, name)
-		}
-	}
-	in.Types = named
+	in.IDs = resources
+	in.Types = slices.DeleteFunc(slices.Clone(in.Types), func(name string) bool { return !types[name] })
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -49,6 +50,7 @@ the worker's; a flag of the same meaning overrides.`,
 		newPauseCommand(s), newResumeCommand(s), newCancelCommand(s), newSchemaCommand(s), newKeysCommand(s),
 		newExplainCommand(s), newAuditCommand(s), newStatusCommand(s), newRedriveCommand(s), newRetryCommand(s), newSkipCommand(s),
 		newSubscriptionsCommand(s))
+	root.SetHelpCommand(newHelpCommand())
 	for _, command := range root.Commands() {
 		if command.HasSubCommands() {
 			group(command)
@@ -62,12 +64,41 @@ the worker's; a flag of the same meaning overrides.`,
 func group(command *cobra.Command) {
 	command.Args = cobra.ArbitraryArgs
 	command.RunE = func(cmd *cobra.Command, args []string) error {
-		text := cmd.CommandPath() + " takes a command of its own"
+		var text strings.Builder
+		fmt.Fprintf(&text, "%s takes a command of its own", cmd.CommandPath())
 		if len(args) > 0 {
-			text = fmt.Sprintf("%s has no command %q", cmd.CommandPath(), args[0])
+			text.Reset()
+			fmt.Fprintf(&text, "%s has no command %q", cmd.CommandPath(), args[0])
 		}
-		return fmt.Errorf("%s\n%s", text, strings.TrimRight(cmd.UsageString(), "\n"))
+		text.WriteString("\nUsage:\n")
+		for _, one := range cmd.Commands() {
+			fmt.Fprintf(&text, "  %s  %s\n", one.CommandPath(), one.Short)
+		}
+		return errors.New(strings.TrimRight(text.String(), "\n"))
 	}
+}
+
+// newHelpCommand fails for a command that does not exist, as cobra's own does not.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return fmt.Errorf("no help for %q: `starter --help` lists the commands", strings.Join(args, " "))
+			}
+			return found.Help()
+		},
+	}
+}
+
+// oneRange takes the name of a range as the only argument.
+func oneRange(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one replay or backfill: NAME, replay/NAME or backfill/NAME")
+	}
+	return nil
 }
 
 // connection is an open client with what starts executions.
