@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -92,10 +91,8 @@ func (s *session) hold(ctx context.Context, name string, hold bool) error {
 
 // awaitHold waits until a range says itself that it is paused, or goes on.
 func (c *connection) awaitHold(ctx context.Context, id string, hold bool, state string) error {
-	limited, cancel := context.WithTimeout(ctx, signalTimeout)
+	limited, cancel := context.WithTimeout(ctx, c.signalTimeout)
 	defer cancel()
-	ticker := time.NewTicker(askEvery)
-	defer ticker.Stop()
 	for {
 		progress, err := c.ask(limited, id)
 		if err == nil && progress.Range != nil && progress.Range.Paused == hold {
@@ -104,10 +101,8 @@ func (c *connection) awaitHold(ctx context.Context, id string, hold bool, state 
 		if status, err := c.rangeStatus(limited, id); err == nil && !cdc.IsOpen(status) {
 			return fmt.Errorf("%s has closed (%s) before it could be %s", id, status, state)
 		}
-		select {
-		case <-limited.Done():
+		if c.pause(limited); limited.Err() != nil {
 			return fmt.Errorf("%s was asked to be %s and has not answered yet: it does so when a worker runs; ask `starter status`", id, state)
-		case <-ticker.C:
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -109,6 +110,9 @@ type connection struct {
 	temporal *connect.Temporal
 	// types are the resource types of each datastore.
 	types map[string][]string
+	// signalTimeout is how long an execution may take to act on a signal, askEvery how
+	// often it is asked meanwhile.
+	signalTimeout, askEvery time.Duration
 }
 
 // connect loads the settings and dials Temporal. The caller closes the client.
@@ -135,7 +139,10 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 	launcher := launch.New(temporal.Client, launch.Config{
 		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Attributes: temporal.Attributes, Logger: logger,
 	})
-	return &connection{config: cfg, client: temporal.Client, launcher: launcher, temporal: temporal, types: types}, nil
+	return &connection{
+		config: cfg, client: temporal.Client, launcher: launcher, temporal: temporal, types: types,
+		signalTimeout: signalTimeout, askEvery: askEvery,
+	}, nil
 }
 
 // print writes value as JSON, or text.

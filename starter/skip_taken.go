@@ -19,10 +19,8 @@ import (
 // as new, waits for nothing at that moment. When it waits again the signal was lost,
 // and is sent once more; it names no more than was seen to wait.
 func (c *connection) skipUntilTaken(ctx context.Context, id string, before cdc.Progress, waits []cdc.Wait) error {
-	limited, cancel := context.WithTimeout(ctx, signalTimeout)
+	limited, cancel := context.WithTimeout(ctx, c.signalTimeout)
 	defer cancel()
-	ticker := time.NewTicker(askEvery)
-	defer ticker.Stop()
 	send, gone := true, false
 	for {
 		if send {
@@ -46,16 +44,24 @@ func (c *connection) skipUntilTaken(ctx context.Context, id string, before cdc.P
 			}
 			send, gone = still && gone, !still
 		}
-		select {
-		case <-ctx.Done():
+		switch c.pause(limited); {
+		case ctx.Err() != nil:
 			return fmt.Errorf("interrupted: %s is told to skip; `starter status` shows whether it waits any more", id)
-		case <-limited.Done():
-			if gone {
-				return fmt.Errorf("nothing was skipped in %s: what waited does not wait at the moment, it may have gone on by itself; ask `starter status`", id)
-			}
+		case limited.Err() != nil && gone:
+			return fmt.Errorf("nothing was skipped in %s: what waited does not wait at the moment, it may have gone on by itself; ask `starter status`", id)
+		case limited.Err() != nil:
 			return fmt.Errorf("%s was told to skip and has not done so yet: see that workers run, and ask `starter status`", id)
-		case <-ticker.C:
 		}
+	}
+}
+
+// pause waits between two questions, or until ctx ends.
+func (c *connection) pause(ctx context.Context) {
+	timer := time.NewTimer(c.askEvery)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 
