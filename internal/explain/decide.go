@@ -231,14 +231,14 @@ func (f *facts) noWindow(a *Answer) {
 			stamp(f.window.Start), stamp(f.window.End()), f.ask.Type)
 	case f.triggers.queued() > 0:
 		a.Verdict = WaitingForTrigger
-		a.Reason = fmt.Sprintf("no trigger has opened its window yet; %d messages are in the trigger queue, and its trigger may be one of them", f.triggers.queued())
+		a.Reason = fmt.Sprintf("no trigger has opened its window yet; %s in the trigger queue, and its trigger may be among them", messagesAre(f.triggers.queued()))
 		if f.triggers.NoWorker {
 			a.Reason += "; no worker polls the task queue " + f.triggers.TaskQueue
 		}
 		a.Advice = "see that workers run and take messages from the queue: `starter status` shows both; " + f.captureAdvice("to go on without: ")
 	case f.triggers.dead() > 0:
 		a.Verdict = WaitingForTrigger
-		a.Reason = fmt.Sprintf("no trigger has opened its window; %d messages are in the dead-letter queue, and its trigger may be one of them", f.triggers.dead())
+		a.Reason = fmt.Sprintf("no trigger has opened its window; %s in the dead-letter queue, and its trigger may be among them", messagesAre(f.triggers.dead()))
 		a.Advice = "the log says why they could not be read; `starter redrive` moves them back; " + f.captureAdvice("to go on without: ")
 	case age < lateTrigger:
 		a.Verdict = WaitingForTrigger

@@ -45,11 +45,11 @@ func TestDecide(t *testing.T) {
 	}{
 		"young":      {age: minute, want: WaitingForTrigger, says: "no trigger has opened its window yet", advice: "starter capture --at"},
 		"no trigger": {age: time.Hour, want: NoTrigger, says: "lost the record", advice: "starter capture --at"},
-		"old, in our own queue": {age: time.Hour, want: WaitingForTrigger, says: "7 messages are in the trigger queue, and its trigger may be one of them; no worker polls the task queue healthlake-cdc",
+		"old, in our own queue": {age: time.Hour, want: WaitingForTrigger, says: "7 messages are in the trigger queue, and its trigger may be among them; no worker polls the task queue healthlake-cdc",
 			advice: "see that workers run", given: func(f *facts, _ *Answer) {
 				f.triggers = Triggers{Queue: &redrive.Depth{Visible: 4, InFlight: 2, Delayed: 1}, DLQ: &redrive.Depth{Visible: 9}, NoWorker: true, TaskQueue: "healthlake-cdc"}
 			}},
-		"young, in our own queue": {age: minute, want: WaitingForTrigger, says: "1 messages are in the trigger queue", given: func(f *facts, _ *Answer) {
+		"young, in our own queue": {age: minute, want: WaitingForTrigger, says: "1 message is in the trigger queue", given: func(f *facts, _ *Answer) {
 			f.triggers = Triggers{Queue: &redrive.Depth{Visible: 1}}
 		}},
 		"old, a dead letter": {age: time.Hour, want: WaitingForTrigger, says: "9 messages are in the dead-letter queue", advice: "starter redrive", given: func(f *facts, _ *Answer) {

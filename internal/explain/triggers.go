@@ -1,6 +1,10 @@
 package explain
 
-import "healthlake-cdc/internal/redrive"
+import (
+	"fmt"
+
+	"healthlake-cdc/internal/redrive"
+)
 
 // Triggers is where the trigger of a window may be that none has opened: in our own
 // queues, before CloudTrail is to blame.
@@ -19,6 +23,14 @@ type Triggers struct {
 func (t Triggers) queued() int { return messages(t.Queue) }
 
 func (t Triggers) dead() int { return messages(t.DLQ) }
+
+// messagesAre says how many there are, before what is said of them.
+func messagesAre(n int) string {
+	if n == 1 {
+		return "1 message is"
+	}
+	return fmt.Sprintf("%d messages are", n)
+}
 
 func messages(d *redrive.Depth) int {
 	if d == nil {
