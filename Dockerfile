@@ -8,7 +8,7 @@
 
 # The sources, on the machine that builds; Go compiles for the others.
 FROM --platform=$BUILDPLATFORM golang:1.26.8 AS source
-# The two modules are built apart, as their go.mod files say; go.work is for
+# The modules are built apart, as their go.mod files say; go.work is for
 # development.
 ENV CGO_ENABLED=0 GOWORK=off GOTOOLCHAIN=local GOFLAGS="-trimpath -buildvcs=false"
 WORKDIR /src
@@ -27,8 +27,8 @@ FROM source AS build-starter
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build -ldflags="-s -w" -o /out/starter ./starter
 
-# devstack's go.mod replaces healthlake-cdc with the folder above it. It links the
-# Temporal server for `devstack up`: the first build takes some minutes.
+# devstack's go.mod replaces healthlake-cdc with the folder above it. `devstack up` and
+# `devstack demo` need Go and the sources: they build Temporal, worker and starter.
 FROM source AS build-devstack
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build -C devstack -ldflags="-s -w" -o /out/devstack .

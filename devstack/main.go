@@ -23,7 +23,6 @@ import (
 const defaultUI = "127.0.0.1:8233"
 
 func main() {
-	temporalserver.RunIfChild()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := newCommand().ExecuteContext(ctx)
 	stop()

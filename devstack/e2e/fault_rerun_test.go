@@ -148,7 +148,7 @@ func (r *rig) continued(t *testing.T, slice string) {
 	require.NoError(t, r.data.FromPayloads(started.GetInput(), &in))
 	in.Resume = &cdc.SliceState{}
 	for _, change := range r.publishedChanges(t, slice) {
-		in.Resume.Published.Add(change.Hash())
+		in.Resume.Published.Add(in.Salt.Hash(change.Version))
 	}
 	require.Positive(t, in.Resume.Published.Len())
 	_, err := r.temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"testing"
 	"time"
 
@@ -19,16 +18,10 @@ import (
 	"healthlake-cdc/devstack/internal/proc"
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
-	"healthlake-cdc/devstack/internal/temporalserver"
 	"healthlake-cdc/devstack/internal/truth"
 	"healthlake-cdc/internal/payload"
 	"healthlake-cdc/internal/telemetry"
 )
-
-func TestMain(m *testing.M) {
-	temporalserver.RunIfChild()
-	os.Exit(m.Run())
-}
 
 // patience is how long a test waits for a condition before it gives up. It is no
 // assertion on speed.

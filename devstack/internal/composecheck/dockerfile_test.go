@@ -130,7 +130,7 @@ func TestTheBuildContextHasEverySource(t *testing.T) {
 	for _, file := range files {
 		require.False(t, ignored(patterns, file), "%s is not in the build's context", file)
 	}
-	for _, file := range []string{".git/config", ".env", "bin/worker", "docs/images/ui.png", "go.work", "worker/probe_test.go"} {
+	for _, file := range []string{".git/config", ".env", "bin/worker", "docs/images/ui.png", "go.work", "worker/probe_test.go", "devstack/temporal/main.go"} {
 		require.True(t, ignored(patterns, file), "%s is in the build's context", file)
 	}
 }

@@ -1,6 +1,7 @@
 package composecheck_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,23 +10,26 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/server/common/dynamicconfig"
 )
 
-// The official images are built from the modules that devstack embeds: what they
+// The official images are built from the modules that devstack/temporal is: what they
 // are told is compared with those.
 const (
 	serverModule = "go.temporal.io/server"
 	uiModule     = "github.com/temporalio/ui-server/v2"
 )
 
-// module returns where a dependency's sources are, and its version.
+// module returns where the sources of a dependency of devstack/temporal are, and its version.
 func module(t *testing.T, name string) (folder, version string) {
 	t.Helper()
-	text, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}} {{.Version}}", name).Output()
+	command := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", name)
+	command.Dir = filepath.Join(root, "devstack", "temporal")
+	command.Env = append(os.Environ(), "GOWORK=off")
+	text, err := command.Output()
 	require.NoError(t, err)
-	folder, version, _ = strings.Cut(strings.TrimSpace(string(text)), " ")
-	return folder, version
+	var found struct{ Dir, Version string }
+	require.NoError(t, json.Unmarshal(text, &found))
+	return found.Dir, found.Version
 }
 
 func texts(t *testing.T, folder string, files ...string) string {
@@ -82,13 +86,6 @@ func TestTheSchemasExist(t *testing.T) {
 	template := texts(t, server, "common/config/config_template_embedded.yaml")
 	require.Contains(t, template, `"temporal_visibility"`)
 	require.Contains(t, template, `"`+*composed(t).Services["temporal"].Environment["DB"]+`"`)
-}
-
-func TestDynamicSettingsExist(t *testing.T) {
-	loaded := dynamicconfig.LoadYamlFile([]byte(read(t, "deploy/docker/temporal-dynamicconfig.yaml")))
-	require.NoError(t, loaded.Err())
-	require.Empty(t, loaded.Warnings)
-	require.Len(t, loaded.Map, 2)
 }
 
 // Scripts are given to the containers by this file, so they are in the repository.

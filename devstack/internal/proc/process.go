@@ -39,6 +39,9 @@ type Spec struct {
 	Output io.Writer
 	// Prefix stands before each line in LogFile and Output.
 	Prefix string
+	// EndsWithParent keeps the child's stdin open for as long as this process lives, for a child
+	// that ends with its stdin. On Linux the kernel ends every child with its parent (see ownGroup).
+	EndsWithParent bool
 	// Ready returns nil once the process can be used and an error when it never will be. Its
 	// context ends when the process exits. Nil means ready as soon as it runs.
 	Ready func(ctx context.Context, p *Process) error
@@ -131,6 +134,11 @@ func launch(spec Spec) (*run, error) {
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.WaitDelay = pipeDelay
 	ownGroup(cmd)
+	if spec.EndsWithParent {
+		if _, err := cmd.StdinPipe(); err != nil { // cmd keeps the pipe, Wait closes it
+			return nil, errors.Join(err, out.close())
+		}
+	}
 
 	r := &run{cmd: cmd, output: out, done: make(chan struct{})}
 	started := make(chan error, 1)
@@ -147,8 +155,8 @@ func launch(spec Spec) (*run, error) {
 		stdout.flush()
 		stderr.flush()
 		r.exit = exitOf(cmd.ProcessState)
+		close(r.done) // before the output ends: who finds no more lines finds that it has exited
 		_ = out.close()
-		close(r.done)
 	}()
 	if err := <-started; err != nil {
 		return nil, err

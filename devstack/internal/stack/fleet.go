@@ -45,33 +45,9 @@ func (s *Stack) advertised(local string) string {
 	return "http://" + net.JoinHostPort(s.options.ContainerHost, local[strings.LastIndexByte(local, ':')+1:])
 }
 
-// binaries are built once a process, whatever the number of stacks.
-var binaries struct {
-	sync.Mutex
-	paths map[string]string
-}
-
 // Binary builds one of the real programs and returns its path.
 func (s *Stack) Binary(ctx context.Context, name string) (string, error) {
-	binaries.Lock()
-	defer binaries.Unlock()
-	if path := binaries.paths[name]; path != "" {
-		return path, nil
-	}
-	root, err := proc.RepoRoot(ctx)
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(root, "bin", name)
-	s.progress("building %s", name)
-	if err := proc.BuildBinary(ctx, "healthlake-cdc/"+name, path); err != nil {
-		return "", err
-	}
-	if binaries.paths == nil {
-		binaries.paths = make(map[string]string)
-	}
-	binaries.paths[name] = path
-	return path, nil
+	return proc.Program(ctx, "healthlake-cdc/"+name)
 }
 
 // StartWorker starts one more real worker with the stack's settings and extra,

@@ -8,6 +8,8 @@ import (
 	"github.com/google/uuid"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
+
+	"healthlake-cdc/devstack/internal/proc"
 )
 
 // testingT is what ForTest needs of a *testing.T, *testing.B or *rapid.T.
@@ -29,13 +31,13 @@ type TestNamespace struct {
 }
 
 // shared is the one server of a test binary. It is in memory and ends with the process.
-var shared = sync.OnceValues(func() (*Server, error) {
-	//nolint:forbidigo // it serves all tests, so no test's context may end it
-	return Start(context.Background(), Options{})
+var shared = sync.OnceValues(func() (*Child, error) {
+	//nolint:forbidigo // it serves all tests, so no test's context may end its start
+	return StartChild(context.Background(), Options{}, proc.Spec{})
 })
 
-// ForTest gives the test a namespace on a real server in this process. The server is started by
-// the first test that asks and serves all of them; namespaces are never shared.
+// ForTest gives the test a namespace on a real server. The first test that asks starts the server,
+// which serves all of them; namespaces are never shared.
 func ForTest(t testingT) TestNamespace {
 	t.Helper()
 	server, err := shared()

@@ -1,28 +1,21 @@
-// Package temporalserver embeds a real Temporal server, with its Web UI, on loopback: in the test
-// process (ForTest), in any process (Start), or as a child that can be killed and started again on
-// the same ports and the same database file (StartChild, RunChild).
+// Package temporalserver builds and runs a real Temporal server, with its Web UI, on loopback: the
+// program in devstack/temporal, as a child that can be killed and started again on the same ports
+// and the same database file (StartChild), or as the one server of a test binary (ForTest).
 //
 // It has no accounts and no TLS and listens on loopback only. Nothing of ours is registered in it
 // but the namespaces: search attributes and schedules are made by the programs, as on any server.
 package temporalserver
 
 import (
-	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
-	"strings"
 	"time"
 
 	"healthlake-cdc/devstack/internal/proc"
 )
 
 const (
-	// DefaultAddress and DefaultUIAddress are the ports that Temporal's own tools look for.
-	DefaultAddress   = "127.0.0.1:7233"
-	DefaultUIAddress = "127.0.0.1:8233"
 	// DefaultNamespace is what a client without TEMPORAL_NAMESPACE uses.
 	DefaultNamespace = "default"
 	// DefaultRetention keeps closed windows as long as the longest default audit horizon
@@ -78,11 +71,6 @@ func (o Options) resolve() (Options, error) {
 	if o.LogLevel == "" {
 		o.LogLevel = DefaultLogLevel
 	}
-	switch o.LogLevel {
-	case "debug", "info", "warn", "error":
-	default:
-		return Options{}, fmt.Errorf("log level %q is unknown: give debug, info, warn or error", o.LogLevel)
-	}
 	return o, nil
 }
 
@@ -90,7 +78,7 @@ func (o Options) resolve() (Options, error) {
 func resolveAddress(address string) (string, error) {
 	parsed, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return "", fmt.Errorf("%w: give a loopback address and a port, such as %s", err, DefaultAddress)
+		return "", fmt.Errorf("%w: give a loopback address and a port, such as 127.0.0.1:7233", err)
 	}
 	if !parsed.Addr().IsLoopback() {
 		return "", fmt.Errorf("%s is not on loopback: this server has no accounts, so it stays on 127.0.0.1", parsed.Addr())
@@ -109,52 +97,17 @@ func resolveAddress(address string) (string, error) {
 	return net.JoinHostPort(parsed.Addr().String(), port), nil
 }
 
-// listValue is a flag that may be given several times.
-type listValue struct{ list *[]string }
-
-func (v listValue) String() string {
-	if v.list == nil {
-		return ""
+// args is the command line of the server's program. The ports that only the server itself uses are
+// chosen here too, so that it keeps them when it is started again.
+func (o Options) args() ([]string, error) {
+	args := []string{"--frontend", o.Address, "--ui", o.UIAddress, "--ui-namespace", o.Namespaces[0],
+		"--codec-endpoint", o.CodecEndpoint, "--db", o.DatabaseFile, "--log-level", o.LogLevel}
+	for _, service := range []string{"--history", "--matching", "--worker"} {
+		address, err := proc.FreeAddress()
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, service, address)
 	}
-	return strings.Join(*v.list, ",")
-}
-
-func (v listValue) Set(s string) error {
-	if s == "" {
-		return errors.New("it is empty")
-	}
-	*v.list = append(*v.list, s)
-	return nil
-}
-
-// Args is the command line of RunChild that gives these options; ParseArgs is its inverse.
-func (o Options) Args() []string {
-	args := []string{"--addr", o.Address, "--ui-addr", o.UIAddress, "--db", o.DatabaseFile,
-		"--retention", o.Retention.String(), "--codec-endpoint", o.CodecEndpoint, "--log-level", o.LogLevel}
-	for _, namespace := range o.Namespaces {
-		args = append(args, "--namespace", namespace)
-	}
-	return args
-}
-
-// ParseArgs reads a command line of RunChild; usage receives the help text. Flags that are absent
-// have the defaults of a server that is run by hand: the usual ports, in memory.
-func ParseArgs(args []string, usage io.Writer) (Options, error) {
-	var o Options
-	flags := flag.NewFlagSet("temporal", flag.ContinueOnError)
-	flags.SetOutput(usage)
-	flags.StringVar(&o.Address, "addr", DefaultAddress, "loopback `ip:port` of the frontend; port 0 takes a free one")
-	flags.StringVar(&o.UIAddress, "ui-addr", DefaultUIAddress, "loopback `ip:port` of the Web UI; empty means no UI")
-	flags.StringVar(&o.DatabaseFile, "db", "", "SQLite `file`; empty keeps everything in memory")
-	flags.Var(listValue{&o.Namespaces}, "namespace", "`name` of a namespace to create, may be repeated (default \""+DefaultNamespace+"\")")
-	flags.DurationVar(&o.Retention, "retention", DefaultRetention, "how long closed executions are kept")
-	flags.StringVar(&o.CodecEndpoint, "codec-endpoint", "", "`URL` of the payload codec for the Web UI")
-	flags.StringVar(&o.LogLevel, "log-level", DefaultLogLevel, "debug, info, warn or error, on stderr")
-	if err := flags.Parse(args); err != nil {
-		return Options{}, fmt.Errorf("reading the temporal command's flags: %w", err)
-	}
-	if flags.NArg() > 0 {
-		return Options{}, fmt.Errorf("the temporal command takes flags only: %q is none", flags.Arg(0))
-	}
-	return o, nil
+	return args, nil
 }

@@ -154,7 +154,7 @@ func TestHistorySurvivesAKill(t *testing.T) {
 	require.True(t, exit.OK(), exit)
 	server, err := os.ReadFile(filepath.Join(folder, "server.log"))
 	require.NoError(t, err)
-	require.Equal(t, 2, strings.Count(string(server), `{"ready":true,`), "one line for each start")
+	require.Equal(t, 2, strings.Count(string(server), "Temporal is ready\n"), "one line for each start")
 }
 
 // One file, other ports and another retention: what a developer does from one day to the next.
@@ -162,7 +162,7 @@ func TestADatabaseMovesToOtherPorts(t *testing.T) {
 	o := temporalserver.Options{DatabaseFile: filepath.Join(t.TempDir(), "t.db")}
 	for _, retention := range []time.Duration{24 * time.Hour, 48 * time.Hour} {
 		o.Retention = retention
-		server, err := temporalserver.Start(t.Context(), o)
+		server, err := temporalserver.StartChild(t.Context(), o, proc.Spec{})
 		require.NoError(t, err)
 		c := dial(t, server.Address(), temporalserver.DefaultNamespace)
 		startWorker(t, c)
@@ -173,16 +173,18 @@ func TestADatabaseMovesToOtherPorts(t *testing.T) {
 		described, err := c.WorkflowService().DescribeNamespace(t.Context(), &workflowservice.DescribeNamespaceRequest{Namespace: temporalserver.DefaultNamespace})
 		require.NoError(t, err)
 		require.Equal(t, retention, described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration())
-		require.NoError(t, server.Stop())
-		require.NoError(t, server.Stop(), "a second Stop is harmless")
+		exit, err := server.Stop(t.Context())
+		require.NoError(t, err)
+		require.True(t, exit.OK(), exit)
 	}
 }
 
 func TestUIAnswersAndKnowsTheCodec(t *testing.T) {
 	const codec = "http://127.0.0.1:9/codec"
-	server, err := temporalserver.Start(t.Context(), temporalserver.Options{UIAddress: "127.0.0.1:0", CodecEndpoint: codec, Namespaces: []string{"shown"}})
+	server, err := temporalserver.StartChild(t.Context(),
+		temporalserver.Options{UIAddress: "127.0.0.1:0", CodecEndpoint: codec, Namespaces: []string{"shown"}}, proc.Spec{})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	t.Cleanup(func() { require.NoError(t, server.Kill()) })
 	require.NoError(t, proc.GetOK(t.Context(), server.UIURL()))
 	require.NoError(t, proc.GetOK(t.Context(), server.UIURL()+"/api/v1/namespaces/shown"), "the UI reaches the server")
 
@@ -203,12 +205,22 @@ func TestUIAnswersAndKnowsTheCodec(t *testing.T) {
 	require.False(t, settings.Codec.IncludeCredentials)
 }
 
-func TestTheUIsPortIsTaken(t *testing.T) {
-	_, err := temporalserver.Start(t.Context(), temporalserver.Options{UIAddress: listening(t)})
-	require.ErrorContains(t, err, "starting the Temporal UI")
+func TestStartRefusesWhatIsNotSafeOrNotKnown(t *testing.T) {
+	for message, o := range map[string]temporalserver.Options{
+		"not on loopback":          {Address: "0.0.0.0:0"},
+		"choosing the UI's":        {UIAddress: "localhost"},
+		"at least a second":        {Retention: time.Millisecond},
+		"log level":                {LogLevel: "loud"},
+		"create its folder":        {DatabaseFile: t.TempDir() + "/absent/t.db"},
+		"is another server runn":   {Address: listening(t)},
+		"starting the Temporal UI": {UIAddress: listening(t)},
+	} {
+		_, err := temporalserver.StartChild(t.Context(), o, proc.Spec{})
+		require.ErrorContains(t, err, message)
+	}
 }
 
-func TestAChildTellsWhyItDoesNotStart(t *testing.T) {
+func TestAChildSaysWhyItDoesNotStart(t *testing.T) {
 	_, err := temporalserver.StartChild(t.Context(), temporalserver.Options{Address: listening(t)}, proc.Spec{})
 	require.ErrorContains(t, err, "is another server running?")
 	require.ErrorContains(t, err, "exit code 1")

@@ -1,4 +1,4 @@
-package temporalserver
+package main
 
 import (
 	"fmt"
@@ -12,8 +12,6 @@ import (
 	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
 	"go.temporal.io/server/common/primitives"
-
-	"healthlake-cdc/devstack/internal/proc"
 )
 
 const (
@@ -31,31 +29,26 @@ type layout struct {
 	hosts    map[primitives.ServiceName]static.Hosts
 }
 
-// layOut gives the frontend its address and the others free ports. The services are told where
-// each of them is, instead of finding each other by gossip: a server that was killed would
-// otherwise meet its own dead members in the database when it starts again.
-func layOut(frontend string) (layout, error) {
+// layOut tells the services where each of them is, instead of having them find each other by
+// gossip: a server that was killed would otherwise meet its own dead members in the database when
+// it starts again.
+func layOut(s settings) (layout, error) {
 	l := layout{
 		services: map[string]config.Service{},
 		hosts:    map[primitives.ServiceName]static.Hosts{},
 	}
-	for _, name := range []primitives.ServiceName{
-		primitives.FrontendService, primitives.HistoryService, primitives.MatchingService, primitives.WorkerService,
+	for name, address := range map[primitives.ServiceName]string{
+		primitives.FrontendService: s.Frontend,
+		primitives.HistoryService:  s.History,
+		primitives.MatchingService: s.Matching,
+		primitives.WorkerService:   s.Worker,
 	} {
-		address := frontend
-		if name != primitives.FrontendService {
-			var err error
-			if address, err = proc.FreeAddress(); err != nil {
-				return layout{}, err
-			}
-		}
-		host, portText, err := net.SplitHostPort(address)
+		host, port, err := splitAddress(address)
 		if err != nil {
-			return layout{}, fmt.Errorf("reading an address: %w", err)
+			return layout{}, err
 		}
-		port, err := strconv.Atoi(portText)
-		if err != nil {
-			return layout{}, fmt.Errorf("reading a port: %w", err)
+		if err := checkFree(address); err != nil {
+			return layout{}, err
 		}
 		l.services[string(name)] = config.Service{RPC: config.RPC{GRPCPort: port, BindOnIP: host}}
 		l.hosts[name] = static.SingleLocalHost(address)
@@ -63,7 +56,31 @@ func layOut(frontend string) (layout, error) {
 	return l, nil
 }
 
-func serverConfig(o Options, l layout, db *config.SQL) *config.Config {
+func splitAddress(address string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, fmt.Errorf("reading an address: %w", err)
+	}
+	if port, err = strconv.Atoi(text); err != nil {
+		return "", 0, fmt.Errorf("reading a port: %w", err)
+	}
+	return host, port, nil
+}
+
+// checkFree gives a clear error for a port in use; the server would only log that and run on, and
+// the UI would end the whole process.
+func checkFree(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("the address is taken, is another server running? %w", err)
+	}
+	if err := listener.Close(); err != nil {
+		return fmt.Errorf("giving back the address: %w", err)
+	}
+	return nil
+}
+
+func serverConfig(s settings, l layout, db *config.SQL) *config.Config {
 	return &config.Config{
 		Services: l.services,
 		Persistence: config.Persistence{
@@ -77,11 +94,11 @@ func serverConfig(o Options, l layout, db *config.SQL) *config.Config {
 			MasterClusterName:        clusterName,
 			CurrentClusterName:       clusterName,
 			ClusterInformation: map[string]cluster.ClusterInformation{
-				clusterName: {Enabled: true, InitialFailoverVersion: 1, RPCAddress: o.Address},
+				clusterName: {Enabled: true, InitialFailoverVersion: 1, RPCAddress: s.Frontend},
 			},
 		},
 		DCRedirectionPolicy: config.DCRedirectionPolicy{Policy: "noop"},
-		PublicClient:        config.PublicClient{HostPort: o.Address},
+		PublicClient:        config.PublicClient{HostPort: s.Frontend},
 		Archival: config.Archival{
 			History:    config.HistoryArchival{State: "disabled"},
 			Visibility: config.VisibilityArchival{State: "disabled"},
