@@ -81,9 +81,9 @@ type Activities struct {
 
 // applicationError turns an error of the store or the bus into Temporal's: its
 // class is the type, only invalid input is never retried, and a Retry-After
-// sets the next delay where it is the longer one. It must be the outermost error an activity returns, or
+// sets the next delay where it is the longer one; details are for the workflow. It must be the outermost error an activity returns, or
 // Temporal does not see whether to retry.
-func applicationError(ctx context.Context, err error) error {
+func applicationError(ctx context.Context, err error, details ...any) error {
 	if err == nil {
 		return nil
 	}
@@ -98,6 +98,7 @@ func applicationError(ctx context.Context, err error) error {
 	return temporal.NewApplicationErrorWithOptions(known.Error(), string(known.Class), temporal.ApplicationErrorOptions{
 		NonRetryable:   known.Class == cdc.ClassInvalidInput,
 		NextRetryDelay: nextDelay(ctx, known.RetryAfter),
+		Details:        details,
 	})
 }
 

@@ -32,10 +32,14 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 		return cdc.HydrateResult{}, invalidInput(ctx, err.Error())
 	}
 	leave, err := a.Limits.enter(in.Window, in.Bulk)
+	h := &hydration{a: a, in: in, started: time.Now(), answers: in.Answer || attempt(ctx) >= cdc.Patience}
+	if err != nil && h.answers {
+		h.refuseAll(err)
+		return h.result, nil
+	}
 	if err != nil {
 		return cdc.HydrateResult{}, applicationError(ctx, err)
 	}
-	h := &hydration{a: a, in: in, started: time.Now()}
 	defer func() { leave(h.outcome()) }()
 
 	for from := 0; from < len(in.Asks); from += searchesAtOnce {
@@ -50,7 +54,7 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 	if err := ctx.Err(); err != nil {
 		return cdc.HydrateResult{}, applicationError(ctx, err)
 	}
-	if in.Together && !h.anyRead() && h.retryable != nil {
+	if in.Together && !h.answers && !h.anyRead() && h.retryable != nil {
 		return cdc.HydrateResult{}, applicationError(ctx, h.retryable)
 	}
 	return h.result, nil
@@ -64,6 +68,8 @@ type hydration struct {
 	result  cdc.HydrateResult
 	bytes   int
 	full    bool
+	// answers is set when the attempt is not to fail.
+	answers bool
 	// retryable is the first error that may pass by itself.
 	retryable error
 }
@@ -81,6 +87,15 @@ func (h *hydration) leave(asks []cdc.Ask) {
 		h.result.Answers = append(h.result.Answers, cdc.Answer{
 			Type: ask.Type, State: cdc.AnswerLeft, Next: ask.Next, Remaining: -1,
 		})
+	}
+}
+
+// refuseAll answers for every ask that the store is not asked now.
+func (h *hydration) refuseAll(err error) {
+	for _, ask := range h.in.Asks {
+		r := reading{answer: cdc.Answer{Type: ask.Type, Remaining: -1}}
+		r.refuse(ask, err)
+		h.result.Answers = append(h.result.Answers, r.answer)
 	}
 }
 

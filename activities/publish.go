@@ -1,11 +1,14 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
 )
@@ -16,39 +19,123 @@ import (
 const HeartbeatEvery = time.Second
 
 // Publish puts a batch of changes, one delete, or a span's statements on the bus.
-// What EventBridge accepted is in its heartbeats, so that a retry goes on from
-// there; what it refuses for good is in the result, and the rest is published all
-// the same.
+// What EventBridge accepted is in its heartbeats, so that a retry goes on from there,
+// and in the details of the error of an attempt; what it refuses for good is in the
+// result, and the rest is published all the same. One that is cancelled ends with what
+// was accepted.
 func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.PublishResult, error) {
-	events, err := a.events(in, time.Now())
+	b, err := a.batch(in, time.Now())
 	if err != nil {
 		return cdc.PublishResult{}, invalidInput(ctx, err.Error())
 	}
-	accepted := make([]string, len(events))
-	if activity.HasHeartbeatDetails(ctx) {
-		var before []string
-		if err := activity.GetHeartbeatDetails(ctx, &before); err == nil && len(before) == len(events) {
-			copy(accepted, before)
-		}
-	}
-	publishing, giveUp := context.WithCancel(ctx)
-	defer giveUp()
-	beat := newHeartbeat(ctx, giveUp)
-	beat.begin(accepted)
 	bus, err := a.bus(in.Bus)
 	if err != nil {
 		return cdc.PublishResult{}, invalidInput(ctx, err.Error())
 	}
-	result, err := bus.Publish(publishing, events, accepted, beat.record)
+	accepted := b.acceptedBefore(ctx, in)
+	publishing, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	beat := newHeartbeat(ctx, giveUp)
+	beat.begin(accepted)
+	result, err := bus.Publish(publishing, b.events, accepted, beat.record)
+	result = b.result(result)
 	if err != nil {
 		beat.flush()
-		return cdc.PublishResult{}, applicationError(ctx, err)
+		if canceled(ctx) {
+			a.finish(in, &result)
+			return cdc.PublishResult{}, temporal.NewCanceledError(result)
+		}
+		return cdc.PublishResult{}, applicationError(ctx, err, result.EventIDs)
 	}
-	a.observe(in, result)
-	if in.Weigh {
-		a.weigh(in, &result)
-	}
+	a.finish(in, &result)
 	return result, nil
+}
+
+// canceled reports whether an activity was asked to end by its workflow, and not
+// because the process stops: then it goes on elsewhere.
+func canceled(ctx context.Context) bool {
+	if ctx.Err() == nil || !activity.IsActivity(ctx) {
+		return false
+	}
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return false
+	default:
+		return true
+	}
+}
+
+// finish takes account of what was published.
+func (a *Activities) finish(in cdc.PublishInput, result *cdc.PublishResult) {
+	a.observe(in, *result)
+	if in.Weigh {
+		a.weigh(in, result)
+	}
+}
+
+// publishBatch is what a Publish puts on the bus.
+type publishBatch struct {
+	events []cdc.Event
+	// at are the places of the events in the input, which has size entries. An entry of
+	// which no event can be built is in unbuilt: it must not hold up the others.
+	at      []int
+	size    int
+	unbuilt []cdc.Refusal
+}
+
+// codeUnbuilt is the code of a refusal that is ours.
+const codeUnbuilt = "NoEventCanBeBuilt"
+
+func (a *Activities) batch(in cdc.PublishInput, now time.Time) (publishBatch, error) {
+	if in.Delete != nil || len(in.Statements) > 0 {
+		events, err := a.eventsBesideChanges(in, now)
+		b := publishBatch{events: events, size: len(events)}
+		for i := range events {
+			b.at = append(b.at, i)
+		}
+		return b, err
+	}
+	b := publishBatch{size: len(in.Changes)}
+	for i, change := range in.Changes {
+		event, err := a.Format.ChangeEvent(change, in.Origin, now)
+		if err != nil {
+			b.unbuilt = append(b.unbuilt, cdc.Refusal{Index: i, Code: codeUnbuilt})
+			continue
+		}
+		b.events, b.at = append(b.events, event), append(b.at, i)
+	}
+	return b, nil
+}
+
+// acceptedBefore are the ids that EventBridge gave the events in an attempt before
+// this one, or in an earlier Publish.
+func (b publishBatch) acceptedBefore(ctx context.Context, in cdc.PublishInput) []string {
+	accepted := make([]string, len(b.events))
+	for k, i := range b.at {
+		if i < len(in.Accepted) {
+			accepted[k] = in.Accepted[i]
+		}
+	}
+	if activity.HasHeartbeatDetails(ctx) {
+		var before []string
+		if err := activity.GetHeartbeatDetails(ctx, &before); err == nil && len(before) == len(b.events) {
+			copy(accepted, before)
+		}
+	}
+	return accepted
+}
+
+// result is a bus's, in the order of the input.
+func (b publishBatch) result(r cdc.PublishResult) cdc.PublishResult {
+	out := cdc.PublishResult{EventIDs: make([]string, b.size), Refused: b.unbuilt}
+	for k, id := range r.EventIDs {
+		out.EventIDs[b.at[k]] = id
+	}
+	for _, refusal := range r.Refused {
+		out.Refused = append(out.Refused, cdc.Refusal{Index: b.at[refusal.Index], Code: refusal.Code})
+	}
+	slices.SortFunc(out.Refused, func(x, y cdc.Refusal) int { return cmp.Compare(x.Index, y.Index) })
+	return out
 }
 
 // bus is the bus of that name, or the configured one.
@@ -62,23 +149,13 @@ func (a *Activities) bus(name string) (Bus, error) {
 	return a.OtherBus(name)
 }
 
-func (a *Activities) events(in cdc.PublishInput, now time.Time) ([]cdc.Event, error) {
+// eventsBesideChanges are those of a delete, or of statements.
+func (a *Activities) eventsBesideChanges(in cdc.PublishInput, now time.Time) ([]cdc.Event, error) {
 	if in.Delete != nil {
 		event, err := a.Format.DeleteEvent(*in.Delete, in.Origin, now)
 		return []cdc.Event{event}, err
 	}
-	if len(in.Statements) > 0 {
-		return statementEvents(in.Statements, now)
-	}
-	events := make([]cdc.Event, len(in.Changes))
-	for i, change := range in.Changes {
-		event, err := a.Format.ChangeEvent(change, in.Origin, now)
-		if err != nil {
-			return nil, err
-		}
-		events[i] = event
-	}
-	return events, nil
+	return statementEvents(in.Statements, now)
 }
 
 func statementEvents(statements []cdc.Statement, now time.Time) ([]cdc.Event, error) {

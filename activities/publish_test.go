@@ -107,13 +107,34 @@ func TestPublishThatFailsRecordsWhatWasAccepted(t *testing.T) {
 	require.Zero(t, observer.full)
 }
 
-func TestPublishOfSomethingThatIsNoVersionIsNotRetried(t *testing.T) {
-	env, a, _, _ := publishEnv(t, nil)
-	_, err := env.ExecuteActivity(a.Publish, cdc.PublishInput{Changes: []cdc.Change{{Version: cdc.Version{Type: "Patient", ID: "SECRET"}}}})
-	var failure *temporal.ApplicationError
-	require.ErrorAs(t, err, &failure)
-	require.True(t, failure.NonRetryable())
-	require.NotContains(t, err.Error(), "SECRET")
+// One entry of which no event can be built holds up no other.
+func TestPublishOfSomethingThatIsNoVersionIsRefused(t *testing.T) {
+	env, a, _, _ := publishEnv(t, func(events []cdc.Event, _ []string, _ func([]string)) (cdc.PublishResult, error) {
+		require.Len(t, events, 2)
+		return cdc.PublishResult{EventIDs: []string{"e1", ""}, Refused: []cdc.Refusal{{Index: 1, Code: "Malformed"}}}, nil
+	})
+	good := cdc.Change{Version: version("Patient", "good"), Body: []byte(`{}`)}
+	value, err := env.ExecuteActivity(a.Publish, cdc.PublishInput{
+		Origin: cdc.Origin{Datastore: testStore}, Changes: []cdc.Change{{Version: cdc.Version{Type: "Patient", ID: "SECRET"}}, good, good},
+	})
+	require.NoError(t, err)
+	var result cdc.PublishResult
+	require.NoError(t, value.Get(&result))
+	require.Equal(t, []string{"", "e1", ""}, result.EventIDs)
+	require.Equal(t, []cdc.Refusal{{Index: 0, Code: "NoEventCanBeBuilt"}, {Index: 2, Code: "Malformed"}}, result.Refused)
+}
+
+// What an earlier Publish of the same batch had accepted is not sent again.
+func TestPublishGoesOnFromAnEarlierOne(t *testing.T) {
+	env, a, _, _ := publishEnv(t, func(_ []cdc.Event, accepted []string, _ func([]string)) (cdc.PublishResult, error) {
+		require.Equal(t, []string{"e1", ""}, accepted)
+		return cdc.PublishResult{EventIDs: []string{"e1", "e2"}}, nil
+	})
+	change := cdc.Change{Version: version("Patient", "a"), Body: []byte(`{}`)}
+	_, err := env.ExecuteActivity(a.Publish, cdc.PublishInput{
+		Origin: cdc.Origin{Datastore: testStore}, Changes: []cdc.Change{change, change}, Accepted: []string{"e1", ""},
+	})
+	require.NoError(t, err)
 }
 
 func TestRefusedDeleteIsNotObserved(t *testing.T) {

@@ -137,7 +137,7 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 		return nil, err
 	}
 	launcher := launch.New(temporal.Client, launch.Config{
-		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Attributes: temporal.Attributes, Logger: logger,
+		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Audited: cfg.AuditOn(), Attributes: temporal.Attributes, Logger: logger,
 	})
 	return &connection{
 		config: cfg, client: temporal.Client, launcher: launcher, temporal: temporal, types: types,

@@ -97,7 +97,7 @@ func (s *session) retry(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	waits := before.Waits()
+	waits := before.Waiting
 	if err := c.client.SignalWorkflow(ctx, id, "", cdc.SignalRetry, nil); err != nil {
 		return fmt.Errorf("signalling %s: %w", id, err)
 	}
@@ -115,9 +115,12 @@ func (s *session) skip(cmd *cobra.Command, id string, types []string, yes bool) 
 	if err != nil {
 		return err
 	}
-	waits, err := ofTypes(before.Waits(), types)
+	waits, err := ofTypes(before.Waiting, types)
 	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)
+	}
+	if waits = slices.DeleteFunc(waits, func(w cdc.Wait) bool { return w.Bus }); len(waits) == 0 {
+		return fmt.Errorf("%s waits for the event bus: there is nothing to skip; see that the bus exists and that the workers may put events on it", id)
 	}
 	fmt.Fprintf(s.progress, "skip gives up for good, in %s: %s\n", id, waitsText(waits))
 	if !yes {
@@ -140,7 +143,7 @@ func ofTypes(waits []cdc.Wait, types []string) ([]cdc.Wait, error) {
 	for _, name := range types {
 		found := len(chosen)
 		for _, wait := range waits {
-			if wait.Type == name && !wait.Ledger {
+			if wait.Type == name && !wait.Ledger && !wait.Bus {
 				chosen = append(chosen, wait)
 			}
 		}
@@ -203,7 +206,7 @@ func (c *connection) waiting(ctx context.Context, id string) (cdc.Progress, erro
 	if err != nil {
 		return cdc.Progress{}, err
 	}
-	if len(progress.Waits()) == 0 {
+	if len(progress.Waiting) == 0 {
 		return cdc.Progress{}, fmt.Errorf("%s does not wait for an operator; `starter status` lists what does", id)
 	}
 	return progress, nil

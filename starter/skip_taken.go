@@ -38,7 +38,7 @@ func (c *connection) skipUntilTaken(ctx context.Context, id string, before cdc.P
 			now, err = c.ask(limited, id)
 		}
 		if err == nil {
-			still := slices.ContainsFunc(waits, func(w cdc.Wait) bool { return sameWait(now.Waits(), w) })
+			still := slices.ContainsFunc(waits, func(w cdc.Wait) bool { return sameWait(now.Waiting, w) })
 			if !still && skippedMore(before.Counts, now.Counts, waits) {
 				return nil
 			}
@@ -106,6 +106,6 @@ func skippedMore(before, now cdc.Counts, waits []cdc.Wait) bool {
 // sameWait reports whether the same waits still, in whatever number.
 func sameWait(waits []cdc.Wait, skipped cdc.Wait) bool {
 	return slices.ContainsFunc(waits, func(w cdc.Wait) bool {
-		return w.Type == skipped.Type && w.Ledger == skipped.Ledger && (w.Versions > 0) == (skipped.Versions > 0)
+		return w.Type == skipped.Type && w.Ledger == skipped.Ledger && w.Bus == skipped.Bus && (w.Versions > 0) == (skipped.Versions > 0)
 	})
 }

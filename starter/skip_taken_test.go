@@ -72,7 +72,7 @@ func (r *waiterRun) Get(_ context.Context, into any) error {
 // A skip is reported as done when the execution counts it, and not because nothing
 // waits at the moment of the question.
 func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
-	waits := cdc.Progress{Kept: map[string]int{"Patient": 2}}
+	waits := cdc.Progress{Waiting: []cdc.Wait{{Type: "Patient", Versions: 2}}}
 	between := cdc.Progress{} // between two tries, or in a new run
 	taken := cdc.Progress{Counts: cdc.Counts{Skipped: 2}}
 	windowResult := func(skipped int) cdc.CaptureWindowResult {
@@ -98,7 +98,7 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 				timeout = time.Millisecond
 			}
 			connected := &connection{client: &c.waiter, temporal: &connect.Temporal{Namespace: "n"}, signalTimeout: timeout}
-			err := connected.skipUntilTaken(t.Context(), "window/d/x", waits, waits.Waits())
+			err := connected.skipUntilTaken(t.Context(), "window/d/x", waits, waits.Waiting)
 			if c.says == "" {
 				require.NoError(t, err)
 			} else {
@@ -110,5 +110,5 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	connected := &connection{client: &waiter{answers: []cdc.Progress{waits}}, temporal: &connect.Temporal{}, signalTimeout: time.Minute}
-	require.ErrorContains(t, connected.skipUntilTaken(ctx, "window/d/x", waits, waits.Waits()), "interrupted")
+	require.ErrorContains(t, connected.skipUntilTaken(ctx, "window/d/x", waits, waits.Waiting), "interrupted")
 }

@@ -45,7 +45,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 		return nil, err
 	}
 	launcher := launch.New(p.temporal.Client, launch.Config{
-		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Versions: cfg.Versions, Imports: cfg.Imports,
+		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Audited: cfg.AuditOn(), Versions: cfg.Versions, Imports: cfg.Imports,
 		Attributes: p.temporal.Attributes, Logger: logger,
 	})
 	p.types, p.sweeps = launcher.AllTypes(), asked.types

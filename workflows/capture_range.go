@@ -49,21 +49,25 @@ type captureRange struct {
 	open []*openSlice
 	// turn grows with whatever may give a hand something to do.
 	turn int
+	// timing is set while a hand waits for the first part that is due.
+	timing bool
 	// err ends the range; asOf is when the plan was last described.
-	err  error
-	asOf time.Time
-	// orders are the operator's for types that the store refuses to count; mark
-	// keeps CdcState true meanwhile.
-	orders orders
-	mark   stateMark
+	err      error
+	asOf     time.Time
+	operator operator
+	// skips are those that came while a part was in a hand.
+	skips map[*cdc.RangePart][]cdc.Skip
+	// handingBack is set when the open slices were asked to close, so that the range can
+	// continue as new.
+	handingBack bool
 }
 
 func newCaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (*captureRange, error) {
 	if err := checkRange(in); err != nil {
 		return nil, err
 	}
-	r := &captureRange{in: in, id: workflow.GetInfo(ctx).WorkflowExecution.ID, held: make(map[*cdc.RangePart]bool)}
-	r.orders, r.mark = newOrders(ctx), newStateMark(ctx, in.Attributes)
+	r := &captureRange{in: in, id: workflow.GetInfo(ctx).WorkflowExecution.ID, held: make(map[*cdc.RangePart]bool), skips: make(map[*cdc.RangePart][]cdc.Skip)}
+	r.operator = newOperator(ctx, in.Attributes)
 	if in.Plan != nil {
 		r.plan = *in.Plan
 	} else {
@@ -71,7 +75,7 @@ func newCaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (*captureRa
 	}
 	r.describe(ctx)
 	return r, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
-		return r.progress(), nil
+		return r.progress(ctx), nil
 	})
 }
 
@@ -95,10 +99,14 @@ func checkRange(in cdc.CaptureRangeInput) error {
 
 func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error) {
 	workflow.Go(ctx, r.listen)
-	workflow.Go(ctx, r.heed)
+	workflow.Go(ctx, r.listenToOperator)
+	workflow.Go(ctx, r.handBackSlices)
 	r.work(ctx)
 	r.takeHold(ctx)
-	r.takeOrders(ctx)
+	r.handleSignals(ctx)
+	if ctx.Err() != nil || r.err != nil {
+		r.plan.Paused = false // it goes on no more
+	}
 	r.describe(ctx)
 	switch {
 	case ctx.Err() != nil:
@@ -107,6 +115,9 @@ func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error)
 		}
 		return cdc.CaptureRangeResult{}, temporal.NewCanceledError(r.result())
 	case r.err != nil:
+		if err := r.markClosed(ctx); err != nil {
+			return cdc.CaptureRangeResult{}, err
+		}
 		return cdc.CaptureRangeResult{}, r.err
 	case len(r.plan.Parts) > 0:
 		next := r.in
@@ -171,9 +182,11 @@ func (r *captureRange) hand(ctx workflow.Context) {
 		r.held[part] = true
 		err := r.do(ctx, part)
 		delete(r.held, part)
+		r.skip(ctx, part, r.skips[part])
+		delete(r.skips, part)
 		r.turn++
 		if err == nil {
-			err = r.mark.set(ctx, len(r.refused()) > 0)
+			err = r.operator.show(ctx, len(r.waiting(ctx)) > 0)
 		}
 		if err != nil && r.err == nil && ctx.Err() == nil {
 			r.err = err
@@ -192,18 +205,20 @@ func (r *captureRange) idle(ctx workflow.Context) {
 	seen := r.turn
 	changed := func() bool { return r.turn != seen || r.err != nil }
 	due, waits := r.nextDue(workflow.Now(ctx))
-	if !waits || len(r.held) > 0 || r.plan.Paused {
+	if !waits || r.timing || r.plan.Paused {
 		_ = workflow.Await(ctx, changed) // fails only when the range is cancelled
 		return
 	}
+	r.timing = true // one timer for all of them
 	_, _ = workflow.AwaitWithTimeout(ctx, due, changed)
+	r.timing = false
 	r.turn++
 }
 
 // nextDue is how long it takes until the first refused part is asked again.
 func (r *captureRange) nextDue(now time.Time) (delay time.Duration, waits bool) {
 	for _, part := range r.plan.Parts {
-		if wait := part.Due.Sub(now); wait > 0 && (!waits || wait < delay) {
+		if wait := part.Retry.Due.Sub(now); wait > 0 && (!waits || wait < delay) {
 			delay, waits = wait, true
 		}
 	}
@@ -219,7 +234,7 @@ func (r *captureRange) next(now time.Time) *cdc.RangePart {
 	r.planned()
 	auditing := slices.ContainsFunc(r.plan.Parts, func(p *cdc.RangePart) bool { return p.Type == "" && r.held[p] })
 	for _, part := range slices.Backward(r.plan.Parts) {
-		free := !r.held[part] && !part.Due.After(now)
+		free := !r.held[part] && !part.Retry.Due.After(now)
 		isAudit := part.Type == "" && part.Count != cdc.NotCounted
 		due := part.Count == cdc.NotCounted || r.plan.Planned && (!isAudit || !auditing)
 		if free && due {
@@ -232,7 +247,7 @@ func (r *captureRange) next(now time.Time) *cdc.RangePart {
 // planned notes that every part was counted, or that the store refused to. The
 // refused ones add to the total when they are counted.
 func (r *captureRange) planned() {
-	uncounted := func(p *cdc.RangePart) bool { return p.Count == cdc.NotCounted && p.Refusals == 0 }
+	uncounted := func(p *cdc.RangePart) bool { return p.Count == cdc.NotCounted && !p.Retry.Failing() }
 	if !r.plan.Planned && !slices.ContainsFunc(r.plan.Parts, uncounted) {
 		r.plan.Planned = true
 	}
@@ -241,6 +256,8 @@ func (r *captureRange) planned() {
 // do works on a part: counts it, cuts it, or captures it.
 func (r *captureRange) do(ctx workflow.Context, part *cdc.RangePart) error {
 	switch {
+	case part.Lost != "":
+		return r.readLost(ctx, part)
 	case part.Count == cdc.NotCounted:
 		return r.count(ctx, part)
 	case part.Type == "":

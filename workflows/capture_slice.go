@@ -2,8 +2,10 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
@@ -17,10 +19,7 @@ func CaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (cdc.CaptureSl
 	if err != nil {
 		return cdc.CaptureSliceResult{}, err
 	}
-	if in.Range != nil {
-		return s.runInRange(ctx)
-	}
-	return s.run(ctx)
+	return s.runAndHandBack(ctx)
 }
 
 type captureSlice struct {
@@ -30,18 +29,15 @@ type captureSlice struct {
 	// published, what is being published and what the bus refused.
 	known cdc.HashSet
 	// publishing is the Publish under way, of the changes in batch.
-	publishing workflow.Future
+	publishing *publishing
 	batch      []cdc.Change
 	refused    refusedChanges
-	// barred is why the store does not give the page, and tries how often in a row
-	// it did not.
-	barred cdc.Class
-	tries  int
-	// givenUp tells that an operator has closed the slice before its last page.
-	givenUp bool
-	orders  orders
-	mark    stateMark
-	// holds tells that the slice waits because its range is paused.
+	// bus is why the bus takes nothing.
+	bus cdc.Class
+	// givenUp is set when the slice was closed before its last page.
+	givenUp  bool
+	operator operator
+	// holds is set while the slice waits because its range is paused.
 	holds bool
 }
 
@@ -49,19 +45,33 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidType(in.Type) || !in.Span.To.After(in.Span.From) {
 		return nil, invalidInput("a slice needs a datastore, a resource type and a span")
 	}
-	s := &captureSlice{in: in, known: in.Known.Clone(), orders: newOrders(ctx), mark: newStateMark(ctx, in.Marks)}
+	s := &captureSlice{in: in, known: in.Known.Clone(), operator: newOperator(ctx, in.Attributes)}
 	s.refused.salt = in.Salt
 	if in.Resume != nil {
 		s.state = *in.Resume
 		s.known.Merge(s.state.Published)
 		s.known.Merge(s.state.Skipped)
-		s.refused.resume(map[string]cdc.HashSet{in.Type: s.state.Refused})
+		s.refused.resume(map[string]cdc.HashSet{in.Type: s.state.Refused}, s.state.Bus)
 		s.state.Refused = cdc.HashSet{}
 	}
 	s.beginInRange(ctx)
 	return s, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
-		return s.progress(), nil
+		return s.progress(ctx), nil
 	})
+}
+
+// runAndHandBack ends cleanly when the slice is handed back, or cancelled with its
+// range: what is being published is waited for, and the parent gets what was
+// published.
+func (s *captureSlice) runAndHandBack(ctx workflow.Context) (cdc.CaptureSliceResult, error) {
+	result, err := s.run(ctx)
+	if err == nil || ctx.Err() == nil {
+		return result, err
+	}
+	if err := s.published(ctx); err != nil && ctx.Err() == nil {
+		return cdc.CaptureSliceResult{}, err
+	}
+	return cdc.CaptureSliceResult{}, temporal.NewCanceledError(s.result())
 }
 
 func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error) {
@@ -70,13 +80,13 @@ func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error)
 			return cdc.CaptureSliceResult{}, err
 		}
 		if historyIsLarge(ctx) {
-			return cdc.CaptureSliceResult{}, s.continueAsNew(ctx)
+			return s.continueAsNew(ctx)
 		}
 		var err error
 		if last, err = s.page(ctx); err == nil {
-			err = s.heed(ctx)
-		} else if class := operatorClass(err); class != "" {
-			last, err = s.waitForStore(ctx, class)
+			err = s.handleSignals(ctx)
+		} else if class, asked, ok := failed(ctx, err); ok {
+			last, err = s.waitForStore(ctx, class, asked)
 		}
 		if err != nil {
 			return cdc.CaptureSliceResult{}, err
@@ -88,13 +98,13 @@ func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error)
 	s.refused.forget(s.in.Type)
 	for !s.refused.empty() {
 		if historyIsLarge(ctx) {
-			return cdc.CaptureSliceResult{}, s.continueAsNew(ctx)
+			return s.continueAsNew(ctx)
 		}
 		if err := s.publishRefused(ctx); err != nil {
 			return cdc.CaptureSliceResult{}, err
 		}
 	}
-	return s.result(), s.mark.close(ctx)
+	return s.result(), s.operator.close(ctx)
 }
 
 func (s *captureSlice) result() cdc.CaptureSliceResult {
@@ -116,7 +126,6 @@ func (s *captureSlice) page(ctx workflow.Context) (last bool, err error) {
 	if err := s.publishListed(ctx, page.Listed); err != nil {
 		return false, err
 	}
-	s.barred, s.tries = "", 0
 	return s.advance(ctx, page)
 }
 
@@ -131,7 +140,7 @@ func (s *captureSlice) hydrate(ctx workflow.Context) (cdc.HydratePageResult, err
 
 func (s *captureSlice) hydratePage(ctx workflow.Context, in cdc.HydratePageInput, summary string) (cdc.HydratePageResult, error) {
 	var page cdc.HydratePageResult
-	ctx = operatorPolicy(ctx, s.in.Origin.Datastore, s.in.Bulk, summary)
+	ctx = operatorPolicy(ctx, s.in.Origin.Datastore, s.in.Bulk, s.state.Page, summary)
 	err := workflow.ExecuteActivity(ctx, do.HydratePage, in).Get(ctx, &page)
 	s.state.Counts.Add(page.Counts)
 	return page, err
@@ -150,18 +159,18 @@ func (s *captureSlice) dedup(changes []cdc.Change) []cdc.Change {
 }
 
 // publish starts to publish the changes once the batch before is published, so
-// that one batch is under way at a time.
+// that one batch is under way at a time. With a rate, a batch holds no more than a
+// second's worth.
 func (s *captureSlice) publish(ctx workflow.Context, changes []cdc.Change) error {
-	if len(changes) == 0 {
-		return nil
+	for batch := range slices.Chunk(changes, s.mostAtOnce(len(changes))) {
+		if err := s.published(ctx); err != nil {
+			return err
+		}
+		if err := s.pace(ctx, len(batch)); err != nil {
+			return err
+		}
+		s.batch, s.publishing = batch, s.startPublishing(ctx, batch)
 	}
-	if err := s.published(ctx); err != nil {
-		return err
-	}
-	if err := s.pace(ctx, len(changes)); err != nil {
-		return err
-	}
-	s.batch, s.publishing = changes, s.startPublish(ctx, changes)
 	return nil
 }
 
@@ -188,22 +197,21 @@ func (s *captureSlice) publishListed(ctx workflow.Context, listed []cdc.Version)
 	return nil
 }
 
-// published waits for the batch under way and takes it into the ledger.
+// published waits for the batch under way and takes it into the ledger: when the
+// slice is cancelled, what EventBridge had accepted of it.
 func (s *captureSlice) published(ctx workflow.Context) error {
 	if s.publishing == nil {
 		return nil
 	}
-	var result cdc.PublishResult
-	if err := s.publishing.Get(ctx, &result); err != nil {
-		return err
-	}
+	result, err := s.publishing.result(ctx, func(class cdc.Class) error {
+		s.bus = class
+		s.describe(ctx)
+		return s.operator.show(ctx, s.waits(ctx))
+	})
 	batch := s.batch
 	s.publishing, s.batch = nil, nil
-	if len(result.EventIDs) != len(batch) {
-		return invalidInput("Publish answered for another number of changes")
-	}
 	for i, change := range batch {
-		if result.EventIDs[i] == "" {
+		if i >= len(result.EventIDs) || result.EventIDs[i] == "" {
 			continue
 		}
 		s.state.Published.Add(s.in.Salt.Hash(change.Version))
@@ -214,6 +222,9 @@ func (s *captureSlice) published(ctx workflow.Context) error {
 	}
 	s.state.Counts.Bytes += result.Bytes
 	s.state.Counts.Events += result.Events
+	if err != nil {
+		return err
+	}
 	s.refused.add(ctx, batch, result.Refused)
 	s.describe(ctx)
 	return nil
@@ -223,8 +234,7 @@ func (s *captureSlice) published(ctx workflow.Context) error {
 func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult) (last bool, err error) {
 	if page.Restart {
 		s.in.Next, s.state.Taken = "", cdc.HashSet{}
-		s.state.Restarts++
-		return false, workflow.Sleep(ctx, backoff(s.state.Restarts))
+		return s.waitForStore(ctx, cdc.ClassPageToken, 0)
 	}
 	if page.State == cdc.AnswerLeft {
 		for _, change := range page.Changes {
@@ -232,7 +242,7 @@ func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult)
 		}
 		return false, nil
 	}
-	s.state.Restarts = 0
+	s.state.Page = cdc.Retry{}
 	s.in.Next, s.state.Taken = page.Next, cdc.HashSet{}
 	if s.asked() != nil {
 		return s.idsRead(page), nil
@@ -245,14 +255,14 @@ func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult)
 
 // publishRefused offers what the bus refused again, when that is due.
 func (s *captureSlice) publishRefused(ctx workflow.Context) error {
-	wait := s.refused.due.Sub(workflow.Now(ctx))
 	if s.refused.hurried == 0 {
+		due := later(s.refused.retry.Due, workflow.Now(ctx).Add(time.Second))
 		summary := fmt.Sprintf("%d refused by EventBridge wait", len(s.refused.changes))
-		if err := s.orders.wait(ctx, max(wait, time.Second), summary); err != nil {
+		if err := s.operator.sleep(ctx, due, summary); err != nil {
 			return err
 		}
 	}
-	if err := s.heed(ctx); err != nil {
+	if err := s.handleSignals(ctx); err != nil {
 		return err
 	}
 	if err := s.publish(ctx, s.refused.takeDue(workflow.Now(ctx))); err != nil {
@@ -262,19 +272,26 @@ func (s *captureSlice) publishRefused(ctx workflow.Context) error {
 }
 
 // continueAsNew goes on in a new run. The bodies of what the bus refused are not
-// carried over: the new run lists the pages from the start and reads them again.
-func (s *captureSlice) continueAsNew(ctx workflow.Context) error {
+// carried over: the new run lists the pages from the start and reads them again. An
+// operator may have ended the slice while its last Publish was waited for.
+func (s *captureSlice) continueAsNew(ctx workflow.Context) (cdc.CaptureSliceResult, error) {
 	if err := s.published(ctx); err != nil {
-		return err
+		return cdc.CaptureSliceResult{}, err
+	}
+	if err := s.handleSignals(ctx); err != nil {
+		return cdc.CaptureSliceResult{}, err
+	}
+	if s.givenUp {
+		return s.result(), s.operator.close(ctx)
 	}
 	if !s.refused.empty() {
 		s.in.Next, s.in.Confirm, s.state.Taken = "", true, cdc.HashSet{}
 		s.askAgain()
 	}
-	s.state.Refused = s.refused.all()[s.in.Type]
+	s.state.Refused, s.state.Bus = s.refused.all()[s.in.Type], s.refused.retry
 	s.takeHold(ctx)
 	next := s.in
 	state := s.state
 	next.Resume = &state
-	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureSlice, next)
+	return cdc.CaptureSliceResult{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureSlice, next)
 }

@@ -31,16 +31,18 @@ type captureWindow struct {
 	ledger cdc.Ledger
 	types  []cdc.TypeState
 	counts cdc.Counts
-	// slices are the open children, by the index of their type.
+	// slices are the open children, by the index of their type; lost are those that did
+	// not complete and whose ledgers are still to be read.
 	slices  map[int]*openSlice
+	lost    map[int]*cdc.LostSlice
 	started int
-	// refused are changes that EventBridge would not take.
+	// refused are changes that EventBridge would not take; bus is why it takes nothing.
 	refused refusedChanges
+	bus     cdc.Class
 	wanted  wantedVersions
-	// unread is why the ledger of the run before cannot be read.
-	unread cdc.Class
-	orders orders
-	mark   stateMark
+	// before is set while the ledger of the run before cannot be read.
+	before   cdc.Retry
+	operator operator
 }
 
 func (w *captureWindow) run(ctx workflow.Context) (cdc.CaptureWindowResult, error) {
@@ -54,6 +56,9 @@ func (w *captureWindow) run(ctx workflow.Context) (cdc.CaptureWindowResult, erro
 		if w.mayContinueAsNew(ctx) {
 			return cdc.CaptureWindowResult{}, w.continueAsNew(ctx)
 		}
+		if err := w.readLost(ctx); err != nil {
+			return cdc.CaptureWindowResult{}, err
+		}
 		if err := w.captureWanted(ctx); err != nil {
 			return cdc.CaptureWindowResult{}, err
 		}
@@ -65,6 +70,7 @@ func (w *captureWindow) run(ctx workflow.Context) (cdc.CaptureWindowResult, erro
 			return cdc.CaptureWindowResult{}, err
 		}
 		w.schedule(ctx, answers)
+		w.closeUnswept(ctx)
 	}
 	return w.close(ctx)
 }
@@ -96,36 +102,47 @@ func (w *captureWindow) begin(ctx workflow.Context) error {
 // meanwhile are taken in.
 func (w *captureWindow) sleep(ctx workflow.Context) error {
 	for {
-		if err := w.heed(ctx); err != nil {
+		if err := w.handleSignals(ctx); err != nil {
 			return err
 		}
-		now := workflow.Now(ctx)
+		if historyIsLarge(ctx) && len(w.slices) > 0 {
+			return w.awaitSlices(ctx) // to continue as new
+		}
 		due, waiting := w.nextDue()
-		if waiting && !due.After(now) || !waiting && len(w.slices) == 0 {
+		if waiting && !due.After(workflow.Now(ctx)) || !waiting && len(w.slices) == 0 {
 			return nil
 		}
-		timerCtx, cancel := workflow.WithCancel(ctx)
-		selector := workflow.NewSelector(ctx)
-		var err error
-		woken := false
+		summary := ""
 		if waiting {
-			timer := workflow.NewTimerWithOptions(timerCtx, due.Sub(now), workflow.TimerOptions{Summary: w.sleepSummary(due)})
-			selector.AddFuture(timer, func(f workflow.Future) { err, woken = f.Get(ctx, nil), true })
+			summary = w.sleepSummary(due)
 		}
-		for i := range w.types {
-			if slice := w.slices[i]; slice != nil {
-				selector.AddFuture(slice.future, func(f workflow.Future) { err = w.sliceClosed(ctx, i, f) })
-			}
-		}
-		w.orders.wake(selector)
-		selector.Select(ctx)
-		if !woken {
-			cancel()
-		}
-		if err != nil {
+		if _, err := w.sleepUntil(ctx, due, summary); err != nil {
 			return err
 		}
 	}
+}
+
+// sleepUntil waits until the moment, if it has one, and no longer than until a slice
+// closes or a signal comes. over is set when the moment has come.
+func (w *captureWindow) sleepUntil(ctx workflow.Context, due time.Time, summary string) (over bool, err error) {
+	timerCtx, cancel := workflow.WithCancel(ctx)
+	selector := workflow.NewSelector(ctx)
+	if !due.IsZero() {
+		options := workflow.TimerOptions{Summary: summary}
+		timer := workflow.NewTimerWithOptions(timerCtx, due.Sub(workflow.Now(ctx)), options)
+		selector.AddFuture(timer, func(f workflow.Future) { err, over = f.Get(ctx, nil), true })
+	}
+	for i := range w.types {
+		if slice := w.slices[i]; slice != nil {
+			selector.AddFuture(slice.future, func(f workflow.Future) { err = w.sliceClosed(ctx, i, f) })
+		}
+	}
+	w.operator.wake(selector)
+	selector.Select(ctx)
+	if !over {
+		cancel()
+	}
+	return over, err
 }
 
 // hydrate reads a page of every type whose step is due.
@@ -136,7 +153,8 @@ func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.Answer, error) {
 		return nil, nil
 	}
 	in := cdc.HydrateInput{
-		Origin: w.origin, Window: w.in.Window, Asks: asks, Together: len(asks) == len(w.types),
+		Origin: w.origin, Window: w.in.Window, Asks: asks,
+		Together: len(asks) == w.open(), Answer: w.anyFailing(),
 		Bulk: w.in.Bulk, List: w.in.Skip, Salt: w.ledger.Salt,
 	}
 	var result cdc.HydrateResult
@@ -190,7 +208,12 @@ func (w *captureWindow) publish(ctx workflow.Context, fresh []cdc.Change) error 
 }
 
 func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change) error {
-	result, err := publishChanges(ctx, w.origin, changes, w.in.Bulk)
+	batch := startPublishing(ctx, cdc.PublishInput{Origin: w.origin, Changes: changes}, w.in.Bulk)
+	result, err := batch.result(ctx, func(class cdc.Class) error {
+		w.bus = class
+		w.describe(ctx)
+		return w.operator.show(ctx, w.waits(ctx))
+	})
 	if err != nil {
 		return err
 	}
@@ -213,7 +236,7 @@ func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change)
 func (w *captureWindow) close(ctx workflow.Context) (cdc.CaptureWindowResult, error) {
 	w.describe(ctx)
 	if w.in.Attributes && w.counts.Published > 0 {
-		w.mark.waiting = false
+		w.operator.waiting = false
 		err := workflow.UpsertTypedSearchAttributes(ctx,
 			cdc.AttrState.ValueSet(cdc.StateClosed),
 			cdc.AttrPublished.ValueSet(int64(w.counts.Published)),
@@ -223,20 +246,25 @@ func (w *captureWindow) close(ctx workflow.Context) (cdc.CaptureWindowResult, er
 			return cdc.CaptureWindowResult{}, err
 		}
 	}
-	return cdc.CaptureWindowResult{Ledger: w.ledger, Counts: w.counts}, w.mark.close(ctx)
+	return cdc.CaptureWindowResult{Ledger: w.ledger, Counts: w.counts}, w.operator.close(ctx)
 }
 
-// mayContinueAsNew tells whether the history is large and nothing is under way
+// mayContinueAsNew reports whether the history is large and nothing is under way
 // that a new run could not take over.
 func (w *captureWindow) mayContinueAsNew(ctx workflow.Context) bool {
 	return historyIsLarge(ctx) && len(w.slices) == 0 && !w.done()
 }
 
+// continueAsNew goes on in a new run. Nothing may be waited for here: a signal that
+// came meanwhile would be lost.
 func (w *captureWindow) continueAsNew(ctx workflow.Context) error {
 	w.reopenRefused()
 	next := w.in
 	next.Wanted = w.wantedLater()
-	next.Resume = &cdc.WindowState{Ledger: w.ledger, Types: w.types, Counts: w.counts, Slices: w.started, Refused: w.refused.carry()}
+	next.Resume = &cdc.WindowState{
+		Ledger: w.ledger, Types: w.types, Counts: w.counts, Slices: w.started,
+		Refused: w.refused.carry(), Bus: w.refused.retry, Wanted: w.wanted.retries, Lost: w.carryLost(),
+	}
 	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureWindow, next)
 }
 
@@ -248,7 +276,7 @@ func (w *captureWindow) reopenRefused() {
 	for i := range w.types {
 		t := &w.types[i]
 		if t.Closed && w.refused.hashes(t.Type).Len() > 0 {
-			t.Closed, t.Confirm, t.Due = false, true, w.refused.due
+			t.Closed, t.Confirm, t.Due = false, true, w.refused.retry.Due
 		}
 	}
 }

@@ -64,7 +64,7 @@ func (w *captureWindow) hydrateSummary(asks []cdc.Ask) string {
 }
 
 // settleAdvice is for what waits for an operator.
-const settleAdvice = "**Waits for an operator**: mend the cause, or use `starter retry` or `starter skip` with this workflow ID."
+const settleAdvice = "**Waits for an operator**: fix the cause, or use `starter retry` or `starter skip` with this workflow ID."
 
 // describe sets the text that the Temporal UI shows of the window now.
 func (w *captureWindow) describe(ctx workflow.Context) {
@@ -78,28 +78,41 @@ func (w *captureWindow) describe(ctx workflow.Context) {
 		}
 	}
 	for _, t := range w.types {
-		if t.Refused != "" {
-			fmt.Fprintf(&text, "\n%s cannot be read: %s, %d times; next try %s\n", t.Type, t.Refused, t.Refusals, t.Due.UTC().Format(time.TimeOnly))
+		if t.Retry.Failing() {
+			fmt.Fprintf(&text, "\n%s cannot be read: %s, %d times; next try %s\n", t.Type, t.Retry.Class, t.Retry.Tries, t.Due.UTC().Format(time.TimeOnly))
 		}
 	}
 	if !w.refused.empty() {
-		fmt.Fprintf(&text, "\n%d versions are refused by EventBridge; next try %s\n", len(w.refused.changes), w.refused.due.UTC().Format(time.TimeOnly))
+		fmt.Fprintf(&text, "\n%d versions are refused by EventBridge; next try %s\n", len(w.refused.changes), w.refused.retry.Due.UTC().Format(time.TimeOnly))
 	}
-	for _, name := range w.wanted.refusedTypes() {
-		fmt.Fprintf(&text, "\n%d wanted versions of %s cannot be read: %s; next try %s\n",
-			len(w.wanted.of(name)), name, w.wanted.refused[name], w.wanted.due.UTC().Format(time.TimeOnly))
+	for _, name := range w.wanted.types() {
+		if retry := w.wanted.retries[name]; retry.Failing() {
+			fmt.Fprintf(&text, "\n%d wanted versions of %s cannot be read: %s; next try %s\n",
+				len(w.wanted.of(name)), name, retry.Class, retry.Due.UTC().Format(time.TimeOnly))
+		}
 	}
-	if w.unread != "" {
-		fmt.Fprintf(&text, "\nWhat the run before published cannot be read: %s\n", w.unread)
+	for i, t := range w.types {
+		if lost := w.lost[i]; lost != nil && lost.Retry.Failing() {
+			fmt.Fprintf(&text, "\nWhat a slice of %s published cannot be read: %s\n", t.Type, lost.Retry.Class)
+		}
 	}
-	if w.waits() {
+	if w.before.Failing() {
+		fmt.Fprintf(&text, "\nWhat the run before published cannot be read: %s\n", w.before.Class)
+	}
+	if w.bus != "" {
+		fmt.Fprintf(&text, "\nThe event bus takes nothing: %s\n", w.bus)
+	}
+	if w.waits(ctx) {
 		text.WriteString("\n" + settleAdvice + "\n")
 	}
 	switch {
 	case w.in.Skip:
 		fmt.Fprintf(&text, "\n%d versions skipped: this run puts what it finds into the ledger and publishes nothing\n", w.counts.Skipped)
 	case w.counts.Skipped+w.counts.GivenUp > 0:
-		fmt.Fprintf(&text, "\nGiven up by an operator: %d versions, %d types\n", w.counts.Skipped, w.counts.GivenUp)
+		fmt.Fprintf(&text, "\nSkipped by an operator: %d versions, %d types\n", w.counts.Skipped, w.counts.GivenUp)
+	}
+	if w.counts.Unswept > 0 {
+		fmt.Fprintf(&text, "\n%d types were closed unswept: the store did not give them for an hour, the audit captures them\n", w.counts.Unswept)
 	}
 	workflow.SetCurrentDetails(ctx, text.String())
 }
@@ -114,18 +127,21 @@ func (w *captureWindow) publishedTypes() []string {
 	return names
 }
 
-func (w *captureWindow) progress() cdc.Progress {
+func (w *captureWindow) progress(ctx workflow.Context) cdc.Progress {
 	p := cdc.Progress{
 		Counts: w.counts, Versions: make(map[string]int), Refused: make(map[string]cdc.Class),
 		Kept: w.refused.byType(), Due: make(map[string]time.Time),
-		Ledger: w.unread,
+		Ledger: w.before.Class, Waiting: w.waiting(ctx),
 	}
 	for _, name := range w.publishedTypes() {
 		p.Versions[name] = w.ledger.Types[name].Published.Len()
 	}
 	for i, t := range w.types {
-		if t.Refused != "" {
-			p.Refused[t.Type] = t.Refused
+		if t.Retry.Failing() {
+			p.Refused[t.Type] = t.Retry.Class
+		}
+		if lost := w.lost[i]; lost != nil && lost.Retry.Failing() {
+			p.Ledger = lost.Retry.Class
 		}
 		if !t.Closed && w.slices[i] == nil {
 			p.Due[t.Type] = t.Due

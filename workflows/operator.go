@@ -10,34 +10,56 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// orders are what an operator can tell an execution that waits for one.
-type orders struct{ retry, skip workflow.ReceiveChannel }
+// operator is the one way in which windows, slices, deletes and ranges wait for an
+// operator: it takes the signals, wakes who sleeps, and keeps CdcState. What waits is
+// a cdc.Retry, which says when it is tried again and from when on it counts as
+// waiting.
+//
+// However long something waits, its history stays bounded: what waits tries at most
+// every cdc.LongestDelay and lets the execution continue as new; slices, which would
+// keep it from that, are handed back (slices.go).
+type operator struct {
+	retry, skip workflow.ReceiveChannel
+	// upserts is set when the execution was started with our search attributes. Each
+	// upsert is billed, so one is made only when the execution begins or ceases to wait.
+	upserts bool
+	waiting bool
+}
 
-func newOrders(ctx workflow.Context) orders {
-	return orders{
-		retry: workflow.GetSignalChannel(ctx, cdc.SignalRetry),
-		skip:  workflow.GetSignalChannel(ctx, cdc.SignalSkip),
+// newOperator takes over what a run before has upserted: attributes go on over a
+// continue-as-new.
+func newOperator(ctx workflow.Context, upserts bool) operator {
+	state, _ := workflow.GetTypedSearchAttributes(ctx).GetKeyword(cdc.AttrState)
+	return operator{
+		retry:   workflow.GetSignalChannel(ctx, cdc.SignalRetry),
+		skip:    workflow.GetSignalChannel(ctx, cdc.SignalSkip),
+		upserts: upserts, waiting: state == cdc.StateWaiting,
 	}
 }
 
-// take takes the orders that have come: whether to try again at once, and what
-// to give up.
-func (o orders) take() (retry bool, skips []cdc.Skip) {
+// signals takes the signals that have come: whether to try again at once, and what
+// to skip. Whoever ends or continues as new takes them last: one that is left in its
+// channel then is lost.
+func (o *operator) signals() (retryNow bool, skips []cdc.Skip) {
 	for o.retry.ReceiveAsync(nil) {
-		retry = true
+		retryNow = true
 	}
 	for {
 		var skip cdc.Skip
 		if !o.skip.ReceiveAsync(&skip) {
-			return retry, skips
+			return retryNow, skips
 		}
 		skips = append(skips, skip)
 	}
 }
 
-// wait sleeps until the delay is over or an order has come, which is left for
-// take.
-func (o orders) wait(ctx workflow.Context, delay time.Duration, summary string) error {
+// sleep waits until the moment, or until a signal has come, which is left for
+// signals.
+func (o *operator) sleep(ctx workflow.Context, until time.Time, summary string) error {
+	delay := until.Sub(workflow.Now(ctx))
+	if delay <= 0 {
+		return nil
+	}
 	timerCtx, cancel := workflow.WithCancel(ctx)
 	timer := workflow.NewTimerWithOptions(timerCtx, delay, workflow.TimerOptions{Summary: summary})
 	selector := workflow.NewSelector(ctx)
@@ -52,10 +74,56 @@ func (o orders) wait(ctx workflow.Context, delay time.Duration, summary string) 
 	return err
 }
 
-// wake lets orders end a selector's wait.
-func (o orders) wake(selector workflow.Selector) {
+// wake lets signals end a selector's wait.
+func (o *operator) wake(selector workflow.Selector) {
 	for _, channel := range []workflow.ReceiveChannel{o.retry, o.skip} {
 		selector.AddReceive(channel, func(workflow.ReceiveChannel, bool) {})
+	}
+}
+
+// show keeps CdcState.
+func (o *operator) show(ctx workflow.Context, waits bool) error {
+	if !o.upserts || o.waiting == waits {
+		return nil
+	}
+	o.waiting = waits
+	state := cdc.StateOpen
+	if waits {
+		state = cdc.StateWaiting
+	}
+	return workflow.UpsertTypedSearchAttributes(ctx, cdc.AttrState.ValueSet(state))
+}
+
+// close is of an execution that ends and has nothing else to upsert.
+func (o *operator) close(ctx workflow.Context) error {
+	if !o.upserts || !o.waiting {
+		return nil
+	}
+	o.waiting = false
+	return workflow.UpsertTypedSearchAttributes(ctx, cdc.AttrState.ValueSet(cdc.StateClosed))
+}
+
+// failed reports whether an activity's error is one that its workflow plans for: with
+// its class, and with the pause that the store asked for. Any other (the workflow was
+// cancelled, or was given what makes no sense) ends the workflow.
+func failed(ctx workflow.Context, err error) (class cdc.Class, asked time.Duration, ok bool) {
+	var activity *temporal.ActivityError
+	var canceled *temporal.CanceledError
+	if ctx.Err() != nil || !errors.As(err, &activity) || errors.As(err, &canceled) {
+		return "", 0, false
+	}
+	var failure *temporal.ApplicationError
+	if !errors.As(err, &failure) {
+		return cdc.ClassUnavailable, 0, true // an attempt that was not heard of again
+	}
+	class = cdc.Class(failure.Type())
+	switch {
+	case class == cdc.ClassInvalidInput:
+		return "", 0, false
+	case class.Known():
+		return class, failure.NextRetryDelay(), true
+	default:
+		return cdc.ClassUnavailable, 0, true
 	}
 }
 
@@ -66,49 +134,4 @@ func classOf(err error) cdc.Class {
 		return ""
 	}
 	return cdc.Class(failure.Type())
-}
-
-// operatorClass is the class of a store's error that only an operator ends, empty
-// for any other: what operatorPolicy leaves to its workflow.
-func operatorClass(err error) cdc.Class {
-	if class := classOf(err); class == cdc.ClassForbidden || class == cdc.ClassRejected {
-		return class
-	}
-	return ""
-}
-
-// stateMark keeps an execution's CdcState true. Each upsert is billed, so it is
-// made only when the execution begins or ceases to wait for an operator.
-type stateMark struct {
-	// upserts tells whether the execution was started to make any.
-	upserts bool
-	waiting bool
-}
-
-// newStateMark takes over what a run before has upserted: attributes go on over a
-// continue-as-new.
-func newStateMark(ctx workflow.Context, upserts bool) stateMark {
-	state, _ := workflow.GetTypedSearchAttributes(ctx).GetKeyword(cdc.AttrState)
-	return stateMark{upserts: upserts, waiting: state == cdc.StateWaiting}
-}
-
-func (m *stateMark) set(ctx workflow.Context, waiting bool) error {
-	if !m.upserts || m.waiting == waiting {
-		return nil
-	}
-	m.waiting = waiting
-	state := cdc.StateOpen
-	if waiting {
-		state = cdc.StateWaiting
-	}
-	return workflow.UpsertTypedSearchAttributes(ctx, cdc.AttrState.ValueSet(state))
-}
-
-// close is of an execution that ends and has nothing else to upsert.
-func (m *stateMark) close(ctx workflow.Context) error {
-	if !m.upserts || !m.waiting {
-		return nil
-	}
-	m.waiting = false
-	return workflow.UpsertTypedSearchAttributes(ctx, cdc.AttrState.ValueSet(cdc.StateClosed))
 }

@@ -15,7 +15,7 @@ func refusedDelete(w *world, taken time.Time) cdc.PublishDeleteInput {
 	w.bus.refuse = func(string) bool { return taken.IsZero() || w.now().Before(taken) }
 	return cdc.PublishDeleteInput{
 		Origin: cdc.Origin{Datastore: datastore, SourceTime: start, CapturedBy: cdc.ByCloudTrail, CorrelationID: "delete/" + datastore + "/e1"},
-		Delete: cdc.Delete{EventID: "e1", Type: "Patient", EventTime: start}, Marks: true,
+		Delete: cdc.Delete{EventID: "e1", Type: "Patient", EventTime: start}, Attributes: true,
 	}
 }
 

@@ -52,7 +52,7 @@ func TestSliceThatTheStoreRefusesWaitsAndIsRetriedAtOnce(t *testing.T) {
 		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalRetry, nil))
 	})
 	result := w.run(w.marked("Patient", "Observation"))
-	require.True(t, (*inputs)[0].Marks)
+	require.True(t, (*inputs)[0].Attributes)
 	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Observation"), "others go on")
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen, cdc.StateClosed}, *states)
 	require.Equal(t, slicedPatients, result.Ledger.Published())

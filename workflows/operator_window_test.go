@@ -15,7 +15,7 @@ import (
 // marked is a window's input that keeps CdcState.
 func (w *world) marked(types ...string) cdc.CaptureWindowInput {
 	in := w.input(types...)
-	in.Attributes, in.Marks = true, true
+	in.Attributes = true
 	return in
 }
 
@@ -63,32 +63,146 @@ func TestWindowIsMarkedOnceWhileItWaitsAndRetriedAtOnce(t *testing.T) {
 	w.requireLedger(result.Ledger, "Claim", "Patient", "Observation")
 }
 
-// A window that an older starter opened upserts nothing more than it did.
-func TestWindowWithoutMarksUpsertsNothingWhileItWaits(t *testing.T) {
+// A namespace without our search attributes would fail the task of an upsert for good.
+func TestWindowWithoutAttributesUpsertsNothingWhileItWaits(t *testing.T) {
 	w := newWorld(t)
 	w.store.fail = forbidden("Claim", func() bool { return w.now().Before(end(time.Hour)) })
 	states := w.states()
 	in := w.marked("Claim")
-	in.Marks = false
+	in.Attributes = false
 	w.run(in)
 	require.Empty(t, *states)
 }
 
-// What passes by itself is no operator's, and is not marked.
+// What passes by itself within some minutes is no operator's, and is not marked.
 func TestThrottledTypeDoesNotWaitForAnOperator(t *testing.T) {
 	w := newWorld(t)
 	throttled := lasting(cdc.ClassThrottled, 429)
 	w.store.fail = func(c call) error {
-		if c.resourceType == "Claim" && w.now().Before(end(time.Hour)) {
+		if c.resourceType == "Claim" && w.now().Before(end(10*time.Minute)) {
 			return throttled
 		}
 		return nil
 	}
 	states := w.states()
-	w.when(end(30*time.Minute), func() { w.skip(cdc.Skip{Types: []string{"Claim"}, Versions: []string{"Claim"}}) })
+	w.when(end(30*time.Second), func() { w.skip(cdc.Skip{Types: []string{"Patient"}, Versions: []string{"Claim"}}) })
 	result := w.run(w.marked("Claim", "Patient"))
 	require.Empty(t, *states)
-	require.ElementsMatch(t, []string{"Claim", "Patient"}, result.Ledger.Names(), "a skip of what does not wait is unheeded")
+	require.ElementsMatch(t, []string{"Claim", "Patient"}, result.Ledger.Names(), "a skip of what does not wait does nothing")
+}
+
+// Whatever lasts waits for an operator, whatever its class, and can be skipped.
+func TestWhateverLastsWaitsForAnOperator(t *testing.T) {
+	for _, class := range []cdc.Class{cdc.ClassMalformed, cdc.ClassThrottled, cdc.ClassUnavailable, cdc.ClassPageToken} {
+		t.Run(string(class), func(t *testing.T) {
+			w := newWorld(t)
+			w.store.fail = func(c call) error {
+				if c.resourceType == "Claim" {
+					return lasting(class, 200)
+				}
+				return nil
+			}
+			states := w.states()
+			skipped := end(40 * time.Minute)
+			w.when(skipped, func() {
+				require.Equal(t, []string{cdc.StateWaiting}, *states)
+				waits := w.progress().Waiting
+				require.Equal(t, []cdc.Wait{{Type: "Claim", Class: class}}, waits)
+				w.skip(cdc.SkipOf(waits))
+			})
+			result := w.run(w.marked("Claim", "Patient"))
+			require.Equal(t, skipped, w.now())
+			require.Equal(t, []string{"Patient"}, result.Ledger.Names())
+			require.Equal(t, 1, result.Counts.GivenUp)
+		})
+	}
+}
+
+// The same for a slice's page, and for all types at once, which Temporal retries.
+func TestWhateverLastsInASliceWaitsForAnOperator(t *testing.T) {
+	w, slice := sliced(t)
+	w.store.fail = func(c call) error {
+		if c.further {
+			return lasting(cdc.ClassMalformed, 200)
+		}
+		return nil
+	}
+	skipped := end(time.Hour)
+	w.when(skipped, func() {
+		waits := w.sliceProgress(slice).Waiting
+		require.Equal(t, []cdc.Wait{{Type: "Patient", Class: cdc.ClassMalformed}}, waits)
+		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalSkip, cdc.SkipOf(waits)))
+	})
+	result := w.run(w.marked("Patient"))
+	require.Equal(t, skipped, w.now())
+	require.Equal(t, 1, result.Counts.GivenUp)
+}
+
+func TestWindowOfAStoreThatIsGoneSaysSo(t *testing.T) {
+	w := newWorld(t)
+	w.store.fail = func(call) error { return lasting(cdc.ClassUnavailable, 503) }
+	states := w.states()
+	w.when(end(2*time.Hour), func() {
+		require.Equal(t, []string{cdc.StateWaiting}, *states)
+		require.Len(t, w.progress().Waiting, 2)
+		w.store.fail = nil
+		w.env.SignalWorkflow(cdc.SignalRetry, nil)
+	})
+	result := w.run(w.marked("Claim", "Patient"))
+	w.requireLedger(result.Ledger, "Claim", "Patient")
+}
+
+// Where the store is audited, a type that it does not give keeps no window open: an
+// audit captures it when it can be read again.
+func TestAuditedTypeIsClosedUnsweptAfterAnHour(t *testing.T) {
+	for name, failing := range map[string]func(call) bool{
+		"a type":  func(c call) bool { return c.resourceType == "Claim" },
+		"a slice": func(c call) bool { return c.resourceType == "Claim" && c.further },
+		"a store": always1,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.store.fill("Claim", slicedPatients, start.Add(time.Second), 300)
+			patient := w.store.write("Patient", "p", start.Add(time.Second), 0, 300)
+			w.store.fail = func(c call) error {
+				if failing(c) {
+					return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
+				}
+				return nil
+			}
+			in := w.marked("Claim", "Patient")
+			in.Audited = true
+			result := w.run(in)
+			require.NotZero(t, result.Counts.Unswept)
+			require.True(t, w.now().After(end(time.Hour)), w.now())
+			require.True(t, w.now().Before(end(time.Hour+20*time.Minute)), w.now())
+			if name != "a store" {
+				require.Len(t, w.bus.acceptedAt(patient), 1)
+			}
+			if name != "a slice" { // whose first page is in the ledger
+				require.False(t, result.Ledger.Swept("Claim"))
+			}
+			w.closed(0, result)
+			w.store.fail = nil
+			w.run(w.rerun(1, "Claim", "Patient"))
+			w.requireExactlyOnce(all)
+		})
+	}
+}
+
+func always1(call) bool { return true }
+
+// A rerun makes its window's last pass, and not before that is due: what search shows
+// late would be missed by both.
+func TestRerunOfAWindowThatEndedAMomentAgoWaitsForItsLastPass(t *testing.T) {
+	w := newWorldAt(t, end(time.Second))
+	late := w.store.write("Patient", "late", start.Add(time.Second), 30*time.Second, 300)
+	in := w.rerun(1, "Patient")
+	w.closed(0, cdc.CaptureWindowResult{Ledger: cdc.Ledger{Salt: salt}})
+	w.renew(end(time.Second))
+	result := w.run(in)
+	require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(late))
+	require.Equal(t, 1, result.Counts.Passes)
 }
 
 func TestSkippedVersionsGoIntoTheLedger(t *testing.T) {
@@ -211,7 +325,7 @@ func TestRerunWhoseLedgerCannotBeReadWaits(t *testing.T) {
 	first := w.capture("Patient")
 	missed := w.store.write("Patient", "missed", start.Add(time.Second), 0, 300)
 	in := w.rerun(1, "Patient")
-	in.Attributes, in.Marks = true, true
+	in.Attributes = true
 	readable := w.now().Add(3*time.Hour + time.Second)
 	states := w.states()
 	w.when(readable, func() {
@@ -236,7 +350,7 @@ func TestRerunWhoseLedgerIsGivenUpPublishesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 1_200, start.Add(time.Second), 300)
 	in := w.rerun(1, "Patient")
-	in.Attributes, in.Marks = true, true
+	in.Attributes = true
 	given := w.now().Add(time.Hour)
 	states := w.states()
 	w.when(given, func() {

@@ -9,13 +9,11 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// How long an activity may take, how it is retried, and why. None has a limit
-// of attempts, but for one that its window tries again: a window never fails by
-// itself. Only cdc.ClassInvalidInput is never retried, and says so itself.
+// How long an activity may take, how it is retried, and why. What its workflow tries
+// again itself, and shows when it lasts, has a limit of attempts; everything else has
+// none: a window never fails by itself. Only cdc.ClassInvalidInput is never retried,
+// and says so itself.
 const (
-	// longestDelay is the longest between attempts: a store that is down for a
-	// day costs each waiting window about a hundred actions.
-	longestDelay = 15 * time.Minute
 	// hydrateTimeout holds activities' hydrateBudget and one callTimeout. It is
 	// also how long the sweep of a killed worker stays unnoticed.
 	hydrateTimeout = 90 * time.Second
@@ -63,7 +61,7 @@ func retries(longest time.Duration) *temporal.RetryPolicy {
 func hydratePolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
 	options := workflow.ActivityOptions{
 		StartToCloseTimeout: hydrateTimeout,
-		RetryPolicy:         retries(longestDelay),
+		RetryPolicy:         retries(cdc.LongestDelay),
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: cdc.PriorityLive, FairnessKey: datastore},
 	}
@@ -81,7 +79,7 @@ func pagePolicy(ctx workflow.Context, datastore string, bulk bool, summary strin
 	options := workflow.ActivityOptions{
 		TaskQueue:           cdc.LiveTaskQueue(base, datastore),
 		StartToCloseTimeout: pageTimeout,
-		RetryPolicy:         retries(longestDelay),
+		RetryPolicy:         retries(cdc.LongestDelay),
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: cdc.PriorityFurther, FairnessKey: datastore},
 	}
@@ -92,11 +90,21 @@ func pagePolicy(ctx workflow.Context, datastore string, bulk bool, summary strin
 	return workflow.WithActivityOptions(ctx, options)
 }
 
-// operatorPolicy leaves what needs an operator to the slice or the range, which says
-// so, and takes the operator's orders while it waits.
-func operatorPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
-	ctx = pagePolicy(ctx, datastore, bulk, summary)
-	return workflow.WithRetryPolicy(ctx, retriesBut(cdc.ClassForbidden, cdc.ClassRejected))
+// operatorPolicy leaves what lasts to the slice or the range, which says so, and takes
+// the operator's signals while it waits.
+func operatorPolicy(ctx workflow.Context, datastore string, bulk bool, before cdc.Retry, summary string) workflow.Context {
+	return workflow.WithRetryPolicy(pagePolicy(ctx, datastore, bulk, summary), patientRetries(before))
+}
+
+// patientRetries leaves what needs an operator to the workflow, and what has failed for
+// some minutes: from then on the workflow makes every try itself.
+func patientRetries(before cdc.Retry) temporal.RetryPolicy {
+	policy := retriesBut(cdc.ClassForbidden, cdc.ClassRejected)
+	policy.MaximumAttempts = cdc.Patience
+	if before.Failing() {
+		policy.MaximumAttempts = 1
+	}
+	return policy
 }
 
 // wantedPolicy leaves errors that last to the window, which sweeps its types
@@ -108,7 +116,7 @@ func wantedPolicy(ctx workflow.Context, datastore string, bulk bool, summary str
 }
 
 func retriesBut(classes ...cdc.Class) temporal.RetryPolicy {
-	policy := retries(longestDelay)
+	policy := retries(cdc.LongestDelay)
 	for _, class := range classes {
 		policy.NonRetryableErrorTypes = append(policy.NonRetryableErrorTypes, string(class))
 	}
@@ -117,10 +125,11 @@ func retriesBut(classes ...cdc.Class) temporal.RetryPolicy {
 
 // readPolicy is of reads of one resource and its history, which are no searches:
 // they run on the workflows' own task queue.
-func readPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
+func readPolicy(ctx workflow.Context, datastore string, before cdc.Retry, summary string) workflow.Context {
+	policy := patientRetries(before)
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: pageTimeout,
-		RetryPolicy:         retries(longestDelay),
+		RetryPolicy:         &policy,
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: cdc.PriorityLive, FairnessKey: datastore},
 	})
@@ -146,7 +155,7 @@ func auditPolicy(ctx workflow.Context, datastore, summary string) workflow.Conte
 		TaskQueue:           cdc.BulkTaskQueue(workflow.GetInfo(ctx).TaskQueueName, datastore),
 		StartToCloseTimeout: auditTimeout,
 		HeartbeatTimeout:    auditHeartbeat,
-		RetryPolicy:         retries(longestDelay),
+		RetryPolicy:         retries(cdc.LongestDelay),
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: cdc.PriorityBulk, FairnessKey: datastore},
 	})
@@ -158,7 +167,7 @@ func healPolicy(ctx workflow.Context, datastore, summary string) workflow.Contex
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: healTimeout,
 		HeartbeatTimeout:    auditHeartbeat,
-		RetryPolicy:         retries(longestDelay),
+		RetryPolicy:         retries(cdc.LongestDelay),
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: cdc.PriorityBulk, FairnessKey: datastore},
 	})
@@ -171,25 +180,41 @@ func bulkPublishPolicy(ctx workflow.Context, datastore, summary string) workflow
 	return workflow.WithTaskQueue(ctx, cdc.BulkPublishQueue(workflow.GetInfo(ctx).TaskQueueName))
 }
 
+// changesPolicy is of a Publish of changes or of a delete. One that is cancelled is
+// waited for: what EventBridge has accepted must be known.
+func changesPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
+	if bulk {
+		ctx = bulkPublishPolicy(ctx, datastore, summary)
+	} else {
+		ctx = publishPolicy(ctx, datastore, false, summary)
+	}
+	return workflow.WithWaitForCancellation(ctx, true)
+}
+
+// patiently limits the attempts of an activity, so that its workflow can say that it
+// lasts.
+func patiently(ctx workflow.Context) workflow.Context {
+	policy := *workflow.GetActivityOptions(ctx).RetryPolicy
+	policy.MaximumAttempts = cdc.Patience
+	return workflow.WithRetryPolicy(ctx, policy)
+}
+
 // measurePolicy holds a whole slice's pages in one attempt.
-func measurePolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
-	ctx = pagePolicy(ctx, datastore, true, summary)
+func measurePolicy(ctx workflow.Context, datastore string, before cdc.Retry, summary string) workflow.Context {
+	ctx = operatorPolicy(ctx, datastore, true, before, summary)
 	ctx = workflow.WithStartToCloseTimeout(ctx, measureTimeout)
 	return workflow.WithHeartbeatTimeout(ctx, measureHeartbeat)
 }
 
+// ledgerPolicy leaves a ledger that cannot be read to whoever needs it, and who then
+// waits for an operator; that its execution is still open is waited for.
 func ledgerPolicy(ctx workflow.Context, summary string) workflow.Context {
+	policy := retriesBut(cdc.ClassLedger)
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: ledgerTimeout,
-		RetryPolicy:         retries(longestDelay),
+		RetryPolicy:         &policy,
 		Summary:             summary,
 	})
-}
-
-// ledgerBeforePolicy leaves a ledger that cannot be read to the rerun, which then
-// waits for an operator; that the run before is still open is waited for.
-func ledgerBeforePolicy(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithRetryPolicy(ledgerPolicy(ctx, summary), retriesBut(cdc.ClassLedger))
 }
 
 // Histories are continued as new before they grow large. The server suggests it

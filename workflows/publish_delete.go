@@ -15,8 +15,11 @@ func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.Publish
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidEventID(in.Delete.EventID) {
 		return cdc.PublishDeleteResult{}, invalidInput("a delete needs a datastore and an event id")
 	}
-	d := &publishDelete{in: in, orders: newOrders(ctx), mark: newStateMark(ctx, in.Marks)}
-	err := workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) { return d.progress(), nil })
+	d := &publishDelete{in: in, operator: newOperator(ctx, in.Attributes)}
+	if in.Resume != nil {
+		d.retry = *in.Resume
+	}
+	err := workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) { return d.progress(ctx), nil })
 	if err != nil {
 		return cdc.PublishDeleteResult{}, err
 	}
@@ -24,28 +27,35 @@ func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.Publish
 }
 
 type publishDelete struct {
-	in     cdc.PublishDeleteInput
-	orders orders
-	mark   stateMark
-	// refused is EventBridge's code for the last offer; empty when it was taken.
-	refused string
+	in       cdc.PublishDeleteInput
+	operator operator
+	// retry is set while EventBridge refuses the delete, or the store does not say what
+	// became of the resource; bus while the bus takes nothing.
+	retry cdc.Retry
+	bus   cdc.Class
 }
 
 func (d *publishDelete) run(ctx workflow.Context) (cdc.PublishDeleteResult, error) {
-	if d.in.Delete.Exact() {
-		if err := d.read(ctx); err != nil {
+	if d.in.Delete.Exact() && !d.in.Read {
+		skipped, err := d.read(ctx)
+		if err != nil {
 			return cdc.PublishDeleteResult{}, err
 		}
-	}
-	result := cdc.PublishDeleteResult{
-		Type: d.in.Delete.Type, EventTime: d.in.Delete.EventTime, Exact: d.in.Delete.Exact(),
+		if skipped {
+			return d.result(true), d.operator.close(ctx)
+		}
 	}
 	published, err := d.publish(ctx, cdc.PublishInput{Origin: d.in.Origin, Delete: &d.in.Delete})
 	if err != nil {
 		return cdc.PublishDeleteResult{}, err
 	}
-	result.Skipped = !published
-	return result, d.mark.close(ctx)
+	return d.result(!published), d.operator.close(ctx)
+}
+
+func (d *publishDelete) result(skipped bool) cdc.PublishDeleteResult {
+	return cdc.PublishDeleteResult{
+		Type: d.in.Delete.Type, EventTime: d.in.Delete.EventTime, Exact: d.in.Delete.Exact(), Skipped: skipped,
+	}
 }
 
 // historyLag is for how long after a delete history may not show it yet: it was
@@ -64,14 +74,24 @@ var readDelays = []time.Duration{5 * time.Second, 15 * time.Second, 40 * time.Se
 // somebody has created it again since, not that the delete never was; the event
 // has the record's time, so that a consumer can tell which was later. A tombstone
 // of an earlier delete is this one's too: deleting what is deleted writes none.
-func (d *publishDelete) read(ctx workflow.Context) error {
+func (d *publishDelete) read(ctx workflow.Context) (skipped bool, err error) {
 	var found cdc.ReadDeleteResult
-	policy := readPolicy(ctx, d.in.Origin.Datastore, "read the deleted "+deletedType(d.in.Delete))
 	for tries := 0; ; tries++ {
 		in := cdc.ReadDeleteInput{Origin: d.in.Origin, Delete: d.in.Delete}
+		policy := readPolicy(ctx, d.in.Origin.Datastore, d.retry, "read the deleted "+deletedType(d.in.Delete))
 		if err := workflow.ExecuteActivity(policy, do.ReadDelete, in).Get(ctx, &found); err != nil {
-			return err
+			class, asked, ok := failed(ctx, err)
+			if !ok {
+				return false, err
+			}
+			d.retry.Failed(workflow.Now(ctx), class, asked)
+			skipped, err := d.wait(ctx, "the deleted resource cannot be read: "+string(class))
+			if err != nil || skipped {
+				return skipped, err
+			}
+			continue
 		}
+		d.retry = cdc.Retry{}
 		left := d.in.Delete.EventTime.Add(historyLag).Sub(workflow.Now(ctx))
 		if found.Settled || left <= 0 {
 			break
@@ -79,7 +99,7 @@ func (d *publishDelete) read(ctx workflow.Context) error {
 		delay := min(left, readDelays[min(tries, len(readDelays)-1)])
 		wait := workflow.TimerOptions{Summary: "history does not show the delete yet"}
 		if err := workflow.NewTimerWithOptions(ctx, delay, wait).Get(ctx, nil); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if found.Refused != "" {
@@ -87,45 +107,92 @@ func (d *publishDelete) read(ctx workflow.Context) error {
 			"type", d.in.Delete.Type, "class", found.Refused)
 	}
 	d.in.Delete.Tombstone = found.Tombstone
-	return nil
+	return false, nil
 }
 
-// publish offers the delete until EventBridge takes it or an operator gives it
-// up.
+// publish offers the delete until EventBridge takes it or an operator skips it.
 func (d *publishDelete) publish(ctx workflow.Context, in cdc.PublishInput) (published bool, err error) {
-	publishCtx := publishPolicy(ctx, d.in.Origin.Datastore, false, "publish 1 delete of "+deletedType(d.in.Delete))
-	for tries := 1; ; tries++ {
-		var result cdc.PublishResult
-		if err := workflow.ExecuteActivity(publishCtx, do.Publish, in).Get(ctx, &result); err != nil {
+	for {
+		result, err := startPublishing(ctx, in, false).result(ctx, func(class cdc.Class) error {
+			d.bus = class
+			return d.operator.show(ctx, d.waits(ctx))
+		})
+		if err != nil {
 			return false, err
 		}
 		if len(result.Refused) == 0 {
-			d.refused = ""
+			d.retry = cdc.Retry{}
 			return true, nil
 		}
-		d.refused = result.Refused[0].Code
-		if err := d.mark.set(ctx, true); err != nil {
+		d.retry.Failed(workflow.Now(ctx), cdc.ClassEvent, 0)
+		skipped, err := d.wait(ctx, "refused by EventBridge: "+result.Refused[0].Code)
+		if err != nil || skipped {
 			return false, err
-		}
-		if err := d.orders.wait(ctx, backoff(tries), "refused by EventBridge: "+d.refused); err != nil {
-			return false, err
-		}
-		if _, skips := d.orders.take(); d.skipped(skips) {
-			d.refused = ""
-			return false, nil
 		}
 	}
 }
 
-func (d *publishDelete) skipped(skips []cdc.Skip) bool {
-	return slices.ContainsFunc(skips, func(s cdc.Skip) bool { return slices.Contains(s.Versions, d.in.Delete.Type) })
+// wait waits until the next try is due, and reports whether an operator has skipped
+// the delete instead.
+func (d *publishDelete) wait(ctx workflow.Context, why string) (skipped bool, err error) {
+	if err := d.operator.show(ctx, d.waits(ctx)); err != nil {
+		return false, err
+	}
+	if err := d.operator.sleep(ctx, d.retry.Due, why); err != nil {
+		return false, err
+	}
+	_, skips := d.operator.signals()
+	if d.skipped(skips) {
+		workflow.GetLogger(ctx).Warn("an operator skipped a delete", "type", d.in.Delete.Type, "class", d.retry.Class)
+		d.retry = cdc.Retry{}
+		return true, nil
+	}
+	if historyIsLarge(ctx) {
+		next, retry := d.in, d.retry
+		next.Resume, next.Read = &retry, d.in.Read || retry.Class == cdc.ClassEvent
+		return false, workflow.NewContinueAsNewError(ctx, cdc.WorkflowPublishDelete, next)
+	}
+	return false, nil
 }
 
-// progress tells of a refused delete as of one version of its type.
-func (d *publishDelete) progress() cdc.Progress {
-	p := cdc.Progress{Kept: make(map[string]int)}
-	if d.refused != "" {
+// skipped reports whether one of the skips names the delete, by its type: as what
+// EventBridge refuses, or as what the store does not let us read.
+func (d *publishDelete) skipped(skips []cdc.Skip) bool {
+	return slices.ContainsFunc(skips, func(s cdc.Skip) bool {
+		if d.retry.Class == cdc.ClassEvent {
+			return slices.Contains(s.Versions, d.in.Delete.Type)
+		}
+		return slices.Contains(s.Types, d.in.Delete.Type)
+	})
+}
+
+func (d *publishDelete) waits(ctx workflow.Context) bool { return len(d.waiting(ctx)) > 0 }
+
+// waiting is what waits for an operator.
+func (d *publishDelete) waiting(ctx workflow.Context) []cdc.Wait {
+	var all []cdc.Wait
+	switch {
+	case !d.retry.Waits(workflow.Now(ctx)):
+	case d.retry.Class == cdc.ClassEvent:
+		all = append(all, cdc.Wait{Type: d.in.Delete.Type, Versions: 1})
+	default:
+		all = append(all, cdc.Wait{Type: d.in.Delete.Type, Class: d.retry.Class})
+	}
+	if d.bus != "" {
+		all = append(all, cdc.Wait{Class: d.bus, Bus: true})
+	}
+	return all
+}
+
+// progress shows a refused delete as one version of its type.
+func (d *publishDelete) progress(ctx workflow.Context) cdc.Progress {
+	p := cdc.Progress{Kept: make(map[string]int), Waiting: d.waiting(ctx)}
+	switch {
+	case !d.retry.Failing():
+	case d.retry.Class == cdc.ClassEvent:
 		p.Kept[d.in.Delete.Type] = 1
+	default:
+		p.Refused = map[string]cdc.Class{d.in.Delete.Type: d.retry.Class}
 	}
 	return p
 }

@@ -13,10 +13,10 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 )
 
-// replayOf is a replay of the course that new ranges take.
 // rangeInput is a range of four hours.
 func rangeInput() cdc.CaptureRangeInput {
 	return cdc.CaptureRangeInput{
@@ -30,6 +30,7 @@ func renewRange(w *world) {
 	w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: cdc.ReplayID("again"), TaskQueue: cdc.DefaultTaskQueue})
 }
 
+// replayOf is a replay of types.
 func replayOf(types ...string) cdc.CaptureRangeInput {
 	in := rangeInput()
 	in.CapturedBy, in.Types = cdc.ByOperator, types
@@ -205,6 +206,52 @@ func TestRangeIsCancelled(t *testing.T) {
 	require.Equal(t, published, result.Counts.Published, "it says how far it came")
 	require.Equal(t, published, result.Done)
 	require.Equal(t, 10_000, result.Total)
+}
+
+// A replay to a bus that is not there waits, visibly; one that is cancelled then
+// publishes nothing when the bus appears.
+func TestCancelledRangePublishesNothingWhenItsBusAppears(t *testing.T) {
+	w := newWorld(t)
+	w.fillHours("Patient", 1, 250)
+	w.bus.fail = func(time.Time) error {
+		return &cdc.Error{Op: "EventBridge PutEvents", Class: cdc.ClassBusMissing, Advice: "no such bus"}
+	}
+	renewRange(w)
+	w.real.OtherBus = func(string) (activities.Bus, error) { return w.bus, nil }
+	states := w.states()
+	in := replayOf("Patient")
+	in.Bus = "missing"
+	slice := cdc.SliceID(cdc.ReplayID(in.Name), "Patient", in.Span.From, 1)
+	cancelled := w.now().Add(6 * time.Minute)
+	w.when(cancelled, func() {
+		require.Equal(t, []string{cdc.StateWaiting}, *states)
+		require.Equal(t, []cdc.Wait{{Class: cdc.ClassBusMissing, Bus: true}}, w.sliceProgress(slice).Waiting)
+		w.env.CancelWorkflow()
+		w.bus.fail = nil
+	})
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, in)
+	require.True(t, temporal.IsCanceledError(w.env.GetWorkflowError()))
+	require.Equal(t, cancelled, w.now())
+	require.Empty(t, w.bus.accepted)
+	require.False(t, w.rangeProgress().Paused)
+}
+
+// A batch holds no more than a second's worth, so that a small rate is one from the
+// first second on.
+func TestSmallRateIsKeptFromTheFirstSecondOn(t *testing.T) {
+	for _, rate := range []float64{0.5, 1, 7} {
+		w := newWorld(t)
+		w.fillHours("Patient", 1, 40)
+		in := replayOf("Patient")
+		in.Rate = rate
+		w.runRange(in)
+		require.Len(t, w.bus.accepted, 40)
+		begin := w.bus.accepted[0].at
+		for i, p := range w.bus.accepted {
+			allowed := int(p.at.Sub(begin).Seconds()*rate) + max(1, int(rate))
+			require.LessOrEqual(t, i+1, allowed, "rate %g, %s after the first", rate, p.at.Sub(begin))
+		}
+	}
 }
 
 func TestRangeContinuesAsNew(t *testing.T) {

@@ -1,13 +1,11 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
@@ -26,95 +24,75 @@ func (r *captureRange) origin(datastore string) cdc.Origin {
 	return o
 }
 
-// capture publishes a part with a slice, and with another where an operator
-// terminated that one, until it is done.
+// capture publishes a part with a slice. Of a slice that an operator terminated the
+// ledger is read first, and the part goes on with another.
 func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error {
-	in := cdc.CaptureSliceInput{
-		Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, Salt: r.in.Salt, Bulk: true, Marks: r.in.Attributes,
-		Range: &cdc.RangeSlice{
-			Listing: r.in.CapturedBy == cdc.ByBackfill, Rate: r.in.Rate / float64(r.hands()),
-			Bus: r.in.Bus, IDs: cdc.IDsOf(r.in.IDs, part.Type),
-		},
-	}
-	for tries := 1; ; tries++ {
-		if err := workflow.Await(ctx, func() bool { return !r.plan.Paused || r.err != nil }); err != nil {
-			return err
-		}
-		if r.err != nil {
-			return nil //nolint:nilerr // what failed is told; the part stays
-		}
-		r.plan.Slices++
-		slice := startRangeSlice(ctx, r.plan.Slices, in)
-		r.open = append(r.open, slice)
-		var result cdc.CaptureSliceResult
-		err := slice.future.Get(ctx, &result)
-		r.open = slices.DeleteFunc(r.open, func(o *openSlice) bool { return o == slice })
-		if err == nil {
-			r.plan.Counts.Add(result.Counts)
-			r.finish(part, part.Count)
-			return nil
-		}
-		if ctx.Err() != nil {
-			r.takeCancelled(err, part)
-			return err
-		}
-		if classOf(err) == cdc.ClassInvalidInput {
-			return err
-		}
-		if err := r.recoverSlice(ctx, slice.id, &in); err != nil {
-			return err
-		}
-		if err := workflow.Sleep(ctx, backoff(tries)); err != nil {
-			return err
-		}
-	}
-}
-
-// startRangeSlice starts a slice that ends cleanly when the range is cancelled,
-// and for which the range waits then.
-func startRangeSlice(ctx workflow.Context, k int, in cdc.CaptureSliceInput) *openSlice {
-	return startSliceWith(ctx, k, in, workflow.ChildWorkflowOptions{WaitForCancellation: true})
-}
-
-// takeCancelled takes what a slice had published that was cancelled with the
-// range.
-func (r *captureRange) takeCancelled(err error, part *cdc.RangePart) {
-	var cancelled *temporal.CanceledError
-	var result cdc.CaptureSliceResult
-	if errors.As(err, &cancelled) && cancelled.HasDetails() && cancelled.Details(&result) == nil {
-		r.plan.Counts.Add(result.Counts)
-		r.plan.Done += min(part.Count, result.Counts.Published)
-	}
-}
-
-// recoverSlice lets the next slice of the same span leave out what one that an
-// operator terminated had published.
-func (r *captureRange) recoverSlice(ctx workflow.Context, id string, in *cdc.CaptureSliceInput) error {
-	ledger, err := sliceLedger(ctx, id)
-	if err != nil {
+	if err := workflow.Await(ctx, func() bool { return !r.plan.Paused || r.ending(ctx) }); err != nil {
 		return err
 	}
-	r.plan.Counts.Published += in.Known.Merge(ledger.Type(in.Type).Published)
-	r.plan.Counts.Skipped += in.Known.Merge(ledger.Known(in.Type))
+	if r.ending(ctx) {
+		return nil // the part stays
+	}
+	ids := cdc.IDsOf(r.in.IDs, part.Type)
+	r.plan.Slices++
+	slice := startSlice(ctx, r.plan.Slices, cdc.CaptureSliceInput{
+		Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, Salt: r.in.Salt, Known: part.Known,
+		Bulk: true, Attributes: r.in.Attributes,
+		Range: &cdc.RangeSlice{Listing: len(ids) == 0, Rate: r.in.Rate / float64(r.hands()), Bus: r.in.Bus, IDs: ids},
+	})
+	r.open = append(r.open, slice)
+	var result cdc.CaptureSliceResult
+	err := slice.future.Get(ctx, &result)
+	r.open = slices.DeleteFunc(r.open, func(o *openSlice) bool { return o == slice })
+	if err == nil {
+		r.plan.Counts.Add(result.Counts)
+		r.finish(part, part.Count)
+		return nil
+	}
+	if result, ok := handedBack(err); ok {
+		r.plan.Counts.Add(result.Counts)
+		part.Known.Merge(result.Published)
+		part.Known.Merge(result.Skipped)
+		if ctx.Err() != nil {
+			r.plan.Done += min(part.Count, result.Counts.Published)
+		}
+	} else if classOf(err) == cdc.ClassInvalidInput {
+		return err
+	} else {
+		part.Lost = slice.id
+	}
+	return ctx.Err()
+}
+
+// readLost reads what a slice had published that did not complete, so that the next
+// one of the same span leaves it out.
+func (r *captureRange) readLost(ctx workflow.Context, part *cdc.RangePart) error {
+	ledger, err := sliceLedger(ctx, part.Lost)
+	if err != nil {
+		return putOff(ctx, part, err)
+	}
+	r.plan.Counts.Published += part.Known.Merge(ledger.Type(part.Type).Published)
+	r.plan.Counts.Skipped += part.Known.Merge(ledger.Known(part.Type))
+	part.Lost, part.Retry = "", cdc.Retry{Due: workflow.Now(ctx).Add(sliceDelay)}
 	return nil
 }
 
 // measure counts what a slice would publish.
 func (r *captureRange) measure(ctx workflow.Context, part *cdc.RangePart) error {
 	in := cdc.MeasureInput{Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, IDs: cdc.IDsOf(r.in.IDs, part.Type)}
-	ctx = measurePolicy(ctx, part.Datastore, fmt.Sprintf("measure %s from %s", part.Type, part.Span.From.UTC().Format(time.DateTime)))
+	ctx = measurePolicy(ctx, part.Datastore, part.Retry, fmt.Sprintf("measure %s from %s", part.Type, part.Span.From.UTC().Format(time.DateTime)))
 	var result cdc.MeasureResult
 	if err := workflow.ExecuteActivity(ctx, do.MeasureSpan, in).Get(ctx, &result); err != nil {
-		return err
+		return putOff(ctx, part, err)
 	}
 	r.plan.Counts.Add(result.Counts)
-	r.plan.Actions += sliceActions(result.Pages, result.Counts.Published, r.in.CapturedBy == cdc.ByBackfill)
+	r.plan.Actions += sliceActions(result.Pages, result.Counts.Published, len(in.IDs) == 0)
 	r.finish(part, part.Count)
 	return nil
 }
 
 // sliceActions is about how many billed actions a slice takes: its start, a read
-// and a Publish for each page, and of a backfill's a timer and the listing.
+// and a Publish for each page, and where nothing is named a timer and the listing.
 func sliceActions(pages, versions int, listing bool) int {
 	actions := 1 + 2*pages
 	if listing {
@@ -152,7 +130,7 @@ func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
 			return err
 		}
 		// An operator ended it: what it had healed is in the windows' ledgers.
-		if err := workflow.Sleep(ctx, backoff(tries)); err != nil {
+		if err := workflow.Sleep(ctx, cdc.Delay(tries)); err != nil {
 			return err
 		}
 	}

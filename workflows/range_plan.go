@@ -3,7 +3,6 @@ package workflows
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -54,17 +53,16 @@ func wholeParts(in cdc.CaptureRangeInput) []*cdc.RangePart {
 func (r *captureRange) count(ctx workflow.Context, part *cdc.RangePart) error {
 	total := 0
 	for _, resourceType := range r.typesOf(part) {
-		n, refused, err := r.ask(ctx, part.Datastore, resourceType, part.Span)
-		if err != nil {
+		n, err := r.ask(ctx, part, resourceType, part.Span)
+		if err != nil && part.Type != "" {
+			return putOff(ctx, part, err)
+		}
+		if _, _, ok := failed(ctx, err); err != nil && !ok {
 			return err
 		}
-		if refused != "" && part.Type != "" {
-			refusePart(ctx, part, refused)
-			return nil
-		}
-		total += n // a refused type of an audit is the audit's to tell
+		total += n // a type of an audited part that cannot be counted is the audit's to tell
 	}
-	part.Count, part.Refusals, part.Class, part.Due = total, 0, "", time.Time{}
+	part.Count, part.Retry = total, cdc.Retry{}
 	r.plan.Total += total
 	return nil
 }
@@ -76,42 +74,40 @@ func (r *captureRange) typesOf(part *cdc.RangePart) []string {
 	return []string{part.Type}
 }
 
-// ask counts what search shows, or says why the store refuses to.
-func (r *captureRange) ask(ctx workflow.Context, datastore, resourceType string, span cdc.Span) (n int, refused cdc.Class, err error) {
-	in := cdc.CountInput{Datastore: datastore, Type: resourceType, Span: span}
-	ctx = operatorPolicy(ctx, datastore, true, fmt.Sprintf("count %s from %s", resourceType, span.From.UTC().Format(time.DateTime)))
+// ask counts what search shows.
+func (r *captureRange) ask(ctx workflow.Context, part *cdc.RangePart, resourceType string, span cdc.Span) (n int, err error) {
+	in := cdc.CountInput{Datastore: part.Datastore, Type: resourceType, Span: span}
+	ctx = operatorPolicy(ctx, part.Datastore, true, part.Retry, fmt.Sprintf("count %s from %s", resourceType, span.From.UTC().Format(time.DateTime)))
 	err = workflow.ExecuteActivity(ctx, do.Count, in).Get(ctx, &n)
 	r.plan.Counts.Searches++
-	if class := operatorClass(err); class != "" {
-		return 0, class, nil
-	}
-	return n, "", err
+	return n, err
 }
 
-// refusePart puts a part off that the store refuses to count.
-func refusePart(ctx workflow.Context, part *cdc.RangePart, class cdc.Class) {
-	part.Class = class
-	part.Refusals++
-	part.Due = workflow.Now(ctx).Add(backoff(part.Refusals))
+// putOff has a part tried again later whose activity failed. It returns an error that
+// is not to be tried again.
+func putOff(ctx workflow.Context, part *cdc.RangePart, err error) error {
+	class, asked, ok := failed(ctx, err)
+	if !ok {
+		return err
+	}
+	part.Retry.Failed(workflow.Now(ctx), class, asked)
+	return nil
 }
 
 // empty makes sure that a part which was counted as empty is: by the count of
 // exactly its span, and of a little more.
 func (r *captureRange) empty(ctx workflow.Context, part *cdc.RangePart) error {
 	around := cdc.Span{From: part.Span.From.Add(-countMargin), To: part.Span.To.Add(countMargin)}
-	n, refused, err := r.ask(ctx, part.Datastore, part.Type, around)
+	n, err := r.ask(ctx, part, part.Type, around)
 	switch {
 	case err != nil:
-		return err
-	case refused != "":
-		refusePart(ctx, part, refused)
-		return nil
+		return putOff(ctx, part, err)
 	case n == 0:
 		r.finish(part, 0)
 		return nil
 	}
 	r.plan.Total += n - part.Count
-	part.Count = n
+	part.Count, part.Retry = n, cdc.Retry{}
 	return nil // taken up again, by whoever is next
 }
 
@@ -119,17 +115,13 @@ func (r *captureRange) empty(ctx workflow.Context, part *cdc.RangePart) error {
 // nothing changes meanwhile, and is counted itself before it is taken for empty.
 func (r *captureRange) cut(ctx workflow.Context, part *cdc.RangePart) error {
 	early, late, _ := part.Span.Halves()
-	n, refused, err := r.ask(ctx, part.Datastore, part.Type, early)
+	n, err := r.ask(ctx, part, part.Type, early)
 	if err != nil {
-		return err
-	}
-	if refused != "" {
-		refusePart(ctx, part, refused)
-		return nil
+		return putOff(ctx, part, err)
 	}
 	n = min(n, part.Count)
 	half := func(span cdc.Span, n int) *cdc.RangePart {
-		return &cdc.RangePart{Datastore: part.Datastore, Type: part.Type, Span: span, Count: n}
+		return &cdc.RangePart{Datastore: part.Datastore, Type: part.Type, Span: span, Count: n, Known: part.Known}
 	}
 	r.replace(part, half(late, part.Count-n), half(early, n))
 	return nil
@@ -174,72 +166,4 @@ func (r *captureRange) takeHold(ctx workflow.Context) {
 	for signals.ReceiveAsync(&hold) {
 		r.setHold(ctx, hold)
 	}
-}
-
-func (r *captureRange) progress() cdc.Progress {
-	open := make([]string, len(r.open))
-	for i, slice := range r.open {
-		open[i] = slice.id
-	}
-	p := r.plan.Progress(r.asOf, open, len(r.open))
-	return cdc.Progress{Counts: r.plan.Counts, Range: &p, Refused: r.refused()}
-}
-
-// refused are the types that the store refuses to count.
-func (r *captureRange) refused() map[string]cdc.Class {
-	refused := make(map[string]cdc.Class)
-	for _, part := range r.plan.Parts {
-		if part.Class != "" {
-			refused[part.Type] = part.Class
-		}
-	}
-	return refused
-}
-
-// heed takes what an operator orders of the types that cannot be counted.
-func (r *captureRange) heed(ctx workflow.Context) {
-	for {
-		selector := workflow.NewSelector(ctx)
-		r.orders.wake(selector)
-		selector.Select(ctx)
-		r.takeOrders(ctx)
-	}
-}
-
-// takeOrders lets refused parts be counted at once, or gives them up.
-func (r *captureRange) takeOrders(ctx workflow.Context) {
-	retry, skips := r.orders.take()
-	for _, part := range slices.Clone(r.plan.Parts) {
-		if part.Class == "" || r.held[part] {
-			continue
-		}
-		named := func(s cdc.Skip) bool { return slices.Contains(s.Types, part.Type) }
-		switch {
-		case slices.ContainsFunc(skips, named):
-			workflow.GetLogger(ctx).Warn("an operator gave up a type that cannot be counted", "type", part.Type, "class", part.Class)
-			r.plan.Counts.GivenUp++
-			r.plan.Total -= max(0, part.Count)
-			r.replace(part)
-		case retry:
-			part.Due = time.Time{}
-		}
-	}
-	if retry || len(skips) > 0 {
-		r.turn++
-		r.describe(ctx)
-	}
-}
-
-// describe sets the text that the Temporal UI shows of the range now.
-func (r *captureRange) describe(ctx workflow.Context) {
-	r.asOf = workflow.Now(ctx)
-	p := r.progress()
-	parts := []string{fmt.Sprintf("**%s** · %d published · %d slices · %d searches", p.Range.Text(),
-		r.plan.Counts.Published, r.plan.Slices, r.plan.Counts.Searches)}
-	for _, resourceType := range r.in.Types {
-		if class := p.Refused[resourceType]; class != "" {
-			parts = append(parts, fmt.Sprintf("%s cannot be counted: %s", resourceType, class))
-		}
-	}
-	workflow.SetCurrentDetails(ctx, strings.Join(parts, "\n\n"))
 }

@@ -4,21 +4,15 @@ import (
 	"fmt"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-const (
-	// listingSettle is how long after its beginning a slice begins to list what it
-	// may have missed: what search hides while it is indexed again is back by then
-	// (about 20 s were seen).
-	listingSettle = 20 * time.Second
-	// paceStep is the shortest wait for a slice's rate: shorter ones add up first,
-	// for each timer is billed.
-	paceStep = time.Second
-)
+// listingSettle is how long after its beginning a slice begins to list what it
+// may have missed: what search hides while it is indexed again is back by then
+// (about 20 s were seen).
+const listingSettle = 20 * time.Second
 
 // beginInRange takes what a range has given the slice.
 func (s *captureSlice) beginInRange(ctx workflow.Context) {
@@ -40,28 +34,23 @@ func (s *captureSlice) progressInRange() *cdc.RangeProgress {
 	return &cdc.RangeProgress{Done: s.state.Counts.Published, Paused: s.holds}
 }
 
-// runInRange ends cleanly when it is cancelled: what is being published is waited
-// for, and what was published is told.
-func (s *captureSlice) runInRange(ctx workflow.Context) (cdc.CaptureSliceResult, error) {
-	result, err := s.run(ctx)
-	if err == nil || ctx.Err() == nil {
-		return result, err
+// startPublishing puts a batch on the bus: that of the slice's range, which may have
+// one of its own.
+func (s *captureSlice) startPublishing(ctx workflow.Context, changes []cdc.Change) *publishing {
+	in := cdc.PublishInput{Origin: s.in.Origin, Changes: changes}
+	if s.in.Range != nil {
+		in.Bus, in.Weigh = s.in.Range.Bus, true
 	}
-	if err := s.published(ctx); err != nil {
-		return cdc.CaptureSliceResult{}, err
-	}
-	return cdc.CaptureSliceResult{}, temporal.NewCanceledError(s.result())
+	return startPublishing(ctx, in, s.in.Bulk)
 }
 
-// startPublish puts a batch on the bus. A range's is not cancelled with the
-// slice: what EventBridge accepted would not be known.
-func (s *captureSlice) startPublish(ctx workflow.Context, changes []cdc.Change) workflow.Future {
-	if s.in.Range == nil {
-		return startPublish(ctx, s.in.Origin, changes, s.in.Bulk)
+// mostAtOnce is how many of n changes one Publish may hold: with a rate, what a second
+// allows.
+func (s *captureSlice) mostAtOnce(n int) int {
+	if s.in.Range == nil || s.in.Range.Rate <= 0 {
+		return max(1, n)
 	}
-	detached, _ := workflow.NewDisconnectedContext(ctx)
-	in := cdc.PublishInput{Origin: s.in.Origin, Changes: changes, Bus: s.in.Range.Bus, Weigh: true}
-	return workflow.ExecuteActivity(bulkPublishPolicy(detached, s.in.Origin.Datastore, changesSummary(changes)), do.Publish, in)
+	return max(1, min(n, int(s.in.Range.Rate)))
 }
 
 // takeHold takes the signals that have come; the last one counts.
@@ -107,7 +96,7 @@ func (s *captureSlice) pace(ctx workflow.Context, n int) error {
 		return nil
 	}
 	now := workflow.Now(ctx)
-	if wait := r.Ready.Sub(now); wait >= paceStep {
+	if wait := r.Ready.Sub(now); wait > 0 {
 		options := workflow.TimerOptions{Summary: fmt.Sprintf("not more than %g versions a second", r.Rate)}
 		if err := workflow.NewTimerWithOptions(ctx, wait, options).Get(ctx, nil); err != nil {
 			return err
@@ -125,8 +114,10 @@ func (s *captureSlice) note(fresh []cdc.Change) {
 	}
 }
 
-// pagesDone is asked after the last page, and tells whether the slice is done. A
-// backfill's lists the ids of its span until a listing finds nothing new.
+// pagesDone is asked after the last page, and reports whether the slice is done. That
+// of a range lists the ids of its span until a listing finds nothing new: what is
+// updated while pages are read moves others up on a store that pages by position, and
+// search hides what is being indexed again.
 func (s *captureSlice) pagesDone(ctx workflow.Context) (done bool, err error) {
 	r := s.in.Range
 	if r == nil || !r.Listing || r.Listings > 0 && r.Found == 0 {
@@ -134,7 +125,7 @@ func (s *captureSlice) pagesDone(ctx workflow.Context) (done bool, err error) {
 	}
 	wait := r.Began.Add(listingSettle).Sub(workflow.Now(ctx))
 	if r.Listings > 0 {
-		wait = backoff(r.Listings)
+		wait = cdc.Delay(r.Listings)
 	}
 	if wait > 0 {
 		options := workflow.TimerOptions{Summary: "until what search hides is back"}

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -15,8 +17,8 @@ type refusedChanges struct {
 	salt    cdc.Salt
 	changes []cdc.Change
 	known   map[string]*cdc.HashSet
-	due     time.Time
-	times   int
+	// retry is when they are offered next.
+	retry cdc.Retry
 	// offered are those that are being offered again.
 	offered []cdc.Change
 	// carried are those of the run before, whose bodies are to be read again.
@@ -27,14 +29,16 @@ type refusedChanges struct {
 
 func (r *refusedChanges) empty() bool { return len(r.changes) == 0 }
 
-// wait tells whether anything refused waits: read again or not.
-func (r *refusedChanges) wait() bool {
-	for _, set := range r.carried {
-		if set.Len() > 0 {
-			return true
+// waiting is what waits for an operator, read again or not.
+func (r *refusedChanges) waiting() []cdc.Wait {
+	counts := r.byType()
+	var all []cdc.Wait
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		if counts[name] > 0 {
+			all = append(all, cdc.Wait{Type: name, Versions: counts[name]})
 		}
 	}
-	return len(r.changes)+len(r.offered) > 0
+	return all
 }
 
 func (r *refusedChanges) has(v cdc.Version) bool {
@@ -95,16 +99,17 @@ func (r *refusedChanges) add(ctx workflow.Context, batch []cdc.Change, refusals 
 		r.remember(change)
 		workflow.GetLogger(ctx).Error("an event was refused for good and is kept", "type", change.Type, "code", refusal.Code)
 	}
-	r.times++
-	if r.hurried == 0 {
-		r.due = workflow.Now(ctx).Add(backoff(r.times))
+	due := r.retry.Due
+	r.retry.Failed(workflow.Now(ctx), cdc.ClassEvent, 0)
+	if r.hurried > 0 {
+		r.retry.Due = due
 	}
 }
 
 // takeDue takes kept changes out when they are due, as many as one Publish may
 // hold. The others come with the next.
 func (r *refusedChanges) takeDue(now time.Time) []cdc.Change {
-	if r.empty() || r.due.After(now) {
+	if r.empty() || r.retry.Due.After(now) {
 		return nil
 	}
 	most := len(r.changes)
@@ -141,15 +146,15 @@ func (r *refusedChanges) remember(change cdc.Change) {
 	r.known[change.Type].Add(r.salt.Hash(change.Version))
 }
 
-// hurry makes everything that is kept now due at once.
-func (r *refusedChanges) hurry(now time.Time) {
+// retryNow makes everything that is kept now due at once.
+func (r *refusedChanges) retryNow(now time.Time) {
 	if !r.empty() {
-		r.due, r.hurried = now, len(r.changes)
+		r.retry.Due, r.hurried = now, len(r.changes)
 	}
 }
 
-// giveUp drops what is kept of a type, and returns what that was.
-func (r *refusedChanges) giveUp(resourceType string) cdc.HashSet {
+// drop drops what is kept of a type, and returns what that was.
+func (r *refusedChanges) drop(resourceType string) cdc.HashSet {
 	given := r.all()[resourceType]
 	var others []cdc.Change
 	for _, change := range r.changes {
@@ -172,7 +177,8 @@ func (r *refusedChanges) carry() map[string]cdc.HashSet {
 }
 
 // resume takes over what the run before had been refused.
-func (r *refusedChanges) resume(carried map[string]cdc.HashSet) {
+func (r *refusedChanges) resume(carried map[string]cdc.HashSet, retry cdc.Retry) {
+	r.retry = retry
 	for resourceType, set := range carried {
 		if r.carried == nil {
 			r.carried = make(map[string]cdc.HashSet)
@@ -181,6 +187,6 @@ func (r *refusedChanges) resume(carried map[string]cdc.HashSet) {
 	}
 }
 
-// forget lets go of what the run before had been refused of a type and a whole
-// pass did not show again: it was superseded.
+// forget drops what the run before had been refused of a type and a whole pass did
+// not show again: it was superseded.
 func (r *refusedChanges) forget(resourceType string) { delete(r.carried, resourceType) }

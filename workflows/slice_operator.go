@@ -4,70 +4,90 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-// waitForStore waits before the page that the store refuses is asked for again.
-// last tells that an operator has given up the rest of the pages.
-func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class) (last bool, err error) {
+// waitForStore waits before the page that the store does not give is asked for again.
+// last is set when the rest of the pages is not to be read: an operator skipped it, or
+// it has failed for so long that an audit is to capture it.
+func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class, asked time.Duration) (last bool, err error) {
 	if err := s.published(ctx); err != nil {
 		return false, err
 	}
-	s.barred = class
-	s.tries++
-	if err := s.heed(ctx); err != nil || s.givenUp {
+	s.state.Page.Failed(workflow.Now(ctx), class, asked)
+	if err := s.handleSignals(ctx); err != nil || s.givenUp {
 		return s.givenUp, err
 	}
-	if err := s.orders.wait(ctx, backoff(s.tries), fmt.Sprintf("%s cannot be read: %s", s.in.Type, class)); err != nil {
+	if s.in.Audited && s.state.Page.FailingFor(workflow.Now(ctx)) >= cdc.UnsweptAfter {
+		noteUnswept(ctx, s.in.Origin.Datastore, s.in.Type, class)
+		s.givenUp = true
+		s.state.Counts.Unswept++
+		return true, nil
+	}
+	if err := s.operator.sleep(ctx, s.state.Page.Due, fmt.Sprintf("%s cannot be read: %s", s.in.Type, class)); err != nil {
 		return false, err
 	}
-	err = s.heed(ctx)
-	return s.givenUp, err // only now: an order may have given it up
+	err = s.handleSignals(ctx)
+	return s.givenUp, err // only now: a signal may have ended it
 }
 
-// heed carries out what an operator has ordered meanwhile, and keeps CdcState
-// true.
-func (s *captureSlice) heed(ctx workflow.Context) error {
-	retry, skips := s.orders.take()
-	if retry {
-		s.refused.hurry(workflow.Now(ctx))
+// handleSignals carries out what an operator has asked for meanwhile, and keeps
+// CdcState.
+func (s *captureSlice) handleSignals(ctx workflow.Context) error {
+	retryNow, skips := s.operator.signals()
+	if retryNow {
+		s.refused.retryNow(workflow.Now(ctx))
 	}
 	for _, skip := range skips {
 		s.skip(ctx, skip)
 	}
 	s.describe(ctx)
-	return s.mark.set(ctx, s.waits())
+	return s.operator.show(ctx, s.waits(ctx))
 }
 
-// waits tells whether anything waits for an operator.
-func (s *captureSlice) waits() bool { return s.barred != "" || s.refused.wait() }
+// waits reports whether anything waits for an operator.
+func (s *captureSlice) waits(ctx workflow.Context) bool { return len(s.waiting(ctx)) > 0 }
 
-// skip gives up what an operator names, as far as it waits.
+// waiting is what waits for an operator.
+func (s *captureSlice) waiting(ctx workflow.Context) []cdc.Wait {
+	var all []cdc.Wait
+	if !s.givenUp && s.state.Page.Waits(workflow.Now(ctx)) {
+		all = append(all, cdc.Wait{Type: s.in.Type, Class: s.state.Page.Class})
+	}
+	all = append(all, s.refused.waiting()...)
+	if s.bus != "" {
+		all = append(all, cdc.Wait{Class: s.bus, Bus: true})
+	}
+	return all
+}
+
+// skip skips what an operator names, as far as it waits.
 func (s *captureSlice) skip(ctx workflow.Context, skip cdc.Skip) {
 	if slices.Contains(skip.Versions, s.in.Type) {
-		given := s.refused.giveUp(s.in.Type)
-		s.state.Skipped.Merge(given)
-		s.known.Merge(given)
-		s.state.Counts.Skipped += given.Len()
-		workflow.GetLogger(ctx).Warn("an operator gave up what EventBridge refuses", "type", s.in.Type, "versions", given.Len())
+		skipped := s.refused.drop(s.in.Type)
+		s.state.Skipped.Merge(skipped)
+		s.known.Merge(skipped)
+		s.state.Counts.Skipped += skipped.Len()
+		workflow.GetLogger(ctx).Warn("an operator skipped what EventBridge refuses", "type", s.in.Type, "versions", skipped.Len())
 	}
-	if slices.Contains(skip.Types, s.in.Type) && s.barred != "" {
-		workflow.GetLogger(ctx).Warn("an operator gave up a type that cannot be read", "type", s.in.Type, "class", s.barred)
-		s.barred, s.givenUp = "", true
+	if slices.Contains(skip.Types, s.in.Type) && s.state.Page.Failing() {
+		workflow.GetLogger(ctx).Warn("an operator skipped a type that cannot be read", "type", s.in.Type, "class", s.state.Page.Class)
+		s.givenUp = true
 		s.state.Counts.GivenUp++
 	}
 }
 
-func (s *captureSlice) progress() cdc.Progress {
+func (s *captureSlice) progress(ctx workflow.Context) cdc.Progress {
 	p := cdc.Progress{
 		Counts: s.state.Counts, Versions: map[string]int{s.in.Type: s.state.Published.Len()}, Kept: s.refused.byType(),
-		Range: s.progressInRange(),
+		Range: s.progressInRange(), Waiting: s.waiting(ctx),
 	}
-	if s.barred != "" {
-		p.Refused = map[string]cdc.Class{s.in.Type: s.barred}
+	if s.state.Page.Failing() {
+		p.Refused = map[string]cdc.Class{s.in.Type: s.state.Page.Class}
 	}
 	return p
 }
@@ -76,10 +96,13 @@ func (s *captureSlice) describe(ctx workflow.Context) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "**%d published** · %d searches · %d refused by EventBridge",
 		s.state.Counts.Published, s.state.Counts.Searches, len(s.refused.changes))
-	if s.barred != "" {
-		fmt.Fprintf(&text, "\n\n%s cannot be read: %s, %d times", s.in.Type, s.barred, s.tries)
+	if s.state.Page.Failing() {
+		fmt.Fprintf(&text, "\n\n%s cannot be read: %s, %d times", s.in.Type, s.state.Page.Class, s.state.Page.Tries)
 	}
-	if s.waits() {
+	if s.bus != "" {
+		fmt.Fprintf(&text, "\n\nThe event bus takes nothing: %s", s.bus)
+	}
+	if s.waits(ctx) {
 		text.WriteString("\n\n" + settleAdvice)
 	}
 	workflow.SetCurrentDetails(ctx, text.String())

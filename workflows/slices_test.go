@@ -1,16 +1,20 @@
 package workflows_test
 
 import (
+	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/workflows"
 )
 
 // watchSlices notes the inputs of the slices that start, and their IDs.
@@ -138,44 +142,128 @@ func TestPageTokenRefusedInASlice(t *testing.T) {
 	w.requireLedger(result.Ledger, "Patient")
 }
 
+// endFirstSlice lets the first slice end 10 s after its start as an operator
+// terminates it: its parent is told nothing of what it published.
+func endFirstSlice(w *world) {
+	w.env.OnWorkflow(cdc.WorkflowCaptureSlice, mock.Anything, mock.Anything).Return(
+		func(ctx workflow.Context, in cdc.CaptureSliceInput) (cdc.CaptureSliceResult, error) {
+			if !strings.HasSuffix(workflow.GetInfo(ctx).WorkflowExecution.ID, "/1") {
+				return workflows.CaptureSlice(ctx, in)
+			}
+			if err := workflow.Sleep(ctx, 10*time.Second); err != nil {
+				return cdc.CaptureSliceResult{}, err
+			}
+			return cdc.CaptureSliceResult{}, errors.New("terminated")
+		})
+}
+
+// leftBy is the history of a slice that published n of the store's versions beyond
+// what its parent knew, and those versions.
+func leftBy(w *world, in cdc.CaptureSliceInput, n int) (ended, map[cdc.Key]bool) {
+	h := &history{t: w.t}
+	h.started(in)
+	var batch []cdc.Change
+	var eventIDs []string
+	published := make(map[cdc.Key]bool)
+	for _, v := range w.store.log {
+		if len(batch) < n && !in.Known.Has(salt.Hash(v.Version)) {
+			batch, eventIDs = append(batch, cdc.Change{Version: v.Version}), append(eventIDs, "event")
+			published[v.Key()] = true
+		}
+	}
+	h.activity("Publish", cdc.PublishInput{Changes: batch}, cdc.PublishResult{EventIDs: eventIDs})
+	return ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, history: h.events}, published
+}
+
 // A slice that an operator ends is read from its history, and the type goes on
 // in the next slice, which leaves out what the first had published.
 func TestTerminatedSliceIsReadFromItsHistory(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 1_500, start.Add(time.Second), 300)
 	inputs, ids := watchSlices(w)
-	further := 0
-	w.store.fail = func(c call) error {
-		if c.further {
-			further++
-		}
-		if c.further && further > 4 && c.at.Before(end(30*time.Second)) {
-			return lasting(cdc.ClassUnavailable, 500)
-		}
-		return nil
-	}
-	w.when(end(20*time.Second), func() {
-		h := &history{t: t}
-		h.started((*inputs)[0])
-		var batch []cdc.Change
-		var eventIDs []string
-		for _, v := range w.store.log {
-			if len(w.bus.acceptedAt(v)) > 0 && !(*inputs)[0].Known.Has(salt.Hash(v.Version)) {
-				batch, eventIDs = append(batch, cdc.Change{Version: v.Version}), append(eventIDs, "event")
-			}
-		}
-		require.NotEmpty(t, batch)
-		h.activity("Publish", cdc.PublishInput{Changes: batch}, cdc.PublishResult{EventIDs: eventIDs})
-		w.runs.ended[(*ids)[0]] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, history: h.events}
-		w.env.CancelWorkflowByID((*ids)[0], "")
-	})
+	endFirstSlice(w)
+	var before map[cdc.Key]bool
+	w.when(end(15*time.Second), func() { w.runs.ended[(*ids)[0]], before = leftBy(w, (*inputs)[0], 400) })
 	result := w.capture("Patient", "Observation")
 
 	require.Equal(t, []string{(*ids)[0]}, w.runs.asked)
 	require.Equal(t, w.window.ID()+"/Patient/2026-03-01T12:00:00Z/2", (*ids)[1])
-	require.GreaterOrEqual(t, (*inputs)[1].Known.Len(), 400)
+	require.Equal(t, 500, (*inputs)[1].Known.Len())
 	require.True(t, (*inputs)[1].Confirm)
+	w.requireExactlyOnce(func(v storedVersion) bool { return !before[v.Key()] })
+	require.Equal(t, 1_500, result.Ledger.Published())
+	require.Equal(t, 1_500, result.Counts.Published)
+}
+
+// One that an operator deleted has left nothing to be read: its type waits, the
+// others go on, and a skip has what it published published again.
+func TestDeletedSliceHoldsUpItsTypeOnly(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 1_500, start.Add(time.Second), 300)
+	slow := w.store.write("Observation", "slow", start.Add(time.Second), 30*time.Second, 300)
+	_, ids := watchSlices(w)
+	endFirstSlice(w)
+	states := w.states()
+	skipped := end(time.Hour)
+	w.when(skipped, func() {
+		require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(slow))
+		require.Equal(t, []string{cdc.StateWaiting}, *states)
+		waits := w.progress().Waiting
+		require.Equal(t, []cdc.Wait{{Type: "Patient", Class: cdc.ClassLedger, Ledger: true}}, waits)
+		require.Greater(t, len(w.runs.asked), 3)
+		w.skip(cdc.SkipOf(waits))
+	})
+	result := w.run(w.marked("Patient", "Observation"))
+	require.Contains(t, (*ids)[1], "/2")
+	require.Equal(t, 1_501, result.Ledger.Published())
+	w.requireExactlyOnce(all)
+}
+
+// A slice that waits must not keep its window from continuing as new: it is handed
+// back, and the next run goes on with what it had published.
+func TestSliceThatWaitsIsHandedBack(t *testing.T) {
+	w, slice := sliced(t)
+	further := 0
+	refuseFurther(w, func() bool { further++; return further > 3 })
+	w.when(end(time.Minute+time.Second), func() {
+		require.NotEmpty(t, w.sliceProgress(slice).Refused)
+		w.env.SetCurrentHistoryLength(9_000)
+		w.env.SignalWorkflow(cdc.SignalRetry, nil) // which lets it look
+	})
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.marked("Patient", "Observation"))
+	var next cdc.CaptureWindowInput
+	w.continued(&next)
+	require.Equal(t, 400, next.Resume.Ledger.Published())
+	require.Equal(t, end(11*time.Minute+time.Second), w.now())
+
+	w.renew(w.now())
+	w.store.fail = nil
+	result := w.run(next)
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient", "Observation")
-	require.Equal(t, 1_500, result.Counts.Published)
+}
+
+// The last Publish is waited for before a slice continues as new, and the signals that
+// come meanwhile belong to this run.
+func TestSkipWhileASliceContinuesAsNewIsNotLost(t *testing.T) {
+	w := newWorld(t)
+	w.store.fill("Patient", 350, start.Add(time.Second), 300)
+	bad := w.store.write("Patient", "AAA", start.Add(time.Second), 0, 300)
+	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
+	renewSlice(w)
+	skipped := w.now().Add(time.Minute)
+	calls := 0
+	w.bus.fail = func(at time.Time) error {
+		if calls++; calls > 2 && !at.After(skipped) {
+			return &cdc.Error{Op: "PutEvents", Class: cdc.ClassUnavailable, Status: 503}
+		}
+		return nil
+	}
+	growAfter(w, "HydratePage", 3)
+	w.when(skipped, func() { w.skip(cdc.Skip{Versions: []string{"Patient"}}) })
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, sliceInput(w, false))
+	var next cdc.CaptureSliceInput
+	w.continued(&next)
+	require.Equal(t, 1, next.Resume.Skipped.Len(), "the skip is in what the next run begins with")
+	require.Zero(t, next.Resume.Refused.Len())
 }

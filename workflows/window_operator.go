@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"maps"
 	"slices"
 
 	"go.temporal.io/sdk/workflow"
@@ -10,109 +11,185 @@ import (
 
 // ledgerBefore reads what the run before published. A ledger that cannot be read
 // waits for an operator: it is never taken for an empty one. When the operator
-// gives it up, nothing that the rerun finds is published, for it may have been.
+// skips it, nothing that the rerun finds is published, for it may have been.
 func (w *captureWindow) ledgerBefore(ctx workflow.Context) (cdc.Ledger, error) {
 	read := cdc.LedgerInput{WorkflowID: w.in.Window.RerunID(w.in.Rerun - 1)}
-	for tries := 1; ; tries++ {
+	for {
 		var before cdc.Ledger
-		policy := ledgerBeforePolicy(ctx, "what the run before published")
+		policy := ledgerPolicy(ctx, "what the run before published")
 		err := workflow.ExecuteActivity(policy, do.Ledger, read).Get(ctx, &before)
 		if err == nil {
-			w.unread = ""
+			w.before = cdc.Retry{}
 			return before, nil
 		}
-		if classOf(err) != cdc.ClassLedger {
+		class, asked, ok := failed(ctx, err)
+		if !ok {
 			return cdc.Ledger{}, err
+		}
+		w.before.Failed(workflow.Now(ctx), class, asked)
+		w.describe(ctx)
+		if err := w.operator.show(ctx, w.waits(ctx)); err != nil {
+			return cdc.Ledger{}, err
+		}
+		if err := w.operator.sleep(ctx, w.before.Due, "the ledger of the run before cannot be read"); err != nil {
+			return cdc.Ledger{}, err
+		}
+		_, skips := w.operator.signals()
+		if slices.ContainsFunc(skips, func(s cdc.Skip) bool { return s.Ledger }) {
+			w.before, w.in.Skip = cdc.Retry{}, true
+			return cdc.Ledger{}, nil
 		}
 		if historyIsLarge(ctx) {
 			return cdc.Ledger{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureWindow, w.in)
 		}
-		w.unread = cdc.ClassLedger
-		w.describe(ctx)
-		if err := w.mark.set(ctx, true); err != nil {
-			return cdc.Ledger{}, err
-		}
-		if err := w.orders.wait(ctx, backoff(tries), "the ledger of the run before cannot be read"); err != nil {
-			return cdc.Ledger{}, err
-		}
-		_, skips := w.orders.take()
-		if slices.ContainsFunc(skips, func(s cdc.Skip) bool { return s.Ledger }) {
-			w.unread, w.in.Skip = "", true
-			return cdc.Ledger{}, nil
-		}
 	}
 }
 
-// heed carries out what an operator has ordered meanwhile, and keeps CdcState
-// true.
-func (w *captureWindow) heed(ctx workflow.Context) error {
-	retry, skips := w.orders.take()
-	if retry {
-		w.retry(ctx)
+// handleSignals carries out what an operator has asked for meanwhile, and keeps
+// CdcState.
+func (w *captureWindow) handleSignals(ctx workflow.Context) error {
+	retryNow, skips := w.operator.signals()
+	if retryNow {
+		w.retryNow(ctx)
 	}
 	for _, skip := range skips {
 		w.skip(ctx, skip)
 	}
-	if retry || len(skips) > 0 {
+	if retryNow || len(skips) > 0 {
 		w.describe(ctx)
 	}
 	if w.done() {
 		return nil // close upserts
 	}
-	return w.mark.set(ctx, w.waits())
+	return w.operator.show(ctx, w.waits(ctx))
 }
 
-// waits tells whether anything waits for an operator.
-func (w *captureWindow) waits() bool {
-	return w.unread != "" || w.refused.wait() || w.wanted.wait() ||
-		slices.ContainsFunc(w.types, func(t cdc.TypeState) bool { return !t.Closed && t.Refused.NeedsOperator() })
+// waits reports whether anything waits for an operator.
+func (w *captureWindow) waits(ctx workflow.Context) bool { return len(w.waiting(ctx)) > 0 }
+
+// waiting is what waits for an operator.
+func (w *captureWindow) waiting(ctx workflow.Context) []cdc.Wait {
+	now := workflow.Now(ctx)
+	classes := make(map[string]cdc.Class)
+	for name, retry := range w.wanted.retries {
+		if retry.Waits(now) {
+			classes[name] = retry.Class
+		}
+	}
+	var ledgers []cdc.Wait
+	for i, t := range w.types {
+		if !t.Closed && w.slices[i] == nil && t.Retry.Waits(now) {
+			classes[t.Type] = t.Retry.Class
+		}
+		if lost := w.lost[i]; lost != nil && lost.Retry.Waits(now) {
+			ledgers = append(ledgers, cdc.Wait{Type: t.Type, Class: lost.Retry.Class, Ledger: true})
+		}
+	}
+	var all []cdc.Wait
+	for _, name := range slices.Sorted(maps.Keys(classes)) {
+		all = append(all, cdc.Wait{Type: name, Class: classes[name]})
+	}
+	all = append(append(all, w.refused.waiting()...), ledgers...)
+	if w.before.Waits(now) {
+		all = append(all, cdc.Wait{Class: w.before.Class, Ledger: true})
+	}
+	if w.bus != "" {
+		all = append(all, cdc.Wait{Class: w.bus, Bus: true})
+	}
+	return all
 }
 
-// retry makes everything that was refused due at once.
-func (w *captureWindow) retry(ctx workflow.Context) {
+// anyFailing reports whether the last try at any type failed.
+func (w *captureWindow) anyFailing() bool {
+	return slices.ContainsFunc(w.types, func(t cdc.TypeState) bool { return t.Retry.Failing() })
+}
+
+// retryNow makes everything that failed due at once.
+func (w *captureWindow) retryNow(ctx workflow.Context) {
 	now := workflow.Now(ctx)
 	for i := range w.types {
 		t := &w.types[i]
-		if !t.Closed && w.slices[i] == nil && t.Refused.NeedsOperator() {
+		if !t.Closed && w.slices[i] == nil && t.Retry.Failing() {
 			t.Due = now
 		}
+		if lost := w.lost[i]; lost != nil {
+			lost.Retry.Due = now
+		}
 	}
-	w.refused.hurry(now)
-	w.wanted.hurry(now)
+	w.refused.retryNow(now)
+	w.wanted.retryNow(now)
 }
 
-// skip gives up what an operator names, as far as it waits.
+// skip skips what an operator names, as far as it waits.
 func (w *captureWindow) skip(ctx workflow.Context, skip cdc.Skip) {
 	for _, name := range skip.Versions {
-		given := w.refused.giveUp(name)
-		w.counts.Skipped += given.Len()
-		w.takeIn(name, cdc.TypeLedger{Skipped: given})
-		workflow.GetLogger(ctx).Warn("an operator gave up what EventBridge refuses", "type", name, "versions", given.Len())
+		skipped := w.refused.drop(name)
+		w.counts.Skipped += skipped.Len()
+		w.add(name, cdc.TypeLedger{Skipped: skipped})
+		workflow.GetLogger(ctx).Warn("an operator skipped what EventBridge refuses", "type", name, "versions", skipped.Len())
 	}
 	w.skipWanted(ctx, skip.Types)
 	for i := range w.types {
 		t := &w.types[i]
-		if !t.Closed && w.slices[i] == nil && t.Refused.NeedsOperator() && slices.Contains(skip.Types, t.Type) {
-			workflow.GetLogger(ctx).Warn("an operator gave up a type that cannot be read", "type", t.Type, "class", t.Refused)
+		if !t.Closed && w.slices[i] == nil && t.Retry.Failing() && slices.Contains(skip.Types, t.Type) {
+			workflow.GetLogger(ctx).Warn("an operator skipped a type that cannot be read", "type", t.Type, "class", t.Retry.Class)
 			w.counts.GivenUp++
-			w.giveUp(t)
+			w.closeUnread(t)
+		}
+		if lost := w.lost[i]; lost != nil && skip.Ledger && lost.Retry.Failing() {
+			workflow.GetLogger(ctx).Warn("an operator skipped the ledger of a slice: what it published is published again", "type", t.Type)
+			w.restartPages(ctx, i)
 		}
 	}
 }
 
-// giveUp closes a type without its being swept.
-func (w *captureWindow) giveUp(t *cdc.TypeState) {
+// closeUnswept closes the types that the store has not given for cdc.UnsweptAfter:
+// they are not in the ledger, and the audit captures them when they can be read
+// again. Where there are no audits they wait for an operator.
+func (w *captureWindow) closeUnswept(ctx workflow.Context) {
+	if !w.in.Audited {
+		return
+	}
+	now := workflow.Now(ctx)
+	for i := range w.types {
+		t := &w.types[i]
+		if t.Closed || w.slices[i] != nil || t.Retry.FailingFor(now) < cdc.UnsweptAfter {
+			continue
+		}
+		noteUnswept(ctx, w.origin.Datastore, t.Type, t.Retry.Class)
+		w.counts.Unswept++
+		w.closeUnread(t)
+	}
+	for _, name := range w.wanted.types() {
+		if w.wanted.retries[name].FailingFor(now) >= cdc.UnsweptAfter {
+			noteUnswept(ctx, w.origin.Datastore, name, w.wanted.retries[name].Class)
+			w.wanted.keep(name, nil)
+		}
+	}
+	w.describe(ctx)
+}
+
+// noteUnswept reports a type that is closed although it could not be read.
+func noteUnswept(ctx workflow.Context, datastore, resourceType string, class cdc.Class) {
+	workflow.GetLogger(ctx).Warn("a type that the store has not given for an hour is closed unswept; an audit captures it when it can be read again",
+		"datastore", datastore, "type", resourceType, "class", class)
+	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"datastore": datastore, "type": resourceType}).
+		Counter("healthlake_cdc_types_unswept").Inc(1)
+}
+
+// closeUnread closes a type without its being swept.
+func (w *captureWindow) closeUnread(t *cdc.TypeState) {
 	*t = cdc.TypeState{Type: t.Type, Pass: t.Pass, Delay: t.Delay, Due: t.Due, Closed: true}
 	w.refused.forget(t.Type)
 }
 
-// takeIn puts into the ledger what there is to put: an entry of its own would
+// add puts into the ledger what there is to put: an entry of its own would
 // make the type count as swept.
-func (w *captureWindow) takeIn(resourceType string, taken cdc.TypeLedger) {
-	if taken.Published.Len()+taken.Skipped.Len() == 0 {
+func (w *captureWindow) add(resourceType string, known cdc.TypeLedger) {
+	if known.Published.Len()+known.Skipped.Len() == 0 {
 		return
 	}
 	entry := w.ledger.Type(resourceType)
-	entry.Published.Merge(taken.Published)
-	entry.Skipped.Merge(taken.Skipped)
+	entry.Published.Merge(known.Published)
+	entry.Skipped.Merge(known.Skipped)
 }

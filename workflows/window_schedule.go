@@ -17,9 +17,6 @@ const (
 	slicePages = 10
 	// fullPage is how many versions a page of the store's holds at most.
 	fullPage = 100
-	// sliceDelay is how long after a slice that did not complete the pages start
-	// again, so that one which fails at once is not started in a tight loop.
-	sliceDelay = 5 * time.Second
 	// mostKnown bounds the hashes in one Hydrate's input, in which 8 bytes are 11
 	// of base64: it stays under Temporal's payload limit of 2 MiB.
 	mostKnown = 120_000
@@ -38,7 +35,7 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 			Datastore: in.Window.Datastore, SourceTime: in.SourceTime,
 			CapturedBy: in.CapturedBy, CorrelationID: workflow.GetInfo(ctx).WorkflowExecution.ID,
 		},
-		slices: make(map[int]*openSlice), orders: newOrders(ctx), mark: newStateMark(ctx, in.Marks),
+		slices: make(map[int]*openSlice), lost: make(map[int]*cdc.LostSlice), operator: newOperator(ctx, in.Attributes),
 	}
 	if in.Rerun == 0 {
 		w.ledger.Salt = in.Salt
@@ -46,14 +43,15 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 	if in.Resume != nil {
 		w.ledger, w.types = in.Resume.Ledger, in.Resume.Types
 		w.counts, w.started = in.Resume.Counts, in.Resume.Slices
-		w.refused.resume(in.Resume.Refused)
+		w.refused.resume(in.Resume.Refused, in.Resume.Bus)
+		w.resumeLost(in.Resume.Lost)
 	} else {
 		w.plan(workflow.Now(ctx))
 	}
 	w.refused.salt = w.ledger.Salt
 	w.wanted = newWantedVersions(in, workflow.Now(ctx))
 	return w, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
-		return w.progress(), nil
+		return w.progress(ctx), nil
 	})
 }
 
@@ -61,10 +59,12 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 // a trigger that comes late is served at once.
 func (w *captureWindow) plan(now time.Time) {
 	first := w.latestDue(0, now)
-	due := later(now, w.passTime(first))
 	if w.in.Rerun > 0 {
-		first, due = len(w.in.Passes)-1, now
+		// It makes the last pass only, which finds what search shows late too: not
+		// before that is due.
+		first = len(w.in.Passes) - 1
 	}
+	due := later(now, w.passTime(first))
 	for _, name := range w.in.Types {
 		w.types = append(w.types, cdc.TypeState{Type: name, Pass: first, Due: due, Delay: w.in.Passes[first]})
 	}
@@ -103,8 +103,19 @@ func (w *captureWindow) done() bool {
 	return !waiting && len(w.slices) == 0
 }
 
-// nextDue is the earliest moment at which a type or a refused change is due.
-// A type whose slice is open waits for that.
+// open is how many types are not closed.
+func (w *captureWindow) open() int {
+	n := 0
+	for _, t := range w.types {
+		if !t.Closed {
+			n++
+		}
+	}
+	return n
+}
+
+// nextDue is the earliest moment at which a type, a refused change, a wanted version
+// or the ledger of a lost slice is due. A type whose slice is open waits for that.
 func (w *captureWindow) nextDue() (due time.Time, waiting bool) {
 	consider := func(t time.Time) {
 		if !waiting || t.Before(due) {
@@ -112,15 +123,18 @@ func (w *captureWindow) nextDue() (due time.Time, waiting bool) {
 		}
 	}
 	for i, t := range w.types {
-		if !t.Closed && w.slices[i] == nil {
+		switch {
+		case w.lost[i] != nil:
+			consider(w.lost[i].Retry.Due)
+		case !t.Closed && w.slices[i] == nil:
 			consider(t.Due)
 		}
 	}
 	if !w.refused.empty() {
-		consider(w.refused.due)
+		consider(w.refused.retry.Due)
 	}
-	if len(w.wanted.left) > 0 {
-		consider(w.wanted.due)
+	for _, name := range w.wanted.types() {
+		consider(w.wanted.retries[name].Due)
 	}
 	return due, waiting
 }
@@ -130,7 +144,7 @@ func (w *captureWindow) asks(now time.Time) []cdc.Ask {
 	var asks []cdc.Ask
 	known := 0
 	for i, t := range w.types {
-		if t.Closed || w.slices[i] != nil || t.Due.After(now) {
+		if t.Closed || w.slices[i] != nil || w.lost[i] != nil || t.Due.After(now) {
 			continue
 		}
 		ask := cdc.Ask{Type: t.Type, Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type)}
@@ -194,13 +208,12 @@ func (w *captureWindow) schedule(ctx workflow.Context, answers []cdc.Answer) {
 		case cdc.AnswerDone:
 			w.passDone(t, now)
 		case cdc.AnswerRefused:
-			t.Refusals, t.Refused = t.Refusals+1, answer.Class
-			t.Next = answer.Next
-			t.Due = now.Add(max(backoff(t.Refusals), answer.RetryAfter))
+			t.Retry.Failed(now, answer.Class, answer.RetryAfter)
+			t.Next, t.Due = answer.Next, t.Retry.Due
 		case cdc.AnswerLeft:
 			w.left(t, answer, now)
 		case cdc.AnswerMore:
-			t.Refusals, t.Refused = 0, ""
+			t.Retry = cdc.Retry{}
 			t.Pages += pagesRead(answer)
 			t.Next = answer.Next
 			// Ids alone are few bytes: a window that only skips needs no slice.
@@ -225,12 +238,12 @@ func (w *captureWindow) left(t *cdc.TypeState, answer cdc.Answer, now time.Time)
 	}
 	t.Next = answer.Next
 	if answer.Class == cdc.ClassPageToken {
-		t.Refusals, t.Refused = t.Refusals+1, answer.Class
-		t.Due = now.Add(backoff(t.Refusals))
+		t.Retry.Failed(now, answer.Class, 0)
+		t.Due = t.Retry.Due
 		return
 	}
 	if len(answer.Changes) > 0 {
-		t.Refusals, t.Refused = 0, ""
+		t.Retry = cdc.Retry{}
 	}
 }
 
@@ -263,71 +276,4 @@ func (w *captureWindow) passDone(t *cdc.TypeState, now time.Time) {
 // with the ledgers once more in any case.
 func (w *captureWindow) auditLooksAgain(now time.Time) bool {
 	return w.in.Bulk && now.Sub(w.in.Window.End()) >= longestPassDelay
-}
-
-// backoff is the delay after the n-th refusal in a row: 5 s, doubled up to 15
-// minutes.
-func backoff(n int) time.Duration {
-	delay := 5 * time.Second
-	for i := 1; i < n && delay < longestDelay; i++ {
-		delay *= 2
-	}
-	return min(delay, longestDelay)
-}
-
-// openSlice hands the rest of a type's pages to a child.
-func (w *captureWindow) openSlice(ctx workflow.Context, t *cdc.TypeState) {
-	w.started++
-	slice := startSlice(ctx, w.started, cdc.CaptureSliceInput{
-		Origin: w.origin, Type: t.Type, Span: w.in.Window.Span(), Salt: w.ledger.Salt,
-		Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type),
-		Bulk: w.in.Bulk, Marks: w.in.Attributes,
-	})
-	for i := range w.types {
-		if w.types[i].Type == t.Type {
-			w.slices[i] = slice
-		}
-	}
-	t.Next = ""
-}
-
-// sliceClosed takes in what a slice published. One that an operator terminated
-// is read from its history, and the type's pages start again with that ledger.
-func (w *captureWindow) sliceClosed(ctx workflow.Context, i int, f workflow.Future) error {
-	slice, t := w.slices[i], &w.types[i]
-	var result cdc.CaptureSliceResult
-	err := f.Get(ctx, &result)
-	delete(w.slices, i)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		return w.recoverSlice(ctx, slice.id, t)
-	}
-	t.Found += result.Published.Len()
-	w.counts.Add(result.Counts)
-	w.takeIn(t.Type, cdc.TypeLedger{Published: result.Published, Skipped: result.Skipped})
-	if result.GivenUp {
-		w.giveUp(t)
-	} else {
-		w.passDone(t, workflow.Now(ctx))
-	}
-	w.describe(ctx)
-	return nil
-}
-
-// recoverSlice reads the ledger of a slice that did not complete.
-func (w *captureWindow) recoverSlice(ctx workflow.Context, id string, t *cdc.TypeState) error {
-	ledger, err := sliceLedger(ctx, id)
-	if err != nil {
-		return err
-	}
-	if taken := ledger.Types[t.Type]; taken != nil {
-		t.Found += taken.Published.Len()
-		w.counts.Published += taken.Published.Len()
-		w.counts.Skipped += taken.Skipped.Len()
-		w.takeIn(t.Type, *taken)
-	}
-	t.Due, t.Confirm = workflow.Now(ctx).Add(sliceDelay), true
-	return nil
 }

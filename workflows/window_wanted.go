@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,19 +19,21 @@ const wantedAtOnce = 500
 // They come ahead of the first pass; a type of which they cannot be read is tried
 // again later and holds up no other.
 type wantedVersions struct {
-	left  []cdc.Version
-	due   time.Time
-	tries int
-	// refused is why the store did not give those of a type at the last try.
-	refused map[string]cdc.Class
+	left []cdc.Version
+	// retries is when those of a type are read, and where they stand.
+	retries map[string]cdc.Retry
 }
 
 func newWantedVersions(in cdc.CaptureWindowInput, now time.Time) wantedVersions {
-	wanted := wantedVersions{due: now}
+	wanted := wantedVersions{retries: make(map[string]cdc.Retry)}
 	for _, version := range in.Wanted {
 		if in.Window.Contains(version.Time()) {
 			wanted.left = append(wanted.left, version)
+			wanted.retries[version.Type] = cdc.Retry{Due: now}
 		}
+	}
+	if in.Resume != nil {
+		maps.Copy(wanted.retries, in.Resume.Wanted)
 	}
 	return wanted
 }
@@ -60,63 +63,55 @@ func (v *wantedVersions) of(resourceType string) []cdc.Version {
 func (v *wantedVersions) keep(resourceType string, versions []cdc.Version) {
 	others := slices.DeleteFunc(slices.Clone(v.left), func(version cdc.Version) bool { return version.Type == resourceType })
 	v.left = append(others, versions...)
-}
-
-// refusedTypes are the types that could not be read, in alphabetical order.
-func (v *wantedVersions) refusedTypes() []string {
-	var names []string
-	for _, name := range v.types() {
-		if v.refused[name] != "" {
-			names = append(names, name)
-		}
+	if len(versions) == 0 {
+		delete(v.retries, resourceType)
 	}
-	return names
 }
 
-// wait tells whether a type waits for an operator.
-func (v *wantedVersions) wait() bool {
-	return slices.ContainsFunc(v.refusedTypes(), func(name string) bool { return v.refused[name].NeedsOperator() })
-}
-
-// hurry makes what waits for an operator due at once.
-func (v *wantedVersions) hurry(now time.Time) {
-	if v.wait() {
-		v.due = now
+// retryNow makes what failed due at once.
+func (v *wantedVersions) retryNow(now time.Time) {
+	for _, name := range v.types() {
+		if retry := v.retries[name]; retry.Failing() {
+			retry.Due = now
+			v.retries[name] = retry
+		}
 	}
 }
 
 // progress adds the types that could not be read, with the next try.
 func (v *wantedVersions) progress(p *cdc.Progress) {
 	for _, name := range v.types() {
-		if class := v.refused[name]; class != "" && p.Refused[name] == "" {
-			p.Refused[name] = class
+		retry := v.retries[name]
+		if retry.Failing() && p.Refused[name] == "" {
+			p.Refused[name] = retry.Class
 		}
-		if due, ok := p.Due[name]; !ok || v.due.Before(due) {
-			p.Due[name] = v.due
+		if due, ok := p.Due[name]; !ok || retry.Due.Before(due) {
+			p.Due[name] = retry.Due
 		}
 	}
 }
 
 // captureWanted reads the wanted versions that the ledger lacks and publishes
-// them, when that is due.
+// them, where they are due.
 func (w *captureWindow) captureWanted(ctx workflow.Context) error {
-	if len(w.wanted.left) == 0 || w.wanted.due.After(workflow.Now(ctx)) {
-		return nil
-	}
-	w.wanted.refused = make(map[string]cdc.Class)
 	for _, name := range w.wanted.types() {
-		if err := w.captureWantedOf(ctx, name); err != nil && !w.refuseWanted(ctx, name, err) {
-			return err
+		retry := w.wanted.retries[name]
+		if retry.Due.After(workflow.Now(ctx)) {
+			continue
 		}
+		if err := w.captureWantedOf(ctx, name); err != nil {
+			class, asked, ok := failed(ctx, err)
+			if !ok {
+				return err
+			}
+			retry.Failed(workflow.Now(ctx), class, asked)
+			w.wanted.retries[name] = retry
+		}
+		w.describe(ctx)
 		if w.mayContinueAsNew(ctx) {
 			return nil // the next run goes on with what is left
 		}
 	}
-	if len(w.wanted.left) > 0 {
-		w.wanted.tries++
-		w.wanted.due = workflow.Now(ctx).Add(backoff(w.wanted.tries))
-	}
-	w.describe(ctx)
 	return nil
 }
 
@@ -155,30 +150,17 @@ func (w *captureWindow) fresh(versions []cdc.Version) []cdc.Version {
 	return slices.DeleteFunc(versions, func(v cdc.Version) bool { return w.ledger.Has(v) || w.refused.has(v) })
 }
 
-// refuseWanted notes that the store does not give the wanted versions of a type.
-// It tells whether that may be tried again.
-func (w *captureWindow) refuseWanted(ctx workflow.Context, resourceType string, err error) bool {
-	class := classOf(err)
-	if class == "" {
-		class = cdc.ClassUnavailable // an attempt that was not heard of again
-	}
-	if ctx.Err() != nil || class == cdc.ClassInvalidInput {
-		return false
-	}
-	w.wanted.refused[resourceType] = class
-	return true
-}
-
-// skipWanted gives up the wanted versions of types that cannot be read, as an
-// operator ordered. They are known one by one: the ledger has them as skipped.
+// skipWanted skips the wanted versions of types that cannot be read, as an operator
+// asked. They are known one by one: the ledger has them as skipped.
 func (w *captureWindow) skipWanted(ctx workflow.Context, types []string) {
-	for _, name := range w.wanted.refusedTypes() {
-		if !slices.Contains(types, name) || !w.wanted.refused[name].NeedsOperator() {
+	for _, name := range w.wanted.types() {
+		retry := w.wanted.retries[name]
+		if !slices.Contains(types, name) || !retry.Failing() {
 			continue
 		}
 		versions := w.wanted.of(name)
-		workflow.GetLogger(ctx).Warn("an operator gave up wanted versions that cannot be read",
-			"type", name, "class", w.wanted.refused[name], "versions", len(versions))
+		workflow.GetLogger(ctx).Warn("an operator skipped wanted versions that cannot be read",
+			"type", name, "class", retry.Class, "versions", len(versions))
 		w.skipVersions(name, versions)
 		w.wanted.keep(name, nil)
 	}
@@ -200,7 +182,7 @@ func (w *captureWindow) skipVersions(resourceType string, versions []cdc.Version
 		}
 	}
 	w.counts.Skipped += skipped.Len()
-	w.takeIn(resourceType, cdc.TypeLedger{Skipped: skipped})
+	w.add(resourceType, cdc.TypeLedger{Skipped: skipped})
 }
 
 // wantedLater are the wanted versions with which the next run begins: those that

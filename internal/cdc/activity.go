@@ -10,10 +10,12 @@ type HydrateInput struct {
 	Salt Salt `json:"salt"`
 	// Asks are worked off in order, until the result is full.
 	Asks []Ask `json:"asks"`
-	// Together tells that the attempt should fail, and be retried by Temporal,
-	// when no type could be read for a reason that may pass. Otherwise such
-	// types are answered as refused.
+	// Together is set when every open type is asked for: an attempt that can read none
+	// of them, for a reason that may pass, fails and is retried by Temporal, which
+	// leaves nothing in the history. With Answer, and after some minutes, such types are
+	// answered as refused, as they are without Together.
 	Together bool `json:"together,omitempty"`
+	Answer   bool `json:"answer,omitempty"`
 	// Bulk takes the searches' tokens from the share of audits, not the live one.
 	Bulk bool `json:"bulk,omitempty"`
 	// List asks for ids and meta only: the changes have no bodies, and are for the
@@ -123,6 +125,9 @@ type PublishInput struct {
 	Statements []Statement `json:"statements,omitempty"`
 	// Bus is the name or ARN of another bus than CDC_EVENT_BUS (a replay's).
 	Bus string `json:"bus,omitempty"`
+	// Accepted are the ids that EventBridge gave in an earlier Publish of the same
+	// input, in its order; empty where it gave none.
+	Accepted []string `json:"accepted,omitempty"`
 	// Weigh asks for the result's Bytes and Events.
 	Weigh bool `json:"weigh,omitempty"`
 }

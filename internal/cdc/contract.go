@@ -20,12 +20,12 @@ type CaptureWindowInput struct {
 	// SourceTime and CapturedBy are of the trigger that opened the window.
 	SourceTime time.Time `json:"sourceTime"`
 	CapturedBy string    `json:"capturedBy"`
-	// Attributes tells whether our search attributes are registered, so that
-	// the window may upsert them at its close.
+	// Attributes is set when our search attributes are registered: the window upserts
+	// them at its close, and CdcState when it begins or ceases to wait for an operator.
 	Attributes bool `json:"attributes,omitempty"`
-	// Marks tells to upsert CdcState when the window begins or ceases to wait for
-	// an operator. Windows that older starters opened do not.
-	Marks bool `json:"marks,omitempty"`
+	// Audited is set when the store's audits are on: a type that the store does not
+	// give for UnsweptAfter is closed unswept, for the audit to capture.
+	Audited bool `json:"audited,omitempty"`
 	// Wanted are versions that search does not show any more: the window reads them
 	// from history, ahead of its passes. One that is gone there too is left out.
 	Wanted []Version `json:"wanted,omitempty"`
@@ -47,8 +47,20 @@ type WindowState struct {
 	// Slices is how many slices the window has started.
 	Slices int `json:"slices"`
 	// Refused are the versions, by type, that EventBridge refused and that are to
-	// be read again: bodies are not carried over.
+	// be read again: bodies are not carried over. Bus is how often they were offered.
 	Refused map[string]HashSet `json:"refused,omitempty"`
+	Bus     Retry              `json:"bus,omitzero"`
+	// Wanted is where the wanted versions stand, by type.
+	Wanted map[string]Retry `json:"wanted,omitempty"`
+	// Lost are slices, by their types, that did not complete and whose ledgers cannot
+	// be read.
+	Lost map[string]LostSlice `json:"lost,omitempty"`
+}
+
+// LostSlice is a slice that did not complete and whose ledger is still to be read.
+type LostSlice struct {
+	WorkflowID string `json:"workflowId"`
+	Retry      Retry  `json:"retry,omitzero"`
 }
 
 // TypeState is where one resource type stands in its window.
@@ -68,10 +80,8 @@ type TypeState struct {
 	Found int `json:"found,omitempty"`
 	// Pages is how many further pages this pass has read.
 	Pages int `json:"pages,omitempty"`
-	// Refusals is how many times in a row the type could not be read, and
-	// Refused the class of the last.
-	Refusals int   `json:"refusals,omitempty"`
-	Refused  Class `json:"refused,omitempty"`
+	// Retry is set while the type cannot be read.
+	Retry Retry `json:"retry,omitzero"`
 	// Closed tells that no further pass is due.
 	Closed bool `json:"closed,omitempty"`
 }
@@ -87,9 +97,11 @@ type Counts struct {
 	// Passes that were made (of any type).
 	Passes int `json:"passes,omitempty"`
 	// Skipped versions, and GivenUp types (of a window) or slices that an operator
-	// closed before they were swept.
+	// closed before they were swept. Unswept are types that were closed because the
+	// store did not give them for UnsweptAfter.
 	Skipped int `json:"skipped,omitempty"`
 	GivenUp int `json:"givenUp,omitempty"`
+	Unswept int `json:"unswept,omitempty"`
 	// Bytes of the bodies that went full, and Events as EventBridge bills them (of
 	// up to 64 KB each). Ranges count them.
 	Bytes  int64 `json:"bytes,omitempty"`
@@ -108,6 +120,7 @@ func (c *Counts) Add(other Counts) {
 	c.Passes += other.Passes
 	c.Skipped += other.Skipped
 	c.GivenUp += other.GivenUp
+	c.Unswept += other.Unswept
 	c.Bytes += other.Bytes
 	c.Events += other.Events
 	c.NotFound += other.NotFound
@@ -135,9 +148,9 @@ type CaptureSliceInput struct {
 	Known HashSet `json:"known"`
 	// Bulk puts the searches on the bulk task queue.
 	Bulk bool `json:"bulk,omitempty"`
-	// Marks tells that the slice was given our search attributes, and to keep its
-	// CdcState while it waits for an operator.
-	Marks bool `json:"marks,omitempty"`
+	// Attributes and Audited are as in CaptureWindowInput.
+	Attributes bool `json:"attributes,omitempty"`
+	Audited    bool `json:"audited,omitempty"`
 	// Range is of a slice that a range started; nil for a window's.
 	Range *RangeSlice `json:"range,omitempty"`
 	// Resume is where the slice goes on after a continue-as-new.
@@ -149,15 +162,16 @@ type SliceState struct {
 	Published HashSet `json:"published"`
 	// Skipped are those that an operator gave up.
 	Skipped HashSet `json:"skipped,omitzero"`
-	// Refused are those that EventBridge refused and that are to be read again.
+	// Refused are those that EventBridge refused and that are to be read again, Bus how
+	// often they were offered.
 	Refused HashSet `json:"refused,omitzero"`
+	Bus     Retry   `json:"bus,omitzero"`
 	// Taken are the versions already taken from the page that Next names, which
 	// did not fit into one result.
 	Taken  HashSet `json:"taken"`
 	Counts Counts  `json:"counts"`
-	// Restarts counts how often the pages were started again in a row because
-	// the store refused a token.
-	Restarts int `json:"restarts,omitempty"`
+	// Page is set while the store does not give the page.
+	Page Retry `json:"page,omitzero"`
 }
 
 // CaptureSliceResult is what a slice gives its parent.
@@ -168,8 +182,8 @@ type CaptureSliceResult struct {
 	Published HashSet `json:"published"`
 	// Skipped are those that an operator gave up.
 	Skipped HashSet `json:"skipped,omitzero"`
-	// GivenUp tells that an operator closed it before its last page, which could
-	// not be read: its type is not swept.
+	// GivenUp is set when it was closed before its last page, which could not be read,
+	// by an operator or after UnsweptAfter: its type is not swept.
 	GivenUp bool   `json:"givenUp,omitempty"`
 	Counts  Counts `json:"counts"`
 }
@@ -188,8 +202,13 @@ type PublishDeleteResult struct {
 type PublishDeleteInput struct {
 	Origin Origin `json:"origin"`
 	Delete Delete `json:"delete"`
-	// Marks tells to keep CdcState while the delete waits for an operator.
-	Marks bool `json:"marks,omitempty"`
+	// Attributes is set when our search attributes are registered: CdcState is kept
+	// while the delete waits for an operator.
+	Attributes bool `json:"attributes,omitempty"`
+	// Resume is where the delete goes on after a continue-as-new; Read is set when the
+	// store was asked before that, and Delete holds its answer.
+	Resume *Retry `json:"resume,omitempty"`
+	Read   bool   `json:"read,omitempty"`
 }
 
 // Skip names what an operator gives up of an execution: no more than was seen to
@@ -212,16 +231,18 @@ type Progress struct {
 	Versions map[string]int `json:"versions,omitempty"`
 	// Types that could not be read at the last attempt, with the class.
 	Refused map[string]Class `json:"refused,omitempty"`
+	// Waiting is what waits for an operator.
+	Waiting []Wait `json:"waiting,omitempty"`
 	// Kept are the versions, by type, that EventBridge refused for good and that
 	// are offered to it again. A delete that names no type counts under "".
 	Kept map[string]int `json:"kept,omitempty"`
-	// Ledger is why the ledger of the run before cannot be read.
+	// Ledger is why a ledger that is needed cannot be read: of the run before, or of a
+	// slice that did not complete.
 	Ledger Class `json:"ledger,omitempty"`
 	// Due is when a window's next step is due, by type: a pass, a further page or
 	// another try. A type that is done, or whose pages a slice reads, has none.
 	Due map[string]time.Time `json:"due,omitempty"`
-	// Total is how many parts a range of the first course has, Done how many are
-	// finished.
+	// Total is how many spans an audit has, Done how many are finished.
 	Done  int `json:"done,omitempty"`
 	Total int `json:"total,omitempty"`
 	// Range is how far a range is.

@@ -33,6 +33,8 @@ const (
 	// ClassLedger: a ledger that cannot be read: gone with the retention, or
 	// encrypted by a key that is not in the ring. Tell the operator.
 	ClassLedger Class = "LedgerUnreadable"
+	// ClassEvent: an event that EventBridge will not take as it is. Tell the operator.
+	ClassEvent Class = "EventRejected"
 	// ClassOpen: an execution that must close first is still open. Retry.
 	ClassOpen Class = "StillOpen"
 	// ClassInvalidInput: what a workflow or activity was given makes no sense.
@@ -41,6 +43,17 @@ const (
 	// ClassInterrupted: the process is stopping. Retry elsewhere.
 	ClassInterrupted Class = "Interrupted"
 )
+
+// Known reports whether it is one of the classes above.
+func (c Class) Known() bool {
+	switch c {
+	case ClassThrottled, ClassUnavailable, ClassMalformed, ClassForbidden, ClassRejected, ClassPageToken,
+		ClassNotFound, ClassBusMissing, ClassLedger, ClassEvent, ClassOpen, ClassInvalidInput, ClassInterrupted:
+		return true
+	default:
+		return false
+	}
+}
 
 // Retryable tells whether the same request may succeed later without anyone
 // doing anything.

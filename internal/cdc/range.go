@@ -81,11 +81,14 @@ type RangePart struct {
 	// Count is how many versions search shows in it, or should by the counts of
 	// what it was cut from; NotCounted where it was not asked yet.
 	Count int `json:"count"`
-	// Refusals is how many times in a row the store refused the count, Class the
-	// last error's, Due when it is asked again.
-	Refusals int       `json:"refusals,omitempty"`
-	Class    Class     `json:"class,omitempty"`
-	Due      time.Time `json:"due,omitzero"`
+	// Retry is set while the store does not give the part's count, or figures.
+	Retry Retry `json:"retry,omitzero"`
+	// Known are versions of the part that need no publishing any more, by the range's
+	// salt: of a slice that was handed back before it was done.
+	Known HashSet `json:"known,omitzero"`
+	// Lost is the workflow ID of a slice of the part that did not complete and whose
+	// ledger is still to be read.
+	Lost string `json:"lost,omitempty"`
 }
 
 // NotCounted is the Count of a part that was not counted yet.

@@ -1,10 +1,6 @@
 package cdc
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-)
+import "fmt"
 
 // Wait is one thing of an execution that waits for an operator.
 type Wait struct {
@@ -15,25 +11,10 @@ type Wait struct {
 	Versions int `json:"versions,omitempty"`
 	// Class is why the type, or the ledger, cannot be read.
 	Class Class `json:"class,omitempty"`
-	// Ledger tells that it is the ledger of the run before.
+	// Ledger is set for a ledger: of the run before, or of the slice of a Type.
 	Ledger bool `json:"ledger,omitempty"`
-}
-
-// Waits is what waits for an operator, by type.
-func (p Progress) Waits() []Wait {
-	var all []Wait
-	for _, name := range slices.Sorted(maps.Keys(p.Refused)) {
-		if class := p.Refused[name]; class.NeedsOperator() {
-			all = append(all, Wait{Type: name, Class: class})
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Kept)) {
-		all = append(all, Wait{Type: name, Versions: p.Kept[name]})
-	}
-	if p.Ledger != "" {
-		all = append(all, Wait{Class: p.Ledger, Ledger: true})
-	}
-	return all
+	// Bus is set while the bus takes nothing. There is nothing to skip then.
+	Bus bool `json:"bus,omitempty"`
 }
 
 // SkipOf gives up what waits.
@@ -41,6 +22,7 @@ func SkipOf(waits []Wait) Skip {
 	var skip Skip
 	for _, wait := range waits {
 		switch {
+		case wait.Bus:
 		case wait.Ledger:
 			skip.Ledger = true
 		case wait.Versions > 0:
@@ -59,6 +41,10 @@ func (w Wait) Text() string {
 		name = "an unnamed type"
 	}
 	switch {
+	case w.Bus:
+		return fmt.Sprintf("the event bus, which takes nothing (%s)", w.Class)
+	case w.Ledger && w.Type != "":
+		return fmt.Sprintf("the ledger of a slice of %s, which cannot be read (%s); without it, what the slice published is published again", w.Type, w.Class)
 	case w.Ledger:
 		return fmt.Sprintf("the ledger of the run before, which cannot be read (%s)", w.Class)
 	case w.Versions > 0:

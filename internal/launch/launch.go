@@ -37,6 +37,8 @@ type Config struct {
 	Passes []time.Duration
 	// Versions is CDC_VERSIONS, and Imports CDC_IMPORTS: for the audits of imports.
 	Versions, Imports string
+	// Audited is set when audits are on: see cdc.CaptureWindowInput.
+	Audited bool
 	// Attributes tells whether our search attributes are registered.
 	Attributes bool
 	Logger     *slog.Logger
@@ -74,7 +76,7 @@ func (l *Launcher) PublishDelete(ctx context.Context, datastore string, d cdc.De
 	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
 		input := cdc.PublishDeleteInput{
 			Origin: cdc.Origin{Datastore: datastore, SourceTime: d.EventTime, CapturedBy: by, CorrelationID: id},
-			Delete: d, Marks: attributes,
+			Delete: d,
 		}
 		options := client.StartWorkflowOptions{ID: id, StaticSummary: "a delete in datastore " + datastore}
 		if attributes {

@@ -29,7 +29,7 @@ func Progress(ctx context.Context, queries Queries, id string, now time.Time) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	waits := p.Waits()
+	waits := p.Waiting
 	if p.Range == nil {
 		return p, waits, nil
 	}
@@ -41,7 +41,7 @@ func Progress(ctx context.Context, queries Queries, id string, now time.Time) (*
 		}
 		done += part.Counts.Published
 		p.Counts.Add(part.Counts)
-		for _, wait := range part.Waits() {
+		for _, wait := range part.Waiting {
 			if !slices.Contains(waits, wait) {
 				waits = append(waits, wait)
 			}

@@ -29,7 +29,7 @@ func (a answers) QueryWorkflow(_ context.Context, id, _, _ string, _ ...any) (co
 // slices published so far, and what they wait for.
 func TestProgressOfARangeHasItsOpenSlices(t *testing.T) {
 	at := noon.Add(10 * time.Second)
-	bus := cdc.Progress{Counts: cdc.Counts{Published: 30, Searches: 2}, Kept: map[string]int{"Patient": 2}}
+	bus := cdc.Progress{Counts: cdc.Counts{Published: 30, Searches: 2}, Waiting: []cdc.Wait{{Type: "Patient", Versions: 2}}}
 	a := answers{
 		"replay/x": {Counts: cdc.Counts{Published: 100}, Range: &cdc.RangeProgress{
 			Planned: true, Total: 400, Done: 100, Open: 3, Slices: []string{"s1", "s2", "closed meanwhile"}, Worked: 10 * time.Second, At: at,

@@ -79,22 +79,24 @@ func TestHoldUps(t *testing.T) {
 	require.Empty(t, holdUps("w", &cdc.Progress{}))
 	found := holdUps("w", &cdc.Progress{
 		Refused: map[string]cdc.Class{"Patient": cdc.ClassForbidden, "Claim": cdc.ClassThrottled},
-		Kept:    map[string]int{"Goal": 2},
+		Waiting: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}, {Type: "Goal", Versions: 2}, {Bus: true, Class: cdc.ClassBusMissing}},
 	})
-	require.Len(t, found, 3)
+	require.Len(t, found, 4)
 	require.Equal(t, Waiting{
 		WorkflowID: "w", Type: "Claim", Class: cdc.ClassThrottled, What: "the type Claim cannot be read (Throttled): it is tried again",
 	}, found[0])
 	require.True(t, found[1].Operator, "nobody but an operator ends a 403")
 	require.Contains(t, found[1].What, "the type Patient, which cannot be read (Forbidden)")
 	require.Contains(t, found[2].What, "2 of Goal, which EventBridge refuses")
+	require.Equal(t, cdc.ClassBusMissing, found[3].Class)
+	require.Contains(t, found[3].What, "the event bus, which takes nothing (BusMissing)")
 
-	found = holdUps("window/d/r1", &cdc.Progress{Ledger: cdc.ClassLedger})
+	found = holdUps("window/d/r1", &cdc.Progress{Waiting: []cdc.Wait{{Ledger: true, Class: cdc.ClassLedger}}})
 	require.Len(t, found, 1)
 	require.True(t, found[0].Operator)
 	require.Equal(t, cdc.ClassLedger, found[0].Class)
 	require.Contains(t, found[0].What, "CDC_PAYLOAD_KEYS")
-	found = holdUps(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Kept: map[string]int{"": 1}})
+	found = holdUps(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Waiting: []cdc.Wait{{Versions: 1}}})
 	require.Len(t, found, 1)
 	require.Contains(t, found[0].What, "1 of an unnamed type, which EventBridge refuses")
 }

@@ -114,24 +114,28 @@ func (c *collection) deletes(ctx context.Context) error {
 }
 
 // holdUps is what does not go on in a window, a slice, a range or a delete: what waits
-// for an operator, and what is tried again by itself.
+// for an operator, and what fails and is tried again by itself.
 func holdUps(id string, p *cdc.Progress) []Waiting {
 	if p == nil {
 		return nil
 	}
 	var found []Waiting
 	for _, name := range slices.Sorted(maps.Keys(p.Refused)) {
-		if class := p.Refused[name]; !class.NeedsOperator() {
+		waits := func(w cdc.Wait) bool { return w.Type == name && w.Versions == 0 }
+		if !slices.ContainsFunc(p.Waiting, waits) {
+			class := p.Refused[name]
 			found = append(found, Waiting{
 				WorkflowID: id, Type: name, Class: class, What: fmt.Sprintf("the type %s cannot be read (%s): it is tried again", name, class),
 			})
 		}
 	}
-	for _, wait := range p.Waits() {
+	for _, wait := range p.Waiting {
 		what := wait.Text()
 		switch {
 		case wait.Ledger:
 			what += ": its history has expired, or its key is not in CDC_PAYLOAD_KEYS"
+		case wait.Bus:
+			what += ": see that it exists and that the workers may put events on it"
 		case wait.Versions > 0:
 			what += "; the code is in the log, and of a version in `starter explain`"
 		}

@@ -1,0 +1,68 @@
+package cdc
+
+import "time"
+
+const (
+	// FirstDelay and LongestDelay bound the pauses between two tries of what could not
+	// be done: the first, doubled after each try in a row. Something that fails for a
+	// day costs about a hundred tries.
+	FirstDelay   = 5 * time.Second
+	LongestDelay = 15 * time.Minute
+	// Patience is how many attempts an activity makes before its workflow plans the next
+	// tries, and says that it fails: some eight minutes (1 s, doubled).
+	Patience = 10
+	// OperatorAfter is how long something may fail, whatever the reason, before it
+	// counts as waiting for an operator: an outage of some minutes is nobody's work.
+	OperatorAfter = 15 * time.Minute
+	// UnsweptAfter is how long the store may not give a type before a window whose
+	// store is audited closes the type unswept: the audit captures it when it can be
+	// read again, and until then it keeps no window open.
+	UnsweptAfter = time.Hour
+)
+
+// Retry is where something stands that could not be done: why, since when, how often
+// in a row it was tried, and when it is tried again. The zero value is of something
+// that has not failed.
+type Retry struct {
+	Class Class     `json:"class,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+	Tries int       `json:"tries,omitempty"`
+	Due   time.Time `json:"due,omitzero"`
+}
+
+// Failed notes another try that failed. The next is due after the pause for so many
+// tries, or after what the store asked for if that is longer.
+func (r *Retry) Failed(now time.Time, class Class, asked time.Duration) {
+	if r.Tries == 0 {
+		r.Since = now
+	}
+	r.Tries++
+	r.Class = class
+	r.Due = now.Add(max(Delay(r.Tries), asked))
+}
+
+// Failing reports whether the last try failed.
+func (r Retry) Failing() bool { return r.Tries > 0 }
+
+// Waits reports whether it waits for an operator: by its class at once, else when it
+// has failed for long.
+func (r Retry) Waits(now time.Time) bool {
+	return r.Failing() && (r.Class.NeedsOperator() || now.Sub(r.Since) >= OperatorAfter)
+}
+
+// FailingFor is how long it has been failing, 0 when it is not.
+func (r Retry) FailingFor(now time.Time) time.Duration {
+	if !r.Failing() {
+		return 0
+	}
+	return now.Sub(r.Since)
+}
+
+// Delay is the pause after the n-th try in a row that failed.
+func Delay(n int) time.Duration {
+	delay := FirstDelay
+	for i := 1; i < n && delay < LongestDelay; i++ {
+		delay *= 2
+	}
+	return min(delay, LongestDelay)
+}

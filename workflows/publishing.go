@@ -1,0 +1,75 @@
+package workflows
+
+import (
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// publishing is a Publish under way, of changes or of a delete.
+type publishing struct {
+	in     cdc.PublishInput
+	policy workflow.Context
+	future workflow.Future
+}
+
+// startPublishing puts a batch, or a delete, on the bus.
+func startPublishing(ctx workflow.Context, in cdc.PublishInput, bulk bool) *publishing {
+	summary := changesSummary(in.Changes)
+	if in.Delete != nil {
+		summary = "publish 1 delete of " + deletedType(*in.Delete)
+	}
+	p := &publishing{in: in, policy: changesPolicy(ctx, in.Origin.Datastore, bulk, summary)}
+	p.future = workflow.ExecuteActivity(patiently(p.policy), do.Publish, p.in)
+	return p
+}
+
+// result waits until the bus has taken the batch. When it has taken nothing for some
+// minutes, lasts is called with the reason, and with an empty class when that is over:
+// the tries go on meanwhile within a second Publish, which leaves nothing in the
+// history however long it takes. A cancelled one ends with what was accepted.
+func (p *publishing) result(ctx workflow.Context, lasts func(cdc.Class) error) (cdc.PublishResult, error) {
+	result, err := p.get(ctx)
+	if class, _, ok := failed(ctx, err); ok {
+		if err := lasts(class); err != nil {
+			return result, err
+		}
+		p.in.Accepted = result.EventIDs
+		p.future = workflow.ExecuteActivity(p.policy, do.Publish, p.in)
+		if result, err = p.get(ctx); err == nil {
+			err = lasts("")
+		}
+	}
+	if err == nil && len(result.EventIDs) != max(len(p.in.Changes), 1) {
+		err = invalidInput("Publish answered for another number of changes")
+	}
+	return result, err
+}
+
+// get is the result of the Publish under way; with an error, what it had accepted.
+func (p *publishing) get(ctx workflow.Context) (result cdc.PublishResult, err error) {
+	err = p.future.Get(ctx, &result)
+	var failure *temporal.ApplicationError
+	var timeout *temporal.TimeoutError
+	var canceled *temporal.CanceledError
+	var accepted []string
+	switch {
+	case err == nil:
+		return result, nil
+	case errors.As(err, &canceled):
+		if canceled.HasDetails() && canceled.Details(&result) != nil {
+			result = cdc.PublishResult{} // the server's own, of one that was not running
+		}
+	case errors.As(err, &failure) && failure.HasDetails():
+		_ = failure.Details(&accepted) // what cannot be read is published again
+	case errors.As(err, &timeout) && timeout.HasLastHeartbeatDetails():
+		_ = timeout.LastHeartbeatDetails(&accepted)
+	}
+	if n := max(len(p.in.Changes), 1); len(accepted) == n {
+		result.EventIDs = accepted
+	}
+	return result, err
+}
