@@ -41,8 +41,8 @@ and publishes a statement for each type. The span is widened to windows' edges.
 With --wait it prints the statements that tell of any version, and exits with an
 error when something is missing after healing, or could not be told.
 
-An audit of the same span that is running is joined, whatever types it was asked
-for; one that has finished runs again. What is older than the audit's horizon
+An audit of the same span that is running is joined when it is of all the types that
+are asked for, and is an error when it is not; one that has finished runs again. What is older than the audit's horizon
 cannot be audited, for its ledgers are gone: replay it.`,
 		Example: "  starter audit --since 2026-11-23T08:00:00Z --until 2026-11-23T12:00:00Z --wait\n" +
 			"  starter audit --since 2h --until 30m --type Observation --wait --json",
@@ -83,20 +83,12 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 	if err := c.withinHorizon(ctx, span, now); err != nil {
 		return err
 	}
-	var reports []auditReport
-	for _, datastore := range datastores {
-		types, err := typesOf(c.types[datastore], f.types)
-		if err != nil {
-			return err
-		}
-		id, started, err := c.launcher.Audit(ctx, cdc.AuditInput{
-			Datastore: datastore, Types: types, Span: &span, Versions: c.config.Versions,
-			CapturedBy: cdc.ByAudit, SourceTime: now.UTC(),
-		})
-		if err != nil {
-			return err
-		}
-		reports = append(reports, auditReport{WorkflowID: id, Started: started})
+	reports, err := c.startAudits(ctx, datastores, f.types, span, now)
+	if err != nil && len(reports) > 0 {
+		return errors.Join(s.print(reports, auditText(reports)), err) // those go on
+	}
+	if err != nil {
+		return err
 	}
 	if f.wait {
 		for i := range reports {
@@ -109,6 +101,54 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 		return err
 	}
 	return unsettled(reports)
+}
+
+// startAudits starts the audit of each datastore, or joins the one that runs. Beside an
+// error it returns those that were started before.
+func (c *connection) startAudits(ctx context.Context, datastores, asked []string, span cdc.Span, now time.Time) ([]auditReport, error) {
+	types := make(map[string][]string)
+	var err error
+	for _, datastore := range datastores {
+		if types[datastore], err = typesOf(c.types[datastore], asked); err != nil {
+			return nil, err
+		}
+	}
+	var reports []auditReport
+	for _, datastore := range datastores {
+		id, started, err := c.launcher.Audit(ctx, cdc.AuditInput{
+			Datastore: datastore, Types: types[datastore], Span: &span, Versions: c.config.Versions,
+			CapturedBy: cdc.ByAudit, SourceTime: now.UTC(),
+		})
+		if err != nil {
+			return reports, err
+		}
+		if !started {
+			running, err := c.launcher.ExistingAudit(ctx, id, c.temporal.Converter)
+			if err == nil {
+				err = auditsAll(id, running.Types, types[datastore])
+			}
+			if err != nil {
+				return reports, err
+			}
+		}
+		reports = append(reports, auditReport{WorkflowID: id, Started: started})
+	}
+	return reports, nil
+}
+
+// auditsAll makes sure that a running audit, which is joined, is of everything that is
+// asked for.
+func auditsAll(id string, running, asked []string) error {
+	var lacking []string
+	for _, name := range asked {
+		if !slices.Contains(running, name) {
+			lacking = append(lacking, name)
+		}
+	}
+	if len(lacking) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s is running already, without %s: wait until it is done, as `starter status` shows, and start it again", id, strings.Join(lacking, ", "))
 }
 
 // withinHorizon refuses a span whose ledgers may be gone: what they held would be

@@ -67,6 +67,9 @@ func (s *session) capture(cmd *cobra.Command, at, datastore string, wait bool) e
 	for _, id := range datastores {
 		window := cdc.WindowAt(id, t)
 		workflowID, started, err := c.launcher.Capture(ctx, window, launch.Cause{Time: t, By: cdc.ByOperator})
+		if err != nil && len(all) > 0 {
+			return errors.Join(s.print(all, capturedText(all)), err) // those were opened
+		}
 		if err != nil {
 			return err
 		}

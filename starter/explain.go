@@ -35,9 +35,9 @@ lies in: every run and rerun, their ledgers, and the Publish that held it. Witho
 a version it explains the current one, or the last one before a delete.
 
 The answer is one for each datastore. The exit code is 0 whenever there is an
-answer, whatever it is. The resource's id is printed, and goes to the datastore
-only. ` + whyStdin + `
-With - the versions are named on standard input, one on a line.`,
+answer, whatever it is. With - the versions are named on standard input, one on a
+line. The resource's id is printed, and goes to the datastore only.
+` + whyStdin,
 		Example: "  starter explain Patient/123\n  starter explain Observation/abc/_history/4 --json\n  starter explain - < versions.txt",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {

@@ -90,3 +90,9 @@ func TestNotFoundText(t *testing.T) {
 	require.Equal(t, "\n2 of 3 named resources are not in the store, or outside the range", notFoundText(3, 1, 2))
 	require.Contains(t, notFoundText(3, 2, 3), "in 2 datastores: 3 times", "each store that has one lacks it for the other")
 }
+
+func TestAnAuditThatRunsIsJoinedWhenItHasTheTypes(t *testing.T) {
+	require.NoError(t, auditsAll("audit/x", []string{"Claim", "Patient"}, []string{"Patient"}))
+	require.ErrorContains(t, auditsAll("audit/x", []string{"Patient"}, []string{"Claim", "Goal", "Patient"}),
+		"audit/x is running already, without Claim, Goal")
+}

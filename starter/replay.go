@@ -41,8 +41,8 @@ same range, types, resources, rate and bus; when it is not, that is an error. Ti
 like 48h are another range at each start: name the times to join.
 
 Resources that --id names are looked for in the range; how many are not there is
-said at the end. ` + whyStdin + ` Give --id - to name
-them on standard input.`,
+said at the end. Give --id - to name them on standard input.
+` + whyStdin,
 		Example: "  starter replay --name monday-outage --since 2026-11-23T08:00:00Z --until 2026-11-23T12:00:00Z --wait\n" +
 			"  starter replay --name lab-again --since 48h --until 24h --type Observation --type DiagnosticReport --dry-run\n" +
 			"  starter replay --name to-the-warehouse --since 720h --until 0s --to-bus warehouse --rate 200\n" +

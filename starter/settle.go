@@ -57,17 +57,17 @@ func newSkipCommand(s *session) *cobra.Command {
 	var yes bool
 	command := &cobra.Command{
 		Use:   "skip WORKFLOW-ID [--type T] [--yes]",
-		Short: "Give up what waits for an operator",
+		Short: "Skip for good what waits for an operator",
 		Long: `Skip gives up what waits in an execution, for good: versions that EventBridge
 refuses go into the ledger as skipped, and audits state them so; a type that the
 store refuses closes without being swept, and a range leaves it out; a delete is not
-published. A rerun whose
-predecessor's ledger cannot be read takes all that it finds into its own ledger as
-skipped, for it may have been published.
+published. A rerun whose predecessor's ledger cannot be read takes all that it finds
+into its own ledger as skipped, for it may have been published.
 
 The workflow ID is that of a window, a rerun, a slice, a range or a delete, as
 ` + "`starter status`" + ` shows it. What does not wait is not touched. Skip says what it
-gives up and asks; without a terminal it needs --yes.`,
+gives up and asks; without a terminal it needs --yes. It ends when the execution has
+done so, and with an error when it has not within a minute.`,
 		Example: "  starter skip window/0123456789abcdef0123456789abcdef/2026-11-23T15:04:00Z --type Claim\n" +
 			"  starter skip delete/0123456789abcdef0123456789abcdef/8f14e45f-ceea-467f-a1d7-1f8a1f3f8d5c --yes",
 		Args: oneWorkflowID,

@@ -72,22 +72,30 @@ func (l *Launcher) Existing(ctx context.Context, id string, data converter.DataC
 	if info.GetCloseTime() != nil {
 		existing.Closed = info.GetCloseTime().AsTime()
 	}
-	// A range that has continued as new gives its input to the next run, which
-	// begins later than the range.
-	events := l.client.GetWorkflowHistory(ctx, id, info.GetExecution().GetRunId(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	if err := l.startedWith(ctx, id, data, &existing.Input); err != nil {
+		return ExistingRange{}, err
+	}
+	// A range that has continued as new gives its input to the next run, which begins
+	// later than the range.
+	existing.Started = existing.Input.SourceTime
+	return existing, nil
+}
+
+// startedWith reads what the latest run of an ID was started with.
+func (l *Launcher) startedWith(ctx context.Context, id string, data converter.DataConverter, input any) error {
+	events := l.client.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	if !events.HasNext() {
-		return ExistingRange{}, fmt.Errorf("%s has no history: it has just been deleted", id)
+		return fmt.Errorf("%s has no history: it has just been deleted", id)
 	}
 	event, err := events.Next()
 	if err != nil {
-		return ExistingRange{}, fmt.Errorf("reading the history of %s: %w", id, err)
+		return fmt.Errorf("reading the history of %s: %w", id, err)
 	}
-	if err := data.FromPayloads(event.GetWorkflowExecutionStartedEventAttributes().GetInput(), &existing.Input); err != nil {
+	if err := data.FromPayloads(event.GetWorkflowExecutionStartedEventAttributes().GetInput(), input); err != nil {
 		// The decoder may quote what it cannot decode: its error is left out.
-		return ExistingRange{}, fmt.Errorf("what %s was started with cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", id)
+		return fmt.Errorf("what %s was started with cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", id)
 	}
-	existing.Started = existing.Input.SourceTime
-	return existing, nil
+	return nil
 }
 
 func rangeSummary(in cdc.CaptureRangeInput) string {
