@@ -84,9 +84,13 @@ func (s *session) explain(ctx context.Context, names []string, datastore, ui str
 	}
 	var answers []explain.Answer
 	var texts []string
-	for _, ask := range asks {
+	for i, ask := range asks {
 		for _, ask.Datastore = range datastores {
 			answer, err := explainer.Explain(ctx, ask)
+			if err != nil && len(answers) > 0 {
+				err = fmt.Errorf("number %d: %w", i+1, err)
+				return errors.Join(s.print(answers, strings.Join(texts, "\n\n")), err)
+			}
 			if err != nil {
 				return err
 			}
