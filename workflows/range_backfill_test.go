@@ -12,6 +12,20 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
+// A replay passed over a version that moved while its pages were read, and said that
+// it was done.
+func TestReplayListsUntilNothingIsNew(t *testing.T) {
+	w := newWorld(t)
+	w.fillHours("Patient", 1, 150)
+	renewRange(w)
+	at := start.Add(40 * time.Minute)
+	hidden := w.store.write("Patient", "hidden", at, w.now().Add(10*time.Second).Sub(at), 150)
+	result := w.runRange(replayOf("Patient"))
+	require.Equal(t, 151, result.Counts.Published)
+	require.Len(t, w.bus.acceptedAt(hidden), 1)
+	require.Equal(t, w.store.keys(all), w.bus.keys(), "and nothing twice")
+}
+
 func TestBackfillListsUntilNothingIsNew(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 1, 150)

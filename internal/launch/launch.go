@@ -76,7 +76,7 @@ func (l *Launcher) PublishDelete(ctx context.Context, datastore string, d cdc.De
 	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
 		input := cdc.PublishDeleteInput{
 			Origin: cdc.Origin{Datastore: datastore, SourceTime: d.EventTime, CapturedBy: by, CorrelationID: id},
-			Delete: d,
+			Delete: d, Attributes: attributes,
 		}
 		options := client.StartWorkflowOptions{ID: id, StaticSummary: "a delete in datastore " + datastore}
 		if attributes {
