@@ -122,6 +122,9 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 		return nil, err
 	}
 	logger := telemetry.NewLogger(os.Stderr, cfg.LogFormat, cfg.LogLevel)
+	if cfg.InsecurePlaintext {
+		fmt.Fprintln(s.progress, "WARNING: payloads are "+cfg.Storage())
+	}
 	types, err := connect.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) {
 		awsConfig, err := connect.AWS(ctx, cfg)
 		if err != nil {
@@ -132,7 +135,7 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	temporal, err := connect.DialTemporal(ctx, cfg, config.Starter, logger, nil)
+	temporal, err := connect.DialTemporal(ctx, cfg, config.Starter, logger, connect.Observers{})
 	if err != nil {
 		return nil, err
 	}

@@ -31,13 +31,15 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 	if err != nil {
 		return nil, err
 	}
-	asked := &probes{cfg: cfg, aws: awsConfig, stores: stores}
-	if err := await(ctx, o.startupWait, logger, dependency{"list of resource types", asked.resourceTypes}); err != nil {
+	asked := newProbes(cfg, awsConfig, stores)
+	if err := await(ctx, o.startupWait, logger, dependency{name: "list of resource types", probe: asked.resourceTypes}); err != nil {
 		return nil, err
 	}
 	p := &process{cfg: cfg, options: o, logger: logger, metrics: t.Metrics}
-	dial := dependency{"Temporal", func(ctx context.Context) (_ string, err error) {
-		p.temporal, err = connect.DialTemporal(ctx, cfg, config.Worker, logger, t.TemporalHandler())
+	dial := dependency{name: "Temporal", probe: func(ctx context.Context) (_ string, err error) {
+		p.temporal, err = connect.DialTemporal(ctx, cfg, config.Worker, logger, connect.Observers{
+			Metrics: t.TemporalHandler(), Plaintext: func(kind string) { t.Metrics.Plaintext(context.WithoutCancel(ctx), kind) },
+		})
 		return "", err
 	}}
 	if err := await(ctx, o.startupWait, logger, append(asked.dependencies(o.role), dial)...); err != nil {
@@ -49,7 +51,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 		Attributes: p.temporal.Attributes, Logger: logger,
 	})
 	p.types, p.sweeps = launcher.AllTypes(), asked.types
-	if err := p.keepAudits(ctx, awsConfig); err != nil {
+	if err := p.checkNamespace(ctx, awsConfig); err != nil {
 		p.close()
 		return nil, err
 	}

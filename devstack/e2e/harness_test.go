@@ -87,7 +87,7 @@ func (r *rig) dial(t testing.TB) {
 	if r.Keys != "" {
 		ring, err := payload.ParseKeys(r.Keys)
 		require.NoError(t, err)
-		codec, err = payload.NewCodec(ring)
+		codec, err = payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
 		require.NoError(t, err)
 	}
 	r.data = payload.NewDataConverter(codec)

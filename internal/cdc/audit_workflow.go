@@ -36,9 +36,22 @@ type AuditInput struct {
 	NoStatements bool `json:"noStatements,omitempty"`
 	// Attributes tells whether our search attributes are registered.
 	Attributes bool `json:"attributes,omitempty"`
+	// Owner is the fleet that captures the datastore into the namespace; zero in
+	// audits that were asked for.
+	Owner Owner `json:"owner,omitzero"`
 	// Resume is where the audit goes on after a continue-as-new.
 	Resume *AuditState `json:"resume,omitempty"`
 }
+
+// Owner says which fleet captures a datastore into a namespace. There is one: the
+// IDs of windows name the datastore only, so that two fleets would each get a part.
+type Owner struct {
+	TaskQueue string `json:"taskQueue"`
+	// Bus is the name or ARN of the event bus, as the settings have it.
+	Bus string `json:"bus"`
+}
+
+func (o Owner) String() string { return "task queue " + o.TaskQueue + ", event bus " + o.Bus }
 
 // AuditState is what an audit carries over a continue-as-new, and what a scheduled
 // one leaves to the next.

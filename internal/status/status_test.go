@@ -132,7 +132,7 @@ func TestHistoryOfARecordedWindow(t *testing.T) {
 	require.NoError(t, err)
 	ring, err := payload.ParseKeys(strings.TrimSpace(string(key)))
 	require.NoError(t, err)
-	codec, err := payload.NewCodec(ring)
+	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
 	require.NoError(t, err)
 	file, err := os.Open(filepath.Join(histories, "window-extra-pass.json.gz"))
 	require.NoError(t, err)
