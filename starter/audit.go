@@ -71,7 +71,7 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 	if span.To.After(now) {
 		return errors.New("--until lies in the future: nothing was written then")
 	}
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}

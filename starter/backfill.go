@@ -51,7 +51,7 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 	if span.To.After(cdc.WindowAt("", now).End()) {
 		return errors.New("--until lies in the future: nothing was written then")
 	}
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (s *session) capture(cmd *cobra.Command, at, datastore string, wait bool) e
 	if t.After(now) {
 		return errors.New("--at lies in the future: nothing was written then")
 	}
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ under another name. Cancelling one that is being cancelled changes nothing.
 }
 
 func (s *session) hold(ctx context.Context, name string, hold bool) error {
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func (s *session) replay(cmd *cobra.Command, f replayFlags) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -113,6 +114,7 @@ type connection struct {
 	// signalTimeout is how long an execution may take to act on a signal, askEvery how
 	// often it is asked meanwhile.
 	signalTimeout, askEvery time.Duration
+	logger                  *slog.Logger
 }
 
 // connect loads the settings and dials Temporal. The caller closes the client.
@@ -142,10 +144,11 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 	launcher := launch.New(temporal.Client, launch.Config{
 		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Audited: cfg.AuditOn(), Attributes: temporal.Attributes, Logger: logger,
 	})
-	return &connection{
+	c := &connection{
 		config: cfg, client: temporal.Client, launcher: launcher, temporal: temporal, types: types,
-		signalTimeout: signalTimeout, askEvery: askEvery,
-	}, nil
+		signalTimeout: signalTimeout, askEvery: askEvery, logger: logger,
+	}
+	return c, nil
 }
 
 // print writes value as JSON, or text.

@@ -88,7 +88,7 @@ func oneWorkflowID(_ *cobra.Command, args []string) error {
 }
 
 func (s *session) retry(ctx context.Context, id string) error {
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (s *session) retry(ctx context.Context, id string) error {
 
 func (s *session) skip(cmd *cobra.Command, id string, types []string, yes bool) error {
 	ctx := cmd.Context()
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}

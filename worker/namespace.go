@@ -43,7 +43,7 @@ func newKeeper(cfg *config.Config, temporal *connect.Temporal, off string, logge
 func (p *process) checkNamespace(ctx context.Context, awsConfig aws.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
-	if err := checkKeys(ctx, p.temporal, p.cfg.Datastores, p.logger); err != nil {
+	if err := connect.CheckKeys(ctx, p.temporal, p.cfg.Datastores, p.logger); err != nil {
 		return err
 	}
 	kept, err := temporalclient.Retention(ctx, p.temporal.Client, p.temporal.Namespace)
