@@ -70,8 +70,9 @@ const (
 type collection struct {
 	*Collector
 	report Report
-	// unanswered tells that a query was not answered: no more are made.
-	unanswered bool
+	// unanswered is set when a query was not answered: no more are made. undecoded is
+	// set when an answer could not be decoded.
+	unanswered, undecoded bool
 	// asked are the executions that were asked what they wait for.
 	asked map[string]bool
 }
@@ -125,6 +126,9 @@ func (c *collection) notes() {
 		c.report.Notes = append(c.report.Notes,
 			"what waits for you: fix the cause, then `starter retry ID` tries at once; `starter skip ID` skips it for good")
 	}
+	if c.undecoded {
+		c.report.Notes = append(c.report.Notes, "what executions answer cannot be decoded, so what they wait for and how far they are is not known: is the workers' key in CDC_PAYLOAD_KEYS?")
+	}
 	if c.unanswered {
 		c.report.Notes = append(c.report.Notes, "no worker answered a query in time: what the open windows wait for is not known")
 	}
@@ -177,6 +181,7 @@ func (c *collection) progress(ctx context.Context, workflowID string) *cdc.Progr
 	if err != nil {
 		// One that closed meanwhile answers as well: it is the worker that is amiss.
 		c.unanswered = errors.Is(asking.Err(), context.DeadlineExceeded)
+		c.undecoded = c.undecoded || errors.Is(err, errUndecoded)
 		return nil
 	}
 	return p

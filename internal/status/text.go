@@ -19,7 +19,7 @@ func (r Report) Text() string {
 	fmt.Fprintf(w, "queue\t%s\n", depth(r.Queue, r.QueueNote))
 	fmt.Fprintf(w, "dead-letter queue\t%s\n", depth(r.DLQ, r.QueueNote))
 	for _, one := range r.Ranges {
-		text := "no worker answers"
+		text := "not known: no worker answers, or see the notes"
 		if p := one.Progress; p != nil {
 			text = fmt.Sprintf("%d published, %d searches", p.Counts.Published, p.Counts.Searches)
 			if p.Range != nil {
@@ -29,7 +29,7 @@ func (r Report) Text() string {
 		fmt.Fprintf(w, "replay or backfill\t%s, since %s: %s\n", one.WorkflowID, clock(one.Started), text)
 	}
 	for _, one := range r.Audits {
-		text := "no worker answers"
+		text := "not known: no worker answers, or see the notes"
 		if p := one.Progress; p != nil {
 			text = fmt.Sprintf("%d of %d spans, %d healed, %d searches", p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
 		}
