@@ -43,8 +43,8 @@ error when something is missing after healing, is not published yet, or is not
 known. Windows that are open are waited for, some minutes at most; what they have
 published already counts.
 
-An audit of the same span that is running is joined, whatever types it was asked
-for; one that has finished runs again. What is older than the audit's horizon
+An audit of the same span that is running is joined when it is of all the types that
+are asked for, and is an error when it is not; one that has finished runs again. What is older than the audit's horizon
 cannot be audited, for its ledgers are gone: replay it.`,
 		Example: "  starter audit --since 2026-11-23T08:00:00Z --until 2026-11-23T12:00:00Z --wait\n" +
 			"  starter audit --since 2h --until 30m --type Observation --wait --json",
@@ -73,7 +73,7 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 	if span.To.After(now) {
 		return errors.New("--until lies in the future: nothing was written then")
 	}
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,20 +86,12 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 	if err != nil {
 		return err
 	}
-	var reports []auditReport
-	for _, datastore := range datastores {
-		types, err := typesOf(c.types[datastore], f.types)
-		if err != nil {
-			return err
-		}
-		id, started, err := c.launcher.Audit(ctx, cdc.AuditInput{
-			Datastore: datastore, Types: types, Span: &span, Versions: c.config.Versions,
-			CapturedBy: cdc.ByAudit, SourceTime: now.UTC(), Horizon: horizon,
-		})
-		if err != nil {
-			return err
-		}
-		reports = append(reports, auditReport{WorkflowID: id, Started: started})
+	reports, err := c.startAudits(ctx, datastores, f.types, span, horizon, now)
+	if err != nil && len(reports) > 0 {
+		return errors.Join(s.print(reports, auditText(reports)), err) // those go on
+	}
+	if err != nil {
+		return err
 	}
 	if f.wait {
 		for i := range reports {
@@ -112,6 +104,54 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 		return err
 	}
 	return unsettled(reports)
+}
+
+// startAudits starts the audit of each datastore, or joins the one that runs. Beside an
+// error it returns those that were started before.
+func (c *connection) startAudits(ctx context.Context, datastores, asked []string, span cdc.Span, horizon time.Duration, now time.Time) ([]auditReport, error) {
+	types := make(map[string][]string)
+	var err error
+	for _, datastore := range datastores {
+		if types[datastore], err = typesOf(c.types[datastore], asked); err != nil {
+			return nil, err
+		}
+	}
+	var reports []auditReport
+	for _, datastore := range datastores {
+		id, started, err := c.launcher.Audit(ctx, cdc.AuditInput{
+			Datastore: datastore, Types: types[datastore], Span: &span, Versions: c.config.Versions,
+			CapturedBy: cdc.ByAudit, SourceTime: now.UTC(), Horizon: horizon,
+		})
+		if err != nil {
+			return reports, err
+		}
+		if !started {
+			running, err := c.launcher.ExistingAudit(ctx, id, c.temporal.Converter)
+			if err == nil {
+				err = auditsAll(id, running.Types, types[datastore])
+			}
+			if err != nil {
+				return reports, err
+			}
+		}
+		reports = append(reports, auditReport{WorkflowID: id, Started: started})
+	}
+	return reports, nil
+}
+
+// auditsAll makes sure that a running audit, which is joined, is of everything that is
+// asked for.
+func auditsAll(id string, running, asked []string) error {
+	var lacking []string
+	for _, name := range asked {
+		if !slices.Contains(running, name) {
+			lacking = append(lacking, name)
+		}
+	}
+	if len(lacking) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s is running already, without %s: wait until it is done, as `starter status` shows, and start it again", id, strings.Join(lacking, ", "))
 }
 
 // withinHorizon returns the audit's horizon, and refuses a time range whose ledgers
@@ -156,7 +196,7 @@ func (s *session) awaitAudit(ctx context.Context, c client.Client, id string) (*
 		select {
 		case err := <-done:
 			if err != nil {
-				return nil, fmt.Errorf("waiting for %s: %w", id, err)
+				return nil, waitError(ctx, id, err)
 			}
 			return &result, nil
 		case <-ticker.C:

@@ -42,7 +42,7 @@ func newKeeper(cfg *config.Config, temporal *connect.Temporal, off string, logge
 func (p *process) checkNamespace(ctx context.Context, awsConfig aws.Config, plan auditPlan) error {
 	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
-	if err := checkKeys(ctx, p.temporal, p.cfg.Datastores, p.logger); err != nil {
+	if err := connect.CheckKeys(ctx, p.temporal, p.cfg.Datastores, p.logger); err != nil {
 		return err
 	}
 	p.audits = &audits{

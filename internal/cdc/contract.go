@@ -108,6 +108,9 @@ type Counts struct {
 	// up to 64 KB each). Ranges count them.
 	Bytes  int64 `json:"bytes,omitempty"`
 	Events int   `json:"events,omitempty"`
+	// NotFound are the named resources of a range that a datastore does not have, or
+	// not within the range: one of two stores that has it counts the other.
+	NotFound int `json:"notFound,omitempty"`
 }
 
 // Add adds other's figures.
@@ -122,6 +125,7 @@ func (c *Counts) Add(other Counts) {
 	c.Unswept += other.Unswept
 	c.Bytes += other.Bytes
 	c.Events += other.Events
+	c.NotFound += other.NotFound
 }
 
 // CaptureWindowResult is what a closed window leaves: its ledger, read by

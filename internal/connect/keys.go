@@ -1,4 +1,4 @@
-package main
+package connect
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/payload"
 )
 
@@ -19,15 +18,15 @@ import (
 // our payload keys open.
 const keyWindows = 10
 
-// errWindowInput is the error of an input that our payload keys do not open, or that
+// ErrWindowInput is the error of an input that our payload keys do not open, or that
 // is none of a window.
-var errWindowInput = errors.New("the input of a window cannot be decoded")
+var ErrWindowInput = errors.New("the input of a window cannot be decoded")
 
-// checkKeys refuses payload keys that do not open the newest windows of the
-// datastores: this worker would open windows that the others cannot read, and could
+// CheckKeys refuses payload keys that do not open the newest windows of the
+// datastores: a program with these would start what the workers cannot read, and could
 // read none of theirs. One window that they open is enough: whoever may write to the
 // namespace can add one that nobody opens. What cannot be asked is left out.
-func checkKeys(ctx context.Context, temporal *connect.Temporal, datastores []string, logger *slog.Logger) error {
+func CheckKeys(ctx context.Context, temporal *Temporal, datastores []string, logger *slog.Logger) error {
 	for _, datastore := range datastores {
 		listed, err := temporal.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 			Namespace: temporal.Namespace, Query: cdc.WindowsQuery(datastore), PageSize: keyWindows,
@@ -38,12 +37,12 @@ func checkKeys(ctx context.Context, temporal *connect.Temporal, datastores []str
 		}
 		var closed error
 		for _, info := range listed.GetExecutions() {
-			_, err := windowInput(ctx, temporal, info.GetExecution())
+			_, err := WindowInput(ctx, temporal, info.GetExecution())
 			if err == nil {
 				closed = nil
 				break
 			}
-			if closed == nil && errors.Is(err, errWindowInput) {
+			if closed == nil && errors.Is(err, ErrWindowInput) {
 				closed = fmt.Errorf("%s: %w", info.GetExecution().GetWorkflowId(), err)
 			}
 		}
@@ -54,8 +53,8 @@ func checkKeys(ctx context.Context, temporal *connect.Temporal, datastores []str
 	return nil
 }
 
-// windowInput reads what a window was opened with, from the first event of its history.
-func windowInput(ctx context.Context, temporal *connect.Temporal, execution *commonpb.WorkflowExecution) (in cdc.CaptureWindowInput, err error) {
+// WindowInput reads what a window was opened with, from the first event of its history.
+func WindowInput(ctx context.Context, temporal *Temporal, execution *commonpb.WorkflowExecution) (in cdc.CaptureWindowInput, err error) {
 	page, err := temporal.Client.WorkflowService().GetWorkflowExecutionHistory(ctx, &workflowservice.GetWorkflowExecutionHistoryRequest{
 		Namespace: temporal.Namespace, Execution: execution, MaximumPageSize: 1,
 	})
@@ -71,7 +70,7 @@ func windowInput(ctx context.Context, temporal *connect.Temporal, execution *com
 	})
 	input := events[0].GetWorkflowExecutionStartedEventAttributes().GetInput()
 	if err := data.FromPayloads(input, &in); err != nil {
-		return in, fmt.Errorf("%w: %w", errWindowInput, payload.Reason(err))
+		return in, fmt.Errorf("%w: %w", ErrWindowInput, payload.Reason(err))
 	}
 	return in, nil
 }
