@@ -190,7 +190,9 @@ func (m *measuring) ids(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if found {
+		if !found {
+			m.result.Counts.NotFound++
+		} else {
 			m.take([]cdc.Change{change})
 		}
 		heartbeatOf(ctx)
