@@ -187,6 +187,7 @@ func TestParseRecord(t *testing.T) {
 		"type null":                 {changes{d + "requestParameters.resourceType": nil}, OutcomeTrigger, windows(0)},
 		"type in small letters":     {changes{d + "requestParameters.resourceType": " observation"}, OutcomeTrigger, windows(0)},
 		"type is a word":            {changes{d + "requestParameters.resourceType": "HIDDEN"}, OutcomeTrigger, windows(0)},
+		"type is no type":           {changes{d + "requestParameters.resourceType": "Redacted"}, OutcomeTrigger, windows(0)},
 		"type in a list":            {changes{d + "requestParameters.resourceType": []any{"Basic"}}, OutcomeTrigger, windows(0)},
 		"type hidden":               {changes{d + "requestParameters.resourceType": "HIDDEN_DUE_TO_SECURITY_REASONS"}, OutcomeTrigger, windows(0)},
 		"bundle naming its type":    {changes{d + "eventName": "ProcessBundle", d + "requestParameters.resourceType": "Bundle"}, OutcomeTrigger, windows(-30, -20, -10, 0)},
