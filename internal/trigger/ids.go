@@ -72,13 +72,13 @@ func (s Scope) datastore(texts ...string) (configured string, named bool) {
 }
 
 // resourceType is the resource type that a name stands for: a configured one in any
-// letter case, another that has the form of one, or "" when it is none. What stands
-// for a type that is hidden is words in capitals.
+// letter case, another one of FHIR R4's, or "" when it is none, as the words are that
+// stand in the place of a type that is hidden.
 func (s Scope) resourceType(name string) string {
 	if configured, ok := fold(s.Types, name); ok {
 		return configured
 	}
-	if !cdc.ValidType(name) || name == strings.ToUpper(name) {
+	if !cdc.KnownType(name) {
 		return ""
 	}
 	return name
