@@ -121,7 +121,7 @@ func TestHealSkips(t *testing.T) {
 // ever ran is not known any more.
 func TestHealStartsNothingOlderThanTheHorizon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(windowAt(testStore, 1000).Start)) // the bubble's clock begins in 2000
+		<-time.After(time.Until(windowAt(testStore, 1000).Start)) // the bubble's clock begins in 2000
 		o := newOpener(2 * time.Minute)
 		a := &Activities{Runs: o, Windows: o}
 		var gaps []cdc.WindowGap

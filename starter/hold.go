@@ -181,7 +181,7 @@ func (c *connection) openRange(ctx context.Context, name string) (id string, err
 
 // rangeStatus is the status of an execution, UNSPECIFIED when there is none.
 func (c *connection) rangeStatus(ctx context.Context, id string) (enumspb.WorkflowExecutionStatus, error) {
-	described, err := c.client.DescribeWorkflowExecution(ctx, id, "")
+	described, err := c.client.DescribeWorkflow(ctx, id, "")
 	var notFound *serviceerror.NotFound
 	if errors.As(err, &notFound) {
 		return enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, nil
@@ -189,5 +189,5 @@ func (c *connection) rangeStatus(ctx context.Context, id string) (enumspb.Workfl
 	if err != nil {
 		return enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, fmt.Errorf("describing %s: %w", id, err)
 	}
-	return described.GetWorkflowExecutionInfo().GetStatus(), nil
+	return described.RawResponse.GetWorkflowExecutionInfo().GetStatus(), nil
 }

@@ -213,7 +213,7 @@ func (c *connection) waiting(ctx context.Context, id string) (cdc.Progress, erro
 }
 
 func (c *connection) describe(ctx context.Context, id string) (*workflowpb.WorkflowExecutionInfo, error) {
-	described, err := c.client.DescribeWorkflowExecution(ctx, id, "")
+	described, err := c.client.DescribeWorkflow(ctx, id, "")
 	var notFound *serviceerror.NotFound
 	if errors.As(err, &notFound) {
 		return nil, fmt.Errorf("no execution %s in namespace %s: `starter status` lists what waits", id, c.temporal.Namespace)
@@ -221,7 +221,7 @@ func (c *connection) describe(ctx context.Context, id string) (*workflowpb.Workf
 	if err != nil {
 		return nil, fmt.Errorf("describing %s: %w", id, err)
 	}
-	return described.GetWorkflowExecutionInfo(), nil
+	return described.RawResponse.GetWorkflowExecutionInfo(), nil
 }
 
 // ask asks an execution for its progress.

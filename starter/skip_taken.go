@@ -74,7 +74,7 @@ func (c *connection) closedSkipping(ctx context.Context, info *workflowpb.Workfl
 	}
 	run := c.client.GetWorkflow(ctx, id, info.GetExecution().GetRunId())
 	var err error
-	skipped := false
+	var skipped bool
 	if info.GetType().GetName() == cdc.WorkflowPublishDelete {
 		var result cdc.PublishDeleteResult
 		err = run.Get(ctx, &result)

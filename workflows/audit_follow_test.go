@@ -185,8 +185,8 @@ func TestAuditFollowsAJobOfThreeDays(t *testing.T) {
 	}
 	a.looked = func(in cdc.AuditSpanInput) {
 		// What lies in the window of the look is enough, and takes less time.
-		k := max(0, in.Span.From.Sub(j.begins)/j.every)
-		part := job{begins: j.begins.Add(k * j.every), ends: earlier(j.ends, in.Span.To), every: j.every}
+		k := max(0, int(in.Span.From.Sub(j.begins)/j.every))
+		part := job{begins: j.begins.Add(time.Duration(k) * j.every), ends: earlier(j.ends, in.Span.To), every: j.every}
 		part.writes(a, a.env.Now())
 	}
 	in := a.follow()

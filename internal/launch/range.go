@@ -63,11 +63,11 @@ type ExistingRange struct {
 // Existing reads the range of a workflow ID: the newest one, where there were
 // several (dry runs).
 func (l *Launcher) Existing(ctx context.Context, id string, data converter.DataConverter) (ExistingRange, error) {
-	described, err := l.client.DescribeWorkflowExecution(ctx, id, "")
+	described, err := l.client.DescribeWorkflow(ctx, id, "")
 	if err != nil {
 		return ExistingRange{}, fmt.Errorf("describing %s: %w", id, err)
 	}
-	info := described.GetWorkflowExecutionInfo()
+	info := described.RawResponse.GetWorkflowExecutionInfo()
 	existing := ExistingRange{Status: info.GetStatus()}
 	if info.GetCloseTime() != nil {
 		existing.Closed = info.GetCloseTime().AsTime()
