@@ -19,6 +19,7 @@ type histories struct {
 	mu sync.Mutex
 	// before are versions that lie in [from, the span's beginning).
 	before []cdc.Version
+	seen   map[cdc.Key]bool
 	// unavailable is of how many resources the store gave no history, reads how
 	// many requests were made.
 	unavailable, reads int
@@ -27,6 +28,7 @@ type histories struct {
 // read reads the histories of the resources, side by side. What they hold of the
 // span goes into the listing.
 func (h *histories) read(ctx context.Context, ids []string) error {
+	h.seen = make(map[cdc.Key]bool)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(readsAtOnce)
 	for _, id := range ids {
@@ -40,29 +42,46 @@ func (h *histories) read(ctx context.Context, ids []string) error {
 }
 
 // resource reads a resource's history as far back as is of interest. A token that
-// the store refuses starts it again.
+// the store refuses starts it again. What is this resource's alone makes its history
+// unavailable, and holds up no other: it is not kept (the store refuses the route), was
+// erased, has a version that is too large for an answer, pages that go round, or an id
+// that is read differently on its way.
 func (h *histories) resource(ctx context.Context, id string) error {
 	next, tries := "", 1
+	var trail cdc.PageTrail
 	for {
 		page, err := h.page(ctx, id, next)
-		switch class := cdc.ClassOf(err); {
-		case class == cdc.ClassNotFound || class == cdc.ClassRejected:
-			// Opted out (the store refuses the route), or erased.
-			h.mu.Lock()
-			h.unavailable++
-			h.mu.Unlock()
+		class := cdc.ClassOf(err)
+		strange := !cdc.ValidResourceID(id) && (class == cdc.ClassForbidden || class == cdc.ClassMalformed)
+		switch {
+		case class == cdc.ClassNotFound, class == cdc.ClassRejected, class == cdc.ClassTooLarge, class == cdc.ClassInvalidInput, strange:
+			h.lacks()
 			return nil
 		case class == cdc.ClassPageToken && tries < mostListings && pause(ctx, tries, 0):
-			next, tries = "", tries+1
+			next, tries, trail = "", tries+1, cdc.PageTrail{}
 			continue
 		case err != nil:
 			return err
 		}
-		if older := h.take(page); older || page.Next == "" {
+		older, content := h.take(page)
+		round := trail.Add(cdc.Salt{}, content, page.Next)
+		switch {
+		case older || page.Next == "":
+			return nil
+		case round:
+			h.l.a.noteRound(ctx, h.l.in.Datastore, h.l.name)
+			h.lacks()
 			return nil
 		}
 		next = page.Next
 	}
+}
+
+// lacks counts a resource whose history could not be read, or not to its end.
+func (h *histories) lacks() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unavailable++
 }
 
 // page reads one page, and repeats at once what often passes. Reads are no
@@ -82,22 +101,33 @@ func (h *histories) page(ctx context.Context, id, next string) (cdc.HistoryPage,
 }
 
 // take takes a page in, and tells whether the next one is too old to be of
-// interest: the newest version comes first.
-func (h *histories) take(page cdc.HistoryPage) (older bool) {
+// interest: the newest version comes first. content stands for what the page held.
+func (h *histories) take(page cdc.HistoryPage) (older bool, content cdc.Hash) {
+	h.l.a.noteUnreadable(h.l.in.Datastore, h.l.name, h.l.in.Span, page.Unreadable)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.l.takeStrange(page.Unreadable)
+	held := cdc.Page{Unreadable: page.Unreadable}
 	for _, entry := range page.Entries {
+		held.Resources = append(held.Resources, entry.Resource)
 		at := entry.Time()
 		older = !at.IsZero() && at.Before(h.from) && at.Before(h.l.in.Span.From)
 		switch {
 		case entry.Deleted || at.IsZero():
 		case h.l.in.Span.Contains(at):
-			h.l.take(entry.Resource, true)
+			v := storedVersion{Version: entry.Version, hidden: true}
+			if h.l.in.Measure {
+				v.weigh(h.l.a.change(h.l.originOf(entry.Version), entry.Resource))
+			}
+			h.l.take(v)
 		case at.Before(h.l.in.Span.From) && !at.Before(h.from):
-			h.before = append(h.before, entry.Version)
+			if !h.seen[entry.Key()] { // pages may start again
+				h.seen[entry.Key()] = true
+				h.before = append(h.before, entry.Version)
+			}
 		}
 	}
-	return older
+	return older, held.Content(cdc.Salt{})
 }
 
 // wantHistory are the resources whose histories are to be read: those shown in the

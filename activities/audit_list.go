@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	"healthlake-cdc/internal/cdc"
@@ -47,6 +48,15 @@ type listing struct {
 	// set holds what lies in the span; list has it in order of its coming.
 	set  map[cdc.Key]bool
 	list []storedVersion
+	// unreadable is how many entries are no readable version and lie, or may lie, in the
+	// span; strange are their digests.
+	unreadable int
+	strange    map[[sha256.Size]byte]bool
+	// incomplete is set when the store counted more than was listed, the last time it
+	// was tried, or when its pages went round.
+	incomplete bool
+	// reads is how many bodies were read one by one, to be measured.
+	reads int
 	// split tells that there is more than one listing of several windows may hold.
 	split bool
 }
@@ -54,10 +64,15 @@ type listing struct {
 // read lists the span, in parts where it holds many versions.
 func (l *listing) read(ctx context.Context, span cdc.Span) error {
 	for try := 1; ; try++ {
-		seen, total, err := l.pages(ctx, span)
+		whole, err := l.pages(ctx, span)
 		switch {
-		case l.split || err == nil && (total < 0 || seen >= total || try == mostListings):
+		case l.split || err == nil && whole:
 			return err
+		case err == nil && try == mostListings:
+			l.incomplete = true
+			l.a.Logger.Warn("an audit's listing stays shorter than what the store counts, or its pages go round",
+				"datastore", l.in.Datastore, "type", l.name, "from", span.From, "to", span.To)
+			return nil
 		case err == nil:
 			// once more, for what was passed over
 		case cdc.ClassOf(err) != cdc.ClassPageToken || try == mostListings || !pause(ctx, try, 0):
@@ -66,41 +81,82 @@ func (l *listing) read(ctx context.Context, span cdc.Span) error {
 	}
 }
 
-// pages reads a span's pages to the end. It tells how many versions they showed,
-// the margin's included, and how many the store had counted, -1 where it did not.
-func (l *listing) pages(ctx context.Context, span cdc.Span) (seen, total int, err error) {
-	distinct := make(map[cdc.Key]struct{})
-	invalid := 0
-	total = -1
+// pages reads a span's pages to the end. It tells whether they showed, the margin's
+// included, as much as the store had counted; where it did not count, whether they
+// came to an end.
+func (l *listing) pages(ctx context.Context, span cdc.Span) (whole bool, err error) {
+	shown := make(map[cdc.Key]struct{})
+	strange := make(map[[sha256.Size]byte]struct{})
+	total := -1
+	var trail cdc.PageTrail
 	for next := ""; ; {
 		page, err := l.page(ctx, span, next)
 		if err != nil {
-			return 0, 0, err
+			return false, err
 		}
-		if next == "" {
-			total = page.Total
-		}
+		total = max(total, page.Total)
 		for _, resource := range page.Resources {
-			distinct[resource.Key()] = struct{}{}
-			l.take(resource, false)
+			shown[resource.Key()] = struct{}{}
 		}
-		invalid += page.Invalid
+		for _, entry := range page.Unreadable {
+			strange[entry.Digest] = struct{}{}
+		}
+		if err := l.takePage(ctx, page); err != nil {
+			return false, err
+		}
 		if l.tooMany(max(total, len(l.list))) {
 			l.split = true
-			return 0, 0, nil
+			return false, nil
 		}
 		if next == "" && page.Next != "" && total > longListing {
 			if early, late, ok := span.Halves(); ok {
 				if err := l.read(ctx, early); err != nil || l.split {
-					return 0, 0, err
+					return false, err
 				}
-				return 0, -1, l.read(ctx, late)
+				return true, l.read(ctx, late)
 			}
 		}
-		if next = page.Next; next == "" {
-			return len(distinct) + invalid, total, nil
+		round := trail.Add(cdc.Salt{}, page.Content(cdc.Salt{}), page.Next)
+		if next = page.Next; next != "" && !round {
+			continue
+		}
+		if round {
+			l.a.noteRound(ctx, l.in.Datastore, l.name)
+		}
+		if total < 0 {
+			return !round, nil
+		}
+		return len(shown)+len(strange) >= total, nil
+	}
+}
+
+// takePage takes in what a page holds of the span.
+func (l *listing) takePage(ctx context.Context, page cdc.Page) error {
+	l.takeStrange(page.Unreadable)
+	measured, err := l.measured(ctx, page)
+	if err != nil {
+		return err
+	}
+	for i, resource := range page.Resources {
+		v := storedVersion{Version: resource.Version}
+		if l.in.Measure {
+			v = measured[i]
+		}
+		l.take(v)
+	}
+	return nil
+}
+
+func (l *listing) takeStrange(entries []cdc.Unreadable) {
+	for _, entry := range entries {
+		if entry.In(l.in.Span) {
+			if l.strange == nil {
+				l.strange = make(map[[sha256.Size]byte]bool)
+			}
+			l.strange[entry.Digest] = true
 		}
 	}
+	l.unreadable = len(l.strange)
 }
 
 // page reads one page, and repeats at once what often passes. It waits for its
@@ -114,9 +170,6 @@ func (l *listing) page(ctx context.Context, span cdc.Span, next string) (cdc.Pag
 		// Ids and meta are enough, unless bodies are to be measured.
 		page, err := l.a.searchOnce(ctx, l.in.Datastore, l.name, span, next, !l.in.Measure)
 		l.beat()
-		if page.Invalid > 0 {
-			l.a.Observer.Invalid(l.in.Datastore, l.name, page.Invalid)
-		}
 		if err == nil || try > quickRetries || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
 			return page, err
 		}
@@ -147,24 +200,57 @@ func (l *listing) tooMany(versions int) bool {
 }
 
 // take takes a version in that lies in the span.
-func (l *listing) take(resource cdc.Resource, hidden bool) {
-	key := resource.Key()
-	if l.set[key] || !l.in.Span.Contains(resource.Time()) {
+func (l *listing) take(v storedVersion) {
+	key := v.Key()
+	if l.set[key] || !l.in.Span.Contains(v.Time()) {
 		return
-	}
-	v := storedVersion{Version: resource.Version, hidden: hidden}
-	if l.in.Measure {
-		v.bytes, v.reference = l.measure(resource)
 	}
 	l.set[key] = true
 	l.list = append(l.list, v)
 }
 
-// measure is what the version would take on the bus, published by a backfill.
-func (l *listing) measure(resource cdc.Resource) (bytes int64, reference bool) {
-	window := cdc.WindowAt(l.in.Datastore, resource.Time())
-	change := l.a.change(cdc.Origin{
-		Datastore: l.in.Datastore, SourceTime: time.Now(), CapturedBy: cdc.ByBackfill, CorrelationID: window.RerunID(1),
-	}, resource)
-	return int64(len(change.Body)), change.Reason != ""
+// measured is what each version of a page would take on the bus, published by a
+// backfill. A page that has no bodies, because it was too large, has them read one by
+// one.
+func (l *listing) measured(ctx context.Context, page cdc.Page) ([]storedVersion, error) {
+	if !l.in.Measure {
+		return nil, nil
+	}
+	versions := make([]storedVersion, len(page.Resources))
+	for i, resource := range page.Resources {
+		versions[i].Version = resource.Version
+		if l.set[resource.Key()] || !l.in.Span.Contains(resource.Time()) {
+			continue
+		}
+		origin := l.originOf(resource.Version)
+		change := l.a.change(origin, resource)
+		if page.IDsOnly && !l.a.References {
+			var found bool
+			var reads int
+			var err error
+			change, found, reads, err = l.a.bodyOf(ctx, origin, l.in.Span, resource.Version)
+			l.reads += reads
+			l.beat()
+			if err != nil {
+				return nil, err
+			}
+			if !found {
+				continue // nothing would be published
+			}
+		}
+		versions[i].weigh(change)
+	}
+	return versions, nil
+}
+
+// originOf is what a backfill that published the version would say of it.
+func (l *listing) originOf(v cdc.Version) cdc.Origin {
+	return cdc.Origin{
+		Datastore: l.in.Datastore, SourceTime: time.Now(), CapturedBy: cdc.ByBackfill,
+		CorrelationID: cdc.WindowAt(l.in.Datastore, v.Time()).RerunID(1),
+	}
+}
+
+func (v *storedVersion) weigh(change cdc.Change) {
+	v.bytes, v.reference = int64(len(change.Body)), change.Reason != ""
 }

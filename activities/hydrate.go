@@ -77,15 +77,17 @@ type hydration struct {
 // reading is what asking for one page brought.
 type reading struct {
 	answer cdc.Answer
-	counts cdc.Counts
-	date   time.Time
-	err    error
+	// content is what the whole page held.
+	content cdc.Hash
+	counts  cdc.Counts
+	date    time.Time
+	err     error
 }
 
 func (h *hydration) leave(asks []cdc.Ask) {
 	for _, ask := range asks {
 		h.result.Answers = append(h.result.Answers, cdc.Answer{
-			Type: ask.Type, State: cdc.AnswerLeft, Next: ask.Next, Remaining: -1,
+			Type: ask.Type, State: cdc.AnswerLeft, Next: ask.Next, Remaining: -1, Trail: ask.Trail,
 		})
 	}
 }
@@ -112,18 +114,32 @@ func (h *hydration) readAll(ctx context.Context, asks []cdc.Ask) {
 	}
 	_ = group.Wait() // readings carry their own errors
 	for i, r := range readings {
-		h.takeIn(asks[i], r)
+		h.takeIn(ctx, asks[i], r)
 	}
 }
 
-func (h *hydration) takeIn(ask cdc.Ask, r reading) {
+func (h *hydration) takeIn(ctx context.Context, ask cdc.Ask, r reading) {
 	h.count(r)
 	answer := r.answer
-	answer.Changes = nil
-	if !h.fit(&answer, r.answer.Changes) {
+	answer.Changes, answer.Trail = nil, ask.Trail
+	if h.fit(&answer, r.answer.Changes) {
+		h.follow(ctx, &answer, r.content)
+	} else {
 		answer.State, answer.Next = cdc.AnswerLeft, ask.Next
 	}
 	h.result.Answers = append(h.result.Answers, answer)
+}
+
+// follow notes a page that is in the answer, and ends pages that go round. The pages
+// of a token that was refused start again, and so does their trail.
+func (h *hydration) follow(ctx context.Context, answer *cdc.Answer, content cdc.Hash) {
+	switch {
+	case answer.State == cdc.AnswerMore && answer.Trail.Add(h.in.Salt, content, answer.Next):
+		h.a.noteRound(ctx, h.in.Origin.Datastore, answer.Type)
+		answer.State, answer.Next = cdc.AnswerDone, ""
+	case answer.Next == "":
+		answer.Trail = cdc.PageTrail{}
+	}
 }
 
 func (h *hydration) count(r reading) {
@@ -180,6 +196,7 @@ func (h *hydration) readFurther(ctx context.Context) {
 			}
 			// The class tells of a page token that the store refused.
 			answer.State, answer.Next, answer.Class = r.answer.State, r.answer.Next, r.answer.Class
+			h.follow(ctx, answer, r.content)
 		}
 	}
 }
@@ -218,7 +235,7 @@ func (a *Activities) readPage(ctx context.Context, in cdc.HydrateInput, ask cdc.
 		r.refuse(ask, err)
 		return r
 	}
-	r.date = page.Date
+	r.date, r.content = page.Date, page.Content(in.Salt)
 	fresh := wanted(in.Window.Span(), among(ask.Known, in.Salt), page)
 	r.answer.State, r.answer.Next = cdc.AnswerDone, page.Next
 	if page.Next != "" {
@@ -233,7 +250,7 @@ func (a *Activities) readPage(ctx context.Context, in cdc.HydrateInput, ask cdc.
 		}
 		return r
 	}
-	if a.References || !ask.Confirm {
+	if a.References || !ask.Confirm && !page.IDsOnly {
 		r.answer.Changes = a.changes(in.Origin, fresh)
 		return r
 	}

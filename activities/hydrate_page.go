@@ -9,7 +9,9 @@ import (
 // HydratePage reads one page of a slice with one search, or, with Want, the
 // bodies of listed versions with none. When the page does not fit wholly, the
 // state is AnswerLeft with the same link, to be asked again with what was
-// taken. A page token that the store refuses gives AnswerLeft and Restart.
+// taken. A page token that the store refuses gives AnswerLeft and Restart. A page that
+// is too large for an answer is followed by one of ids, whose versions are listed as
+// with List.
 //
 // The task queue's rate is the limit of its searches, so it makes one search an
 // attempt and leaves every retry to Temporal.
@@ -31,11 +33,11 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 		return cdc.HydratePageResult{}, applicationError(ctx, err)
 	}
 	fresh := wanted(in.Span, among(in.Taken, in.Salt), page)
-	result.State, result.Next = cdc.AnswerDone, page.Next
+	result.State, result.Next, result.Content = cdc.AnswerDone, page.Next, page.Content(in.Salt)
 	if page.Next != "" {
 		result.State = cdc.AnswerMore
 	}
-	if in.List && !a.References {
+	if (in.List || page.IDsOnly) && !a.References {
 		result.Listed = versionsOf(fresh)
 		return result, nil
 	}
@@ -62,7 +64,8 @@ func (a *Activities) wantedBodies(ctx context.Context, in cdc.HydratePageInput) 
 	}, nil
 }
 
-// Count asks how many versions of one type search shows in a span.
+// Count asks how many versions of one type search shows in a span; cdc.NotCounted where
+// the store does not say.
 func (a *Activities) Count(ctx context.Context, in cdc.CountInput) (int, error) {
 	n, err := a.Store.Count(ctx, in.Datastore, in.Type, in.Span)
 	return n, applicationError(ctx, err)

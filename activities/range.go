@@ -19,7 +19,8 @@ const (
 
 // idsPage reads the current versions of the named resources, until a result's
 // worth is there or the attempt's time is nearly over. One that does not exist, is
-// deleted, or whose current version lies outside the span, is left out.
+// deleted, or whose current version lies outside the span, is only counted; so is one
+// that the store does not give.
 func (a *Activities) idsPage(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
 	result := cdc.HydratePageResult{State: cdc.AnswerDone}
 	size := 0
@@ -28,11 +29,9 @@ func (a *Activities) idsPage(ctx context.Context, in cdc.HydratePageInput) (cdc.
 			result.UnreadIDs = in.IDs[i:]
 			return result, nil
 		}
-		resource, err := a.readCurrent(ctx, in.Origin.Datastore, in.Type, id)
+		change, found, searches, err := a.currentOf(ctx, in.Origin, in.Type, in.Span, id)
 		result.Counts.Reads++
-		if cdc.ClassOf(err) == cdc.ClassNotFound || err == nil && !in.Span.Contains(resource.Time()) {
-			continue
-		}
+		result.Counts.Searches += searches
 		if err != nil && i > 0 {
 			result.UnreadIDs = in.IDs[i:] // the next attempt meets the error again
 			return result, nil
@@ -40,7 +39,10 @@ func (a *Activities) idsPage(ctx context.Context, in cdc.HydratePageInput) (cdc.
 		if err != nil {
 			return cdc.HydratePageResult{}, applicationError(ctx, err)
 		}
-		change := a.change(in.Origin, resource)
+		if !found {
+			result.Counts.NotFound++
+			continue
+		}
 		more := resultBytes(change)
 		if size > 0 && size+more > cdc.MaxResultBytes {
 			result.UnreadIDs = in.IDs[i:]
@@ -52,10 +54,29 @@ func (a *Activities) idsPage(ctx context.Context, in cdc.HydratePageInput) (cdc.
 	return result, nil
 }
 
-func (a *Activities) readCurrent(ctx context.Context, datastore, resourceType, id string) (cdc.Resource, error) {
-	return a.quickRead(ctx, func() (cdc.Resource, error) {
-		return a.Store.Read(ctx, datastore, resourceType, id)
+// currentOf reads the current version of a resource. found is false when it is not to
+// be published. One that is too large for an answer goes as a reference: a search for
+// its id tells which version that is.
+func (a *Activities) currentOf(ctx context.Context, origin cdc.Origin, resourceType string, span cdc.Span, id string) (change cdc.Change, found bool, searches int, err error) {
+	resource, err := a.quickRead(ctx, func() (cdc.Resource, error) {
+		return a.Store.Read(ctx, origin.Datastore, resourceType, id)
 	})
+	switch {
+	case err == nil:
+		return a.change(origin, resource), span.Contains(resource.Time()), 0, nil
+	case cdc.ClassOf(err) != cdc.ClassTooLarge:
+		if a.concernsOne(origin.Datastore, resourceType, id, err) {
+			err = nil
+		}
+		return cdc.Change{}, false, 0, err
+	}
+	page, err := a.Store.Search(ctx, cdc.SearchRequest{Datastore: origin.Datastore, Type: resourceType, Span: span, ID: id, IDsOnly: true})
+	for _, resource := range page.Resources {
+		if err == nil && resource.ID == id && span.Contains(resource.Time()) {
+			return cdc.Change{Version: resource.Version, Reason: cdc.ReasonOversize}, true, 1, nil
+		}
+	}
+	return cdc.Change{}, false, 1, err
 }
 
 // weight is what a change costs on the bus, in its body's bytes and in events as
@@ -116,35 +137,64 @@ type measuring struct {
 
 func (m *measuring) pages(ctx context.Context) error {
 	next, restarts := "", 0
+	var trail cdc.PageTrail
 	for {
 		page, searches, err := m.a.bulkSearch(ctx, m.in.Origin.Datastore, m.in.Type, m.in.Span, next)
 		m.result.Counts.Searches += searches
 		if cdc.ClassOf(err) == cdc.ClassPageToken && next != "" && restarts < measureRestarts {
-			next, restarts = "", restarts+1
+			next, restarts, trail = "", restarts+1, cdc.PageTrail{}
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		m.take(m.a.changes(m.in.Origin, wanted(m.in.Span, func(v cdc.Version) bool { return m.seen[v.Key()] }, page)))
+		if err := m.page(ctx, page); err != nil {
+			return err
+		}
 		heartbeatOf(ctx)
+		if trail.Add(cdc.Salt{}, page.Content(cdc.Salt{}), page.Next) {
+			m.a.noteRound(ctx, m.in.Origin.Datastore, m.in.Type)
+			return nil
+		}
 		if next = page.Next; next == "" {
 			return nil
 		}
 	}
 }
 
+// page measures one page, whose bodies are to be read one by one where it has none.
+func (m *measuring) page(ctx context.Context, page cdc.Page) error {
+	fresh := wanted(m.in.Span, func(v cdc.Version) bool { return m.seen[v.Key()] }, page)
+	if !page.IDsOnly || m.a.References {
+		m.take(m.a.changes(m.in.Origin, fresh))
+		return nil
+	}
+	for unread := versionsOf(fresh); len(unread) > 0; {
+		changes, left, reads, err := m.a.readBodies(ctx, m.in.Origin, m.in.Span, unread)
+		m.result.Counts.Reads += reads
+		if err != nil && len(changes) == 0 {
+			return err
+		}
+		m.take(changes)
+		heartbeatOf(ctx)
+		unread = left
+	}
+	return nil
+}
+
 func (m *measuring) ids(ctx context.Context) error {
 	for _, id := range m.in.IDs {
-		resource, err := m.a.readCurrent(ctx, m.in.Origin.Datastore, m.in.Type, id)
+		change, found, searches, err := m.a.currentOf(ctx, m.in.Origin, m.in.Type, m.in.Span, id)
 		m.result.Counts.Reads++
-		if cdc.ClassOf(err) == cdc.ClassNotFound || err == nil && !m.in.Span.Contains(resource.Time()) {
-			continue
-		}
+		m.result.Counts.Searches += searches
 		if err != nil {
 			return err
 		}
-		m.take([]cdc.Change{m.a.change(m.in.Origin, resource)})
+		if !found {
+			m.result.Counts.NotFound++
+		} else {
+			m.take([]cdc.Change{change})
+		}
 		heartbeatOf(ctx)
 	}
 	return nil

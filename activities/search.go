@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"healthlake-cdc/internal/cdc"
 )
 
@@ -45,11 +47,6 @@ func (a *Activities) search(ctx context.Context, in cdc.HydrateInput, ask cdc.As
 		began := time.Now()
 		page, err := a.searchOnce(ctx, datastore, ask.Type, in.Window.Span(), ask.Next, ask.Confirm || in.List)
 		if err == nil {
-			if page.Invalid > 0 {
-				a.Observer.Invalid(datastore, ask.Type, page.Invalid)
-				a.Logger.Warn("search result holds entries that are no valid resource",
-					"datastore", datastore, "type", ask.Type, "entries", page.Invalid)
-			}
 			return page, try, nil
 		}
 		slow := time.Since(began) > quickAttempt
@@ -59,14 +56,18 @@ func (a *Activities) search(ctx context.Context, in cdc.HydrateInput, ask cdc.As
 	}
 }
 
-func (a *Activities) searchOnce(ctx context.Context, datastore, resourceType string, span cdc.Span, next string, confirm bool) (cdc.Page, error) {
+// searchOnce reads one page. Every page of every search is read here.
+func (a *Activities) searchOnce(ctx context.Context, datastore, resourceType string, span cdc.Span, next string, confirm bool) (page cdc.Page, err error) {
 	if next != "" {
-		return a.Store.Next(ctx, datastore, resourceType, next)
+		page, err = a.Store.Next(ctx, datastore, resourceType, next)
+	} else {
+		page, err = a.Store.Search(ctx, cdc.SearchRequest{
+			Datastore: datastore, Type: resourceType, Span: span,
+			IDsOnly: confirm || a.References, Total: true,
+		})
 	}
-	return a.Store.Search(ctx, cdc.SearchRequest{
-		Datastore: datastore, Type: resourceType, Span: span,
-		IDsOnly: confirm || a.References, Total: true,
-	})
+	a.noteUnreadable(datastore, resourceType, span, page.Unreadable)
+	return page, err
 }
 
 func quicklyRetryable(err error) bool {
@@ -146,10 +147,17 @@ func resultBytes(change cdc.Change) int {
 	return len(change.Body) + len(v.Type) + len(v.ID) + len(v.VersionID) + len(v.LastUpdated) + len(change.Reason) + changeBytes
 }
 
+// mostFailedReads is how many resources a readBodies passes over because their reads
+// fail, before it leaves the rest to the next attempt: one that a store cannot give
+// holds up no other.
+const mostFailedReads = 5
+
 // readBodies reads the named versions until a result's worth of bodies is
 // there, or the attempt's time is nearly over. unread are those that it did not
-// come to. A version that is gone (replaced or deleted since it was listed, with
-// its history not kept) is left out: it was superseded.
+// come to, or whose read failed: then err is the first such error. A version that is
+// gone (replaced or deleted since it was listed, with its history not kept) is left
+// out: it was superseded. So is one that the store has and does not give; that is
+// counted. One that is too large for an answer goes as a reference.
 func (a *Activities) readBodies(ctx context.Context, origin cdc.Origin, span cdc.Span, versions []cdc.Version) (changes []cdc.Change, unread []cdc.Version, reads int, err error) {
 	if a.References {
 		for _, version := range versions {
@@ -159,29 +167,114 @@ func (a *Activities) readBodies(ctx context.Context, origin cdc.Origin, span cdc
 	}
 	size := 0
 	for i, version := range versions {
-		if len(changes) > 0 && nearDeadline(ctx) {
-			return changes, versions[i:], reads, nil
+		if len(changes)+len(unread) > 0 && nearDeadline(ctx) {
+			return changes, append(unread, versions[i:]...), reads, err
 		}
-		resource, n, err := a.readVersion(ctx, origin.Datastore, version)
+		change, found, n, failed := a.bodyOf(ctx, origin, span, version)
 		reads += n
-		if cdc.ClassOf(err) == cdc.ClassNotFound {
+		if failed != nil {
+			if err == nil {
+				err = failed
+			}
+			if unread = append(unread, version); len(unread) == mostFailedReads || !ofOneRead(failed) {
+				return changes, append(unread, versions[i+1:]...), reads, err
+			}
 			continue
 		}
-		if err != nil {
-			return changes, versions[i:], reads, err
-		}
-		if !span.Contains(resource.Time()) {
+		if !found {
 			continue
 		}
-		change := a.change(origin, resource)
 		more := resultBytes(change)
 		if size > 0 && size+more > cdc.MaxResultBytes {
-			return changes, versions[i:], reads, nil
+			return changes, append(unread, versions[i:]...), reads, err
 		}
 		size += more
 		changes = append(changes, change)
 	}
-	return changes, nil, reads, nil
+	return changes, unread, reads, err
+}
+
+// ofOneRead reports whether another read may succeed at once after one that failed
+// so: what concerns all of them fails all.
+func ofOneRead(err error) bool {
+	class := cdc.ClassOf(err)
+	return class == cdc.ClassMalformed || class == cdc.ClassUnavailable && statusOf(err) >= 500
+}
+
+func statusOf(err error) int {
+	var known *cdc.Error
+	if errors.As(err, &known) {
+		return known.Status
+	}
+	return 0
+}
+
+// bodyOf reads one version. found is false when it is not to be published.
+func (a *Activities) bodyOf(ctx context.Context, origin cdc.Origin, span cdc.Span, version cdc.Version) (change cdc.Change, found bool, reads int, err error) {
+	resource, reads, err := a.readVersion(ctx, origin.Datastore, version)
+	switch {
+	case cdc.ClassOf(err) == cdc.ClassTooLarge:
+		return cdc.Change{Version: version, Reason: cdc.ReasonOversize}, true, reads, nil
+	case err != nil && a.concernsOne(origin.Datastore, version.Type, version.ID, err):
+		return cdc.Change{}, false, reads, nil
+	case err != nil:
+		return cdc.Change{}, false, reads, err
+	}
+	return a.change(origin, resource), span.Contains(resource.Time()), reads, nil
+}
+
+// concernsOne reports whether an error of a read is that one resource's own: it is
+// gone, or the store has it and does not give it. The latter is counted and logged.
+// An id that FHIR does not have may be read differently by everything on the way, so
+// that any answer is an answer to that id.
+func (a *Activities) concernsOne(datastore, resourceType, id string, err error) bool {
+	switch class := cdc.ClassOf(err); class {
+	case cdc.ClassNotFound:
+		return true
+	case cdc.ClassRejected, cdc.ClassInvalidInput:
+	case cdc.ClassForbidden, cdc.ClassMalformed:
+		if cdc.ValidResourceID(id) {
+			return false
+		}
+	default:
+		return false
+	}
+	a.Observer.Invalid(datastore, resourceType, 1)
+	a.Logger.Warn("the store lists a resource and does not give it when it is read: it is passed over",
+		"datastore", datastore, "type", resourceType, "error", err)
+	return true
+}
+
+// noteUnreadable counts the entries of a page that are no readable version, as far as
+// they lie, or may lie, in the span.
+func (a *Activities) noteUnreadable(datastore, resourceType string, span cdc.Span, entries []cdc.Unreadable) {
+	n := 0
+	for _, entry := range entries {
+		if entry.In(span) {
+			n++
+		}
+	}
+	if n == 0 {
+		return
+	}
+	a.Observer.Invalid(datastore, resourceType, n)
+	a.Logger.Warn("the store lists entries that are no readable version: no id, version or time, or no JSON",
+		"datastore", datastore, "type", resourceType, "entries", n)
+}
+
+// pageLoops counts, in the metrics of Temporal's SDK, the lists of pages that were
+// ended because they go round. Workflows count the same (workflows/capture_slice.go).
+const pageLoops = "healthlake_cdc_page_loops"
+
+// noteRound says that a list of pages was ended because it goes round.
+func (a *Activities) noteRound(ctx context.Context, datastore, resourceType string) {
+	if activity.IsActivity(ctx) {
+		activity.GetMetricsHandler(ctx).
+			WithTags(map[string]string{"datastore": datastore, "resource_type": resourceType}).
+			Counter(pageLoops).Inc(1)
+	}
+	a.Logger.Warn("the store's pages go round, or on without anything new: what they held is kept, and no more are read",
+		"datastore", datastore, "type", resourceType)
 }
 
 func nearDeadline(ctx context.Context) bool {

@@ -11,16 +11,21 @@ import (
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/redrive"
 	"healthlake-cdc/internal/retention"
+	"healthlake-cdc/internal/temporalclient"
 )
 
 const (
 	// shortestReach is the least that must lie between CDC_AUDIT_AFTER and the
 	// horizon for an audit to find anything.
 	shortestReach = 10 * time.Minute
+	// leastRetention is the shortest that Temporal allows a namespace ("Retention
+	// Period", docs.temporal.io: a day).
+	leastRetention = 24 * time.Hour
 )
 
 // auditPlan is what the audits of this worker's settings go by.
 type auditPlan struct {
+	// retention of the namespace; 0 when it is not known.
 	retention time.Duration
 	horizon   time.Duration
 	// off says why nothing is audited, empty when something is.
@@ -50,6 +55,20 @@ func (a auditPlan) String() string {
 		return "no audits: " + a.off
 	}
 	return fmt.Sprintf("ledgers are relied on for %s", a.horizon)
+}
+
+// auditPlan reads the namespace's retention. It fails only when a setting does not
+// fit: where the retention cannot be read, audits that are asked for go by the least
+// one that Temporal gives a namespace.
+func (p *process) auditPlan(ctx context.Context) (auditPlan, error) {
+	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
+	defer cancel()
+	kept, err := temporalclient.Retention(ctx, p.temporal.Client, p.temporal.Namespace)
+	if err != nil {
+		p.logger.Error("the namespace's retention cannot be read; the schedules of audits are left as they are", "error", err)
+		return auditPlan{horizon: p.cfg.Horizon(leastRetention)}, nil
+	}
+	return planAudits(p.cfg, kept)
 }
 
 // noticeRetention warns when queues keep messages for longer than the namespace

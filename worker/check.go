@@ -123,7 +123,7 @@ func (c *checker) keys(ctx context.Context, temporal *connect.Temporal, keeper *
 			return "", fmt.Errorf("schedule %s: %w", cdc.AuditScheduleID(datastore), err)
 		}
 	}
-	if err := checkKeys(ctx, temporal, c.cfg.Datastores, c.logger); err != nil {
+	if err := connect.CheckKeys(ctx, temporal, c.cfg.Datastores, c.logger); err != nil {
 		return "", err
 	}
 	return "they open what the namespace holds", nil

@@ -12,7 +12,6 @@ import (
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/schedule"
-	"healthlake-cdc/internal/temporalclient"
 )
 
 const (
@@ -40,28 +39,21 @@ func newKeeper(cfg *config.Config, temporal *connect.Temporal, off string, logge
 // and whether the datastores are this fleet's, each of which refuses the start. Then it
 // keeps the schedules of audits. What cannot be asked refuses nothing: without audits a
 // worker still captures.
-func (p *process) checkNamespace(ctx context.Context, awsConfig aws.Config) error {
+func (p *process) checkNamespace(ctx context.Context, awsConfig aws.Config, plan auditPlan) error {
 	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
-	if err := checkKeys(ctx, p.temporal, p.cfg.Datastores, p.logger); err != nil {
+	if err := connect.CheckKeys(ctx, p.temporal, p.cfg.Datastores, p.logger); err != nil {
 		return err
 	}
-	kept, err := temporalclient.Retention(ctx, p.temporal.Client, p.temporal.Namespace)
-	if err != nil {
-		p.logger.Error("the namespace's retention cannot be read; the schedules of audits are left as they are", "error", err)
-		p.audits = &audits{Keeper: newKeeper(p.cfg, p.temporal, "", p.logger), readOnly: true}
-	} else {
-		plan, err := planAudits(p.cfg, kept)
-		if err != nil {
-			return err
-		}
-		p.logger.Info("audits", "namespace", p.temporal.Namespace, "retention", kept.String(), "horizon", plan.horizon.String(), "plan", plan.String())
+	p.audits = &audits{
+		Keeper: newKeeper(p.cfg, p.temporal, plan.off, p.logger), horizon: plan.horizon,
+		// A consumer runs no workflows, and a plan needs the retention.
+		readOnly: p.options.role == roleConsumer || plan.retention == 0,
+	}
+	p.audits.TakeOver = p.options.takeOver
+	if plan.retention > 0 {
+		p.logger.Info("audits", "namespace", p.temporal.Namespace, "retention", plan.retention.String(), "horizon", plan.horizon.String(), "plan", plan.String())
 		p.noticeRetention(ctx, awsConfig, plan)
-		p.audits = &audits{
-			Keeper: newKeeper(p.cfg, p.temporal, plan.off, p.logger), horizon: plan.horizon,
-			readOnly: p.options.role == roleConsumer, // which runs no workflows
-		}
-		p.audits.TakeOver = p.options.takeOver
 	}
 	for _, datastore := range p.cfg.Datastores {
 		err := p.keepAudit(ctx, datastore)

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/connect"
 )
 
 const (
@@ -137,9 +138,9 @@ func (p *process) startedWith(ctx context.Context, executions []*workflowpb.Work
 		if _, rerun, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId()); err != nil || rerun > 0 {
 			continue
 		}
-		in, err := windowInput(ctx, p.temporal, info.GetExecution())
+		in, err := connect.WindowInput(ctx, p.temporal, info.GetExecution())
 		switch {
-		case errors.Is(err, errWindowInput):
+		case errors.Is(err, connect.ErrWindowInput):
 			continue // checkKeys has looked at these
 		case err != nil:
 			return nil, err

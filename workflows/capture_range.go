@@ -140,7 +140,7 @@ func (r *captureRange) markClosed(ctx workflow.Context) error {
 func (r *captureRange) result() cdc.CaptureRangeResult {
 	return cdc.CaptureRangeResult{
 		Counts: r.plan.Counts, Slices: r.plan.Slices, Total: r.plan.Total, Done: r.plan.Done,
-		Missing: r.plan.Missing, Actions: r.plan.Actions,
+		Missing: r.plan.Missing, Unknown: r.plan.Unknown, Actions: r.plan.Actions,
 	}
 }
 
@@ -262,6 +262,13 @@ func (r *captureRange) do(ctx workflow.Context, part *cdc.RangePart) error {
 		return r.count(ctx, part)
 	case part.Type == "":
 		return r.audit(ctx, part)
+	case part.Uncounted && part.Span.To.Sub(part.Span.From) > uncountedSpan && r.cuttable(part):
+		r.cutByTime(part)
+		return nil
+	case part.Uncounted && r.in.DryRun:
+		return r.measure(ctx, part)
+	case part.Uncounted:
+		return r.capture(ctx, part)
 	case part.Count <= 0 && len(r.in.IDs) == 0:
 		return r.empty(ctx, part)
 	case part.Count > r.largest() && r.cuttable(part):

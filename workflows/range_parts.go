@@ -46,7 +46,7 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 	r.open = slices.DeleteFunc(r.open, func(o *openSlice) bool { return o == slice })
 	if err == nil {
 		r.plan.Counts.Add(result.Counts)
-		r.finish(part, part.Count)
+		r.finishSlice(part, result.Counts.Published)
 		return nil
 	}
 	if result, ok := handedBack(err); ok {
@@ -87,8 +87,18 @@ func (r *captureRange) measure(ctx workflow.Context, part *cdc.RangePart) error 
 	}
 	r.plan.Counts.Add(result.Counts)
 	r.plan.Actions += sliceActions(result.Pages, result.Counts.Published, len(in.IDs) == 0)
-	r.finish(part, part.Count)
+	r.finishSlice(part, result.Counts.Published)
 	return nil
+}
+
+// finishSlice takes a part out of the plan that was captured, or measured. One that
+// was not counted has as many versions as it turned out to have.
+func (r *captureRange) finishSlice(part *cdc.RangePart, published int) {
+	if part.Uncounted {
+		part.Count = published + part.Known.Len()
+		r.plan.Total += part.Count
+	}
+	r.finish(part, part.Count)
 }
 
 // sliceActions is about how many billed actions a slice takes: its start, a read
@@ -116,6 +126,7 @@ func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
 	in := cdc.AuditInput{
 		Datastore: part.Datastore, Types: r.in.Types, Span: &piece, Versions: r.in.Versions,
 		CapturedBy: r.in.CapturedBy, SourceTime: r.in.SourceTime, DryRun: r.in.DryRun, Attributes: r.in.Attributes,
+		Horizon: r.in.Horizon,
 	}
 	if settled := piece.To.Add(r.in.Settle); settled.After(workflow.Now(ctx)) {
 		in.StartAt = settled // its windows are open until then, and would be waited for
@@ -159,6 +170,7 @@ func (r *captureRange) audited(part *cdc.RangePart, piece cdc.Span, totals cdc.A
 	} else {
 		r.plan.Counts.Published += totals.Healed
 		r.plan.Missing += totals.Missing
+		r.plan.Unknown += totals.Unknown
 	}
 	if rest := (cdc.Span{From: piece.To, To: part.Span.To}); rest.To.After(rest.From) {
 		left := &cdc.RangePart{Datastore: part.Datastore, Span: rest, Count: max(0, part.Count-totals.InStore)}

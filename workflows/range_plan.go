@@ -15,6 +15,11 @@ import (
 // exactly they read boundaries. A slice asks with a margin, too.
 const countMargin = time.Second
 
+// uncountedSpan is up to how long a part is that goes to one slice though the store
+// does not tell how much is in it. A slice's ledger holds some 150,000 versions
+// (cdc.HashSet), which is 40 writes a second of one type for an hour.
+const uncountedSpan = time.Hour
+
 // hasRecent tells whether a range has a part whose ledgers are known.
 func hasRecent(in cdc.CaptureRangeInput) bool {
 	return !in.Border.IsZero() && in.Border.Before(in.Span.To)
@@ -60,6 +65,10 @@ func (r *captureRange) count(ctx workflow.Context, part *cdc.RangePart) error {
 		if _, _, ok := failed(ctx, err); err != nil && !ok {
 			return err
 		}
+		if n == cdc.NotCounted {
+			part.Uncounted = part.Type != "" // an audit is cut by its length anyway
+			continue
+		}
 		total += n // a type of an audited part that cannot be counted is the audit's to tell
 	}
 	part.Count, part.Retry = total, cdc.Retry{}
@@ -74,7 +83,14 @@ func (r *captureRange) typesOf(part *cdc.RangePart) []string {
 	return []string{part.Type}
 }
 
-// ask counts what search shows.
+// uncounted goes on with a part, whose count the store has ceased to tell, by its
+// length.
+func (r *captureRange) uncounted(part *cdc.RangePart) {
+	r.plan.Total -= part.Count
+	part.Count, part.Uncounted, part.Retry = 0, true, cdc.Retry{}
+}
+
+// ask counts what search shows; cdc.NotCounted where the store does not say.
 func (r *captureRange) ask(ctx workflow.Context, part *cdc.RangePart, resourceType string, span cdc.Span) (n int, err error) {
 	in := cdc.CountInput{Datastore: part.Datastore, Type: resourceType, Span: span}
 	ctx = operatorPolicy(ctx, part.Datastore, true, part.Retry, fmt.Sprintf("count %s from %s", resourceType, span.From.UTC().Format(time.DateTime)))
@@ -102,6 +118,9 @@ func (r *captureRange) empty(ctx workflow.Context, part *cdc.RangePart) error {
 	switch {
 	case err != nil:
 		return putOff(ctx, part, err)
+	case n == cdc.NotCounted:
+		r.uncounted(part)
+		return nil
 	case n == 0:
 		r.finish(part, 0)
 		return nil
@@ -119,12 +138,25 @@ func (r *captureRange) cut(ctx workflow.Context, part *cdc.RangePart) error {
 	if err != nil {
 		return putOff(ctx, part, err)
 	}
+	if n == cdc.NotCounted {
+		r.uncounted(part)
+		return nil
+	}
 	n = min(n, part.Count)
 	half := func(span cdc.Span, n int) *cdc.RangePart {
 		return &cdc.RangePart{Datastore: part.Datastore, Type: part.Type, Span: span, Count: n, Known: part.Known}
 	}
 	r.replace(part, half(late, part.Count-n), half(early, n))
 	return nil
+}
+
+// cutByTime halves a part whose count the store does not tell.
+func (r *captureRange) cutByTime(part *cdc.RangePart) {
+	early, late, _ := part.Span.Halves()
+	half := func(span cdc.Span) *cdc.RangePart {
+		return &cdc.RangePart{Datastore: part.Datastore, Type: part.Type, Span: span, Known: part.Known, Uncounted: true}
+	}
+	r.replace(part, half(late), half(early))
 }
 
 // setHold pauses the range, or lets it go on, and tells its open slices.

@@ -58,6 +58,11 @@ type store struct {
 	countsEarly time.Duration
 	// history tells whether replaced versions can be read.
 	history bool
+	// leads changes where the next link of a page leads to, by the positions of the
+	// page and of the one that follows.
+	leads func(from, next int) int
+	// uncounted is from when on counts are null.
+	uncounted time.Time
 	// seen is the last search's sight, inSight what it showed.
 	seen    sight
 	inSight []storedVersion
@@ -193,6 +198,9 @@ func (s *store) page(resourceType string, span cdc.Span, offset int, idsOnly boo
 		}
 		page.Resources = append(page.Resources, resource)
 	}
+	if s.leads != nil {
+		end = s.leads(offset, end)
+	}
 	if end < len(shown) {
 		kind := "all"
 		if idsOnly {
@@ -209,6 +217,9 @@ func (s *store) Count(_ context.Context, _, resourceType string, span cdc.Span) 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.uncounted.IsZero() && !s.now().Before(s.uncounted) {
+		return cdc.NotCounted, nil
+	}
 	return len(s.shown(resourceType, cdc.Span{From: span.From.Add(-s.countsEarly), To: span.To.Add(-s.countsEarly)})), nil
 }
 

@@ -147,7 +147,7 @@ func (w *captureWindow) asks(now time.Time) []cdc.Ask {
 		if t.Closed || w.slices[i] != nil || w.lost[i] != nil || t.Due.After(now) {
 			continue
 		}
-		ask := cdc.Ask{Type: t.Type, Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type)}
+		ask := cdc.Ask{Type: t.Type, Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type), Trail: t.Trail}
 		if known += ask.Known.Len(); known > mostKnown && len(asks) > 0 {
 			break // the rest stay due
 		}
@@ -215,7 +215,7 @@ func (w *captureWindow) schedule(ctx workflow.Context, answers []cdc.Answer) {
 		case cdc.AnswerMore:
 			t.Retry = cdc.Retry{}
 			t.Pages += pagesRead(answer)
-			t.Next = answer.Next
+			t.Next, t.Trail = answer.Next, answer.Trail
 			// Ids alone are few bytes: a window that only skips needs no slice.
 			if !w.in.Skip && (answer.Remaining > sliceFrom || t.Pages >= slicePages) {
 				w.openSlice(ctx, t)
@@ -236,7 +236,10 @@ func (w *captureWindow) left(t *cdc.TypeState, answer cdc.Answer, now time.Time)
 	if answer.Next != "" && answer.Next != t.Next {
 		t.Pages += pagesRead(answer)
 	}
-	t.Next = answer.Next
+	t.Next, t.Trail = answer.Next, answer.Trail
+	if t.Next == "" {
+		t.Trail = cdc.PageTrail{} // the pages start again
+	}
 	if answer.Class == cdc.ClassPageToken {
 		t.Retry.Failed(now, answer.Class, 0)
 		t.Due = t.Retry.Due

@@ -27,14 +27,14 @@ type recorder struct {
 
 // recordedWith is the key that lies beside the recorded histories. What is recorded is
 // encrypted with it from the first: payloads are bound to their workflow and namespace.
-func recordedWith(t *testing.T) string {
+func recordedWith(t testing.TB) string {
 	t.Helper()
 	key, err := os.ReadFile(filepath.Join(historiesFolder(t), "test-only-payload-key.txt"))
 	require.NoError(t, err)
 	return strings.TrimSpace(string(key))
 }
 
-func historiesFolder(t *testing.T) string {
+func historiesFolder(t testing.TB) string {
 	t.Helper()
 	root, err := proc.RepoRoot(t.Context())
 	require.NoError(t, err)

@@ -24,7 +24,7 @@ func TestRecordHistories(t *testing.T) {
 	if !*record {
 		t.Skip("histories are recorded with -record only")
 	}
-	r := newRig(t, stack.Options{Keys: recordedWith(t), Simulator: simulator.Config{Limits: noLimits}}, fewTypes)
+	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes)
 	r.silenced(t)
 	r.worker(t)
 	c := newRecorder(t, r)

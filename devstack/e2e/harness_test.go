@@ -50,6 +50,9 @@ func newRig(t testing.TB, o stack.Options, env ...string) *rig {
 	t.Helper()
 	ctx := t.Context()
 	o.Dir = t.TempDir()
+	if *record && o.Keys == "" && !o.Plaintext {
+		o.Keys = recordedWith(t)
+	}
 	s, err := stack.Start(ctx, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })

@@ -49,6 +49,14 @@ func (p printed) all() string { return p.stdout + p.stderr }
 //nolint:revive // a test comes first, as in every helper here
 func runProgram(t testing.TB, ctx context.Context, name string, env []string, stderr io.Writer, args ...string) printed {
 	t.Helper()
+	return runFed(t, ctx, name, env, nil, stderr, args...)
+}
+
+// runFed is runProgram with a standard input.
+//
+//nolint:revive // as runProgram
+func runFed(t testing.TB, ctx context.Context, name string, env []string, stdin io.Reader, stderr io.Writer, args ...string) printed {
+	t.Helper()
 	path, err := new(stack.Stack).Binary(ctx, name)
 	if err != nil {
 		return printed{code: -1, stderr: err.Error()}
@@ -56,7 +64,7 @@ func runProgram(t testing.TB, ctx context.Context, name string, env []string, st
 	var out, errOut bytes.Buffer
 	command := exec.CommandContext(ctx, path, args...)
 	command.Env = append([]string{"AWS_EC2_METADATA_DISABLED=true", "HOME=" + t.TempDir()}, env...)
-	command.Stdout, command.Stderr = &out, &errOut
+	command.Stdin, command.Stdout, command.Stderr = stdin, &out, &errOut
 	if stderr != nil {
 		command.Stderr = io.MultiWriter(&errOut, stderr)
 	}

@@ -33,6 +33,8 @@ type Ask struct {
 	// Confirm asks the store for ids and meta only, and reads the bodies that
 	// Known lacks.
 	Confirm bool `json:"confirm,omitempty"`
+	// Trail is what the pages before this one were.
+	Trail PageTrail `json:"trail,omitzero"`
 }
 
 // AnswerState says how far an Ask got.
@@ -62,6 +64,8 @@ type Answer struct {
 	Class     Class    `json:"class,omitempty"`
 	// RetryAfter is how long the store asked to wait, with AnswerRefused.
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
+	// Trail is for the Ask of the page that follows.
+	Trail PageTrail `json:"trail,omitzero"`
 }
 
 // HydrateResult holds at most MaxResultBytes of bodies, and at least one.
@@ -102,6 +106,8 @@ type HydratePageResult struct {
 	Next    string    `json:"next,omitempty"`
 	Changes []Change  `json:"changes,omitempty"`
 	Listed  []Version `json:"listed,omitempty"`
+	// Content stands for everything that the page held; see PageTrail.
+	Content Hash `json:"content,omitempty"`
 	// Unread are the wanted versions that did not fit into this result.
 	Unread []Version `json:"unread,omitempty"`
 	// UnreadIDs are the asked resources that did not fit into this result.
@@ -158,24 +164,29 @@ type LedgerInput struct {
 	WorkflowID string `json:"workflowId"`
 }
 
-// ReadDeleteInput asks what the store says of a resource whose delete a record
-// told of.
+// ReadDeleteInput asks what the store says of a resource that a record or a
+// notification calls deleted.
 type ReadDeleteInput struct {
 	Origin Origin `json:"origin"`
 	Delete Delete `json:"delete"`
 }
 
-// ReadDeleteResult is what the store says of a delete.
+// ReadDeleteResult is what the store says of a delete. It is confirmed when Gone or
+// when there is a Tombstone.
 type ReadDeleteResult struct {
-	// Gone tells that a read of the resource finds nothing, or a tombstone.
+	// Gone is set when a read of the resource finds nothing, or a tombstone.
 	Gone bool `json:"gone,omitempty"`
-	// Settled tells that asking again later would bring nothing more: history has
-	// the delete, or there is no history of the resource.
+	// Settled is set when asking again later would bring nothing more: history has
+	// the delete, or there is no history of the resource, which is gone.
 	Settled bool `json:"settled,omitempty"`
 	// Tombstone is the delete in history. Unless Settled it is that of an earlier
 	// delete, after which history has nothing so far.
 	Tombstone *Tombstone `json:"tombstone,omitempty"`
-	// Refused is the class of the error when the store did not let us look.
-	Refused Class  `json:"refused,omitempty"`
-	Counts  Counts `json:"counts"`
+	// NoHistory is the class of the error when the store does not let us look at the
+	// history of a resource that is gone.
+	NoHistory Class  `json:"noHistory,omitempty"`
+	Counts    Counts `json:"counts"`
 }
+
+// Confirmed reports whether the store says that the delete was made.
+func (r ReadDeleteResult) Confirmed() bool { return r.Gone || r.Tombstone != nil }

@@ -33,10 +33,10 @@ func (v Version) Validate() error {
 	switch {
 	case !ValidType(v.Type):
 		return errors.New("resource has no valid resourceType")
-	case v.ID == "":
-		return errors.New("resource has no id")
-	case v.VersionID == "":
-		return errors.New("resource has no meta.versionId")
+	case !UsableID(v.ID):
+		return errors.New("resource has no valid id")
+	case !UsableVersion(v.VersionID):
+		return errors.New("resource has no valid meta.versionId")
 	}
 	if _, err := time.Parse(time.RFC3339Nano, v.LastUpdated); err != nil {
 		return errors.New("resource has no valid meta.lastUpdated")

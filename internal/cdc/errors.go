@@ -17,8 +17,11 @@ const (
 	ClassThrottled Class = "Throttled"
 	// ClassUnavailable: 5xx, no connection, no answer in time. Retry.
 	ClassUnavailable Class = "Unavailable"
-	// ClassMalformed: an answer that is cut off, too large or not FHIR. Retry.
+	// ClassMalformed: an answer that is cut off or not FHIR. Retry.
 	ClassMalformed Class = "MalformedAnswer"
+	// ClassTooLarge: a single resource that is larger than one answer may be. The
+	// version goes as a reference; whoever asks sees to that.
+	ClassTooLarge Class = "TooLarge"
 	// ClassForbidden: 401 or 403. Retry with long delays and tell the operator.
 	ClassForbidden Class = "Forbidden"
 	// ClassRejected: any other 4xx to a request that we built. The same request
@@ -67,9 +70,10 @@ func (c Class) Retryable() bool {
 }
 
 // NeedsOperator tells whether it lasts until somebody does something. A refused
-// page token does not: the pages start again.
+// page token does not: the pages start again. Nor does a resource that is too
+// large: it goes as a reference.
 func (c Class) NeedsOperator() bool {
-	return c != "" && c != ClassPageToken && !c.Retryable()
+	return c != "" && c != ClassPageToken && c != ClassTooLarge && !c.Retryable()
 }
 
 // Error is an error of the datastore or of the bus. Its text holds the

@@ -35,8 +35,8 @@ func versions() *rapid.Generator[Version] {
 	return rapid.Custom(func(t *rapid.T) Version {
 		return Version{
 			Type:        resourceTypes().Draw(t, "type"),
-			ID:          rapid.OneOf(rapid.StringMatching(`[A-Za-z0-9.-]{1,64}`), rapid.StringN(1, 64, -1)).Draw(t, "id"),
-			VersionID:   rapid.OneOf(rapid.Just("1"), rapid.StringMatching(`[1-9][0-9]{0,9}`), rapid.StringN(1, 9, -1)).Draw(t, "version"),
+			ID:          rapid.OneOf(rapid.StringMatching(`[A-Za-z0-9.-]{1,64}`), rapid.StringN(1, 64, -1).Filter(UsableID)).Draw(t, "id"),
+			VersionID:   rapid.OneOf(rapid.Just("1"), rapid.StringMatching(`[1-9][0-9]{0,9}`), rapid.StringN(1, 9, -1).Filter(UsableVersion)).Draw(t, "version"),
 			LastUpdated: instants().Draw(t, "lastUpdated").Format(time.RFC3339Nano),
 		}
 	})

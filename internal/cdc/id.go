@@ -146,10 +146,17 @@ func AuditID(datastore string, span Span) string {
 	return auditPrefix + datastore + "/" + span.From.UTC().Format(idTime) + "/" + span.To.UTC().Format(idTime)
 }
 
-// ImportAuditID is the workflow ID of the audit of an import or a restore, by the
-// id of the job or the record: a repeated record audits once.
+// ImportAuditID is the workflow ID of the audit of an import, by the id of its job: a
+// repeated event audits once.
 func ImportAuditID(datastore, eventID string) string {
 	return auditPrefix + datastore + "/import/" + eventID
+}
+
+// JobAuditID is the workflow ID of the audit that follows an asynchronous job, by
+// the id of the CloudTrail event of its start: audit/{datastore}/job/{event id}. A
+// repeated record follows once.
+func JobAuditID(datastore, eventID string) string {
+	return auditPrefix + datastore + "/job/" + eventID
 }
 
 // BackfillID is the workflow ID of the backfill of that name.
@@ -164,26 +171,12 @@ func ParseBackfillID(id string) (name string, err error) {
 	return name, nil
 }
 
-var (
-	namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
-	typePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
-)
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
 // ValidName tells whether an operator may give a range this name: 1 to 100
 // letters, digits, dots, hyphens and underscores, starting with a letter or a
 // digit. Names stand in workflow IDs and in events, so no patient data.
 func ValidName(name string) bool { return namePattern.MatchString(name) }
-
-// ValidType tells whether name has the form of a FHIR resource type.
-func ValidType(name string) bool { return typePattern.MatchString(name) }
-
-// fhirIDPattern is FHIR's id datatype (R4, "Data Types").
-var fhirIDPattern = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
-
-// ValidResourceID tells whether id has the form of a FHIR logical id.
-func ValidResourceID(id string) bool {
-	return fhirIDPattern.MatchString(id) && id != "." && id != ".."
-}
 
 // ReplayID is the workflow ID of the replay of that name: a replay named twice
 // runs once.

@@ -1,6 +1,9 @@
 package cdc
 
-import "time"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // SearchRequest asks for the first page of the versions of one type whose
 // meta.lastUpdated lies in a span.
@@ -10,6 +13,8 @@ type SearchRequest struct {
 	// Span is what is wanted. The client asks for a margin on both sides (the
 	// store has discretion on the boundary's precision); the caller filters.
 	Span Span
+	// ID asks for one resource only (_id); empty for all.
+	ID string
 	// IDsOnly asks for id and meta only (_elements=id,meta).
 	IDsOnly bool
 	// Total asks the store to count the matches, the margin's included
@@ -34,8 +39,26 @@ type Page struct {
 	Total int
 	// Date is the answer's Date header, in whole seconds; zero when there was none.
 	Date time.Time
-	// Invalid is how many entries were no valid resource of the type.
-	Invalid int
+	// Unreadable are the entries that are no readable version of the type.
+	Unreadable []Unreadable
+	// IDsOnly is set when the resources have no bodies, whatever was asked for: a
+	// page that was too large is followed by one of ids.
+	IDsOnly bool
+}
+
+// Unreadable is an entry of a search or a history that is no readable version: it
+// has no valid id, version or time, or is no JSON.
+type Unreadable struct {
+	// Digest is the SHA-256 of its bytes, so that an entry that is listed twice
+	// counts once.
+	Digest [sha256.Size]byte
+	// LastUpdated is its time, zero where that cannot be read either.
+	LastUpdated time.Time
+}
+
+// In reports whether the entry lies, or may lie, in a span.
+func (u Unreadable) In(span Span) bool {
+	return u.LastUpdated.IsZero() || span.Contains(u.LastUpdated)
 }
 
 // HistoryEntry is one version in a resource's history. A tombstone has no body.
@@ -49,6 +72,6 @@ type HistoryPage struct {
 	Entries []HistoryEntry
 	// Next leads to the following page; empty on the last one.
 	Next string
-	// Invalid is how many entries were no version of the resource.
-	Invalid int
+	// Unreadable are the entries that are no readable version of the resource.
+	Unreadable []Unreadable
 }

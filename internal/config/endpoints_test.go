@@ -121,7 +121,7 @@ func TestAcceptPlaintextUntil(t *testing.T) {
 func TestUnknownTypesAreRefusedWithTheNearest(t *testing.T) {
 	for name, want := range map[string]string{
 		"Observations": "did you mean Observation?", "patient": "did you mean Patient?", "MEDICATIONREQUEST": "did you mean MedicationRequest?",
-		"DiagnosticRaport": "did you mean DiagnosticReport?", "Pateint": "did you mean Patient?",
+		"DiagnosticRaport": "did you mean DiagnosticReport?", "Patent": "did you mean Patient?",
 	} {
 		require.ErrorContains(t, CheckType(name), want)
 		_, err := Load(Worker, environ("CDC_RESOURCE_TYPES=Patient,"+name), nil)

@@ -2,7 +2,6 @@ package explain
 
 import (
 	"errors"
-	"strings"
 
 	"healthlake-cdc/internal/cdc"
 )
@@ -21,18 +20,9 @@ var errAsk = errors.New("name a resource as Type/id or Type/id/_history/version,
 
 // ParseAsk reads "Patient/123" or "Patient/123/_history/4".
 func ParseAsk(text string) (Ask, error) {
-	parts := strings.Split(text, "/")
-	ask := Ask{Type: parts[0]}
-	switch {
-	case len(parts) == 2:
-		ask.ID = parts[1]
-	case len(parts) == 4 && parts[2] == "_history" && parts[3] != "":
-		ask.ID, ask.Version = parts[1], parts[3]
-	default:
+	resourceType, id, version, ok := cdc.ParseReference(text)
+	if !ok {
 		return Ask{}, errAsk
 	}
-	if !cdc.ValidType(ask.Type) || ask.ID == "" {
-		return Ask{}, errAsk
-	}
-	return ask, nil
+	return Ask{Type: resourceType, ID: id, Version: version}, nil
 }

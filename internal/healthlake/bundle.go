@@ -1,30 +1,16 @@
 package healthlake
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"healthlake-cdc/internal/cdc"
 )
-
-// bundle is what is decoded of a searchset. RawMessage keeps a resource's bytes
-// as they came.
-type bundle struct {
-	ResourceType string `json:"resourceType"`
-	Total        *int   `json:"total"`
-	Link         []struct {
-		Relation string `json:"relation"`
-		URL      string `json:"url"`
-	} `json:"link"`
-	Entry []struct {
-		Resource json.RawMessage `json:"resource"`
-		Search   struct {
-			Mode string `json:"mode"`
-		} `json:"search"`
-	} `json:"entry"`
-}
 
 // searchMatch is the search.mode of what was asked for; servers may leave it
 // out. The others are "include" and "outcome" (FHIR R4, SearchEntryMode).
@@ -35,85 +21,238 @@ var (
 	errNotJSON      = errors.New("the answer is not the JSON that was asked for")
 	errNotBundle    = errors.New("the answer is not a Bundle")
 	errNotStatement = errors.New("the answer is not a CapabilityStatement with searchable types")
-	errNoTotal      = errors.New("the answer has no total: the store does not count")
-	errLoop         = errors.New("the page's next link leads to the page itself")
 	errNotVersion   = errors.New("the answer is not the resource that was asked for")
+	// errUnreadable is of the resource that was asked for, which is as the store keeps
+	// it: asking again brings the same.
+	errUnreadable = errors.New("the resource has no readable version, id or time, or is not valid JSON in UTF-8")
 )
 
-// decodeBundle reads a searchset.
+// bundle is a searchset or a history, divided into its entries. What is wrong with
+// one of them, with a link or with the total is wrong with that alone.
+type bundle struct {
+	total   int // -1 where the store does not say
+	next    string
+	entries []entry
+	// strangeLinks are links that cannot be read, on a page without a next one that
+	// can.
+	strangeLinks [][]byte
+}
+
+// entry is one entry, and as much of it as can be read.
+type entry struct {
+	raw      []byte
+	resource []byte // nil without one
+	mode     string // of the search
+	method   string // of the request
+	response response
+	// ambiguous is set when the entry is no object, or has two resources.
+	ambiguous bool
+}
+
+type response struct{ status, etag, lastModified, location string }
+
 func decodeBundle(body []byte) (bundle, error) {
-	var b bundle
-	if err := json.Unmarshal(body, &b); err != nil {
+	b := bundle{total: -1}
+	var types []string
+	var lists, links, totals [][]byte
+	err := eachMember(body, func(name string, value []byte) {
+		switch name {
+		case "resourceType":
+			types = append(types, text(value))
+		case "total":
+			totals = append(totals, value)
+		case "link":
+			links = append(links, value)
+		case "entry":
+			lists = append(lists, value)
+		}
+	})
+	if err != nil {
 		return bundle{}, errNotJSON
 	}
-	if b.ResourceType != "Bundle" {
+	if len(types) != 1 || types[0] != "Bundle" {
 		return bundle{}, errNotBundle
+	}
+	for _, list := range lists {
+		if string(list) == "null" {
+			continue
+		}
+		if eachElement(list, func(raw []byte) { b.entries = append(b.entries, decodeEntry(raw)) }) != nil {
+			return bundle{}, errNotBundle
+		}
+	}
+	if len(totals) == 1 {
+		b.total = decodeTotal(totals[0])
+	}
+	for _, list := range links {
+		b.addLinks(list)
 	}
 	return b, nil
 }
 
-// next is the link of the following page, empty on the last.
-func (b bundle) next() string {
-	for _, link := range b.Link {
-		if link.Relation == "next" {
-			return link.URL
-		}
-	}
-	return ""
-}
-
-// total is the number of matches, -1 where the store does not say.
-func (b bundle) total() int {
-	if b.Total == nil || *b.Total < 0 {
+func decodeTotal(value []byte) int {
+	var n *int
+	if json.Unmarshal(value, &n) != nil || n == nil || *n < 0 {
 		return -1
 	}
-	return *b.Total
+	return *n
 }
 
-// resources returns the matches of a type and how many entries are no valid
-// resource.
-func (b bundle) resources(resourceType string) (resources []Resource, invalid int) {
-	resources = make([]Resource, 0, len(b.Entry))
-	for _, entry := range b.Entry {
-		if entry.Search.Mode != "" && entry.Search.Mode != searchMatch {
+// addLinks takes the next link out of a list of links, or out of the only one where
+// a server has left out the list.
+func (b *bundle) addLinks(list []byte) {
+	var strange [][]byte
+	one := func(link []byte) {
+		relation, url := "", ""
+		err := eachMember(link, func(name string, value []byte) {
+			switch name {
+			case "relation":
+				relation = text(value)
+			case "url":
+				url = text(value)
+			}
+		})
+		switch {
+		case err != nil || relation == "next" && url == "":
+			strange = append(strange, link)
+		case relation == "next" && b.next == "":
+			b.next = url
+		}
+	}
+	if list[0] == '{' {
+		one(list)
+	} else if eachElement(list, one) != nil && string(list) != "null" {
+		strange = append(strange, list)
+	}
+	if b.next == "" {
+		b.strangeLinks = append(b.strangeLinks, strange...)
+	} else {
+		b.strangeLinks = nil
+	}
+}
+
+func decodeEntry(raw []byte) entry {
+	e := entry{raw: raw}
+	resources := 0
+	err := eachMember(raw, func(name string, value []byte) {
+		switch name {
+		case "resource":
+			if resources++; string(value) != "null" {
+				e.resource = value
+			}
+		case "search":
+			e.mode = memberOf(value, "mode")
+		case "request":
+			e.method = memberOf(value, "method")
+		case "response":
+			e.response = response{
+				status: memberOf(value, "status"), etag: memberOf(value, "etag"),
+				lastModified: memberOf(value, "lastModified"), location: memberOf(value, "location"),
+			}
+		}
+	})
+	e.ambiguous = err != nil || resources > 1
+	return e
+}
+
+// memberOf is the text of an object's member, empty where there is none.
+func memberOf(object []byte, member string) string {
+	found := ""
+	// What follows a break is of no interest.
+	_ = eachMember(object, func(name string, value []byte) {
+		if name == member {
+			found = text(value)
+		}
+	})
+	return found
+}
+
+// resources returns the matches of a type, and the entries that are no readable
+// version.
+func (b bundle) resources(resourceType string) ([]Resource, []cdc.Unreadable) {
+	resources := make([]Resource, 0, len(b.entries))
+	strange := newUnreadables(b.strangeLinks)
+	for _, e := range b.entries {
+		if e.mode != "" && e.mode != searchMatch {
 			continue
 		}
-		resource, err := decodeResource(entry.Resource)
+		resource, err := decodeResource(e.resource)
 		switch {
+		case e.ambiguous:
+			strange.add(e.raw, Resource{})
 		case resource.Type != resourceType && cdc.ValidType(resource.Type):
 			// Not what was asked for, as an OperationOutcome without a mode is.
 		case err != nil:
-			invalid++
+			strange.add(e.raw, resource)
 		default:
 			resources = append(resources, resource)
 		}
 	}
-	return resources, invalid
+	return resources, strange.list
+}
+
+// unreadables are the strange entries of one page.
+type unreadables struct {
+	list []cdc.Unreadable
+	seen map[[sha256.Size]byte]uint64
+}
+
+func newUnreadables(links [][]byte) *unreadables {
+	u := &unreadables{seen: make(map[[sha256.Size]byte]uint64)}
+	for _, link := range links {
+		u.add(link, Resource{})
+	}
+	return u
+}
+
+// add adds an entry. Two on one page that are the same to the last byte are two.
+func (u *unreadables) add(raw []byte, resource Resource) {
+	digest := sha256.Sum256(raw)
+	n := u.seen[digest]
+	u.seen[digest]++
+	if n > 0 {
+		digest = sha256.Sum256(binary.BigEndian.AppendUint64(digest[:], n))
+	}
+	u.list = append(u.list, cdc.Unreadable{Digest: digest, LastUpdated: resource.Time()})
 }
 
 // decodeResource reads what names a version; the body is kept as it is. With an
-// error the type may still be told.
+// error, what can be read is there all the same.
 func decodeResource(body []byte) (Resource, error) {
-	var head struct {
-		ResourceType string `json:"resourceType"`
-		ID           string `json:"id"`
-		Meta         struct {
-			VersionID   string `json:"versionId"`
-			LastUpdated string `json:"lastUpdated"`
-		} `json:"meta"`
+	resource := Resource{Body: body}
+	v := &resource.Version
+	var types, ids, metas, versions, times int
+	err := eachMember(body, func(name string, value []byte) {
+		switch name {
+		case "resourceType":
+			v.Type = text(value)
+			types++
+		case "id":
+			v.ID = text(value)
+			ids++
+		case "meta":
+			metas++
+			// A meta that is no object has no version.
+			_ = eachMember(value, func(name string, value []byte) {
+				switch name {
+				case "versionId":
+					v.VersionID = text(value)
+					versions++
+				case "lastUpdated":
+					v.LastUpdated = text(value)
+					times++
+				}
+			})
+		}
+	})
+	if metas > 1 || times > 1 {
+		v.LastUpdated = "" // one of two
 	}
-	err := json.Unmarshal(body, &head)
-	resource := Resource{
-		Version: cdc.Version{
-			Type:        head.ResourceType,
-			ID:          head.ID,
-			VersionID:   head.Meta.VersionID,
-			LastUpdated: head.Meta.LastUpdated,
-		},
-		Body: body,
-	}
-	if err != nil || !utf8.Valid(body) {
-		return resource, errNotJSON
+	switch {
+	case err != nil:
+		return resource, errNotJSON // cut off, perhaps
+	case !utf8.Valid(body), !json.Valid(body), max(types, ids, metas, versions, times) > 1:
+		return resource, errUnreadable
 	}
 	return resource, resource.Validate()
 }
@@ -158,4 +297,11 @@ func decodeStatement(body []byte) ([]string, error) {
 	}
 	slices.Sort(types)
 	return slices.Compact(types), nil
+}
+
+// gone reports whether an entry's response says that there is no resource (any more):
+// 410 or 404, perhaps with the words of the status.
+func (r response) gone() bool {
+	code, _, _ := strings.Cut(strings.TrimSpace(r.status), " ")
+	return code == "410" || code == "404"
 }

@@ -26,6 +26,7 @@ const (
 	advicePut         = "the store does not take this resource: check that it supports FHIR Subscriptions, and has less than 50"
 	adviceStatus      = "the answer has a status that no FHIR read has: check what stands between us and the store"
 	adviceCutOff      = "the answer is cut off"
+	adviceNoID        = "an id or a version is empty, too long, or holds control characters"
 )
 
 // interrupted is the error of a call whose caller gave up.
@@ -69,14 +70,25 @@ func unread(ctx, bounded context.Context, op string, status int, err error) *fai
 		fail.Status = status
 		return fail
 	}
-	if errors.Is(err, errTooLarge) {
-		return malformed(op, status, errTooLarge, false) // it would be as large again
+	if errors.Is(err, errTooLarge) && (op == opCount || op == opMetadata) {
+		return malformed(op, status, errTooLarge, false) // there is nothing smaller to ask for
+	}
+	if errors.Is(err, errTooLarge) { // it would be as large again
+		return &failure{Error: &cdc.Error{Op: op, Class: cdc.ClassTooLarge, Status: status, Advice: errTooLarge.Error()}}
 	}
 	var network net.Error
 	if errors.As(err, &network) {
 		return &failure{Error: &cdc.Error{Op: op, Class: cdc.ClassUnavailable, Status: status, Advice: adviceNoConnect}, quick: true}
 	}
 	return malformed(op, status, errors.New(adviceCutOff), true)
+}
+
+// undecoded classifies an answer that did arrive whole and is not what was asked for.
+func undecoded(op string, status int, err error) *failure {
+	if errors.Is(err, errUnreadable) {
+		return &failure{Error: &cdc.Error{Op: op, Class: cdc.ClassRejected, Status: status, Advice: err.Error()}}
+	}
+	return malformed(op, status, err, true)
 }
 
 // malformed is the failure of an answer that cannot be used; reason is one of

@@ -2,9 +2,8 @@ package healthlake
 
 import (
 	"context"
+	"errors"
 	"net/url"
-	"regexp"
-	"strconv"
 	"time"
 
 	"healthlake-cdc/internal/cdc"
@@ -47,28 +46,18 @@ type (
 // searches, but for the CapabilityStatement.
 var ReadOps = []string{opRead, opVRead, opHistory, opHistoryNext}
 
-// Search asks for the first page, of at most PageSize resources.
+// Search asks for the first page, of at most PageSize resources. A page that is larger
+// than an answer may be, this one or a further one, is answered as an empty page whose
+// Next begins the list again: of ids alone (Page.IDsOnly).
 func (c *Client) Search(ctx context.Context, req SearchRequest) (Page, error) {
 	if err := checkAsk(opSearch, req.Datastore, req.Type, &req.Span); err != nil {
 		return Page{}, err
 	}
-	query := url.Values{
-		"_lastUpdated": {
-			"ge" + instant(req.Span.From.Add(-margin)),
-			"lt" + instant(req.Span.To.Add(margin)),
-		},
-		"_count": {strconv.Itoa(PageSize)},
-	}
-	if req.IDsOnly {
-		query.Set("_elements", "id,meta")
-	}
-	if req.Total {
-		query.Set("_total", "accurate")
-	}
+	asked := list{span: req.Span, id: req.ID, idsOnly: req.IDsOnly, total: req.Total, count: PageSize}
 	return c.page(ctx, request{
 		op: opSearch, datastore: req.Datastore, resourceType: req.Type,
-		target: c.target(req.Datastore, req.Type, query),
-	})
+		target: c.target(req.Datastore, asked.query(), req.Type),
+	}, asked)
 }
 
 // Next asks for a further page, by Page.Next. When the store refuses the page's
@@ -81,7 +70,8 @@ func (c *Client) Next(ctx context.Context, datastore, resourceType, next string)
 	if next == "" {
 		return Page{}, invalidInput(opNext, "there is no next link to follow")
 	}
-	target, err := c.follow(datastore, next)
+	link, asked := unmarked(next)
+	target, err := c.follow(datastore, link)
 	if err != nil {
 		return Page{}, &cdc.Error{
 			Op: opNext, Class: cdc.ClassRejected,
@@ -90,30 +80,35 @@ func (c *Client) Next(ctx context.Context, datastore, resourceType, next string)
 	}
 	return c.page(ctx, request{
 		op: opNext, datastore: datastore, resourceType: resourceType, target: target,
-	})
+	}, asked)
 }
 
-func (c *Client) page(ctx context.Context, r request) (Page, error) {
+func (c *Client) page(ctx context.Context, r request, asked list) (Page, error) {
 	var page Page
 	err := c.do(ctx, r, func(a answer) error {
 		b, err := decodeBundle(a.body)
 		if err != nil {
 			return err
 		}
-		page = Page{Total: b.total(), Date: a.date}
-		page.Resources, page.Invalid = b.resources(r.resourceType)
-		if next := b.next(); next != "" {
-			page.Next = c.portable(r.datastore, next)
+		page = Page{
+			Total: b.total, Date: a.date, Next: c.portable(r.datastore, b.next, asked),
+			IDsOnly: asked.idsOnly || r.target.Query().Has("_elements"),
 		}
-		if page.Next == r.target.RequestURI() {
-			return errLoop // following it would never end
-		}
+		page.Resources, page.Unreadable = b.resources(r.resourceType)
 		return nil
 	})
+	var e *cdc.Error
+	if errors.As(err, &e) && e.Class == cdc.ClassTooLarge {
+		if !asked.span.From.IsZero() && asked.smaller() {
+			first := c.target(r.datastore, asked.query(), r.resourceType)
+			return Page{Total: -1, Next: asked.mark(first.RequestURI()), IDsOnly: true}, nil
+		}
+		return Page{}, malformed(r.op, e.Status, errTooLarge, false).Error
+	}
 	if err != nil {
 		return Page{}, err
 	}
-	if r.target.Query().Has("_elements") {
+	if page.IDsOnly {
 		for i := range page.Resources {
 			page.Resources[i].Body = nil // a part of a resource, never to be published
 		}
@@ -122,7 +117,7 @@ func (c *Client) page(ctx context.Context, r request) (Page, error) {
 }
 
 // Count asks how many versions search shows of a type in exactly this span, as
-// exactly as the store reads boundaries.
+// exactly as the store reads boundaries; cdc.NotCounted when the store does not say.
 func (c *Client) Count(ctx context.Context, datastore, resourceType string, span cdc.Span) (int, error) {
 	if err := checkAsk(opCount, datastore, resourceType, &span); err != nil {
 		return 0, err
@@ -134,14 +129,14 @@ func (c *Client) Count(ctx context.Context, datastore, resourceType string, span
 	total := 0
 	err := c.do(ctx, request{
 		op: opCount, datastore: datastore, resourceType: resourceType,
-		target: c.target(datastore, resourceType, query),
+		target: c.target(datastore, query, resourceType),
 	}, func(a answer) error {
 		b, err := decodeBundle(a.body)
 		if err != nil {
 			return err
 		}
-		if total = b.total(); total < 0 {
-			return errNoTotal
+		if total = b.total; total < 0 {
+			total = cdc.NotCounted
 		}
 		return nil
 	})
@@ -152,17 +147,18 @@ func (c *Client) Count(ctx context.Context, datastore, resourceType string, span
 }
 
 // Read asks for a resource's current version. One that is not there, or is
-// deleted, is cdc.ClassNotFound.
+// deleted, is cdc.ClassNotFound; one that is larger than an answer may be is
+// cdc.ClassTooLarge; one that is no readable version is cdc.ClassRejected.
 func (c *Client) Read(ctx context.Context, datastore, resourceType, id string) (Resource, error) {
 	if err := checkAsk(opRead, datastore, resourceType, nil); err != nil {
 		return Resource{}, err
 	}
-	if !validSegment(id) {
-		return Resource{}, invalidInput(opRead, "the resource id cannot stand in a path")
+	if !cdc.UsableID(id) {
+		return Resource{}, invalidInput(opRead, adviceNoID)
 	}
 	return c.resource(ctx, request{
 		op: opRead, datastore: datastore, resourceType: resourceType,
-		target: c.target(datastore, resourceType+"/"+id, nil),
+		target: c.target(datastore, nil, resourceType, id),
 	}, id, "")
 }
 
@@ -172,12 +168,12 @@ func (c *Client) VRead(ctx context.Context, datastore, resourceType, id, version
 	if err := checkAsk(opVRead, datastore, resourceType, nil); err != nil {
 		return Resource{}, err
 	}
-	if !validSegment(id) || !validSegment(version) {
-		return Resource{}, invalidInput(opVRead, "the resource id or version cannot stand in a path")
+	if !cdc.UsableID(id) || !cdc.UsableVersion(version) {
+		return Resource{}, invalidInput(opVRead, adviceNoID)
 	}
 	return c.resource(ctx, request{
 		op: opVRead, datastore: datastore, resourceType: resourceType,
-		target: c.target(datastore, resourceType+"/"+id+"/_history/"+version, nil),
+		target: c.target(datastore, nil, resourceType, id, "_history", version),
 	}, id, version)
 }
 
@@ -185,8 +181,14 @@ func (c *Client) resource(ctx context.Context, r request, id, version string) (R
 	var resource Resource
 	err := c.do(ctx, r, func(a answer) (err error) {
 		resource, err = decodeResource(a.body)
-		if err != nil || resource.Type != r.resourceType || resource.ID != id ||
-			version != "" && resource.VersionID != version {
+		switch {
+		case errors.Is(err, errNotJSON):
+			return err
+		case resource.Type != r.resourceType || resource.ID != id:
+			return errNotVersion
+		case err != nil:
+			return errUnreadable
+		case version != "" && resource.VersionID != version:
 			return errNotVersion
 		}
 		return nil
@@ -205,7 +207,7 @@ func (c *Client) SearchableTypes(ctx context.Context, datastore string) ([]strin
 	}
 	var types []string
 	err := c.do(ctx, request{
-		op: opMetadata, datastore: datastore, target: c.target(datastore, "metadata", nil),
+		op: opMetadata, datastore: datastore, target: c.target(datastore, nil, "metadata"),
 	}, func(a answer) (err error) {
 		types, err = decodeStatement(a.body)
 		return err
@@ -241,14 +243,4 @@ func checkAsk(op, datastore, resourceType string, span *cdc.Span) error {
 
 func invalidInput(op, advice string) error {
 	return &cdc.Error{Op: op, Class: cdc.ClassInvalidInput, Advice: advice}
-}
-
-// segmentPattern is wider than FHIR's id (1 to 64 letters, digits, hyphens and
-// dots), because servers are; all of it stands in a path unescaped.
-var segmentPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
-
-// validSegment tells whether an id or version can stand in a path. FHIR allows
-// the ids "." and "..", which would lead elsewhere.
-func validSegment(id string) bool {
-	return segmentPattern.MatchString(id) && id != "." && id != ".."
 }

@@ -241,11 +241,17 @@ func TestBodyLimit(t *testing.T) {
 			_, err := searchPatients(newStore(t, handler(page)).client(t, limit))
 			require.NoError(t, err, "a body of exactly the limit is taken")
 			s := newStore(t, handler(page+" "))
-			_, err = searchPatients(s.client(t, limit))
-			requireClass(t, cdc.ClassMalformed, err)
+			got, err := searchPatients(s.client(t, limit))
+			require.NoError(t, err)
+			require.Empty(t, got.Resources)
+			require.NotEmpty(t, got.Next, "the same again, in less")
 			require.Len(t, s.asked(), 1, "it would be as large again")
-			_, err = searchPatients(newStore(t, handler(large)).client(t, limit))
-			requireClass(t, cdc.ClassMalformed, err)
+			require.Equal(t, cdc.ClassTooLarge, s.calls[0].Class)
+			got, err = searchPatients(newStore(t, handler(large)).client(t, limit))
+			require.NoError(t, err)
+			require.NotEmpty(t, got.Next)
+			_, err = newStore(t, handler(large)).client(t, limit).Read(context.Background(), testDatastore, "Patient", secretID)
+			requireClass(t, cdc.ClassTooLarge, err)
 		})
 	}
 }
@@ -259,7 +265,7 @@ func TestEndlessBody(t *testing.T) {
 			}
 		}
 	})
-	_, err := searchPatients(s.client(t, func(cfg *Config) { cfg.MaxBodyBytes = 1 << 20 }))
+	_, err := s.client(t, func(cfg *Config) { cfg.MaxBodyBytes = 1 << 20 }).Count(context.Background(), testDatastore, "Patient", testSpan)
 	requireClass(t, cdc.ClassMalformed, err)
 }
 

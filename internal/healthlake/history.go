@@ -2,7 +2,6 @@ package healthlake
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,96 +14,80 @@ import (
 // or by HistoryPage.Next a further one. A resource without history is
 // cdc.ClassNotFound; a store that keeps none for the type refuses with
 // cdc.ClassRejected. When the store refuses a further page's token the class is
-// cdc.ClassPageToken.
+// cdc.ClassPageToken. A page that is larger than an answer may be is answered as an
+// empty one, whose Next begins the history again in smaller pages.
 func (c *Client) History(ctx context.Context, datastore, resourceType, id, next string) (cdc.HistoryPage, error) {
 	if err := checkAsk(opHistory, datastore, resourceType, nil); err != nil {
 		return cdc.HistoryPage{}, err
 	}
-	if !validSegment(id) {
-		return cdc.HistoryPage{}, invalidInput(opHistory, "the resource id cannot stand in a path")
+	if !cdc.UsableID(id) {
+		return cdc.HistoryPage{}, invalidInput(opHistory, adviceNoID)
 	}
-	query := url.Values{"_count": {strconv.Itoa(PageSize)}}
-	target := c.target(datastore, resourceType+"/"+id+"/_history", query)
-	op := opHistory
+	asked := list{count: PageSize}
+	first := func(l list) *url.URL {
+		return c.target(datastore, url.Values{"_count": {strconv.Itoa(l.count)}}, resourceType, id, "_history")
+	}
+	op, target := opHistory, first(asked)
 	if next != "" {
 		op = opHistoryNext
 		var err error
-		if target, err = c.follow(datastore, next); err != nil {
+		link, of := unmarked(next)
+		if of.count > 0 {
+			asked = of
+		}
+		if target, err = c.follow(datastore, link); err != nil {
 			return cdc.HistoryPage{}, &cdc.Error{Op: op, Class: cdc.ClassRejected, Advice: err.Error() + ", so it is not followed"}
 		}
 	}
-	r := request{op: op, datastore: datastore, resourceType: resourceType, target: target}
 	var page cdc.HistoryPage
-	err := c.do(ctx, r, func(a answer) error {
-		b, err := decodeHistory(a.body)
+	err := c.do(ctx, request{op: op, datastore: datastore, resourceType: resourceType, target: target}, func(a answer) error {
+		b, err := decodeBundle(a.body)
 		if err != nil {
 			return err
 		}
-		page = cdc.HistoryPage{}
-		page.Entries, page.Invalid = b.entries(resourceType, id)
-		if link := b.next(); link != "" {
-			page.Next = c.portable(datastore, link)
-		}
-		if page.Next == target.RequestURI() {
-			return errLoop // following it would never end
-		}
+		page = cdc.HistoryPage{Next: c.portable(datastore, b.next, asked)}
+		page.Entries, page.Unreadable = b.versions(resourceType, id)
 		return nil
 	})
+	if cdc.ClassOf(err) == cdc.ClassTooLarge && asked.fewer() {
+		return cdc.HistoryPage{Next: asked.mark(first(asked).RequestURI())}, nil
+	}
 	if err != nil {
 		return cdc.HistoryPage{}, err
 	}
 	return page, nil
 }
 
-// historyBundle is what is decoded of a history.
-type historyBundle struct {
-	bundle
-	Entry []struct {
-		Resource json.RawMessage `json:"resource"`
-		Request  struct {
-			Method string `json:"method"`
-		} `json:"request"`
-		Response struct {
-			ETag         string `json:"etag"`
-			LastModified string `json:"lastModified"`
-			Location     string `json:"location"`
-		} `json:"response"`
-	} `json:"entry"`
-}
-
-func decodeHistory(body []byte) (historyBundle, error) {
-	var b historyBundle
-	if err := json.Unmarshal(body, &b); err != nil {
-		return historyBundle{}, errNotJSON
-	}
-	if b.ResourceType != "Bundle" {
-		return historyBundle{}, errNotBundle
-	}
-	return b, nil
-}
-
-// entries returns the versions of one resource, and how many entries are none of
-// its. A delete (FHIR R4, http.html#history: an entry whose request.method is
-// DELETE has no resource) has the version and the time of its response, as far
-// as the store gives them.
-func (b historyBundle) entries(resourceType, id string) (entries []cdc.HistoryEntry, invalid int) {
-	for _, entry := range b.Entry {
-		if entry.Request.Method == http.MethodDelete {
+// versions returns the versions of one resource, and the entries that are none of its.
+// A delete (FHIR R4, http.html#history: an entry whose request.method is DELETE has no
+// resource) has the version and the time of its response, as far as the store gives
+// them. Servers tell of one as of a GET that was answered with 410, too, or leave the
+// request out.
+func (b bundle) versions(resourceType, id string) (entries []cdc.HistoryEntry, unreadable []cdc.Unreadable) {
+	strange := newUnreadables(b.strangeLinks)
+	for _, e := range b.entries {
+		if e.tombstone() {
 			entries = append(entries, cdc.HistoryEntry{Deleted: true, Resource: Resource{Version: cdc.Version{
 				Type: resourceType, ID: id,
-				VersionID:   versionOf(entry.Response.ETag, entry.Response.Location),
-				LastUpdated: entry.Response.LastModified,
+				VersionID:   versionOf(e.response.etag, e.response.location),
+				LastUpdated: e.response.lastModified,
 			}}})
 			continue
 		}
-		resource, err := decodeResource(entry.Resource)
-		if err != nil || resource.Type != resourceType || resource.ID != id {
-			invalid++
+		resource, err := decodeResource(e.resource)
+		if err != nil || e.ambiguous || resource.Type != resourceType || resource.ID != id {
+			strange.add(e.raw, resource)
 			continue
 		}
 		entries = append(entries, cdc.HistoryEntry{Resource: resource})
 	}
-	return entries, invalid
+	return entries, strange.list
+}
+
+// tombstone reports whether an entry of a history is of a delete.
+func (e entry) tombstone() bool {
+	return strings.EqualFold(e.method, http.MethodDelete) ||
+		e.response.gone() && (e.resource == nil || strings.EqualFold(e.method, http.MethodGet))
 }
 
 // versionOf reads a version from an ETag (W/"3") or, without one, from a location
@@ -114,7 +97,7 @@ func versionOf(etag, location string) string {
 	if version == "" {
 		_, version, _ = strings.Cut(location, "/_history/")
 	}
-	if !validSegment(version) {
+	if !cdc.UsableVersion(version) {
 		return ""
 	}
 	return version

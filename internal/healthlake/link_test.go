@@ -41,12 +41,16 @@ func TestLinksThatAreFollowed(t *testing.T) {
 		base + "/Patient?page=aa%2Bb%2Fc%3D%3D&&x=%20": base + "/Patient?page=aa%2Bb%2Fc%3D%3D&x=%20",
 		base + "/Patient?page=a#end":                   base + "/Patient?page=a",
 		base + "/Patient?page=a;b?c":                   base + "/Patient?page=a%3Bb%3Fc",
+		base + "/Patient/a:1/_history?page=a":          base + "/Patient/a%3A1/_history?page=a",
+		base + "/Patient/a%20%C3%A4/_history?page=a":   base + "/Patient/a%20%C3%A4/_history?page=a",
 	} {
 		c := linkClient(t)
 		target, err := c.follow(testDatastore, link)
 		require.NoError(t, err, link)
 		require.Equal(t, want, target.String(), link)
-		again, err := c.follow(testDatastore, c.portable(testDatastore, link))
+		portable, of := unmarked(c.portable(testDatastore, link, list{count: 25, idsOnly: true, total: true, span: testSpan}))
+		require.Equal(t, list{count: 25, idsOnly: true, total: true, span: testSpan}, of, "a link carries what its list is of")
+		again, err := c.follow(testDatastore, portable)
 		require.NoError(t, err, link)
 		require.Equal(t, want, again.String(), "a portable link leads to the same place")
 	}
@@ -69,6 +73,12 @@ func strayLinks() []string {
 		base + rootPath + "/../../another/r4/Patient",
 		base + rootPath + "/%2e%2e/%2e%2e/another/r4/Patient",
 		base + rootPath + "/..%2f..%2fanother",
+		base + rootPath + "/Patient/%2e%2e/_history",
+		base + rootPath + "/Patient/a%2Fb/_history",
+		base + rootPath + "/Patient/a%5Cb/_history",
+		base + rootPath + "/Patient/a%252Fb/_history",
+		base + rootPath + "/Patient/a%00b/_history",
+		"/gateway/datastore%2f" + testDatastore + "/r4/Patient",
 		base + rootPath + "//Patient",
 		base + "/Patient", "/Patient", "../Patient", "/",
 		"mailto:elsewhere@example.org", "javascript:alert(1)", "file:///etc/passwd",
@@ -83,7 +93,7 @@ func TestStrayLinksAreRefused(t *testing.T) {
 	for _, link := range strayLinks() {
 		_, err := c.follow(testDatastore, link)
 		require.Error(t, err, link)
-		require.Equal(t, link, c.portable(testDatastore, link))
+		require.Equal(t, link, c.portable(testDatastore, link, list{count: 100}))
 		_, err = c.Next(context.Background(), testDatastore, "Patient", link)
 		requireClass(t, cdc.ClassRejected, err)
 	}
@@ -106,13 +116,46 @@ func TestForeignNextLink(t *testing.T) {
 	require.Len(t, s.asked(), 1)
 }
 
+// TestSameOrigin: as RFC 3986 and RFC 6454 have it (reported/05).
+func TestSameOrigin(t *testing.T) {
+	for endpoint, links := range map[string]map[string]bool{
+		"https://store.example/fhir": {
+			"https://store.example:443/fhir": true, "https://store.example:/fhir": true, "HTTPS://Store.EXAMPLE/fhir": true,
+			"https://store.example./fhir": true, "https://store.example:0443/fhir": true,
+			"https://store.example:80/fhir": false, "http://store.example:443/fhir": false, "http://store.example/fhir": false,
+			"https://store.example.org/fhir": false, "https://store.example@elsewhere.example/fhir": false,
+			"https://store.example/FHIR": false, "https://store.example:443": false,
+		},
+		"HTTPS://STORE.example:443": {"https://store.example": true, "https://store.example:8443": false},
+		"http://127.0.0.1:80":       {"http://127.0.0.1": true, "http://127.0.0.1:443": false, "http://127.0.0.2": false},
+		"https://[2001:db8::1]/fhir": {
+			"https://[2001:DB8:0:0::1]:443/fhir": true, "https://[2001:db8::2]/fhir": false, "https://[2001:db8::1]:444/fhir": false,
+		},
+	} {
+		c, err := New(Config{Endpoint: endpoint, Region: testRegion, Credentials: credentials.NewStaticCredentialsProvider(suiteKeyID, suiteSecret, "")})
+		require.NoError(t, err)
+		for base, same := range links {
+			target, err := c.follow(testDatastore, base+rootPath+"?_getpages=a&_getpagesoffset=20")
+			require.Equal(t, same, err == nil, "%s beside %s", base, endpoint)
+			if same {
+				require.Equal(t, c.endpoint.Host, target.Host, "what is asked is the endpoint")
+			}
+		}
+	}
+}
+
+// TestNextLinkToItself: the page is had, and its link is for whoever follows it to
+// see (reported/04).
 func TestNextLinkToItself(t *testing.T) {
 	s := newStore(t, answering(searchset(rootPath+"/Patient?page=again", patient("1", "1"))))
 	c := s.client(t)
 	page, err := searchPatients(c)
 	require.NoError(t, err)
-	_, err = c.Next(context.Background(), testDatastore, "Patient", page.Next)
-	requireClass(t, cdc.ClassMalformed, err)
+	first := page.Next
+	page, err = c.Next(context.Background(), testDatastore, "Patient", page.Next)
+	require.NoError(t, err)
+	require.Len(t, page.Resources, 1)
+	require.Equal(t, first, page.Next)
 }
 
 // TestAnyTokenReachesTheStore: whatever token a store puts into a link, raw or

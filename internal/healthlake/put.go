@@ -58,11 +58,11 @@ func (c *Client) definition(op, datastore, resourceType, id string) (request, er
 	if err := checkAsk(op, datastore, resourceType, nil); err != nil {
 		return request{}, err
 	}
-	if !validSegment(id) {
-		return request{}, invalidInput(op, "the resource id cannot stand in a path")
+	if !cdc.ValidResourceID(id) {
+		return request{}, invalidInput(op, adviceNoID)
 	}
 	return request{
 		op: op, datastore: datastore, resourceType: resourceType,
-		target: c.target(datastore, resourceType+"/"+id, nil),
+		target: c.target(datastore, nil, resourceType, id),
 	}, nil
 }

@@ -146,11 +146,14 @@ func (c *Client) send(ctx context.Context, r request, decode func(answer) error)
 		return resp.StatusCode, unread(ctx, bounded, r.op, resp.StatusCode, err)
 	}
 	date, _ := http.ParseTime(resp.Header.Get("Date")) // the zero time without one
-	if err := decode(answer{status: resp.StatusCode, body: body, date: date}); err != nil {
-		return resp.StatusCode, malformed(r.op, resp.StatusCode, err, true)
+	if err := decode(answer{status: resp.StatusCode, body: bytes.TrimPrefix(body, byteOrderMark), date: date}); err != nil {
+		return resp.StatusCode, undecoded(r.op, resp.StatusCode, err)
 	}
 	return resp.StatusCode, nil
 }
+
+// byteOrderMark may stand before a JSON text, to be ignored (RFC 8259, section 8.1).
+var byteOrderMark = []byte("\uFEFF")
 
 // errTooLarge tells that a body is over Config.MaxBodyBytes.
 var errTooLarge = errors.New("the answer is larger than one may be")

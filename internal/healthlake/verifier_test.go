@@ -35,6 +35,9 @@ func verifySignature(r *http.Request, region string, secretOf func(keyID string)
 	}
 
 	path, query, _ := strings.Cut(r.RequestURI, "?")
+	if !wellEscaped(strings.ReplaceAll(path, "/", "")) {
+		return fmt.Errorf("path %q is not in canonical form on the wire", path)
+	}
 	pairs := strings.Split(query, "&")
 	for _, pair := range pairs {
 		name, value, found := strings.Cut(pair, "=")
@@ -67,7 +70,7 @@ func verifySignature(r *http.Request, region string, secretOf func(keyID string)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	payload := sha256.Sum256(body)
 	canonical := strings.Join([]string{
-		r.Method, path, strings.Join(pairs, "&"), headers.String(), fields["SignedHeaders"], hex.EncodeToString(payload[:]),
+		r.Method, escapedAgain(path), strings.Join(pairs, "&"), headers.String(), fields["SignedHeaders"], hex.EncodeToString(payload[:]),
 	}, "\n")
 	digest := sha256.Sum256([]byte(canonical))
 	key := []byte("AWS4" + secretOf(keyID))
@@ -85,6 +88,20 @@ func mac(key []byte, text string) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte(text))
 	return h.Sum(nil)
+}
+
+// escapedAgain is a path in canonical form: for every service but S3 its segments are
+// escaped twice, so once more than on the wire.
+func escapedAgain(path string) string {
+	var b strings.Builder
+	for i := range len(path) {
+		if c := path[i]; c == '/' || strings.IndexByte(unreserved, c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 // wellEscaped tells whether text holds unreserved characters and upper-case

@@ -170,7 +170,11 @@ func (m *Metrics) Published(ctx context.Context, datastore, resourceType, payloa
 	}
 }
 
-// PublishCall counts one PutEvents call; result is "ok", "partial" or the class
+// CallPartial is the result of a PutEvents call that was answered, with entries that
+// the bus did not take.
+const CallPartial = "partial"
+
+// PublishCall counts one PutEvents call; result is "ok", [CallPartial] or the class
 // of its error.
 func (m *Metrics) PublishCall(ctx context.Context, result string) {
 	if m != nil {

@@ -52,10 +52,10 @@ func TestTheCodecIsOfTheNamespace(t *testing.T) {
 	for name, lookup := range map[string]environment{client.DefaultNamespace: {}, "clinic": {"TEMPORAL_NAMESPACE": "clinic"}} {
 		s := settings(t, lookup)
 		var asked string
-		make := s.Codec
+		codecOf := s.Codec
 		s.Codec = func(namespace string) (*payload.Codec, error) {
 			asked = namespace
-			return make(namespace)
+			return codecOf(namespace)
 		}
 		_, err := Options(s)
 		require.NoError(t, err)

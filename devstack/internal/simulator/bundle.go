@@ -63,7 +63,7 @@ func (c *call) entryCall(e incomingEntry) (*call, *problem) {
 	if c.ds.types[typ] == nil {
 		return nil, notFound("the data store has no such resource type: see its CapabilityStatement")
 	}
-	if hasID && !logicalID.MatchString(id) {
+	if hasID && !c.s.cfg.allows(id) {
 		return nil, badRequest("an entry's url is neither Type nor Type/id: send one of them")
 	}
 	sub.typ, sub.id = typ, id
@@ -146,7 +146,7 @@ func (c *call) transaction(entries []incomingEntry) (*reply, *problem) {
 		body := resolveReferences(entries[i].Resource, resolved)
 		switch sub.op {
 		case opCreate:
-			drafts[i], p = newDraft(sub.typ, body)
+			drafts[i], p = c.s.cfg.newDraft(sub.typ, body)
 		case opUpdate:
 			drafts[i], p = sub.updateDraft(body)
 		}

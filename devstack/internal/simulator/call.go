@@ -180,6 +180,15 @@ func (rep *reply) write(w http.ResponseWriter, c *call) {
 			_, _ = w.Write(half) //nolint:gosec // FHIR JSON, never shown as a page
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler) // closes the connection in the middle of the body
+		case ByteOrderMark:
+			rep = &reply{status: rep.status, body: append([]byte("\uFEFF"), rep.body...)}
+			h.Set("Content-Length", strconv.Itoa(len(rep.body)))
+		case Pad:
+			h.Set("Content-Length", strconv.Itoa(max(c.fault.Bytes, len(rep.body))))
+			w.WriteHeader(rep.status)
+			_, _ = w.Write(rep.body) //nolint:gosec // FHIR JSON, never shown as a page
+			pad(w, c.fault.Bytes-len(rep.body))
+			return
 		}
 	}
 	w.WriteHeader(rep.status)

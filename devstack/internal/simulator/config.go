@@ -83,6 +83,9 @@ type Config struct {
 	// HistoryLag is how long after its write a version is in _history and vread.
 	HistoryLag time.Duration
 	HistoryOff []string // types without history
+	// AnyIDs lets clients give resources ids that FHIR does not have: up to 512
+	// characters, of any kind but quotes, backslashes and control characters.
+	AnyIDs bool
 	// WholeSeconds makes search compare _lastUpdated in whole seconds: the
 	// discretion over boundary precision that the service claims.
 	WholeSeconds  bool

@@ -13,7 +13,14 @@ var (
 	typeName = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
 	// logicalID is FHIR's id datatype.
 	logicalID = regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`)
+	// strangeID is what Config.AnyIDs allows: all that stands in JSON as it is.
+	strangeID = regexp.MustCompile(`^[^"\\[:cntrl:]]{1,512}$`)
 )
+
+// allows reports whether a client may give a resource this id.
+func (c Config) allows(id string) bool {
+	return logicalID.MatchString(id) || c.AnyIDs && strangeID.MatchString(id)
+}
 
 // draft is a resource as its writer sent it, with the places where the server
 // writes its own values. It is made before the store is locked.
@@ -43,7 +50,7 @@ func invalidResource(text string) *problem {
 }
 
 // newDraft finds the places in body, a resource of type typ.
-func newDraft(typ string, body []byte) (*draft, *problem) {
+func (c Config) newDraft(typ string, body []byte) (*draft, *problem) {
 	members, err := rawjson.Members(body)
 	if err != nil || !utf8.Valid(body) {
 		return nil, invalidResource("the body is not one JSON object in UTF-8: send a FHIR resource")
@@ -62,7 +69,7 @@ func newDraft(typ string, body []byte) (*draft, *problem) {
 	d := &draft{src: body}
 	next := rt.End
 	if id, ok := rawjson.Find(members, "id"); ok {
-		if d.id = text(body, id); !logicalID.MatchString(d.id) {
+		if d.id = text(body, id); !c.allows(d.id) {
 			return nil, invalidResource("the resource's id is not a FHIR id: use 1 to 64 of A-Z a-z 0-9 - .")
 		}
 		d.slots = append(d.slots, slot{start: id.Start, end: id.End, value: slotID})

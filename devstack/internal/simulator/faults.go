@@ -31,9 +31,20 @@ const (
 	Truncate    FaultKind = "truncate"     // 200, the body complete as HTTP and cut in half as JSON
 	HalfPage    FaultKind = "half-page"    // 200, the connection closed in the middle of the body
 	Hang        FaultKind = "hang"         // no answer until the client leaves
+
+	// Strange answers: 200, and everything there.
+	ByteOrderMark FaultKind = "byte-order-mark" // a byte order mark before the body
+	Pad           FaultKind = "pad"             // spaces behind the body, up to Fault.Bytes
+	NullTotal     FaultKind = "null-total"      // "total": null, of searches and counts
+	LinkItself    FaultKind = "link-itself"     // the next link leads to the page itself
+	LinkFirst     FaultKind = "link-first"      // the next link leads to the first page
+	GetTombstones FaultKind = "get-tombstones"  // history has deletes as GETs that were answered with 410
 )
 
-var faultKinds = []FaultKind{Throttle, ServerError, Forbid, Reject, ExpireToken, Truncate, HalfPage, Hang}
+var faultKinds = []FaultKind{
+	Throttle, ServerError, Forbid, Reject, ExpireToken, Truncate, HalfPage, Hang,
+	ByteOrderMark, Pad, NullTotal, LinkItself, LinkFirst, GetTombstones,
+}
 
 // Fault fails the next Count requests that fit. A write that hangs, or any that
 // is refused, has written nothing; one that is truncated has.
@@ -44,7 +55,13 @@ type Fault struct {
 	Type      string    `json:"type,omitempty"`      // default any
 	// Further tells that only requests that carry a page token fit.
 	Further bool `json:"further,omitempty"`
-	Count   int  `json:"count"` // requests left; negative is without end
+	// Bodies tells that only searches for whole resources fit, ID that only requests
+	// for that resource do.
+	Bodies bool   `json:"bodies,omitempty"`
+	ID     string `json:"id,omitempty"`
+	Count  int    `json:"count"` // requests left; negative is without end
+	// Bytes goes with Pad.
+	Bytes int `json:"bytes,omitempty"`
 	// RetryAfter goes with Throttle, in whole seconds.
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 }
@@ -105,7 +122,7 @@ func (f *faults) take(c *call) *Fault {
 		return &Fault{Kind: ExpireToken}
 	}
 	for i, fault := range f.list {
-		if fault.Of != c.op.kind || (fault.Datastore != "" && fault.Datastore != c.ds.id) ||
+		if fault.Bodies && c.query.Has("_elements") || fault.ID != "" && fault.ID != c.id || fault.Of != c.op.kind || (fault.Datastore != "" && fault.Datastore != c.ds.id) ||
 			(fault.Type != "" && fault.Type != c.typ) || ((fault.Further || fault.Kind == ExpireToken) && !c.query.Has(pageParam)) {
 			continue
 		}

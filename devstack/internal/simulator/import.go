@@ -36,7 +36,7 @@ func (s *Server) Import(job ImportJob) (id string, err error) {
 			job.Before(i)
 		}
 		resourceType, body := job.Resource(i)
-		draft, p := newDraft(resourceType, body)
+		draft, p := s.cfg.newDraft(resourceType, body)
 		if p != nil {
 			return id, fmt.Errorf("importing resource %d: %s", i, p.text)
 		}

@@ -94,7 +94,7 @@ func (c *call) scope() string {
 // listPath is the path of a search's or history's pages below the base.
 func (c *call) listPath() string {
 	if c.op.kind == KindHistory {
-		return c.typ + "/" + c.id + "/_history"
+		return c.typ + "/" + url.PathEscape(c.id) + "/_history"
 	}
 	return c.typ
 }
@@ -148,6 +148,8 @@ func newBundle(kind string, now time.Time) *bundle {
 	return b
 }
 
+func (b *bundle) nullTotal() { b.buf = append(b.buf, `,"total":null`...) }
+
 func (b *bundle) total(n int) { b.buf = append(append(b.buf, `,"total":`...), plain(n)...) }
 
 // link must come before the first entry.
@@ -177,6 +179,17 @@ func (b *bundle) entry(members any, resource []byte) {
 		text = text[1:]
 	}
 	b.buf = append(b.buf, text...)
+}
+
+// raw appends an entry as it is.
+func (b *bundle) raw(entry string) {
+	if b.entries++; b.entries == 1 {
+		b.closeLinks()
+		b.buf = append(b.buf, `,"entry":[`...)
+	} else {
+		b.buf = append(b.buf, ',')
+	}
+	b.buf = append(b.buf, entry...)
 }
 
 func (b *bundle) closeLinks() {

@@ -97,7 +97,12 @@ func history(c *call) (*reply, *problem) {
 		b.link("next", c.link(c.s.tokens.seal(position{Seq: versions[count-1].num}, c.scope(), c.s.now())))
 	}
 	for _, v := range versions {
-		b.entry(v.historyEntry(c.base))
+		members, body := v.historyEntry(c.base)
+		if e, ok := members.(historyEntry); ok && v.deleted && c.strange(GetTombstones) {
+			e.Request.Method, e.Response.Status = http.MethodGet, "410 Gone"
+			members = e
+		}
+		b.entry(members, body)
 	}
 	return &reply{status: http.StatusOK, body: b.bytes()}, nil
 }

@@ -23,16 +23,26 @@ func search(c *call) (*reply, *problem) {
 	}
 	strong := strings.EqualFold(c.header.Get(ConsistencyHeader), "strong")
 	found := c.ds.find(c.typ, q, c.s.now(), strong)
+	extra := c.ds.strangeEntries(c.typ, q)
+	found.total += len(extra)
 
 	b := newBundle("searchset", c.s.now())
-	if q.total || q.summary == "count" {
+	switch asked := q.total || q.summary == "count"; {
+	case asked && c.strange(NullTotal):
+		b.nullTotal()
+	case asked:
 		b.total(found.total)
 	}
 	b.link("self", c.link(""))
 	if q.summary == "count" {
 		return &reply{status: http.StatusOK, body: b.bytes()}, nil
 	}
-	if found.more {
+	switch {
+	case c.strange(LinkItself):
+		b.link("next", c.link(c.query.Get(pageParam)))
+	case c.strange(LinkFirst):
+		b.link("next", c.base+"/"+c.listPath()+"?"+c.firstPage().Encode())
+	case found.more:
 		last := found.page[len(found.page)-1]
 		at := position{Nanos: last.lastUpdated.UnixNano(), Seq: last.seq}
 		b.link("next", c.link(c.s.tokens.seal(at, c.scope(), c.s.now())))
@@ -40,6 +50,11 @@ func search(c *call) (*reply, *problem) {
 	for _, v := range found.page {
 		e := searchEntry{FullURL: c.base + "/" + c.typ + "/" + v.res.id, Search: searchMode{"match"}}
 		b.entry(e, q.subset(v.body))
+	}
+	if q.after == nil {
+		for _, entry := range extra {
+			b.raw(entry)
+		}
 	}
 	return &reply{status: http.StatusOK, body: b.bytes()}, nil
 }

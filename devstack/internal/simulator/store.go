@@ -30,6 +30,8 @@ type typeStore struct {
 	// index holds every version but tombstones, ordered by (lastUpdated, seq):
 	// a search for a span touches only what was written in it.
 	index []*version
+	// strange are entries that search shows and that are no resource.
+	strange []strangeEntry
 }
 
 type resource struct {

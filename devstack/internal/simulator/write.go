@@ -6,7 +6,7 @@ import (
 )
 
 func create(c *call) (*reply, *problem) {
-	body, p := newDraft(c.typ, c.body)
+	body, p := c.s.cfg.newDraft(c.typ, c.body)
 	if p != nil {
 		return nil, p
 	}
@@ -32,11 +32,11 @@ func update(c *call) (*reply, *problem) {
 }
 
 func (c *call) updateDraft(body []byte) (*draft, *problem) {
-	d, p := newDraft(c.typ, body)
+	d, p := c.s.cfg.newDraft(c.typ, body)
 	if p != nil {
 		return nil, p
 	}
-	if !logicalID.MatchString(c.id) || d.id != c.id {
+	if !c.s.cfg.allows(c.id) || d.id != c.id {
 		return nil, invalidResource("the resource's id is not that of the path: send the same id in both")
 	}
 	return d, nil

@@ -137,7 +137,7 @@ func (s *Stack) startAWS(ctx context.Context) error {
 		Credentials: credentials.NewStaticCredentialsProvider(identity.AccessKeyID, identity.SecretAccessKey, ""),
 	}
 	applied, err := awslocal.ApplyTemplate(ctx, deploy.Template,
-		map[string]string{"DatastoreIds": strings.Join(s.datastores(), ",")},
+		map[string]string{"DatastoreIds": strings.Join(s.datastores(), ","), "SubscriptionNotifications": "true"},
 		awslocal.Target{SQS: s.SQS(), EventBridge: s.EventBridge(), Region: Region, Account: server.Account()})
 	if err != nil {
 		return fmt.Errorf("applying deploy/healthlake-cdc.yaml: %w", err)

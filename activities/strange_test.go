@@ -1,0 +1,344 @@
+package activities
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// reported is what was reported: three of four entries are no readable version.
+func reported() []string {
+	return []string{
+		`{"resourceType":"Patient","id":"good","meta":{"versionId":"1","lastUpdated":"2026-03-01T12:00:01Z"}}`,
+		`{"resourceType":"Patient","id":"number","meta":{"versionId":2,"lastUpdated":"2026-03-01T12:00:02Z"}}`,
+		`{"resourceType":"Patient","id":"no-meta"}`,
+		`{"resourceType":"Patient","id":"leap","meta":{"versionId":"1","lastUpdated":"2016-12-31T23:59:60Z"}}`,
+		// Its time can be read, and lies outside.
+		`{"resourceType":"Patient","id":"outside","meta":{"versionId":7,"lastUpdated":"2026-03-01T12:01:00Z"}}`,
+	}
+}
+
+// Wherever a page is read, what it holds that is no readable version is counted and
+// logged, and the rest is had (reported/01).
+func TestUnreadableEntriesAreCountedWhereverPagesAreRead(t *testing.T) {
+	window := cdc.WindowAt(testStore, auditStart).Span()
+	for name, read := range map[string]func(a *Activities) (found int, err error){
+		"Hydrate": func(a *Activities) (int, error) {
+			got, _, _ := hydrated(t, a, cdc.Ask{}, false)
+			return len(got), nil
+		},
+		"Hydrate, confirm": func(a *Activities) (int, error) {
+			got, _, _ := hydrated(t, a, cdc.Ask{Confirm: true}, false)
+			return len(got), nil
+		},
+		"HydratePage": func(a *Activities) (int, error) {
+			page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: window, Salt: salt})
+			return len(page.Changes), err
+		},
+		"HydratePage, list": func(a *Activities) (int, error) {
+			page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: window, Salt: salt, List: true})
+			return len(page.Listed), err
+		},
+		"MeasureSpan": func(a *Activities) (int, error) {
+			result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: window})
+			return result.Counts.Published, err
+		},
+		"AuditSpan": func(a *Activities) (int, error) {
+			result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+			require.Equal(t, 3, result.Types[0].Unreadable)
+			require.False(t, result.Types[0].Incomplete)
+			return result.Types[0].InStore, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, seen, log := newStrangeStore(t, reported()...).activities(t)
+			found, err := read(a)
+			require.NoError(t, err)
+			require.Equal(t, 1, found)
+			require.Equal(t, 3, seen.invalid)
+			require.Contains(t, log.String(), "entries=3")
+			require.Contains(t, log.String(), testStore)
+			for _, secret := range []string{"no-meta", "leap", "number", "2016"} {
+				require.NotContains(t, log.String(), secret)
+			}
+		})
+	}
+}
+
+// A span that is listed more than once counts each entry once, and histories' too.
+func TestAuditCountsAnUnreadableEntryOnce(t *testing.T) {
+	s := newStrangeStore(t, append(reported(),
+		`{"resourceType":"Patient","id":"again","meta":{"versionId":"9","lastUpdated":"2026-03-01T12:00:09Z"}}`)...)
+	s.perPage = 2
+	s.total = "7" // one more than it lists, each time
+	s.histories["again"] = []string{
+		`{"resourceType":"Patient","id":"again","meta":{"versionId":"9","lastUpdated":"2026-03-01T12:00:09Z"}}`,
+		`{"resourceType":"Patient","id":"again","meta":{"versionId":8,"lastUpdated":"2026-03-01T12:00:08Z"}}`,
+		`{"resourceType":"Patient","id":"again","meta":{"versionId":"7","lastUpdated":"2026-03-01T12:00:07Z"}}`,
+		`{"resourceType":"Patient","id":"again","meta":{"versionId":6,"lastUpdated":"2026-03-01T11:00:00Z"}}`,
+	}
+	a, _, _ := s.activities(t)
+	result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
+	require.Equal(t, 4, result.Types[0].Unreadable, "three by search, one by history; one of each lies outside")
+	require.Equal(t, 3, result.Types[0].InStore)
+	require.True(t, result.Types[0].Incomplete, "the store counts more than it lists")
+	require.Equal(t, 3*mostListings, s.searches)
+
+	s.total = "null"
+	result = audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+	require.False(t, result.Types[0].Incomplete, "a count that is null is none")
+}
+
+func crowd(n, size int) []string {
+	var entries []string
+	for i := range n {
+		entries = append(entries, patientAt(fmt.Sprintf("p%03d", i), time.Duration(i)*time.Millisecond, size))
+	}
+	return entries
+}
+
+// Links that lead where they led before end the pages: what those held is kept, and an
+// audit says that its listing is not whole (reported/04). So do pages that go on and
+// show nothing new.
+func TestPagesThatGoRound(t *testing.T) {
+	endless := 0
+	for name, tc := range map[string]struct {
+		link func(from int) string
+		held int // versions on the pages
+	}{
+		"to itself": {func(int) string { return "?_count=10&from=10" }, 20},
+		"in a circle": {func(from int) string {
+			return fmt.Sprintf("?_count=10&from=%d", (from+10)%300)
+		}, 300},
+		"without an end": {func(int) string {
+			endless++
+			return fmt.Sprintf("?_count=10&from=900&page=%d", endless)
+		}, 10},
+		"the same again": {func(int) string {
+			endless++
+			return fmt.Sprintf("?_count=10&from=%d&page=%d", endless%3*10, endless)
+		}, 30},
+	} {
+		for _, list := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, list), func(t *testing.T) {
+				s := newStrangeStore(t, crowd(400, 10)...)
+				s.perPage, s.link = 10, tc.link
+				a, _, log := s.activities(t)
+				got, _, state := hydrated(t, a, cdc.Ask{Confirm: list}, list)
+				require.Len(t, got, tc.held)
+				require.Equal(t, cdc.AnswerDone, state)
+				require.LessOrEqual(t, s.searches, tc.held/10+cdc.MostIdlePages+5)
+				require.Contains(t, log.String(), "go round")
+				require.NotContains(t, log.String(), "p001")
+			})
+		}
+		t.Run(name+" measured", func(t *testing.T) {
+			s := newStrangeStore(t, crowd(400, 10)...)
+			s.perPage, s.link = 10, tc.link
+			a, _, _ := s.activities(t)
+			result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1)})
+			require.NoError(t, err)
+			require.Equal(t, tc.held, result.Counts.Published)
+		})
+		t.Run(name+" audited", func(t *testing.T) {
+			s := newStrangeStore(t, crowd(400, 10)...)
+			s.perPage, s.link = 10, tc.link
+			a, _, _ := s.activities(t)
+			for _, total := range []string{"400", "null"} {
+				s.total = total
+				result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+				require.Equal(t, tc.held, result.Types[0].InStore)
+				require.True(t, result.Types[0].Incomplete)
+			}
+			s.total = fmt.Sprint(tc.held)
+			result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+			require.False(t, result.Types[0].Incomplete, "everything that the store counts was listed")
+		})
+	}
+}
+
+// The lists that were ended are counted by the metrics of Temporal's SDK.
+func TestPagesThatGoRoundAreCounted(t *testing.T) {
+	s := newStrangeStore(t, crowd(30, 10)...)
+	s.perPage, s.link = 10, func(int) string { return "?_count=10&from=10" }
+	a, _, _ := s.activities(t)
+	metrics := newCounters()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetMetricsHandler(metrics)
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(a.MeasureSpan)
+	_, err := env.ExecuteActivity(a.MeasureSpan, cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1)})
+	require.NoError(t, err)
+	require.Equal(t, map[string]int64{pageLoops + " Patient " + testStore: 1}, metrics.ours())
+}
+
+// A history that goes round is as one that is not there, and holds up no other.
+func TestHistoryThatGoesRound(t *testing.T) {
+	second := strings.Replace(patientAt("p", 2*time.Second, 1), `"versionId":"1"`, `"versionId":"2"`, 1)
+	s := newStrangeStore(t, second)
+	s.histories["p"] = []string{second, patientAt("p", time.Second, 1)}
+	a, _, _ := s.activities(t)
+	s.link = func(int) string { return "" }
+	result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
+	require.Zero(t, result.Types[0].HistoryUnavailable)
+	require.Equal(t, 2, result.Types[0].InStore)
+	s.link = func(int) string { return "?page=again" }
+	h := &histories{l: &listing{a: a, in: cdc.AuditSpanInput{Datastore: testStore, Span: spanOf(1)}, name: "Patient", beat: func() {}, set: map[cdc.Key]bool{}}, from: auditStart}
+	s.link = func(int) string { return s.URL + "/datastore/" + testStore + "/r4/Patient/p/_history?page=again" }
+	require.NoError(t, h.read(t.Context(), []string{"p"}))
+	require.Equal(t, 1, h.unavailable)
+	require.Len(t, h.l.list, 2, "what it held is kept")
+}
+
+// Search takes an id that FHIR does not have, and so do reads: the store's answer is
+// taken, and whatever it is concerns that resource only (reported/03).
+func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
+	strange := map[string]string{
+		"a:1:b:2": "/a%3A1%3Ab%3A2", "a b": "/a%20b", "a/b": "/a%2Fb", "a%2Fb": "/a%252Fb", "..": "/%2E%2E", "ä": "/%C3%A4",
+		strings.Repeat("x", 200): "/" + strings.Repeat("x", 200),
+	}
+	fresh := func(t *testing.T) *strangeStore {
+		entries := crowd(3, 10)
+		for id := range strange {
+			entries = append(entries, patientAt(id, time.Second, 10))
+		}
+		return newStrangeStore(t, entries...)
+	}
+	s := fresh(t)
+	a, seen, _ := s.activities(t)
+	got, _, state := hydrated(t, a, cdc.Ask{Confirm: true}, false)
+	require.Equal(t, cdc.AnswerDone, state)
+	require.Len(t, got, 3+len(strange))
+	require.Zero(t, seen.invalid)
+
+	for _, status := range []int{400, 403, 404, 410} {
+		s := fresh(t)
+		for id, path := range strange {
+			s.reads[path] = status
+			s.reads[path+"/_history/1"] = status
+			_ = id
+		}
+		a, seen, log := s.activities(t)
+		got, _, state := hydrated(t, a, cdc.Ask{Confirm: true}, false)
+		require.Equal(t, cdc.AnswerDone, state, status)
+		require.Len(t, got, 3, status)
+		require.Equal(t, status < 404, seen.invalid > 0, "what the store lists and does not give is counted: %d", status)
+		require.NotContains(t, log.String(), "a:1")
+		result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+		require.Equal(t, 3+len(strange), result.Types[0].InStore)
+
+		page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1), IDs: []string{"a b", "p000", ".."}})
+		require.NoError(t, err)
+		require.Len(t, page.Changes, 1)
+		require.Empty(t, page.UnreadIDs)
+		measured, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1), IDs: []string{"a b", "p000"}})
+		require.NoError(t, err)
+		require.Equal(t, 1, measured.Counts.Published)
+	}
+
+	// A resource by any name that the store cannot give does not keep those behind it.
+	s = fresh(t)
+	s.reads["/p000"] = 500
+	a, _, _ = s.activities(t)
+	got, _, state = hydrated(t, a, cdc.Ask{Confirm: true}, false)
+	require.Equal(t, cdc.AnswerRefused, state, "and is asked for again later")
+	require.Len(t, got, 2+len(strange))
+	// What concerns all of them is an error of the type.
+	for _, status := range []int{403, 429} {
+		s = fresh(t)
+		s.reads["/p000"] = status
+		a, _, _ = s.activities(t)
+		got, _, state = hydrated(t, a, cdc.Ask{Confirm: true}, false)
+		require.Equal(t, cdc.AnswerRefused, state)
+		require.Empty(t, got)
+	}
+}
+
+// A page that is larger than an answer may be is had in less, and a single resource
+// that is goes as a reference (reported/02).
+func TestPagesThatAreTooLarge(t *testing.T) {
+	const limit = 100_000
+	entries := crowd(40, 10_000)
+	entries[7] = patientAt("huge", time.Second, 2*limit)
+	check := func(t *testing.T, name string, got map[string]cdc.Change) {
+		require.Len(t, got, 40, name)
+		for id, change := range got {
+			if id == "huge" {
+				require.Equal(t, cdc.ReasonOversize, change.Reason, name)
+				require.Empty(t, change.Body)
+			} else {
+				require.Empty(t, change.Reason, name)
+				require.Greater(t, len(change.Body), 10_000, name)
+			}
+		}
+	}
+	for _, confirm := range []bool{false, true} {
+		s := newStrangeStore(t, entries...)
+		s.limit = limit
+		a, _, _ := s.activities(t)
+		got, _, state := hydrated(t, a, cdc.Ask{Confirm: confirm}, false)
+		require.Equal(t, cdc.AnswerDone, state)
+		check(t, "Hydrate", got)
+	}
+	s := newStrangeStore(t, entries...)
+	s.limit, s.perPage = limit, 5 // the first page is not too large
+	a, _, _ := s.activities(t)
+	got, _, state := hydrated(t, a, cdc.Ask{}, false)
+	require.Equal(t, cdc.AnswerDone, state)
+	check(t, "Hydrate, later", got)
+
+	got = map[string]cdc.Change{}
+	in := cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1), Salt: salt}
+	for pages := 0; pages == 0 || in.Next != ""; pages++ {
+		require.Less(t, pages, 50)
+		page, err := a.HydratePage(t.Context(), in)
+		require.NoError(t, err)
+		in.Next = page.Next
+		for want := page.Listed; len(want) > 0; {
+			bodies, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: in.Origin, Type: in.Type, Span: in.Span, Want: want})
+			require.NoError(t, err)
+			page.Changes, want = append(page.Changes, bodies.Changes...), bodies.Unread
+		}
+		for _, change := range page.Changes {
+			got[change.ID] = change
+		}
+	}
+	check(t, "HydratePage", got)
+
+	page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1), IDs: []string{"huge", "p000"}})
+	require.NoError(t, err)
+	require.Len(t, page.Changes, 2)
+	require.Equal(t, cdc.ReasonOversize, page.Changes[0].Reason)
+	require.Equal(t, "huge", page.Changes[0].ID)
+
+	result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1)})
+	require.NoError(t, err)
+	require.Equal(t, 40, result.Counts.Published)
+	require.Equal(t, 1, result.Counts.References)
+
+	span := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Measure: true})
+	require.Equal(t, 40, span.Types[0].InStore)
+	require.False(t, span.Types[0].Incomplete)
+	require.Equal(t, 1, span.Types[0].MissingReferences)
+	require.Greater(t, span.Types[0].MissingBytes, int64(39*10_000))
+}
+
+func TestCountThatIsNull(t *testing.T) {
+	s := newStrangeStore(t, crowd(3, 1)...)
+	a, _, _ := s.activities(t)
+	for total, want := range map[string]int{"": 3, "null": cdc.NotCounted, "-1": cdc.NotCounted, `"3"`: cdc.NotCounted} {
+		s.total = total
+		n, err := a.Count(t.Context(), cdc.CountInput{Datastore: testStore, Type: "Patient", Span: spanOf(1)})
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+}

@@ -1,0 +1,168 @@
+package healthlake
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+)
+
+// A JSON library reads a page as a whole or not at all: one entry that is nested too
+// deeply, or breaks off in the middle of a number, costs the other ninety-nine. Here a
+// page is first divided into its members and entries, by quotes and brackets alone,
+// and each is then decoded for itself. Nothing recurses, so that no depth can hurt.
+
+// errNotDivided is of text that is not one whole JSON object or array, as far as
+// quotes and brackets tell.
+var errNotDivided = errors.New("the text is not one whole JSON value")
+
+// divider is a position in a text.
+type divider struct {
+	text []byte
+	at   int
+}
+
+// next skips white space and returns the character that follows, 0 at the end.
+func (d *divider) next() byte {
+	for ; d.at < len(d.text); d.at++ {
+		switch c := d.text[d.at]; c {
+		case ' ', '\t', '\n', '\r':
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// takes steps over a character, if it is the next one.
+func (d *divider) takes(c byte) bool {
+	if d.next() != c {
+		return false
+	}
+	d.at++
+	return true
+}
+
+// str steps over a string and reports whether it ends.
+func (d *divider) str() bool {
+	for d.at++; ; d.at++ {
+		n := bytes.IndexByte(d.text[d.at:], '"')
+		if n < 0 {
+			return false
+		}
+		backslashes := 0
+		for i := d.at + n - 1; i >= d.at && d.text[i] == '\\'; i-- {
+			backslashes++
+		}
+		if d.at += n; backslashes%2 == 0 {
+			d.at++
+			return true
+		}
+	}
+}
+
+// value steps over a value and returns its text, empty where there is none.
+func (d *divider) value() []byte {
+	first := d.next()
+	start, depth := d.at, 0
+	if first != '{' && first != '[' && first != '"' {
+		for d.at < len(d.text) && bytes.IndexByte([]byte(",:]} \t\r\n"), d.text[d.at]) < 0 {
+			d.at++
+		}
+		return d.text[start:d.at:d.at]
+	}
+	for d.at < len(d.text) {
+		switch d.text[d.at] {
+		case '"':
+			if !d.str() {
+				return nil
+			}
+		case '{', '[':
+			depth++
+			d.at++
+		case '}', ']':
+			depth--
+			d.at++
+		default:
+			d.at++
+		}
+		if depth == 0 {
+			return d.text[start:d.at:d.at]
+		}
+	}
+	return nil
+}
+
+// eachMember calls take with each member of an object, in order. A name that is there
+// twice comes twice.
+func eachMember(object []byte, take func(name string, value []byte)) error {
+	d := divider{text: object}
+	if !d.takes('{') {
+		return errNotDivided
+	}
+	for first := true; !d.takes('}'); first = false {
+		if !first && !d.takes(',') || d.next() != '"' {
+			return errNotDivided
+		}
+		start := d.at
+		if !d.str() {
+			return errNotDivided
+		}
+		name := nameOf(d.text[start:d.at])
+		if !d.takes(':') {
+			return errNotDivided
+		}
+		value := d.value()
+		if len(value) == 0 {
+			return errNotDivided
+		}
+		take(name, value)
+	}
+	return d.end()
+}
+
+// eachElement calls take with each element of an array, in order.
+func eachElement(array []byte, take func(element []byte)) error {
+	d := divider{text: array}
+	if !d.takes('[') {
+		return errNotDivided
+	}
+	for first := true; !d.takes(']'); first = false {
+		if !first && !d.takes(',') {
+			return errNotDivided
+		}
+		value := d.value()
+		if len(value) == 0 {
+			return errNotDivided
+		}
+		take(value)
+	}
+	return d.end()
+}
+
+// end reports, as an error, that something follows.
+func (d *divider) end() error {
+	if d.next() != 0 || d.at < len(d.text) {
+		return errNotDivided
+	}
+	return nil
+}
+
+// nameOf is a member's name. FHIR's need no escapes, but may have them.
+func nameOf(quoted []byte) string {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1])
+	}
+	return text(quoted)
+}
+
+// text is the text of a JSON string, empty for anything else.
+func text(value []byte) string {
+	if len(value) == 0 || value[0] != '"' {
+		return ""
+	}
+	var s string
+	if json.Unmarshal(value, &s) != nil {
+		return ""
+	}
+	return s
+}
