@@ -179,7 +179,7 @@ func typesOf(configured, asked []string) ([]string, error) {
 	}
 	for _, name := range asked {
 		if !slices.Contains(configured, name) {
-			return nil, fmt.Errorf("--type %s is not one of the configured resource types", name)
+			return nil, notConfigured(name)
 		}
 	}
 	return asked, nil

@@ -24,6 +24,9 @@ func (s *session) checkBus(ctx context.Context, c *connection, bus string) error
 	if bus == "" {
 		return nil
 	}
+	if err := c.config.CheckBus(bus); err != nil {
+		return fmt.Errorf("--to-bus: %w: nothing was started", err)
+	}
 	asking, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
 	awsConfig, err := connect.AWS(asking, c.config)

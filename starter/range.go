@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/status"
 )
 
@@ -80,6 +81,15 @@ func (f *rangeFlags) check() error {
 	return nil
 }
 
+// notConfigured is the error of a --type that is not configured, or that no resource
+// type has.
+func notConfigured(name string) error {
+	if err := config.CheckType(name); err != nil {
+		return fmt.Errorf("--type: %w", err)
+	}
+	return fmt.Errorf("--type %s is not one of the configured resource types: see CDC_RESOURCE_TYPES", name)
+}
+
 // typesAmong are the asked types, else all configured ones.
 func (c *connection) typesAmong(asked []string) ([]string, error) {
 	all := c.launcher.AllTypes()
@@ -88,7 +98,7 @@ func (c *connection) typesAmong(asked []string) ([]string, error) {
 	}
 	for _, name := range asked {
 		if !slices.Contains(all, name) {
-			return nil, fmt.Errorf("--type %s is not one of the configured resource types", name)
+			return nil, notConfigured(name)
 		}
 	}
 	return slices.Compact(slices.Sorted(slices.Values(asked))), nil

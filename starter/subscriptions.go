@@ -149,9 +149,13 @@ func subscriptionSettings(ctx context.Context, cfg *config.Config, store *health
 	}
 	for _, datastore := range settings.Datastores {
 		for _, name := range flags.types {
-			if !slices.Contains(settings.Types[datastore], name) {
-				return settings, fmt.Errorf("--type %s: datastore %s does not sweep it, so nothing would be captured: see CDC_RESOURCE_TYPES", name, datastore)
+			if slices.Contains(settings.Types[datastore], name) {
+				continue
 			}
+			if err := config.CheckType(name); err != nil {
+				return settings, fmt.Errorf("--type: %w", err)
+			}
+			return settings, fmt.Errorf("--type %s: datastore %s does not sweep it, so nothing would be captured: see CDC_RESOURCE_TYPES", name, datastore)
 		}
 		chosen := slices.Clone(flags.types)
 		slices.Sort(chosen)

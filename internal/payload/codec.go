@@ -309,13 +309,13 @@ func kindOf(encoding string) string {
 
 // decompress allocates what the frame announces and no more, and that only when it
 // is within the limit. The encoder announces the size of every frame; one that does
-// not is not ours.
+// not, or has more, is not ours and does not fit.
 func (c *Codec) decompress(compressed []byte, left *uint64) ([]byte, error) {
 	if len(compressed) == 0 { // of an empty payload
 		return nil, nil
 	}
 	var header zstd.Header
-	if err := header.Decode(compressed); err != nil || header.Skippable || !header.HasFCS {
+	if err := header.Decode(compressed); err != nil || header.Skippable {
 		return nil, fmt.Errorf("%w: it does not decompress", ErrCorrupt)
 	}
 	if header.FrameContentSize > *left {

@@ -205,9 +205,11 @@ func TestHandlerAnswersAFewAtATime(t *testing.T) {
 	require.Eventually(t, func() bool { return len(h.slots) == maxRequests }, time.Minute, time.Millisecond)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	waited := httptest.NewRecorder()
-	h.ServeHTTP(waited, post(strings.NewReader("{}")).WithContext(ctx))
-	require.Empty(t, waited.Body.String(), "a request was answered beside %d others", maxRequests)
+	for range 50 { // where a slot is free, either of two ways is taken by chance
+		waited := httptest.NewRecorder()
+		h.ServeHTTP(waited, post(strings.NewReader("{}")).WithContext(ctx))
+		require.Empty(t, waited.Body.String(), "a request was answered beside %d others", maxRequests)
+	}
 	close(body.released)
 	group.Wait()
 	answered := httptest.NewRecorder()
