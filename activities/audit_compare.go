@@ -15,28 +15,36 @@ type compared struct {
 	audit cdc.TypeAudit
 	// missing by window.
 	missing map[time.Time][]storedVersion
+	// unpublished are the windows in which anything is missing or not published yet.
+	unpublished map[time.Time]bool
 }
 
-// compare holds what the store has of a type in a span against the ledgers of the
-// span's windows: each version is in its own window's, or missing.
+// compare compares what the store has of a type in a span with the ledgers of the
+// span's windows: each version is in its own window's, about to be published by its
+// open run, or missing; or nobody knows.
 func (l *ledgers) compare(span cdc.Span, resourceType string, list []storedVersion) compared {
 	c := compared{
 		audit:   cdc.TypeAudit{Type: resourceType, InStore: len(list), Digest: digest(l.datastore, list)},
-		missing: make(map[time.Time][]storedVersion),
+		missing: make(map[time.Time][]storedVersion), unpublished: make(map[time.Time]bool),
 	}
 	shown := make(map[time.Time]int)
 	for _, v := range list {
 		start := cdc.WindowAt(l.datastore, v.Time()).Start
-		ledger := l.of(start).ledger
+		window := l.of(start)
 		switch {
-		case ledger.HasPublished(v.Version):
+		case window.ledger.HasPublished(v.Version):
 			c.audit.Published++
 			shown[start]++
-		case ledger.Has(v.Version):
+		case window.ledger.Has(v.Version):
 			c.audit.Skipped++
-			shown[start]++
+		case window.unknown():
+			c.audit.Unknown++
+		case window.publishes(v):
+			c.audit.Open++
+			c.unpublished[start] = true
 		default:
 			c.audit.Missing++
+			c.unpublished[start] = true
 			c.missing[start] = append(c.missing[start], v)
 			c.audit.MissingBytes += v.bytes
 			if v.reference {
@@ -45,9 +53,20 @@ func (l *ledgers) compare(span cdc.Span, resourceType string, list []storedVersi
 		}
 	}
 	for _, start := range l.starts(span) {
-		c.audit.Superseded += l.windows[start].ledger.Known(resourceType).Len() - shown[start]
+		c.audit.Superseded += published(l.windows[start].ledger, resourceType) - shown[start]
+		if l.windows[start].openFor(resourceType) {
+			c.audit.OpenWindows++
+		}
 	}
 	return c
+}
+
+// published is how many versions of a type a ledger holds as published.
+func published(ledger cdc.Ledger, resourceType string) int {
+	if entry := ledger.Types[resourceType]; entry != nil {
+		return entry.Published.Len()
+	}
+	return 0
 }
 
 // digest is the hex SHA-256 of the versions' sorted idempotency keys, joined by

@@ -2,20 +2,33 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-// deletesEarly is how long before a delete's own time its execution may have begun:
-// clocks differ.
-const deletesEarly = time.Minute
+const (
+	// deletesEarly is how long before a delete's own time its execution may have begun:
+	// clocks differ.
+	deletesEarly = time.Minute
+	// deletesLate is how long after a delete its execution is looked for where it has
+	// no CdcWindowStart. CloudTrail's records come up to 15 minutes late as a rule; a
+	// fleet that was down for a day works off its queue after that. What comes later
+	// still is not counted: the bound is what keeps an audit of an old span from
+	// reading every delete since.
+	deletesLate = 24 * time.Hour
+	// deletesMargin is added on both sides to a search by CdcWindowStart: SQL stores
+	// keep times less exactly than events have them.
+	deletesMargin = time.Second
+)
 
 // mostDeletesKept bounds what a process remembers of deletes: spans that lie close
 // together count the same ones.
@@ -43,19 +56,29 @@ func (d *deleteResults) put(id string, result cdc.PublishDeleteResult) {
 	d.known[id] = result
 }
 
-// countDeletes counts by type the deletes of the span that were published. What a
-// record told of a type that it did not name is nobody's.
-func (a *Activities) countDeletes(ctx context.Context, datastore string, span cdc.Span, beat func()) (map[string]cdc.DeleteCounts, error) {
-	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Completed' AND StartTime >= '%s' AND WorkflowId STARTS_WITH '%s'",
-		cdc.WorkflowPublishDelete, span.From.Add(-deletesEarly).UTC().Format(time.RFC3339), cdc.DeleteID(datastore, ""))
-	type execution struct{ id, runID string }
-	var closed []execution
-	err := a.eachExecution(ctx, query, func(info *workflowpb.WorkflowExecutionInfo) {
-		id := info.GetExecution().GetWorkflowId()
-		if of, _, err := cdc.ParseDeleteID(id); err == nil && of == datastore {
-			closed = append(closed, execution{id, info.GetExecution().GetRunId()})
-		}
-	})
+// deletesQuery finds the deletes of the span that have closed, and perhaps others
+// beside it: by the event's time, which they were started with, or, where our search
+// attributes are not registered, by the time of their start.
+func deletesQuery(in cdc.AuditSpanInput) string {
+	at, from, to := cdc.AttrWindowStart.GetName(), in.Span.From.Add(-deletesMargin), in.Span.To.Add(deletesMargin)
+	if !in.Attributes {
+		at, from, to = "StartTime", in.Span.From.Add(-deletesEarly), in.Span.To.Add(deletesLate)
+	}
+	// Every listing of ours names the beginning of the IDs last.
+	return fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Completed' AND %s >= '%s' AND %s < '%s' AND WorkflowId STARTS_WITH '%s'",
+		cdc.WorkflowPublishDelete, at, from.UTC().Format(time.RFC3339), at, to.UTC().Format(time.RFC3339), cdc.DeleteID(in.Datastore, ""))
+}
+
+// countDeletes counts by type what became of the deletes of the span. What a record
+// says of a type that it did not name is nobody's.
+func (a *Activities) countDeletes(ctx context.Context, in cdc.AuditSpanInput, beat func()) (map[string]cdc.DeleteCounts, error) {
+	closed, err := a.closedDeletes(ctx, in)
+	var invalid *serviceerror.InvalidArgument
+	if in.Attributes && errors.As(err, &invalid) {
+		a.Logger.Warn("Temporal refuses to list deletes by CdcWindowStart: listing them by the time of their start", "error", err)
+		in.Attributes = false
+		closed, err = a.closedDeletes(ctx, in)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +88,7 @@ func (a *Activities) countDeletes(ctx context.Context, datastore string, span cd
 	group.SetLimit(readsAtOnce)
 	for i, run := range closed {
 		group.Go(func() (err error) {
-			results[i], err = a.deleteResult(groupCtx, run.id, run.runID)
+			results[i], err = a.deleteResult(groupCtx, run.GetWorkflowId(), run.GetRunId())
 			beat()
 			return err
 		})
@@ -75,13 +98,16 @@ func (a *Activities) countDeletes(ctx context.Context, datastore string, span cd
 	}
 	counts := make(map[string]cdc.DeleteCounts)
 	for _, result := range results {
-		if result.Skipped || !span.Contains(result.EventTime) {
+		if result.Skipped || !in.Span.Contains(result.EventTime) {
 			continue
 		}
 		of := counts[result.Type]
-		if result.Exact {
+		switch {
+		case result.Contradicted:
+			of.Contradicted++
+		case result.Exact:
 			of.Exact++
-		} else {
+		default:
 			of.Unresolved++
 		}
 		counts[result.Type] = of
@@ -89,8 +115,17 @@ func (a *Activities) countDeletes(ctx context.Context, datastore string, span cd
 	return counts, nil
 }
 
-// deleteResult is what a closed delete has left: its result, or, of an execution of
-// before there was one, what its input says. One that is gone or cannot be decoded
+// closedDeletes are the deletes that the query finds of the store.
+func (a *Activities) closedDeletes(ctx context.Context, in cdc.AuditSpanInput) (closed []*commonpb.WorkflowExecution, err error) {
+	err = a.eachExecution(ctx, deletesQuery(in), func(info *workflowpb.WorkflowExecutionInfo) {
+		if of, _, err := cdc.ParseDeleteID(info.GetExecution().GetWorkflowId()); err == nil && of == in.Datastore {
+			closed = append(closed, info.GetExecution())
+		}
+	})
+	return closed, err
+}
+
+// deleteResult is what a closed delete has left. One that is gone or cannot be decoded
 // counts as none: statements prove nothing of deletes.
 func (a *Activities) deleteResult(ctx context.Context, id, runID string) (cdc.PublishDeleteResult, error) {
 	if known, ok := a.deletes.get(id); ok {
@@ -103,29 +138,9 @@ func (a *Activities) deleteResult(ctx context.Context, id, runID string) (cdc.Pu
 		}
 		a.Logger.Warn("a delete's result cannot be decoded and is not counted", "delete", id)
 		result = cdc.PublishDeleteResult{}
-	} else if result.EventTime.IsZero() {
-		result = a.deleteInput(ctx, id, runID)
 	}
 	if ctx.Err() == nil {
 		a.deletes.put(id, result)
 	}
 	return result, nil
-}
-
-// deleteInput is what the input of a delete says of it.
-func (a *Activities) deleteInput(ctx context.Context, id, runID string) cdc.PublishDeleteResult {
-	events := a.Runs.GetWorkflowHistory(ctx, id, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	if !events.HasNext() {
-		return cdc.PublishDeleteResult{}
-	}
-	var in cdc.PublishDeleteInput
-	event, err := events.Next()
-	if err == nil {
-		err = a.Converter.FromPayloads(event.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in)
-	}
-	if err != nil {
-		a.Logger.Warn("a delete's input cannot be decoded and is not counted", "delete", id)
-		return cdc.PublishDeleteResult{}
-	}
-	return cdc.PublishDeleteResult{Type: in.Delete.Type, EventTime: in.Delete.EventTime, Exact: in.Delete.ResourceID != ""}
 }

@@ -1,7 +1,10 @@
 package activities
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,17 +87,33 @@ func TestFirstWindowsBeforeEachTypesTime(t *testing.T) {
 	require.Equal(t, map[string]time.Time{"Patient": at}, got.Starts)
 }
 
-// A window that cannot be decoded is an error, not a type without windows.
-func TestFirstWindowsThatCannotBeRead(t *testing.T) {
+// A window that cannot be decoded, because its key is lost, is one that nobody is
+// known to have opened: the others say where a type begins, and audits go on.
+func TestFirstWindowsThatCannotBeDecoded(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	window := cdc.WindowAt("d", at)
 	foreign, err := converter.GetDefaultDataConverter().ToPayloads("not a window's input")
 	require.NoError(t, err)
-	unreadable := openedWith(t, cdc.CaptureWindowInput{})
-	unreadable.events[0].GetWorkflowExecutionStartedEventAttributes().Input = foreign
-	a := &Activities{Runs: executions{window.ID(): unreadable}, Converter: converter.GetDefaultDataConverter()}
-	_, err = a.FirstWindows(t.Context(), cdc.FirstWindowsInput{
-		Datastore: "d", From: at, Types: map[string]time.Time{"Patient": at.Add(time.Minute)},
-	})
-	require.ErrorContains(t, err, "CDC_PAYLOAD_KEYS")
+	known := make(executions)
+	for n := range 20 {
+		window := cdc.WindowAt("d", at.Add(time.Duration(n)*cdc.WindowWidth))
+		opened := openedWith(t, cdc.CaptureWindowInput{Window: window, Types: []string{"Patient"}, CapturedBy: cdc.ByCloudTrail})
+		if n < 12 {
+			opened.events[0].GetWorkflowExecutionStartedEventAttributes().Input = foreign
+		}
+		known[window.ID()] = opened
+	}
+	var log bytes.Buffer
+	a := &Activities{Runs: known, Converter: converter.GetDefaultDataConverter(), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	ask := cdc.FirstWindowsInput{Datastore: "d", From: at, Types: map[string]time.Time{"Patient": at.Add(time.Hour)}}
+	got, err := a.FirstWindows(t.Context(), ask)
+	require.NoError(t, err)
+	require.Equal(t, map[string]time.Time{"Patient": at.Add(12 * cdc.WindowWidth)}, got.Starts)
+	require.Equal(t, 1, strings.Count(log.String(), "CDC_PAYLOAD_KEYS"))
+
+	for _, opened := range known {
+		opened.events[0].GetWorkflowExecutionStartedEventAttributes().Input = foreign
+	}
+	got, err = a.FirstWindows(t.Context(), ask)
+	require.NoError(t, err)
+	require.Empty(t, got.Starts)
 }

@@ -26,13 +26,39 @@ const neverRun = -1
 type windowLedger struct {
 	// run is the newest one's number.
 	run int
-	// open tells that the newest run has not closed: the ledger is the one's before.
-	open bool
-	// unreadable tells that the ledger cannot be read: it is not known to be empty.
-	unreadable bool
-	ledger     cdc.Ledger
-	// looked tells that no newer run was found by its ID.
+	// open is set when the newest run has not closed: the ledger is what it has
+	// published by now. It sweeps these types, reads the wanted versions from history,
+	// and may be waiting for an operator.
+	open, waiting bool
+	sweeps        []string
+	wanted        map[typedKey]bool
+	// unreadable is set when the ledger cannot be read, and expired when it is older
+	// than the horizon, and may be gone: it is not known to be empty.
+	unreadable, expired bool
+	ledger              cdc.Ledger
+	// looked is set when no newer run was found by its ID.
 	looked bool
+}
+
+// unknown reports whether nobody knows what the window has published.
+func (w *windowLedger) unknown() bool { return w.unreadable || w.expired }
+
+// openFor reports whether an open run of the window sweeps the type.
+func (w *windowLedger) openFor(resourceType string) bool {
+	return w.open && slices.Contains(w.sweeps, resourceType)
+}
+
+// publishes reports whether an open run of the window is about to publish the
+// version, as far as it has not yet. One that search hides it publishes only when it
+// was given it.
+func (w *windowLedger) publishes(v storedVersion) bool {
+	return w.openFor(v.Type) && (!v.hidden || w.wanted[typedKey{v.Type, v.Key()}])
+}
+
+// typedKey names a version within a datastore.
+type typedKey struct {
+	resourceType string
+	cdc.Key
 }
 
 // ledgers are those of an audit's windows, by the windows' starts.
@@ -40,14 +66,24 @@ type ledgers struct {
 	a         *Activities
 	datastore string
 	// types are those of which ledgers are kept.
-	types   []string
+	types []string
+	// horizon is how far back ledgers are relied on, from the moment of reading them.
+	horizon time.Duration
 	windows map[time.Time]*windowLedger
 	// hashes is how many there are in all.
 	hashes int
 }
 
-func newLedgers(a *Activities, datastore string, types []string) *ledgers {
-	return &ledgers{a: a, datastore: datastore, types: types, windows: make(map[time.Time]*windowLedger)}
+func newLedgers(a *Activities, in cdc.AuditSpanInput) *ledgers {
+	return &ledgers{
+		a: a, datastore: in.Datastore, types: in.Types, horizon: in.Horizon, windows: make(map[time.Time]*windowLedger),
+	}
+}
+
+// beyondHorizon reports whether the ledger of the window with that start may be gone
+// by now.
+func beyondHorizon(start time.Time, horizon time.Duration) bool {
+	return start.Before(time.Now().Add(-horizon - cdc.HorizonSlack))
 }
 
 // readSpan reads the ledgers of every window of the span that visibility shows. It
@@ -58,6 +94,7 @@ func (l *ledgers) readSpan(ctx context.Context, span cdc.Span, beat func()) erro
 	if err != nil {
 		return err
 	}
+	maps.DeleteFunc(newest, func(start time.Time, _ int) bool { return beyondHorizon(start, l.horizon) })
 	return l.each(ctx, slices.Collect(maps.Keys(newest)), beat, func(ctx context.Context, start time.Time) (*windowLedger, error) {
 		return l.read(ctx, cdc.Window{Datastore: l.datastore, Start: start}, newest[start])
 	})
@@ -67,7 +104,7 @@ func (l *ledgers) readSpan(ctx context.Context, span cdc.Span, beat func()) erro
 func (l *ledgers) look(ctx context.Context, starts []time.Time, beat func()) error {
 	starts = slices.DeleteFunc(slices.Clone(starts), func(start time.Time) bool {
 		known := l.windows[start]
-		return known != nil && known.looked
+		return known != nil && known.looked || l.of(start).expired
 	})
 	return l.each(ctx, starts, beat, func(ctx context.Context, start time.Time) (*windowLedger, error) {
 		window := cdc.Window{Datastore: l.datastore, Start: start}
@@ -123,24 +160,27 @@ func (l *ledgers) each(ctx context.Context, starts []time.Time, beat func(), rea
 	return nil
 }
 
-// read reads the ledger of a window whose newest run is the n-th. What cannot be
-// read is told, and never taken for an empty ledger.
+// read reads the ledger of a window whose newest run is the n-th, what an open one
+// has published by now. What cannot be read is said so, and never taken for an empty
+// ledger: nor is one that became older than the horizon while it was read.
 func (l *ledgers) read(ctx context.Context, window cdc.Window, n int) (*windowLedger, error) {
 	w := &windowLedger{run: n}
-	for ; n >= 0; n-- {
-		ledger, err := l.a.Ledger(ctx, cdc.LedgerInput{WorkflowID: window.RerunID(n)})
-		switch classOfFailure(err) {
-		case "":
-			w.ledger = l.only(ledger)
-			return w, nil
-		case cdc.ClassOpen:
-			w.open = true // what it has published by now is not known; the run before is
-		case cdc.ClassLedger:
-			w.unreadable = true
-			return w, nil
-		default:
-			return nil, err
+	if n == neverRun {
+		w.expired = beyondHorizon(window.Start, l.horizon)
+		return w, nil
+	}
+	found, err := l.a.ledgerSoFar(ctx, window.RerunID(n))
+	switch classOfFailure(err) {
+	case "":
+		w.ledger, w.open, w.waiting, w.sweeps = l.only(found.ledger), found.open, found.waiting, found.types
+		w.wanted = make(map[typedKey]bool, len(found.wanted))
+		for _, v := range found.wanted {
+			w.wanted[typedKey{v.Type, v.Key()}] = true
 		}
+	case cdc.ClassLedger:
+		w.unreadable = true
+	default:
+		return nil, err
 	}
 	return w, nil
 }
@@ -151,12 +191,13 @@ func (l *ledgers) only(ledger cdc.Ledger) cdc.Ledger {
 	return ledger
 }
 
-// of is what is known of a window; of one that never ran, too.
+// of is what is known of a window; of one that never ran, too. That visibility shows
+// none of a window older than the horizon does not mean that it never ran.
 func (l *ledgers) of(start time.Time) *windowLedger {
 	if known := l.windows[start]; known != nil {
 		return known
 	}
-	return &windowLedger{run: neverRun}
+	return &windowLedger{run: neverRun, expired: beyondHorizon(start, l.horizon)}
 }
 
 // starts are the windows of the span that are known, oldest first.

@@ -33,8 +33,8 @@ const (
 // that are done are in its heartbeats, so that a retry goes on from there; it
 // fails only while no type can be listed.
 func (a *Activities) AuditSpan(ctx context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanResult, error) {
-	if !cdc.ValidDatastore(in.Datastore) || len(in.Types) == 0 || !in.Span.To.After(in.Span.From) || in.Span.Widened() != utc(in.Span) {
-		return cdc.AuditSpanResult{}, invalidInput(ctx, "an audit needs a datastore, resource types and a span on windows' edges")
+	if !cdc.ValidDatastore(in.Datastore) || len(in.Types) == 0 || !in.Span.To.After(in.Span.From) || in.Span.Widened() != utc(in.Span) || in.Horizon <= 0 {
+		return cdc.AuditSpanResult{}, invalidInput(ctx, "an audit needs a datastore, resource types, a span on windows' edges and a horizon")
 	}
 	s := newSpanAudit(ctx, a, in)
 	if err := s.run(ctx); err != nil {
@@ -67,7 +67,7 @@ type spanAudit struct {
 
 func newSpanAudit(ctx context.Context, a *Activities, in cdc.AuditSpanInput) *spanAudit {
 	s := &spanAudit{
-		a: a, in: in, ledgers: newLedgers(a, in.Datastore, in.Types), beat: newAuditHeartbeat(ctx), attempt: attempt(ctx),
+		a: a, in: in, ledgers: newLedgers(a, in), beat: newAuditHeartbeat(ctx), attempt: attempt(ctx),
 	}
 	if activity.IsActivity(ctx) && activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &s.done); err != nil {
@@ -87,7 +87,7 @@ func (s *spanAudit) run(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	if s.deletes, err = s.a.countDeletes(ctx, s.in.Datastore, s.in.Span, s.beat.record); err != nil {
+	if s.deletes, err = s.a.countDeletes(ctx, s.in, s.beat.record); err != nil {
 		return err
 	}
 	refused := 0
@@ -168,43 +168,48 @@ func (s *spanAudit) since(name string) time.Time {
 	return s.in.Span.From
 }
 
-// compare compares a type. Before a window is said to miss something it is looked
-// for by its ID: visibility is behind by moments, and a run may have closed since
-// the ledgers were read.
+// compare compares a type. Before a window is said to miss something, or to be about
+// to publish it, it is looked for by its ID: visibility is behind by moments, and a
+// run may have published or closed since the ledgers were read.
 func (s *spanAudit) compare(ctx context.Context, name string, list []storedVersion) (compared, error) {
 	c := s.ledgers.compare(s.in.Span, name, list)
-	if len(c.missing) == 0 {
+	if len(c.unpublished) == 0 {
 		return c, nil
 	}
-	starts := slices.Collect(maps.Keys(c.missing))
-	before := s.known(starts)
+	starts := slices.Collect(maps.Keys(c.unpublished))
+	closed := slices.DeleteFunc(slices.Clone(starts), func(start time.Time) bool { return s.ledgers.of(start).open })
+	before := s.published(closed)
 	if err := s.ledgers.look(ctx, starts, s.beat.record); err != nil {
 		return c, &temporalError{err}
 	}
-	// Of the types that are done, a newer ledger of these windows holds nothing more
-	// that was in the store: they would have missed it.
-	after := s.known(starts)
+	// Of the types that are done, a newer ledger of windows that were not open holds
+	// nothing more that was in the store: they would have missed it. What an open one
+	// has published since is counted as open, or not at all: their figures are of the
+	// moment at which they were compared.
+	after := s.published(closed)
 	for i := range s.done.Types {
 		s.done.Types[i].Superseded += after[i] - before[i]
 	}
 	return s.ledgers.compare(s.in.Span, name, list), nil
 }
 
-// known is how many versions the windows' ledgers hold of each type that is done
-// and was listed.
-func (s *spanAudit) known(starts []time.Time) []int {
+// published is how many versions the windows' ledgers hold as published of each type
+// that is done and was listed.
+func (s *spanAudit) published(starts []time.Time) []int {
 	sums := make([]int, len(s.done.Types))
 	for i, t := range s.done.Types {
 		for _, start := range starts {
 			if t.Refused == "" {
-				sums[i] += s.ledgers.of(start).ledger.Known(t.Type).Len()
+				sums[i] += published(s.ledgers.of(start).ledger, t.Type)
 			}
 		}
 	}
 	return sums
 }
 
-// elsewhere are those of the versions before the span that are in no ledger.
+// elsewhere are those of the versions before the span that are in no ledger, and of
+// which the ledger is not older than the horizon. Where it cannot be read their span
+// is stated anew when it can.
 func (s *spanAudit) elsewhere(ctx context.Context, before []cdc.Version) ([]cdc.Version, error) {
 	byWindow := make(map[time.Time][]cdc.Version)
 	for _, v := range before {
@@ -214,13 +219,14 @@ func (s *spanAudit) elsewhere(ctx context.Context, before []cdc.Version) ([]cdc.
 	var missing []cdc.Version
 	// Some windows at a time: what was before the span may be days.
 	for starts := range slices.Chunk(slices.SortedFunc(maps.Keys(byWindow), time.Time.Compare), 100) {
-		others := newLedgers(s.a, s.in.Datastore, s.in.Types)
+		others := newLedgers(s.a, s.in)
 		if err := others.look(ctx, starts, s.beat.record); err != nil {
 			return nil, &temporalError{err}
 		}
 		for _, start := range starts {
+			window := others.of(start)
 			for _, v := range byWindow[start] {
-				if !others.of(start).ledger.Has(v) {
+				if !window.expired && !window.ledger.Has(v) {
 					missing = append(missing, v)
 				}
 			}
@@ -281,13 +287,13 @@ func (s *spanAudit) gap(start time.Time) *cdc.WindowGap {
 func (s *spanAudit) result() cdc.AuditSpanResult {
 	for _, start := range s.ledgers.starts(s.in.Span) {
 		if known := s.ledgers.windows[start]; known.open || known.unreadable {
-			s.gap(start)
+			s.gap(start) // an expired one has nothing to be done
 		}
 	}
 	for i := range s.done.Windows {
 		gap := &s.done.Windows[i]
 		known := s.ledgers.of(gap.Start)
-		gap.Run, gap.Open, gap.Unreadable = known.run, known.open, known.unreadable
+		gap.Run, gap.Open, gap.Waiting, gap.Unreadable = known.run, known.open, known.waiting, known.unreadable
 		slices.Sort(gap.Types)
 	}
 	slices.SortFunc(s.done.Windows, func(x, y cdc.WindowGap) int { return x.Start.Compare(y.Start) })

@@ -10,132 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
-	"pgregory.net/rapid"
 
 	"healthlake-cdc/internal/cdc"
 )
-
-// For any store and any ledgers: each version is published, skipped or missing, by
-// its own window's newest ledger; the digest is of all of them; and the windows are
-// exactly those that miss something.
-func TestAuditSpanComparesAnyStoreWithAnyLedgers(t *testing.T) {
-	types := []string{"Patient", "Observation"}
-	rapid.Check(t, func(t *rapid.T) {
-		const windows = 5
-		span := spanOf(windows)
-		store, e := &auditStore{}, newEngine()
-		ledgers := make(map[time.Time]*cdc.Ledger)
-		runs := make(map[time.Time]int)
-		for n := range windows {
-			start := auditStart.Add(time.Duration(n) * cdc.WindowWidth)
-			runs[start] = rapid.IntRange(-1, 2).Draw(t, "run")
-			ledgers[start] = &cdc.Ledger{Salt: salt}
-		}
-		want := map[string]*cdc.TypeAudit{}
-		inStore := map[string][]cdc.Version{}
-		missing := map[time.Time]int{}
-		for _, name := range types {
-			want[name] = &cdc.TypeAudit{Type: name}
-		}
-		for i := range rapid.IntRange(0, 250).Draw(t, "versions") {
-			name := rapid.SampledFrom(types).Draw(t, "type")
-			// From before the span to after it, and on windows' very edges.
-			offset := rapid.OneOf(
-				rapid.Int64Range(-3_000_000_000, 53_000_000_000),
-				rapid.Map(rapid.Int64Range(0, windows), func(n int64) int64 { return n * int64(cdc.WindowWidth) }),
-			).Draw(t, "offset")
-			v := store.write(name, fmt.Sprintf("id-%d", i), 1, auditStart.Add(time.Duration(offset)))
-			if !span.Contains(v.Time()) {
-				continue
-			}
-			start := cdc.WindowAt(testStore, v.Time()).Start
-			inStore[name] = append(inStore[name], v)
-			w := want[name]
-			w.InStore++
-			fate := rapid.IntRange(0, 2).Draw(t, "fate")
-			switch {
-			case fate == 0 && runs[start] >= 0:
-				ledgers[start].Type(name).Published.Add(salt.Hash(v))
-				w.Published++
-			case fate == 1 && runs[start] >= 0:
-				ledgers[start].Type(name).Skipped.Add(salt.Hash(v))
-				w.Skipped++
-			default:
-				w.Missing++
-				missing[start]++
-			}
-		}
-		for w := range windows {
-			start := auditStart.Add(time.Duration(w) * cdc.WindowWidth)
-			n := runs[start]
-			for gone := range rapid.IntRange(0, 2).Draw(t, "gone") {
-				if n >= 0 {
-					v := cdc.Version{Type: "Patient", ID: fmt.Sprintf("gone-%d", gone), VersionID: "1"}
-					ledgers[start].Type("Patient").Published.Add(salt.Hash(v))
-					want["Patient"].Superseded++
-				}
-			}
-			for run := 0; run <= n; run++ {
-				var ledger cdc.Ledger // the newest holds what those before it held
-				if run == n {
-					ledger = *ledgers[start]
-				}
-				e.closedWith(start, run, ledger)
-				// One that visibility does not show is looked for when it seems to miss
-				// something.
-				e.unseen[cdc.WindowAt(testStore, start).RerunID(run)] = missing[start] > 0 && rapid.Bool().Draw(t, "unseen")
-			}
-		}
-		result := audited(t, auditor(store, e), cdc.AuditSpanInput{Span: span, Types: types})
-		require.Len(t, result.Types, len(types))
-		for _, got := range result.Types {
-			w := want[got.Type]
-			w.Digest = naiveDigest(inStore[got.Type])
-			require.Equal(t, *w, got)
-			require.Equal(t, got.InStore, got.Published+got.Missing+got.Skipped)
-		}
-		found := map[time.Time]int{}
-		for i, gap := range result.Windows {
-			found[gap.Start] = gap.Missing
-			require.Equal(t, runs[gap.Start], gap.Run)
-			require.False(t, gap.Open || gap.Unreadable)
-			require.Empty(t, gap.Wanted)
-			if i > 0 {
-				require.True(t, result.Windows[i-1].Start.Before(gap.Start))
-			}
-		}
-		require.Equal(t, missing, found)
-	})
-}
-
-func TestAuditSpanOfWindowsThatAreOpenOrUnreadable(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
-	at := func(n int) time.Time { return auditStart.Add(time.Duration(n)*cdc.WindowWidth + time.Second) }
-	var versions []cdc.Version
-	for n := range 6 {
-		versions = append(versions, store.write("Patient", fmt.Sprint("p", n), 1, at(n)))
-	}
-	id := func(n, run int) string { return cdc.WindowAt(testStore, at(n)).RerunID(run) }
-	e.executions[id(0, 0)] = execution{status: running} // its first run is open
-	e.closedWith(at(1), 0, publishedLedger(versions[1]))
-	e.executions[id(1, 1)] = execution{status: running} // a rerun is: what is before it counts
-	e.executions[id(2, 0)] = execution{status: completed, result: "not a ledger"}
-	e.closedWith(at(3), 0, publishedLedger(versions[3]))
-	e.executions[id(4, 0)] = execution{status: terminated, events: begun(cdc.CaptureWindowInput{}).did("Publish", "not", "one").events}
-	// The sixth never ran.
-
-	result := audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(6), Types: []string{"Patient"}})
-	require.Equal(t, 6, result.Types[0].InStore)
-	require.Equal(t, 2, result.Types[0].Published)
-	require.Equal(t, 4, result.Types[0].Missing)
-	require.Equal(t, []cdc.WindowGap{
-		{Start: at(0).Add(-time.Second), Run: 0, Open: true, Missing: 1, Types: []string{"Patient"}},
-		{Start: at(1).Add(-time.Second), Run: 1, Open: true},
-		{Start: at(2).Add(-time.Second), Run: 0, Unreadable: true, Missing: 1, Types: []string{"Patient"}},
-		{Start: at(4).Add(-time.Second), Run: 0, Unreadable: true, Missing: 1, Types: []string{"Patient"}},
-		{Start: at(5).Add(-time.Second), Run: -1, Missing: 1, Types: []string{"Patient"}},
-	}, result.Windows)
-}
 
 // What changes hands while the pages are read moves the rest up by one, so that a
 // version is passed over: the store's count tells.
@@ -222,7 +99,7 @@ func TestAuditSpanOfTypesThatAreRefused(t *testing.T) {
 	require.Equal(t, 1, result.Types[2].Missing)
 
 	// No type at all, for a reason that may pass: the attempt fails.
-	in := cdc.AuditSpanInput{Datastore: testStore, Versions: cdc.VersionsLatest, Span: spanOf(1), Types: []string{"Claim", "Device"}}
+	in := cdc.AuditSpanInput{Datastore: testStore, Versions: cdc.VersionsLatest, Span: spanOf(1), Types: []string{"Claim", "Device"}, Horizon: ages}
 	_, err := a.AuditSpan(t.Context(), in)
 	requireClass(t, cdc.ClassUnavailable, err)
 	// But not for ever, or a type that fails for good would hold up every audit.
@@ -252,6 +129,7 @@ func TestAuditSpanGoesOnFromItsHeartbeats(t *testing.T) {
 	env.SetHeartbeatDetails(before)
 	value, err := env.ExecuteActivity(a.AuditSpan, cdc.AuditSpanInput{
 		Datastore: testStore, Versions: cdc.VersionsLatest, Span: spanOf(1), Types: []string{"Patient", "Device"},
+		Horizon: ages,
 	})
 	require.NoError(t, err)
 	var result cdc.AuditSpanResult
@@ -280,17 +158,39 @@ func TestAuditSpanCountsPublishedDeletes(t *testing.T) {
 	put("e2", done(cdc.PublishDeleteResult{Type: "Patient", EventTime: at}))
 	put("e3", done(cdc.PublishDeleteResult{Type: "Patient", EventTime: auditStart.Add(cdc.WindowWidth)}))
 	put("e4", done(cdc.PublishDeleteResult{Type: "Patient", EventTime: at, Skipped: true}))
-	old := begun(cdc.PublishDeleteInput{Delete: cdc.Delete{EventID: "e5", Type: "Device", EventTime: at}})
-	put("e5", execution{status: completed, events: old.events})
+	put("e5", done(cdc.PublishDeleteResult{Type: "Device", EventTime: at, Exact: true, Contradicted: true}))
+	put("e7", execution{status: completed, result: "not a result"})
 	e.executions[cdc.DeleteID("another", "e6")] = done(cdc.PublishDeleteResult{Type: "Patient", EventTime: at})
 
 	a := auditor(&auditStore{}, e)
 	for range 2 { // the second time from what it remembers
 		result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient", "Device"}})
 		require.Equal(t, cdc.DeleteCounts{Exact: 1, Unresolved: 1}, result.Types[0].Deletes)
-		require.Equal(t, cdc.DeleteCounts{Unresolved: 1}, result.Types[1].Deletes)
-		clear(e.executions[cdc.DeleteID(testStore, "e5")].events)
+		require.Equal(t, cdc.DeleteCounts{Contradicted: 1}, result.Types[1].Deletes, "not published: it is no exact one")
+		put("e1", done(cdc.PublishDeleteResult{}))
 	}
+}
+
+// An audit asks for the deletes of its span, and not for every one since.
+func TestAuditSpanAsksForTheDeletesOfItsSpan(t *testing.T) {
+	in := cdc.AuditSpanInput{Datastore: testStore, Span: spanOf(6), Types: []string{"Patient"}, Attributes: true}
+	e := newEngine()
+	a := auditor(&auditStore{}, e)
+	audited(t, a, in)
+	require.Contains(t, e.queries[len(e.queries)-1],
+		"CdcWindowStart >= '2026-03-01T11:59:59Z' AND CdcWindowStart < '2026-03-01T12:01:01Z'")
+
+	// Without the attribute, by the executions' start: records come late.
+	in.Attributes = false
+	audited(t, a, in)
+	require.Contains(t, e.queries[len(e.queries)-1],
+		"StartTime >= '2026-03-01T11:59:00Z' AND StartTime < '2026-03-02T12:01:00Z'")
+
+	// A server that does not know the attribute any more stops no audit.
+	in.Attributes = true
+	e.refuses = "CdcWindowStart"
+	audited(t, a, in)
+	require.Contains(t, e.queries[len(e.queries)-1], "StartTime")
 }
 
 // A dry run reads bodies, and counts what a rerun would publish.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
@@ -157,9 +158,16 @@ type engine struct {
 	unseen map[string]bool
 	// shownToAll are found by every query.
 	shownToAll []string
+	// queries were asked; those with the word in them are refused.
+	queries []string
+	refuses string
 }
 
 func (e *engine) ListWorkflow(ctx context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	e.queries = append(e.queries, r.GetQuery())
+	if e.refuses != "" && strings.Contains(r.GetQuery(), e.refuses) {
+		return nil, serviceerror.NewInvalidArgument("no such search attribute")
+	}
 	answer, err := e.executions.ListWorkflow(ctx, r)
 	if err != nil {
 		return nil, err
@@ -197,11 +205,17 @@ func auditor(store *auditStore, e *engine) *Activities {
 
 func newEngine() *engine { return &engine{executions: make(executions), unseen: make(map[string]bool)} }
 
-// audited runs AuditSpan over n windows.
+// ages is a horizon that no window is older than.
+const ages = 100 * 365 * 24 * time.Hour
+
+// audited runs AuditSpan.
 func audited(t require.TestingT, a *Activities, in cdc.AuditSpanInput) cdc.AuditSpanResult {
 	in.Datastore = testStore
 	if in.Versions == "" {
 		in.Versions = cdc.VersionsLatest
+	}
+	if in.Horizon == 0 {
+		in.Horizon = ages
 	}
 	result, err := a.AuditSpan(context.Background(), in)
 	require.NoError(t, err)

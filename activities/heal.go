@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
@@ -29,16 +28,21 @@ const (
 	longestLook = 5 * time.Second
 	// operatorPatience is how long a Heal waits for a window that waits for an
 	// operator: a refusal may be over in moments, but it must not hold up the audit
-	// of everything else for as long as a Heal may last.
+	// of everything else for as long as a Heal may last. windowPatience is how long it
+	// waits for any window: one that found something new has closed after its last
+	// pass (CDC_PASSES: 60 s), another after twice that, and as much to spare. What has
+	// not, because the store fails on a type of it, has published its other types by
+	// then, and the next look sees that.
 	operatorPatience = time.Minute
+	windowPatience   = 6 * time.Minute
 )
 
 // Heal runs the windows that miss something: a rerun where one has run, the first
 // run where none has. It waits until they have closed, or its time is nearly over.
 // The numbers of the runs are in its input, so that a retry starts no others.
 func (a *Activities) Heal(ctx context.Context, in cdc.HealInput) (cdc.HealResult, error) {
-	if !cdc.ValidDatastore(in.Datastore) {
-		return cdc.HealResult{}, invalidInput(ctx, "healing needs a datastore")
+	if !cdc.ValidDatastore(in.Datastore) || in.Horizon <= 0 {
+		return cdc.HealResult{}, invalidInput(ctx, "healing needs a datastore and a horizon")
 	}
 	if a.Windows == nil {
 		return cdc.HealResult{}, invalidInput(ctx, "this process starts no windows")
@@ -69,12 +73,13 @@ type healing struct {
 	a     *Activities
 	in    cdc.HealInput
 	until time.Time
-	// started windows have a run by now, open ones have not closed.
-	started, open atomic.Int64
+	// started windows have a run by now, open ones have not closed, expired ones are
+	// too old to be started.
+	started, open, expired atomic.Int64
 }
 
 func (h *healing) result() cdc.HealResult {
-	return cdc.HealResult{Started: int(h.started.Load()), Open: int(h.open.Load())}
+	return cdc.HealResult{Started: int(h.started.Load()), Open: int(h.open.Load()), Expired: int(h.expired.Load())}
 }
 
 func (h *healing) run(ctx context.Context) error {
@@ -89,13 +94,19 @@ func (h *healing) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// heal runs one window and waits for it.
+// heal runs one window and waits for it. A window that is older than the horizon by
+// now is not run: that it never ran, or what its last run published, is not known any
+// more, and it would publish everything again.
 func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if !time.Now().Before(h.until) {
 		h.open.Add(1)
+		return nil
+	}
+	if beyondHorizon(gap.Start, h.in.Horizon) {
+		h.expired.Add(1)
 		return nil
 	}
 	window := cdc.Window{Datastore: h.in.Datastore, Start: gap.Start.UTC()}
@@ -121,24 +132,26 @@ func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 
 // closed waits until the run has closed, or there is no more time for it.
 func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
-	until := h.until
+	began := time.Now()
+	var waiting time.Time // since then, for an operator
 	for wait := firstLook; ; wait = min(2*wait, longestLook) {
 		described, err := h.a.Runs.DescribeWorkflowExecution(ctx, workflowID, "")
 		if err != nil {
 			return false, fmt.Errorf("describing execution: %w", err)
 		}
 		info := described.GetWorkflowExecutionInfo()
-		switch info.GetStatus() {
-		case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:
-		default:
+		if !isOpen(info) {
 			return true, nil
 		}
 		if !waitsForOperator(info) {
-			until = h.until
-		} else if patience := time.Now().Add(operatorPatience); until.Equal(h.until) && patience.Before(until) {
-			until = patience
+			waiting = time.Time{}
+		} else if waiting.IsZero() {
+			waiting = time.Now()
 		}
-		left := time.Until(until)
+		left := min(time.Until(h.until), time.Until(began.Add(windowPatience)))
+		if !waiting.IsZero() {
+			left = min(left, time.Until(waiting.Add(operatorPatience)))
+		}
 		if left <= 0 {
 			return false, nil
 		}
@@ -152,7 +165,7 @@ func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 	}
 }
 
-// waitsForOperator tells what a window says by CdcState, where our search
+// waitsForOperator reports whether a window says so by CdcState, where our search
 // attributes are registered. They are not encoded by our codec.
 func waitsForOperator(info *workflowpb.WorkflowExecutionInfo) bool {
 	var state string

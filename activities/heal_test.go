@@ -82,7 +82,7 @@ func TestHealRunsWhatMissesSomething(t *testing.T) {
 		o := newOpener(2 * time.Minute)
 		a := &Activities{Runs: o, Windows: o}
 		wanted := []cdc.Version{version("Patient", "w")}
-		in := cdc.HealInput{Datastore: testStore, CapturedBy: cdc.ByAudit, SourceTime: auditStart, Windows: []cdc.WindowGap{
+		in := cdc.HealInput{Datastore: testStore, Horizon: ages, CapturedBy: cdc.ByAudit, SourceTime: auditStart, Windows: []cdc.WindowGap{
 			gapAt(0, -1), gapAt(1, 0), gapAt(2, 4), gapAt(3, 0), gapAt(4, 0), gapAt(5, 0),
 		}}
 		in.Windows[2].Wanted = wanted
@@ -112,9 +112,29 @@ func TestHealRunsWhatMissesSomething(t *testing.T) {
 func TestHealSkips(t *testing.T) {
 	o := newOpener(0)
 	a := &Activities{Runs: o, Windows: o}
-	_, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Skip: true, Windows: []cdc.WindowGap{gapAt(0, 0)}})
+	_, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Skip: true, Windows: []cdc.WindowGap{gapAt(0, 0)}})
 	require.NoError(t, err)
 	require.True(t, o.runs[windowAt(testStore, 0).RerunID(1)].Skip)
+}
+
+// A window that is older than the horizon when its turn comes is not run: whether it
+// ever ran is not known any more.
+func TestHealStartsNothingOlderThanTheHorizon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		<-time.After(time.Until(windowAt(testStore, 1000).Start)) // the bubble's clock begins in 2000
+		o := newOpener(2 * time.Minute)
+		a := &Activities{Runs: o, Windows: o}
+		var gaps []cdc.WindowGap
+		for n := range healsAtOnce {
+			gaps = append(gaps, gapAt(6+n, -1)) // they close a minute after the one below has become too old
+		}
+		gaps = append(gaps, gapAt(0, -1), gapAt(1, 3))
+		in := cdc.HealInput{Datastore: testStore, Windows: gaps, Horizon: time.Since(windowAt(testStore, 0).Start) + time.Minute - cdc.HorizonSlack}
+		result, err := a.Heal(t.Context(), in)
+		require.NoError(t, err)
+		require.Equal(t, cdc.HealResult{Started: healsAtOnce, Expired: 2}, result)
+		require.Len(t, o.runs, healsAtOnce)
+	})
 }
 
 // Hundreds of windows are healed some at a time, and what has not closed when the
@@ -127,7 +147,7 @@ func TestHealHasFewWindowsOpenAndEndsInTime(t *testing.T) {
 		}
 		o := newOpener(time.Minute)
 		a := &Activities{Runs: o, Windows: o}
-		result, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Windows: gaps})
+		result, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: gaps})
 		require.NoError(t, err)
 		require.Equal(t, cdc.HealResult{Started: len(gaps)}, result)
 		require.Equal(t, healsAtOnce, o.most)
@@ -136,7 +156,7 @@ func TestHealHasFewWindowsOpenAndEndsInTime(t *testing.T) {
 		a = &Activities{Runs: o, Windows: o}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
-		result, err = a.Heal(ctx, cdc.HealInput{Datastore: testStore, Windows: gaps})
+		result, err = a.Heal(ctx, cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: gaps})
 		require.NoError(t, err)
 		require.NoError(t, ctx.Err())
 		require.Equal(t, cdc.HealResult{Started: healsAtOnce, Open: len(gaps)}, result)
@@ -144,23 +164,26 @@ func TestHealHasFewWindowsOpenAndEndsInTime(t *testing.T) {
 }
 
 // A window that waits for an operator holds up the audit for a moment only; one
-// that has waited and goes on is waited for as any other.
+// that has waited and goes on is waited for as any other, and none for long.
 func TestHealLeavesWhatWaitsForAnOperator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, c := range map[string]struct {
-			// waiting is how long the window waits, of the four minutes that it takes.
+			// waiting is how long the window waits for an operator, of the time that it
+			// is open.
 			waiting time.Duration
+			takes   time.Duration
 			open    int
 			took    time.Duration
 		}{
-			"for good": {waiting: time.Hour, open: 1, took: operatorPatience},
-			"not long": {waiting: 40 * time.Second, took: 4 * time.Minute},
+			"for good":                              {waiting: time.Hour, takes: time.Hour, open: 1, took: operatorPatience},
+			"not long":                              {waiting: 40 * time.Second, takes: 4 * time.Minute, took: 4 * time.Minute},
+			"open for long, though for no operator": {takes: time.Hour, open: 1, took: windowPatience},
 		} {
-			o := newOpener(4 * time.Minute)
+			o := newOpener(c.takes)
 			began := time.Now()
 			o.waits = func(id string) bool { return id == windowAt(testStore, 0).ID() && time.Since(began) < c.waiting }
 			a := &Activities{Runs: o, Windows: o}
-			result, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Windows: []cdc.WindowGap{gapAt(0, -1)}})
+			result, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: []cdc.WindowGap{gapAt(0, -1)}})
 			require.NoError(t, err)
 			require.Equal(t, cdc.HealResult{Started: 1, Open: c.open}, result, name)
 			require.InDelta(t, c.took, time.Since(began), float64(longestLook), name)
@@ -172,6 +195,6 @@ func TestHealThatCannotStart(t *testing.T) {
 	o := newOpener(0)
 	o.fail = errors.New("Temporal is away")
 	a := &Activities{Runs: o, Windows: o}
-	_, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Windows: []cdc.WindowGap{gapAt(0, 0), gapAt(1, 0)}})
+	_, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: []cdc.WindowGap{gapAt(0, 0), gapAt(1, 0)}})
 	require.ErrorContains(t, err, "Temporal is away")
 }

@@ -14,14 +14,15 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// ledgerOfHistory rebuilds the ledger of a run that was terminated, cancelled
-// or failed: the ledger that it began with, what its Publish activities had
-// accepted, the types that it swept, what an operator gave up, and the same of
-// every slice it started. A
-// rerun that ended before it had read the ledger of the run before began with
-// that one's all the same.
-func (a *Activities) ledgerOfHistory(ctx context.Context, workflowID, runID string) (cdc.Ledger, error) {
-	r := rebuild{
+// rebuildLedger rebuilds the ledger of a run from its history, whether it was
+// terminated, cancelled, failed or is still open: the ledger that it began with,
+// what its Publish activities had accepted, the types that it swept, what an
+// operator gave up, and the same of every slice it started, by read. A rerun that
+// has not read the ledger of the run before began with that one's all the same.
+func (a *Activities) rebuildLedger(ctx context.Context, workflowID, runID string,
+	read func(ctx context.Context, id string) (cdc.Ledger, error),
+) (*rebuild, error) {
+	r := &rebuild{
 		a: a, workflowID: workflowID, scheduled: make(map[int64]*historypb.ActivityTaskScheduledEventAttributes),
 		refused: make(map[string]cdc.HashSet), skips: make(map[string]int64),
 	}
@@ -29,10 +30,10 @@ func (a *Activities) ledgerOfHistory(ctx context.Context, workflowID, runID stri
 	for events.HasNext() {
 		event, err := events.Next()
 		if err != nil {
-			return cdc.Ledger{}, fmt.Errorf("reading history: %w", err)
+			return r, fmt.Errorf("reading history: %w", err)
 		}
 		if err := r.take(event); err != nil {
-			return cdc.Ledger{}, applicationError(ctx, &cdc.Error{
+			return r, applicationError(ctx, &cdc.Error{
 				Op: "reading ledger", Class: cdc.ClassLedger,
 				Advice: fmt.Sprintf("history of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", workflowID),
 			})
@@ -43,19 +44,19 @@ func (a *Activities) ledgerOfHistory(ctx context.Context, workflowID, runID stri
 		before = append(before, r.before)
 	}
 	for _, id := range before {
-		ledger, err := a.Ledger(ctx, cdc.LedgerInput{WorkflowID: id})
+		ledger, err := read(ctx, id)
 		if err != nil {
-			return cdc.Ledger{}, err
+			return r, err
 		}
 		if err := r.merge(ledger); err != nil {
-			return cdc.Ledger{}, applicationError(ctx, &cdc.Error{
+			return r, applicationError(ctx, &cdc.Error{
 				Op: "reading ledger", Class: cdc.ClassLedger,
 				Advice: fmt.Sprintf("what %s and %s published cannot be brought together: %v", workflowID, id, err),
 			})
 		}
 	}
 	r.salted()
-	return r.ledger, nil
+	return r, nil
 }
 
 // rebuild collects a ledger from a run's history, event by event.
@@ -63,6 +64,10 @@ type rebuild struct {
 	a          *Activities
 	workflowID string
 	ledger     cdc.Ledger
+	// types are those that a window's run sweeps, given the versions that it reads from
+	// history.
+	types []string
+	given []cdc.Version
 	// salt is the run's own.
 	salt      cdc.Salt
 	scheduled map[int64]*historypb.ActivityTaskScheduledEventAttributes
@@ -91,6 +96,15 @@ func (r *rebuild) take(event *historypb.HistoryEvent) error {
 	case event.GetActivityTaskCompletedEventAttributes() != nil:
 		done := event.GetActivityTaskCompletedEventAttributes()
 		return r.activity(done.GetScheduledEventId(), done.GetResult())
+	case event.GetActivityTaskFailedEventAttributes() != nil:
+		ended := event.GetActivityTaskFailedEventAttributes()
+		return r.publishEnded(ended.GetScheduledEventId(), ended.GetFailure().GetApplicationFailureInfo().GetDetails())
+	case event.GetActivityTaskTimedOutEventAttributes() != nil:
+		ended := event.GetActivityTaskTimedOutEventAttributes()
+		return r.publishEnded(ended.GetScheduledEventId(), ended.GetFailure().GetTimeoutFailureInfo().GetLastHeartbeatDetails())
+	case event.GetActivityTaskCanceledEventAttributes() != nil:
+		ended := event.GetActivityTaskCanceledEventAttributes()
+		return r.publishCanceled(ended.GetScheduledEventId(), ended.GetDetails())
 	case event.GetWorkflowExecutionSignaledEventAttributes() != nil:
 		return r.signaled(event)
 	case event.GetChildWorkflowExecutionCompletedEventAttributes() != nil:
@@ -139,7 +153,7 @@ func (r *rebuild) begin(input *commonpb.Payloads) error {
 	if err := r.a.Converter.FromPayloads(input, &in); err != nil {
 		return err
 	}
-	r.salt = in.Salt
+	r.salt, r.types, r.given = in.Salt, in.Types, in.Wanted
 	switch {
 	case in.Resume != nil:
 		r.ledger = in.Resume.Ledger
@@ -230,15 +244,57 @@ func (r *rebuild) published(id int64, input, output *commonpb.Payloads) error {
 	if err := r.a.Converter.FromPayloads(output, &result); err != nil {
 		return err
 	}
-	for i, change := range in.Changes {
-		if i < len(result.EventIDs) && result.EventIDs[i] != "" {
-			r.accepted(change)
-		}
-	}
+	r.acceptedOf(in.Changes, result.EventIDs)
 	for _, refusal := range result.Refused {
 		if refusal.Index < len(in.Changes) {
 			r.refusal(id, in.Changes[refusal.Index])
 		}
 	}
 	return nil
+}
+
+// acceptedOf takes the changes that EventBridge gave an id.
+func (r *rebuild) acceptedOf(changes []cdc.Change, ids []string) {
+	for i, change := range changes {
+		if i < len(ids) && ids[i] != "" {
+			r.accepted(change)
+		}
+	}
+}
+
+// publishEnded takes what a Publish that failed, or was not heard of again, had
+// accepted until then: the ids are in the details of its end.
+func (r *rebuild) publishEnded(id int64, details *commonpb.Payloads) error {
+	in, ok, err := r.publishInput(id)
+	if err != nil || !ok || len(details.GetPayloads()) == 0 {
+		return err
+	}
+	var ids []string
+	if r.a.Converter.FromPayloads(details, &ids) == nil && len(ids) == len(in.Changes) {
+		r.acceptedOf(in.Changes, ids)
+	}
+	return nil
+}
+
+// publishCanceled takes what a Publish that was cancelled had accepted.
+func (r *rebuild) publishCanceled(id int64, details *commonpb.Payloads) error {
+	in, ok, err := r.publishInput(id)
+	if err != nil || !ok || len(details.GetPayloads()) == 0 {
+		return err
+	}
+	var result cdc.PublishResult // or the server's own details, of one that was not running
+	if r.a.Converter.FromPayloads(details, &result) == nil && len(result.EventIDs) == len(in.Changes) {
+		r.acceptedOf(in.Changes, result.EventIDs)
+	}
+	return nil
+}
+
+// publishInput is the input of the activity, if it is a Publish.
+func (r *rebuild) publishInput(id int64) (in cdc.PublishInput, ok bool, err error) {
+	scheduled := r.scheduled[id]
+	if scheduled.GetActivityType().GetName() != "Publish" {
+		return in, false, nil
+	}
+	err = r.a.Converter.FromPayloads(scheduled.GetInput(), &in)
+	return in, err == nil, err
 }

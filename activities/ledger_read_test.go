@@ -69,7 +69,7 @@ func TestLedgerIsRebuiltFromHistory(t *testing.T) {
 	got, err := readLedger(executions{window.ID(): {status: terminated, events: h.events}}, window.ID())
 	require.NoError(t, err)
 	want := ledgerWith("Patient", "before", "rerun", "a", "b")
-	want.Merge(ledgerWith("Observation", "o"))
+	require.NoError(t, want.Merge(ledgerWith("Observation", "o")))
 	want.Type("Claim")
 	requireSame(t, want, got)
 	require.False(t, got.Swept("Device"))

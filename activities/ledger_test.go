@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
@@ -29,6 +30,8 @@ type execution struct {
 	status enumspb.WorkflowExecutionStatus
 	result any
 	events []*historypb.HistoryEvent
+	// waits is set when CdcState says that it waits for an operator.
+	waits bool
 }
 
 type executions map[string]execution
@@ -38,9 +41,15 @@ func (e executions) DescribeWorkflowExecution(_ context.Context, id, _ string) (
 	if !ok {
 		return nil, serviceerror.NewNotFound("no such execution")
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{
-		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Status: known.status},
-	}, nil
+	info := &workflowpb.WorkflowExecutionInfo{Status: known.status}
+	if known.waits {
+		state, err := converter.GetDefaultDataConverter().ToPayload(cdc.StateWaiting)
+		if err != nil {
+			return nil, err
+		}
+		info.SearchAttributes = &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{cdc.AttrState.GetName(): state}}
+	}
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
 }
 
 func (e executions) GetWorkflow(_ context.Context, id, _ string) client.WorkflowRun {
@@ -130,6 +139,34 @@ func (r *recorded) did(name string, input, result any) *recorded {
 			ScheduledEventId: id, Result: encode(result),
 		},
 	}})
+	return r
+}
+
+// ended is a Publish that did not complete and had these accepted.
+func (r *recorded) ended(how string, in cdc.PublishInput, ids []string) *recorded {
+	id := r.scheduled("Publish", in)
+	event := &historypb.HistoryEvent{}
+	switch how {
+	case "failed":
+		event.Attributes = &historypb.HistoryEvent_ActivityTaskFailedEventAttributes{
+			ActivityTaskFailedEventAttributes: &historypb.ActivityTaskFailedEventAttributes{ScheduledEventId: id, Failure: &failurepb.Failure{
+				FailureInfo: &failurepb.Failure_ApplicationFailureInfo{ApplicationFailureInfo: &failurepb.ApplicationFailureInfo{Details: encode(ids)}},
+			}},
+		}
+	case "timed out":
+		event.Attributes = &historypb.HistoryEvent_ActivityTaskTimedOutEventAttributes{
+			ActivityTaskTimedOutEventAttributes: &historypb.ActivityTaskTimedOutEventAttributes{ScheduledEventId: id, Failure: &failurepb.Failure{
+				FailureInfo: &failurepb.Failure_TimeoutFailureInfo{TimeoutFailureInfo: &failurepb.TimeoutFailureInfo{LastHeartbeatDetails: encode(ids)}},
+			}},
+		}
+	default:
+		event.Attributes = &historypb.HistoryEvent_ActivityTaskCanceledEventAttributes{
+			ActivityTaskCanceledEventAttributes: &historypb.ActivityTaskCanceledEventAttributes{
+				ScheduledEventId: id, Details: encode(cdc.PublishResult{EventIDs: ids}),
+			},
+		}
+	}
+	r.add(event)
 	return r
 }
 

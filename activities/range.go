@@ -19,8 +19,8 @@ const (
 
 // idsPage reads the current versions of the named resources, until a result's
 // worth is there or the attempt's time is nearly over. One that does not exist, is
-// deleted, or whose current version lies outside the span, is left out; so is one that
-// the store does not give, which is counted.
+// deleted, or whose current version lies outside the span, is only counted; so is one
+// that the store does not give.
 func (a *Activities) idsPage(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
 	result := cdc.HydratePageResult{State: cdc.AnswerDone}
 	size := 0
@@ -40,6 +40,7 @@ func (a *Activities) idsPage(ctx context.Context, in cdc.HydratePageInput) (cdc.
 			return cdc.HydratePageResult{}, applicationError(ctx, err)
 		}
 		if !found {
+			result.Counts.NotFound++
 			continue
 		}
 		more := resultBytes(change)
@@ -189,7 +190,9 @@ func (m *measuring) ids(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if found {
+		if !found {
+			m.result.Counts.NotFound++
+		} else {
 			m.take([]cdc.Change{change})
 		}
 		heartbeatOf(ctx)

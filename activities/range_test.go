@@ -120,10 +120,18 @@ func TestPageOfNamedResources(t *testing.T) {
 	require.Equal(t, []string{"b", "c"}, page.UnreadIDs, "they do not fit into one result")
 	require.Equal(t, 4, page.Counts.Reads)
 	require.Zero(t, page.Counts.Searches)
+	require.Equal(t, 2, page.Counts.NotFound, "one is not there, one lies outside the range")
 	page, err = ask(page.UnreadIDs...)
 	require.NoError(t, err)
 	require.Len(t, page.Changes, 2)
 	require.Empty(t, page.UnreadIDs)
+	require.Zero(t, page.Counts.NotFound)
+
+	measured, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{
+		Origin: rangeOrigin, Type: "Patient", Span: rangeSpan, IDs: []string{"none", "a", "outside"},
+	})
+	require.NoError(t, err)
+	require.Equal(t, 2, measured.Counts.NotFound, "a dry run says so as well")
 
 	store.failing["b"] = cdc.ClassForbidden
 	page, err = ask("c", "b")

@@ -19,14 +19,15 @@ const (
 	historyPages = 20
 )
 
-// ReadDelete asks the store for a resource whose delete a record told of, and its
-// history for the tombstone and for the body that the resource had last. It is no
-// search and takes no token.
+// ReadDelete asks the store for a resource that a record or a notification calls
+// deleted, and its history for the tombstone and for the body that the resource had
+// last. It is no search and takes no token.
 //
-// A store may keep no history of the type, or have erased it ($erase looks like a
-// delete): then there is nothing more to wait for. One that keeps it shows it
-// late. A store that does not let us look is an answer as well, for the delete is
-// to be published all the same.
+// A store may keep no history of the type, or have erased it ($erase is logged as a
+// delete): then there is nothing more to wait for once the resource is gone. One that
+// keeps it shows it late. A store that does not let us look can confirm nothing: that
+// is an error of its class, but for the history of a resource that is gone, which the
+// delete is published without.
 func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cdc.ReadDeleteResult, error) {
 	d := in.Delete
 	if !d.Exact() || !cdc.ValidType(d.Type) || !cdc.ValidDatastore(in.Origin.Datastore) {
@@ -41,23 +42,20 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 	case "":
 	case cdc.ClassNotFound:
 		result.Gone = true
-	case cdc.ClassForbidden, cdc.ClassRejected:
-		result.Refused = class
-		return result, nil
 	default:
 		return cdc.ReadDeleteResult{}, applicationError(ctx, err)
 	}
 	entries, pages, err := a.lastHistory(ctx, in)
 	result.Counts.Reads += pages
-	switch class := cdc.ClassOf(err); class {
-	case "":
-	case cdc.ClassNotFound, cdc.ClassRejected:
-		// None is kept. Of a resource that is there again nothing tells whether it
-		// was deleted before, and a read may lag.
+	switch class := cdc.ClassOf(err); {
+	case class == "":
+	case class == cdc.ClassNotFound || class == cdc.ClassRejected:
+		// None is kept. Of a resource that can be read nothing says whether it was
+		// deleted before, and a read may lag.
 		result.Settled = result.Gone
 		return result, nil
-	case cdc.ClassForbidden:
-		result.Refused = class
+	case class == cdc.ClassForbidden && result.Gone:
+		result.NoHistory = class
 		return result, nil
 	default:
 		return cdc.ReadDeleteResult{}, applicationError(ctx, err)

@@ -70,6 +70,9 @@ func servedMetrics(t *testing.T) map[string]bool {
 	m.PollingPaused(ctx, false)
 	m.Stated(ctx, cdc.Statement{DatastoreID: "store", ResourceType: "Patient", InStore: 1, Missing: 1}, now)
 	m.Waiting(ctx, "store", 1)
+	m.Plaintext(ctx, "plain")
+	served.TemporalHandler().WithTags(map[string]string{"datastore": "store", "resource_type": "Patient"}).
+		Counter(cdc.MetricContradicted).Inc(1) // by a workflow
 
 	recorder := httptest.NewRecorder()
 	served.Handler().ServeHTTP(recorder, httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil))

@@ -123,8 +123,8 @@ const (
 		"sourceTime":"2026-03-04T05:06:21Z","publishedAt":"2026-03-04T05:06:22Z","capturedBy":"subscription",
 		"correlationId":"delete/ds/e1","payload":"full"},"data":{"resourceType":"Patient","id":"p1","meta":{}}}`
 	statement = `{"datastoreId":"ds","resourceType":"Patient","from":"2026-03-04T05:00:00Z","to":"2026-03-04T05:15:10Z",
-		"versions":"latest","inStore":5,"published":4,"missing":0,"healed":1,"skipped":1,"superseded":2,
-		"deletes":{"exact":0,"unresolved":3},"digest":"` + emptyDigest + `"}`
+		"versions":"latest","inStore":8,"published":4,"missing":0,"healed":1,"skipped":1,"superseded":2,
+		"deletes":{"exact":0,"unresolved":3,"contradicted":1},"open":3,"unreadable":2,"digest":"` + emptyDigest + `"}`
 	// emptyDigest is the SHA-256 of nothing.
 	emptyDigest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
@@ -137,13 +137,15 @@ func TestRealStatementsAreValid(t *testing.T) {
 	}
 	all := s
 	all.Versions, all.HistoryUnavailable = cdc.VersionsAll, 2
-	for _, s := range []cdc.Statement{s, all} {
+	open := s
+	open.InStore, open.Open, open.Unreadable, open.Deletes = 10, 7, 4, cdc.DeleteCounts{Exact: 1, Unresolved: 2, Contradicted: 3}
+	for _, s := range []cdc.Statement{s, all, open} {
 		event, err := s.Event(now)
 		require.NoError(t, check(t, schema, detailOf(t, event, err)))
 	}
 }
 
-func TestEventsOfLaterStepsAreValid(t *testing.T) {
+func TestExactDeletesAreValid(t *testing.T) {
 	schema := eventSchema(t)
 	require.NoError(t, check(t, schema, exactDelete))
 	require.NoError(t, check(t, schema, statement))
@@ -230,6 +232,10 @@ func TestSchemaRefuses(t *testing.T) {
 		"statement with a short digest":    {statement, top("digest", "abc")},
 		"statement without deletes":        {statement, func(m map[string]any) { delete(m, "deletes") }},
 		"statement with more":              {statement, top("note", "x")},
+		"statement without open":           {statement, func(m map[string]any) { delete(m, "open") }},
+		"statement without unreadable":     {statement, func(m map[string]any) { delete(m, "unreadable") }},
+		"statement with open below 0":      {statement, top("open", -1)},
+		"statement without contradicted":   {statement, top("deletes", map[string]any{"exact": 0, "unresolved": 0})},
 		"statement with a history of less": {statement, top("historyUnavailable", -1)},
 		"statement of other versions":      {statement, top("versions", "some")},
 	}

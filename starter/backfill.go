@@ -17,7 +17,9 @@ func newBackfillCommand(s *session) *cobra.Command {
 		Short: "Publish what the stores held before anybody captured it",
 		Long: `Backfill publishes what search shows of the range and was not published yet: the
 first snapshot of a store that existed before, or of a type that was added. A
-backfill named twice runs once.
+backfill named twice runs once: a name that is used joins the backfill that has it
+when that one is the same, and is an error when it is not. Without --until it goes
+up to its start.
 
 The recent part, of which ledgers are known, is compared with them: only what
 they lack is published, by the windows that it belongs to. The border is fixed
@@ -28,7 +30,10 @@ listings of ids until one finds nothing new.`,
 			"  starter backfill --name first-snapshot --wait\n" +
 			"  starter backfill --name encounters --type Encounter --until 2026-11-23T12:00:00Z",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return s.backfill(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.openEnd = !cmd.Flags().Changed("until")
+			return s.backfill(cmd.Context(), f)
+		},
 	}
 	f.bind(command, "backfill")
 	return command
@@ -46,7 +51,7 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 	if span.To.After(cdc.WindowAt("", now).End()) {
 		return errors.New("--until lies in the future: nothing was written then")
 	}
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,11 +69,12 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 		return err
 	}
 	in.Versions, in.Settle = c.config.Versions, settleTime(c.config.Passes)
-	in.Border, err = c.launcher.Border(ctx, c.temporal.Namespace, in.Datastores, now, c.config.Horizon(retention))
+	in.Horizon = c.config.Horizon(retention)
+	in.Border, err = c.launcher.Border(ctx, c.temporal.Namespace, in.Datastores, now, in.Horizon)
 	if err != nil {
 		return err
 	}
-	return s.startRange(ctx, c, in, f.wait)
+	return s.startRange(ctx, c, in, f)
 }
 
 // settleTime is how long after its end a window that found something has closed

@@ -26,10 +26,11 @@ func newCaptureCommand(s *session) *cobra.Command {
 	var wait bool
 	command := &cobra.Command{
 		Use:   "capture --at TIME",
-		Short: "Open the windows of a time by hand; a closed one is rerun",
+		Short: "Open the windows of a time by hand; a closed or failed one is rerun",
 		Long: `Capture opens the window in which TIME lies, for each configured datastore. A
-window that is open is left alone. One that has closed is rerun: the rerun reads
-the ledger of the run before, makes one pass, and publishes what was missing.`,
+window that is open is left alone. One that has closed, failed or was terminated is
+rerun: the rerun reads the ledger of the run before, from its history where it did
+not complete, makes one pass, and publishes what was missing.`,
 		Example: "  starter capture --at 2026-11-23T15:04:05Z\n  starter capture --at 10m --wait",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,7 +54,7 @@ func (s *session) capture(cmd *cobra.Command, at, datastore string, wait bool) e
 	if t.After(now) {
 		return errors.New("--at lies in the future: nothing was written then")
 	}
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}
@@ -66,6 +67,9 @@ func (s *session) capture(cmd *cobra.Command, at, datastore string, wait bool) e
 	for _, id := range datastores {
 		window := cdc.WindowAt(id, t)
 		workflowID, started, err := c.launcher.Capture(ctx, window, launch.Cause{Time: t, By: cdc.ByOperator})
+		if err != nil && len(all) > 0 {
+			return errors.Join(s.print(all, capturedText(all)), err) // those were opened
+		}
 		if err != nil {
 			return err
 		}
@@ -76,7 +80,7 @@ func (s *session) capture(cmd *cobra.Command, at, datastore string, wait bool) e
 			var result cdc.CaptureWindowResult
 			fmt.Fprintf(s.progress, "waiting for %s to close\n", all[i].WorkflowID)
 			if err := c.client.GetWorkflow(ctx, all[i].WorkflowID, "").Get(ctx, &result); err != nil {
-				return fmt.Errorf("waiting for %s: %w", all[i].WorkflowID, err)
+				return waitError(ctx, all[i].WorkflowID, err)
 			}
 			all[i].Published = &result.Counts.Published
 		}
@@ -89,7 +93,7 @@ func capturedText(all []captured) string {
 	for i, one := range all {
 		switch {
 		case one.Published != nil:
-			lines[i] = fmt.Sprintf("%s closed, %d published", one.WorkflowID, *one.Published)
+			lines[i] = fmt.Sprintf("%s has closed, %d published", one.WorkflowID, *one.Published)
 		case one.Started:
 			lines[i] = one.WorkflowID + " started"
 		default:

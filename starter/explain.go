@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
 
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/explain"
+	"healthlake-cdc/internal/redrive"
 	"healthlake-cdc/internal/temporalclient"
 )
 
@@ -18,27 +21,36 @@ import (
 // have the Web UI.
 const defaultUI = "http://localhost:8233"
 
+// mostExplained bounds how many versions one command explains: each takes several
+// requests of the store and of Temporal.
+const mostExplained = 100
+
 func newExplainCommand(s *session) *cobra.Command {
 	var datastore, ui string
 	command := &cobra.Command{
 		Use:   "explain TYPE/ID[/_history/VERSION]",
-		Short: "Tell the way of one version: its window, who opened it, when it was published, or why not",
+		Short: "Say what happened to one version: its window, who opened it, when it was published, or why not",
 		Long: `Explain asks the datastore for the version, and Temporal for the window that it
 lies in: every run and rerun, their ledgers, and the Publish that held it. Without
 a version it explains the current one, or the last one before a delete.
 
 The answer is one for each datastore. The exit code is 0 whenever there is an
-answer, whatever it is. The resource's id is patient data: it is printed, and
-goes to the datastore only.`,
-		Example: "  starter explain Patient/123\n  starter explain Observation/abc/_history/4 --json",
+answer, whatever it is. With - the versions are named on standard input, one on a
+line. The resource's id is printed, and goes to the datastore only.
+` + whyStdin,
+		Example: "  starter explain Patient/123\n  starter explain Observation/abc/_history/4 --json\n  starter explain - < versions.txt",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return errors.New("explain takes one argument: Type/id or Type/id/_history/version")
+				return errors.New("explain takes one argument: Type/id or Type/id/_history/version, or - for standard input")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.explain(cmd.Context(), args[0], datastore, ui)
+			names, err := s.resourceNames(cmd.Context(), cmd.InOrStdin(), args, mostExplained)
+			if err != nil {
+				return err
+			}
+			return s.explain(cmd.Context(), names, datastore, ui)
 		},
 	}
 	command.Flags().StringVar(&datastore, "datastore", "", "only this one of the configured datastores")
@@ -46,10 +58,16 @@ goes to the datastore only.`,
 	return command
 }
 
-func (s *session) explain(ctx context.Context, resource, datastore, ui string) error {
-	ask, err := explain.ParseAsk(resource)
-	if err != nil {
-		return err
+func (s *session) explain(ctx context.Context, names []string, datastore, ui string) error {
+	asks := make([]explain.Ask, len(names))
+	for i, name := range names {
+		var err error
+		if asks[i], err = explain.ParseAsk(name); err != nil {
+			if len(names) > 1 {
+				return fmt.Errorf("number %d: %w", i+1, err)
+			}
+			return err
+		}
 	}
 	c, err := s.connect(ctx)
 	if err != nil {
@@ -66,13 +84,19 @@ func (s *session) explain(ctx context.Context, resource, datastore, ui string) e
 	}
 	var answers []explain.Answer
 	var texts []string
-	for _, ask.Datastore = range datastores {
-		answer, err := explainer.Explain(ctx, ask)
-		if err != nil {
-			return err
+	for i, ask := range asks {
+		for _, ask.Datastore = range datastores {
+			answer, err := explainer.Explain(ctx, ask)
+			if err != nil && len(answers) > 0 {
+				err = fmt.Errorf("number %d: %w", i+1, err)
+				return errors.Join(s.print(answers, strings.Join(texts, "\n\n")), err)
+			}
+			if err != nil {
+				return err
+			}
+			answers = append(answers, answer)
+			texts = append(texts, answer.Text())
 		}
-		answers = append(answers, answer)
-		texts = append(texts, answer.Text())
 	}
 	return s.print(answers, strings.Join(texts, "\n\n"))
 }
@@ -94,8 +118,21 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 	return &explain.Explainer{
 		Store: stores, Runs: c.client, Converter: c.temporal.Converter,
 		Ledgers: &activities.Activities{Runs: c.client, Converter: c.temporal.Converter},
-		Types:   c.types, Namespace: c.temporal.Namespace, Retention: retention, UIURL: ui, Now: time.Now,
+		Types:   c.types, Namespace: c.temporal.Namespace, Retention: retention, UIURL: ui,
+		Triggers: c.triggers, Now: time.Now,
 	}, nil
+}
+
+// triggers looks where a trigger may be that has opened no window.
+func (c *connection) triggers(ctx context.Context) explain.Triggers {
+	found := explain.Triggers{TaskQueue: c.config.TaskQueue}
+	var err error
+	if found.Queue, found.DLQ, err = c.queues(ctx); err != nil && !errors.Is(err, redrive.ErrNoDLQ) {
+		found.Unknown = err.Error()
+	}
+	described, err := c.client.DescribeTaskQueue(ctx, c.config.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	found.NoWorker = err == nil && len(described.GetPollers()) == 0
+	return found
 }
 
 // retention is how long the namespace keeps closed executions.

@@ -16,7 +16,7 @@ import (
 // held is what pause, resume and cancel print.
 type held struct {
 	WorkflowID string `json:"workflowId"`
-	// State is what was asked for: "paused", "resumed" or "cancelling".
+	// State is "paused" or "resumed", as the range says itself, or "cancelling".
 	State string `json:"state"`
 }
 
@@ -32,7 +32,7 @@ of the span at most. Pausing a paused range changes nothing.
 
 ` + rangeArgument,
 		Example: "  starter pause first-snapshot\n  starter pause replay/monday-outage",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneRange,
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.hold(cmd.Context(), args[0], true) },
 	}
 }
@@ -43,7 +43,7 @@ func newResumeCommand(s *session) *cobra.Command {
 		Short:   "Let a paused replay or backfill go on",
 		Long:    "Resume lets a range go on where it was paused. Resuming one that runs changes nothing.\n\n" + rangeArgument,
 		Example: "  starter resume first-snapshot",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneRange,
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.hold(cmd.Context(), args[0], false) },
 	}
 }
@@ -59,7 +59,7 @@ under another name. Cancelling one that is being cancelled changes nothing.
 
 ` + rangeArgument,
 		Example: "  starter cancel first-snapshot --wait",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneRange,
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.cancel(cmd.Context(), args[0], wait) },
 	}
 	command.Flags().BoolVar(&wait, "wait", false, "wait until it has closed, and print how far it came")
@@ -67,7 +67,7 @@ under another name. Cancelling one that is being cancelled changes nothing.
 }
 
 func (s *session) hold(ctx context.Context, name string, hold bool) error {
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,28 @@ func (s *session) hold(ctx context.Context, name string, hold bool) error {
 	if hold {
 		state = "paused"
 	}
+	if err := c.awaitHold(ctx, id, hold, state); err != nil {
+		return err
+	}
 	return s.print(held{WorkflowID: id, State: state}, id+" is "+state)
+}
+
+// awaitHold waits until a range says itself that it is paused, or goes on.
+func (c *connection) awaitHold(ctx context.Context, id string, hold bool, state string) error {
+	limited, cancel := context.WithTimeout(ctx, c.signalTimeout)
+	defer cancel()
+	for {
+		progress, err := c.ask(limited, id)
+		if err == nil && progress.Range != nil && progress.Range.Paused == hold {
+			return nil
+		}
+		if status, err := c.rangeStatus(limited, id); err == nil && !cdc.IsOpen(status) {
+			return fmt.Errorf("%s has closed (%s) before it could be %s", id, status, state)
+		}
+		if c.pause(limited); limited.Err() != nil {
+			return fmt.Errorf("%s was asked to be %s and has not answered yet: it does so when a worker runs; ask `starter status`", id, state)
+		}
+	}
 }
 
 func (s *session) cancel(ctx context.Context, name string, wait bool) error {
@@ -109,7 +130,7 @@ func (s *session) cancel(ctx context.Context, name string, wait bool) error {
 			fmt.Sprintf("%s was cancelled: %d published, %d of %d versions done", id, far.Counts.Published, far.Done, far.Total))
 	}
 	if err != nil {
-		return fmt.Errorf("waiting for %s: %w", id, err)
+		return waitError(ctx, id, err)
 	}
 	return s.print(ranged{WorkflowID: id, Result: &result}, id+" was done before it could be cancelled")
 }
@@ -140,7 +161,7 @@ func (c *connection) openRange(ctx context.Context, name string) (id string, err
 		switch {
 		case err != nil:
 			return "", err
-		case status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		case cdc.IsOpen(status):
 			open = append(open, id)
 		case status != enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED:
 			closed = append(closed, fmt.Sprintf("%s (%s)", id, status))
@@ -160,7 +181,7 @@ func (c *connection) openRange(ctx context.Context, name string) (id string, err
 
 // rangeStatus is the status of an execution, UNSPECIFIED when there is none.
 func (c *connection) rangeStatus(ctx context.Context, id string) (enumspb.WorkflowExecutionStatus, error) {
-	described, err := c.client.DescribeWorkflowExecution(ctx, id, "")
+	described, err := c.client.DescribeWorkflow(ctx, id, "")
 	var notFound *serviceerror.NotFound
 	if errors.As(err, &notFound) {
 		return enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, nil
@@ -168,5 +189,5 @@ func (c *connection) rangeStatus(ctx context.Context, id string) (enumspb.Workfl
 	if err != nil {
 		return enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, fmt.Errorf("describing %s: %w", id, err)
 	}
-	return described.GetWorkflowExecutionInfo().GetStatus(), nil
+	return described.RawResponse.GetWorkflowExecutionInfo().GetStatus(), nil
 }

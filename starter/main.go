@@ -1,5 +1,4 @@
-// Starter is the operator's command line: it captures windows by hand, replays
-// ranges, and prints the event schema and new payload keys.
+// Starter is the operator's command line.
 package main
 
 import (
@@ -13,6 +12,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends what does not end by itself
 	if err := newRootCommand().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "starter:", err)
 		stop()

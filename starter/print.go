@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-
 	"github.com/spf13/cobra"
 
 	"healthlake-cdc/docs"
@@ -25,10 +23,6 @@ func newKeysCommand(s *session) *cobra.Command {
 	keys := &cobra.Command{
 		Use:   "keys",
 		Short: "Make payload keys",
-		// Without this a misspelt subcommand prints the help and exits with 0.
-		RunE: func(*cobra.Command, []string) error {
-			return errors.New("keys takes a command of its own: starter keys generate")
-		},
 	}
 	generate := &cobra.Command{
 		Use:   "generate",

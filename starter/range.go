@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +14,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/status"
 )
 
 // progressEvery is how often a waiting command asks how far the work is; each
@@ -26,6 +27,8 @@ type rangeFlags struct {
 	name, since, until, datastore string
 	types                         []string
 	dryRun, wait                  bool
+	// openEnd is set when --until was left out: a backfill goes up to its start.
+	openEnd bool
 }
 
 func (f *rangeFlags) bind(command *cobra.Command, kind string) {
@@ -51,7 +54,7 @@ func (f *rangeFlags) span(now time.Time) (cdc.Span, error) {
 		return cdc.Span{}, fmt.Errorf("--until: %w", err)
 	}
 	if !to.After(from) {
-		return cdc.Span{}, errors.New("--until must be later than --since")
+		return cdc.Span{}, errors.New("--until must be later than --since; 2h is two hours ago")
 	}
 	return cdc.Span{From: from, To: to}, nil
 }
@@ -78,6 +81,15 @@ func (f *rangeFlags) check() error {
 	return nil
 }
 
+// notConfigured is the error of a --type that is not configured, or that no resource
+// type has.
+func notConfigured(name string) error {
+	if err := config.CheckType(name); err != nil {
+		return fmt.Errorf("--type: %w", err)
+	}
+	return fmt.Errorf("--type %s is not one of the configured resource types: see CDC_RESOURCE_TYPES", name)
+}
+
 // typesAmong are the asked types, else all configured ones.
 func (c *connection) typesAmong(asked []string) ([]string, error) {
 	all := c.launcher.AllTypes()
@@ -86,7 +98,7 @@ func (c *connection) typesAmong(asked []string) ([]string, error) {
 	}
 	for _, name := range asked {
 		if !slices.Contains(all, name) {
-			return nil, fmt.Errorf("--type %s is not one of the configured resource types", name)
+			return nil, notConfigured(name)
 		}
 	}
 	return slices.Compact(slices.Sorted(slices.Values(asked))), nil
@@ -94,28 +106,32 @@ func (c *connection) typesAmong(asked []string) ([]string, error) {
 
 // ranged is what replay and backfill print.
 type ranged struct {
-	WorkflowID string                  `json:"workflowId"`
-	Started    bool                    `json:"started"`
-	Result     *cdc.CaptureRangeResult `json:"result,omitempty"`
+	WorkflowID string `json:"workflowId"`
+	Started    bool   `json:"started"`
+	// Joined is the range of that name that was there already.
+	Joined *joined                 `json:"joined,omitempty"`
+	Result *cdc.CaptureRangeResult `json:"result,omitempty"`
 	// Border is where the recent part of a backfill begins.
 	Border *time.Time `json:"border,omitempty"`
 	Cost   *cost      `json:"cost,omitempty"`
 }
 
-// startRange starts a range and waits for it where that was asked for.
-func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureRangeInput, wait bool) error {
+// startRange starts a range, or joins the one that has the name and is the same, and
+// waits for it where that was asked for.
+func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureRangeInput, f rangeFlags) error {
 	id, started, err := c.launcher.Range(ctx, in)
 	if err != nil {
 		return err
 	}
 	report := ranged{WorkflowID: id, Started: started}
-	if in.Border.Before(in.Span.To) && !in.Border.IsZero() && started {
+	if !started {
+		if report.Joined, err = c.join(ctx, id, in, f.openEnd); err != nil {
+			return err
+		}
+	} else if in.Border.Before(in.Span.To) && !in.Border.IsZero() {
 		report.Border = &in.Border
 	}
-	if in.DryRun && !started {
-		fmt.Fprintf(s.progress, "a dry run of that name is under way: these are its figures, with the settings that it was started with\n")
-	}
-	if wait || in.DryRun {
+	if f.wait || in.DryRun {
 		if report.Result, err = s.awaitRange(ctx, c.client, id); err != nil {
 			return err
 		}
@@ -129,10 +145,25 @@ func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureR
 	if report.Result != nil && report.Result.Missing > 0 {
 		return fmt.Errorf("%d versions of the recent part are missing after healing: see starter status for what waits", report.Result.Missing)
 	}
+	if report.Result != nil && report.Result.Unknown > 0 {
+		return fmt.Errorf("%d versions of the recent part were not published: the backfill was paused for so long that the ledgers are gone that say whether they were before; `starter replay` publishes them", report.Result.Unknown)
+	}
 	return nil
 }
 
 func (r ranged) text(in cdc.CaptureRangeInput) string {
+	text := r.outcome()
+	if r.Joined != nil {
+		text = strings.TrimRight(r.Joined.text(r.WorkflowID)+"\n"+text, "\n")
+	}
+	if r.Result != nil {
+		text += notFoundText(len(in.IDs), len(in.Datastores), r.Result.Counts.NotFound)
+	}
+	return text
+}
+
+// outcome is what is known of the range beyond that it was started or joined.
+func (r ranged) outcome() string {
 	switch {
 	case r.Cost != nil:
 		return r.Cost.text(r.WorkflowID, *r.Result)
@@ -147,10 +178,24 @@ func (r ranged) text(in cdc.CaptureRangeInput) string {
 		return text + fmt.Sprintf(", %d slices, %d searches", r.Result.Slices, r.Result.Counts.Searches)
 	case r.Started:
 		return r.WorkflowID + " started"
-	case in.CapturedBy == cdc.ByBackfill:
-		return r.WorkflowID + " exists already; a backfill named twice runs once"
 	default:
-		return r.WorkflowID + " exists already; a replay named twice runs once"
+		return ""
+	}
+}
+
+// notFoundText says how many of the named resources were not there to publish. Which
+// ones is not said: an id is patient data.
+func notFoundText(named, datastores, notFound int) string {
+	switch {
+	case notFound == 0:
+		return ""
+	case datastores > 1:
+		return fmt.Sprintf("\n%d named resources were looked for in %d datastores: %d times the store did not have one, or not within the range",
+			named, datastores, notFound)
+	case notFound == 1:
+		return fmt.Sprintf("\n1 of %d named resources is not in the store, or outside the range", named)
+	default:
+		return fmt.Sprintf("\n%d of %d named resources are not in the store, or outside the range", notFound, named)
 	}
 }
 
@@ -170,7 +215,7 @@ func (s *session) awaitRange(ctx context.Context, c client.Client, id string) (*
 				return nil, fmt.Errorf("%s was cancelled after %d published; it cannot go on under its name", id, far.Counts.Published)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("waiting for %s: %w", id, err)
+				return nil, waitError(ctx, id, err)
 			}
 			return &result, nil
 		case <-ticker.C:
@@ -179,14 +224,23 @@ func (s *session) awaitRange(ctx context.Context, c client.Client, id string) (*
 	}
 }
 
-// cancelledAt tells whether a range ended as cancelled, and how far it came.
+// waitError is the error of a wait for an execution. Ctrl-C ends the wait, and not the
+// execution.
+func waitError(ctx context.Context, id string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted: %s goes on by itself; `starter status` shows how far it is", id)
+	}
+	return fmt.Errorf("waiting for %s: %w", id, err)
+}
+
+// cancelledAt reports whether a range ended as cancelled, and how far it came.
 func cancelledAt(err error) (far cdc.CaptureRangeResult, cancelled bool) {
 	var canceled *temporal.CanceledError
 	if !errors.As(err, &canceled) {
 		return far, false
 	}
 	if canceled.HasDetails() {
-		_ = canceled.Details(&far) // of a range of the first course there are none
+		_ = canceled.Details(&far) // far stays zero when they cannot be decoded
 	}
 	return far, true
 }
@@ -203,22 +257,15 @@ type progressLine struct {
 func (l *progressLine) show(ctx context.Context, c client.Client, id string) {
 	ctx, cancel := context.WithTimeout(ctx, 5*progressEvery)
 	defer cancel()
-	value, err := c.QueryWorkflow(ctx, id, "", cdc.QueryProgress)
-	if err != nil {
+	p, waits, err := status.Progress(ctx, c, id, time.Now())
+	if err != nil || p.Range == nil {
 		return
 	}
-	var p cdc.Progress
-	if value.Get(&p) != nil {
-		return
+	parts := []string{fmt.Sprintf("%s: %s; %d published", id, p.Range.Text(), p.Counts.Published)}
+	for _, wait := range waits {
+		parts = append(parts, "WAITS FOR AN OPERATOR: "+wait.Text())
 	}
-	text := fmt.Sprintf("%s: %d of %d types done, %d published, %d searches", id, p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
-	if p.Range != nil {
-		parts := []string{id + ": " + p.Range.Text()}
-		for _, name := range slices.Sorted(maps.Keys(p.Refused)) {
-			parts = append(parts, fmt.Sprintf("%s cannot be counted: %s", name, p.Refused[name]))
-		}
-		text = strings.Join(parts, "; ")
-	}
+	text := strings.Join(parts, "; ")
 	switch {
 	case text == l.last:
 	case l.onTerminal():

@@ -9,19 +9,27 @@ import (
 )
 
 func TestNamedResourcesAreNeverRepeatedInErrors(t *testing.T) {
-	for _, bad := range []string{"SECRET-1", "Patient/SECRET\n1", "Patient/", "patient/SECRET-1", "Claim/SECRET-1", "Patient/SECRET/1", "Patient/SECRET/_history/1"} {
-		in := cdc.CaptureRangeInput{Types: []string{"Goal", "Patient"}}
-		f := replayFlags{ids: []string{"Patient/ok", bad}}
-		err := f.nameResources(&in)
+	for _, bad := range []string{
+		"SECRET-1", "Patient/SECRET\n1", "Patient/", "patient/SECRET-1", "Patient/SECRET/1", "Patient/SECRET/_history/1",
+	} {
+		_, err := parseResources([]string{"Patient/ok", bad})
 		require.ErrorContains(t, err, "--id number 2", bad)
 		require.NotContains(t, err.Error(), "SECRET")
 	}
-	in := cdc.CaptureRangeInput{Types: []string{"Goal", "Patient"}}
-	f := replayFlags{ids: []string{"Patient/1", "Patient/2.a", "Patient/a:1:b 2"}}
-	require.NoError(t, f.nameResources(&in))
-	require.Equal(t, []cdc.ResourceID{{Type: "Patient", ID: "1"}, {Type: "Patient", ID: "2.a"}, {Type: "Patient", ID: "a:1:b 2"}}, in.IDs,
-		"a replay takes the ids that a search gives it, whether FHIR has them or not")
+	named, err := parseResources([]string{"Patient/1", "Patient/2.a", "Patient/1", "Patient/a:1:b 2"})
+	require.NoError(t, err)
+	require.Equal(t, []cdc.ResourceID{{Type: "Patient", ID: "1"}, {Type: "Patient", ID: "2.a"}, {Type: "Patient", ID: "a:1:b 2"}}, named,
+		"each once; a replay takes the ids that a search gives it, whether FHIR has them or not")
+
+	configured := []string{"Goal", "Patient"}
+	in := cdc.CaptureRangeInput{Types: configured}
+	require.NoError(t, nameResources(&in, named))
+	require.Equal(t, named, in.IDs)
 	require.Equal(t, []string{"Patient"}, in.Types, "others need not be asked")
+	require.Equal(t, []string{"Goal", "Patient"}, configured)
+	err = nameResources(&in, []cdc.ResourceID{{Type: "Claim", ID: "SECRET-1"}})
+	require.ErrorContains(t, err, "of type Claim")
+	require.NotContains(t, err.Error(), "SECRET")
 }
 
 func TestRangeNames(t *testing.T) {

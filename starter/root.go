@@ -3,9 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -48,7 +52,55 @@ the worker's; a flag of the same meaning overrides.`,
 		newPauseCommand(s), newResumeCommand(s), newCancelCommand(s), newSchemaCommand(s), newKeysCommand(s),
 		newExplainCommand(s), newAuditCommand(s), newStatusCommand(s), newRedriveCommand(s), newRetryCommand(s), newSkipCommand(s),
 		newSubscriptionsCommand(s))
+	root.SetHelpCommand(newHelpCommand())
+	for _, command := range root.Commands() {
+		if command.HasSubCommands() {
+			group(command)
+		}
+	}
 	return root
+}
+
+// group lets a command that only has commands of its own fail without one of them, or
+// with one that it does not have: cobra would print its help and exit with 0.
+func group(command *cobra.Command) {
+	command.Args = cobra.ArbitraryArgs
+	command.RunE = func(cmd *cobra.Command, args []string) error {
+		var text strings.Builder
+		fmt.Fprintf(&text, "%s takes a command of its own", cmd.CommandPath())
+		if len(args) > 0 {
+			text.Reset()
+			fmt.Fprintf(&text, "%s has no command %q", cmd.CommandPath(), args[0])
+		}
+		text.WriteString("\nUsage:\n")
+		for _, one := range cmd.Commands() {
+			fmt.Fprintf(&text, "  %s  %s\n", one.CommandPath(), one.Short)
+		}
+		return errors.New(strings.TrimRight(text.String(), "\n"))
+	}
+}
+
+// newHelpCommand fails for a command that does not exist, as cobra's own does not.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return fmt.Errorf("no help for %q: `starter --help` lists the commands", strings.Join(args, " "))
+			}
+			return found.Help()
+		},
+	}
+}
+
+// oneRange takes the name of a range as the only argument.
+func oneRange(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one replay or backfill: NAME, replay/NAME or backfill/NAME")
+	}
+	return nil
 }
 
 // connection is an open client with what starts executions.
@@ -59,6 +111,10 @@ type connection struct {
 	temporal *connect.Temporal
 	// types are the resource types of each datastore.
 	types map[string][]string
+	// signalTimeout is how long an execution may take to act on a signal, askEvery how
+	// often it is asked meanwhile.
+	signalTimeout, askEvery time.Duration
+	logger                  *slog.Logger
 }
 
 // connect loads the settings and dials Temporal. The caller closes the client.
@@ -68,6 +124,9 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 		return nil, err
 	}
 	logger := telemetry.NewLogger(os.Stderr, cfg.LogFormat, cfg.LogLevel)
+	if cfg.InsecurePlaintext {
+		fmt.Fprintln(s.progress, "WARNING: payloads are "+cfg.Storage())
+	}
 	types, err := connect.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) {
 		awsConfig, err := connect.AWS(ctx, cfg)
 		if err != nil {
@@ -78,14 +137,18 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	temporal, err := connect.DialTemporal(ctx, cfg, config.Starter, logger, nil)
+	temporal, err := connect.DialTemporal(ctx, cfg, config.Starter, logger, connect.Observers{})
 	if err != nil {
 		return nil, err
 	}
 	launcher := launch.New(temporal.Client, launch.Config{
 		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Audited: cfg.AuditOn(), Attributes: temporal.Attributes, Logger: logger,
 	})
-	return &connection{config: cfg, client: temporal.Client, launcher: launcher, temporal: temporal, types: types}, nil
+	c := &connection{
+		config: cfg, client: temporal.Client, launcher: launcher, temporal: temporal, types: types,
+		signalTimeout: signalTimeout, askEvery: askEvery, logger: logger,
+	}
+	return c, nil
 }
 
 // print writes value as JSON, or text.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 
@@ -22,7 +21,8 @@ import (
 // settled is what retry and skip print.
 type settled struct {
 	WorkflowID string `json:"workflowId"`
-	// Retried or Skipped is what waited and was dealt with.
+	// Retried is what waited and was told to try at once, Skipped what the execution
+	// has skipped.
 	Retried []cdc.Wait `json:"retried,omitempty"`
 	Skipped []cdc.Wait `json:"skipped,omitempty"`
 }
@@ -30,10 +30,10 @@ type settled struct {
 const (
 	// answerTimeout bounds a query, which without a worker is not answered.
 	answerTimeout = 10 * time.Second
-	// heedTimeout is how long a skip may take to be heeded; heedEvery is how often
-	// that is asked, and each query is billed.
-	heedTimeout = time.Minute
-	heedEvery   = time.Second
+	// signalTimeout is how long an execution may take to act on a signal; askEvery is
+	// how often it is asked, and each query is billed.
+	signalTimeout = time.Minute
+	askEvery      = time.Second
 )
 
 func newRetryCommand(s *session) *cobra.Command {
@@ -57,17 +57,17 @@ func newSkipCommand(s *session) *cobra.Command {
 	var yes bool
 	command := &cobra.Command{
 		Use:   "skip WORKFLOW-ID [--type T] [--yes]",
-		Short: "Give up what waits for an operator",
+		Short: "Skip for good what waits for an operator",
 		Long: `Skip gives up what waits in an execution, for good: versions that EventBridge
 refuses go into the ledger as skipped, and audits state them so; a type that the
 store refuses closes without being swept, and a range leaves it out; a delete is not
-published. A rerun whose
-predecessor's ledger cannot be read takes all that it finds into its own ledger as
-skipped, for it may have been published.
+published. A rerun whose predecessor's ledger cannot be read takes all that it finds
+into its own ledger as skipped, for it may have been published.
 
 The workflow ID is that of a window, a rerun, a slice, a range or a delete, as
 ` + "`starter status`" + ` shows it. What does not wait is not touched. Skip says what it
-gives up and asks; without a terminal it needs --yes.`,
+gives up and asks; without a terminal it needs --yes. It ends when the execution has
+done so, and with an error when it has not within a minute.`,
 		Example: "  starter skip window/0123456789abcdef0123456789abcdef/2026-11-23T15:04:00Z --type Claim\n" +
 			"  starter skip delete/0123456789abcdef0123456789abcdef/8f14e45f-ceea-467f-a1d7-1f8a1f3f8d5c --yes",
 		Args: oneWorkflowID,
@@ -88,45 +88,47 @@ func oneWorkflowID(_ *cobra.Command, args []string) error {
 }
 
 func (s *session) retry(ctx context.Context, id string) error {
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.client.Close()
-	waits, err := c.waits(ctx, id)
+	before, err := c.waiting(ctx, id)
 	if err != nil {
 		return err
 	}
+	waits := before.Waiting
 	if err := c.client.SignalWorkflow(ctx, id, "", cdc.SignalRetry, nil); err != nil {
 		return fmt.Errorf("signalling %s: %w", id, err)
 	}
-	return s.print(settled{WorkflowID: id, Retried: waits}, id+" tries again: "+waitsText(waits))
+	return s.print(settled{WorkflowID: id, Retried: waits}, id+" is told to try at once: "+waitsText(waits))
 }
 
 func (s *session) skip(cmd *cobra.Command, id string, types []string, yes bool) error {
 	ctx := cmd.Context()
-	c, err := s.connect(ctx)
+	c, err := s.connectToStart(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.client.Close()
-	waits, err := c.waits(ctx, id)
+	before, err := c.waiting(ctx, id)
 	if err != nil {
 		return err
 	}
-	if waits, err = ofTypes(waits, types); err != nil {
+	waits, err := ofTypes(before.Waiting, types)
+	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)
+	}
+	if waits = slices.DeleteFunc(waits, func(w cdc.Wait) bool { return w.Bus }); len(waits) == 0 {
+		return fmt.Errorf("%s waits for the event bus: there is nothing to skip; see that the bus exists and that the workers may put events on it", id)
 	}
 	fmt.Fprintf(s.progress, "skip gives up for good, in %s: %s\n", id, waitsText(waits))
 	if !yes {
-		if err := s.confirm(cmd.InOrStdin()); err != nil {
+		if err := s.confirm(ctx, cmd.InOrStdin()); err != nil {
 			return err
 		}
 	}
-	if err := c.client.SignalWorkflow(ctx, id, "", cdc.SignalSkip, cdc.SkipOf(waits)); err != nil {
-		return fmt.Errorf("signalling %s: %w", id, err)
-	}
-	if err := c.awaitHeeded(ctx, id, waits); err != nil {
+	if err := c.skipUntilTaken(ctx, id, before, waits); err != nil {
 		return err
 	}
 	return s.print(settled{WorkflowID: id, Skipped: waits}, "skipped in "+id+": "+waitsText(waits))
@@ -141,7 +143,7 @@ func ofTypes(waits []cdc.Wait, types []string) ([]cdc.Wait, error) {
 	for _, name := range types {
 		found := len(chosen)
 		for _, wait := range waits {
-			if wait.Type == name && !wait.Ledger {
+			if wait.Type == name && !wait.Ledger && !wait.Bus {
 				chosen = append(chosen, wait)
 			}
 		}
@@ -161,13 +163,13 @@ func waitsText(waits []cdc.Wait) string {
 }
 
 // confirm asks on a terminal.
-func (s *session) confirm(in io.Reader) error {
+func (s *session) confirm(ctx context.Context, in io.Reader) error {
 	file, ok := in.(*os.File)
 	if !ok || !isTerminal(file) {
 		return errors.New("skip asks before it gives something up, and there is no terminal: confirm with --yes")
 	}
 	fmt.Fprint(s.progress, "Go on? [y/N] ")
-	answer, err := bufio.NewReader(in).ReadString('\n')
+	answer, err := interruptible(ctx, func() (string, error) { return bufio.NewReader(in).ReadString('\n') })
 	if err != nil || !slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer))) {
 		return errors.New("nothing was skipped")
 	}
@@ -185,32 +187,33 @@ func isTerminal(file *os.File) bool {
 	return err != nil || !os.SameFile(info, null)
 }
 
-// waits is what waits for an operator in an execution; nothing is an error.
-func (c *connection) waits(ctx context.Context, id string) ([]cdc.Wait, error) {
+// waiting is the progress of an execution in which something waits for an operator;
+// that nothing does is an error.
+func (c *connection) waiting(ctx context.Context, id string) (cdc.Progress, error) {
 	info, err := c.describe(ctx, id)
 	if err != nil {
-		return nil, err
+		return cdc.Progress{}, err
 	}
-	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return nil, fmt.Errorf("%s does not wait for an operator: it has closed", id)
+	if !cdc.IsOpen(info.GetStatus()) {
+		return cdc.Progress{}, fmt.Errorf("%s does not wait for an operator: it has closed", id)
 	}
 	switch name := info.GetType().GetName(); name {
 	case cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowCaptureRange, cdc.WorkflowPublishDelete:
 	default:
-		return nil, fmt.Errorf("%s is a %s: what can wait for an operator are windows, slices, ranges and deletes, as `starter status` lists them", id, name)
+		return cdc.Progress{}, fmt.Errorf("%s is a %s: what can wait for an operator are windows, slices, ranges and deletes, as `starter status` lists them", id, name)
 	}
-	waits, err := c.stillWaits(ctx, id)
+	progress, err := c.ask(ctx, id)
 	if err != nil {
-		return nil, err
+		return cdc.Progress{}, err
 	}
-	if len(waits) == 0 {
-		return nil, fmt.Errorf("%s does not wait for an operator; `starter status` lists what does", id)
+	if len(progress.Waiting) == 0 {
+		return cdc.Progress{}, fmt.Errorf("%s does not wait for an operator; `starter status` lists what does", id)
 	}
-	return waits, nil
+	return progress, nil
 }
 
 func (c *connection) describe(ctx context.Context, id string) (*workflowpb.WorkflowExecutionInfo, error) {
-	described, err := c.client.DescribeWorkflowExecution(ctx, id, "")
+	described, err := c.client.DescribeWorkflow(ctx, id, "")
 	var notFound *serviceerror.NotFound
 	if errors.As(err, &notFound) {
 		return nil, fmt.Errorf("no execution %s in namespace %s: `starter status` lists what waits", id, c.temporal.Namespace)
@@ -218,52 +221,20 @@ func (c *connection) describe(ctx context.Context, id string) (*workflowpb.Workf
 	if err != nil {
 		return nil, fmt.Errorf("describing %s: %w", id, err)
 	}
-	return described.GetWorkflowExecutionInfo(), nil
+	return described.RawResponse.GetWorkflowExecutionInfo(), nil
 }
 
-func (c *connection) stillWaits(ctx context.Context, id string) ([]cdc.Wait, error) {
+// ask asks an execution for its progress.
+func (c *connection) ask(ctx context.Context, id string) (cdc.Progress, error) {
 	asking, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	value, err := c.client.QueryWorkflow(asking, id, "", cdc.QueryProgress)
 	if err != nil {
-		return nil, fmt.Errorf("asking %s what waits (does a worker run?): %w", id, err)
+		return cdc.Progress{}, fmt.Errorf("asking %s what waits (does a worker run?): %w", id, err)
 	}
 	var progress cdc.Progress
 	if err := value.Get(&progress); err != nil {
-		return nil, fmt.Errorf("%s answered what cannot be decoded: is the payload key in CDC_PAYLOAD_KEYS?", id)
+		return cdc.Progress{}, fmt.Errorf("%s answered what cannot be decoded: is the payload key in CDC_PAYLOAD_KEYS?", id)
 	}
-	return progress.Waiting, nil
-}
-
-// awaitHeeded waits until none of what was skipped waits any more.
-func (c *connection) awaitHeeded(ctx context.Context, id string, skipped []cdc.Wait) error {
-	ctx, cancel := context.WithTimeout(ctx, heedTimeout)
-	defer cancel()
-	ticker := time.NewTicker(heedEvery)
-	defer ticker.Stop()
-	for {
-		info, err := c.describe(ctx, id)
-		if err == nil && info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-			return nil
-		}
-		var waits []cdc.Wait
-		if err == nil {
-			waits, err = c.stillWaits(ctx, id)
-		}
-		if err == nil && !slices.ContainsFunc(skipped, func(w cdc.Wait) bool { return sameWait(waits, w) }) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s was told to skip and has not done so yet: see that workers run, and ask `starter status`", id)
-		case <-ticker.C:
-		}
-	}
-}
-
-// sameWait tells whether the same waits still, in whatever number.
-func sameWait(waits []cdc.Wait, skipped cdc.Wait) bool {
-	return slices.ContainsFunc(waits, func(w cdc.Wait) bool {
-		return w.Type == skipped.Type && w.Ledger == skipped.Ledger && (w.Versions > 0) == (skipped.Versions > 0)
-	})
+	return progress, nil
 }

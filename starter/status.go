@@ -21,12 +21,14 @@ func newStatusCommand(s *session) *cobra.Command {
 	var lookback time.Duration
 	command := &cobra.Command{
 		Use:   "status",
-		Short: "Tell how everything stands: lag, open windows, queues, what waits, cost",
-		Long: `Status tells, for each datastore and resource type, when something was last
+		Short: "Show how everything stands: lag, open windows, queues, what waits, what failed, cost",
+		Long: `Status shows, for each datastore and resource type, when something was last
 published and how long after it was written, and through when the store is
-audited; which windows, ranges and audits are open;
-how deep the trigger queue and its dead-letter queue are (with CDC_QUEUE_URL);
-what waits for an operator; and what an hour costs, as an estimate.
+audited; which windows, replays, backfills and audits are open, and how far they
+are; how deep the trigger queue and its dead-letter queue are (with CDC_QUEUE_URL);
+what waits for an operator; what failed, was terminated or timed out and was not
+made good by a later run, with what to do about it; and what an hour costs, as an
+estimate.
 
 It looks at a bounded number of windows and asks a few of them by queries, which
 are billed as actions.`,

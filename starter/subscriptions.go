@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/spf13/cobra"
 
 	"healthlake-cdc/internal/config"
@@ -22,16 +23,20 @@ import (
 // subscriptionPlan is what subscriptions plan and apply print.
 type subscriptionPlan struct {
 	Bus string `json:"bus"`
-	// Policy is the statement that the bus's policy needs, Allowed whether a
-	// statement of it allows that already.
+	// Policy is the statement that the bus's policy needs. Allowed is set when the
+	// policy lets HealthLake put events for certain, Unclear says what leaves it open.
 	Policy  json.RawMessage      `json:"policy"`
 	Allowed bool                 `json:"allowed"`
+	Unclear string               `json:"unclear,omitempty"`
 	Items   []subscriptions.Item `json:"items"`
 	// Written is how many resources apply has written.
 	Written *int `json:"written,omitempty"`
 
 	current string // the bus's policy
 }
+
+// defaultNotificationBus is the bus of the template's, under its default names.
+const defaultNotificationBus = "healthlake-cdc-notifications"
 
 // subscriptionFlags are those of both commands.
 type subscriptionFlags struct {
@@ -45,11 +50,15 @@ func newSubscriptionsCommand(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "subscriptions",
 		Short: "Set up HealthLake's own FHIR Subscriptions as a second source",
-		Long: `Subscriptions sees to it that HealthLake itself tells of changes: for each
-configured type of each configured datastore a SubscriptionTopic and a
-Subscription to it, which put notifications with ids on an event bus. They open
-windows like CloudTrail's records, mostly sooner, and tell which resource was
-deleted. A data store takes 50 subscriptions.`,
+		Long: `Subscriptions makes HealthLake itself notify of changes: for each configured type of
+each configured datastore it writes a SubscriptionTopic and a Subscription to it,
+which put notifications with ids on an event bus. They open windows like CloudTrail's
+records, mostly sooner, and name the resource that was deleted. A data store allows at
+most 50 subscriptions.
+
+The bus is one of their own, which the CloudFormation template makes with
+SubscriptionNotifications=true: HealthLake alone may put events on it. On the default
+bus anybody with events:PutEvents can forge a notification.`,
 		Args: cobra.NoArgs,
 	}
 	flags := &subscriptionFlags{}
@@ -75,7 +84,7 @@ healthlake:UpdateResource on the datastores and events:PutPermission on the bus.
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.subscriptions(cmd.Context(), *flags, true) },
 	}
 	for _, one := range []*cobra.Command{plan, apply} {
-		one.Flags().StringVar(&flags.bus, "bus", "default", "name or ARN of the event bus that HealthLake tells; another than the default one needs a rule to the trigger queue")
+		one.Flags().StringVar(&flags.bus, "bus", defaultNotificationBus, "name or ARN of the event bus that HealthLake notifies, as in the output NotificationBusName of the template; any other bus needs a rule to the trigger queue")
 		one.Flags().StringSliceVar(&flags.types, "type", nil, "only these of the configured types; may be repeated")
 		one.Flags().StringVar(&flags.datastore, "datastore", "", "only this one of the configured datastores")
 		one.Flags().BoolVar(&flags.separateDeletes, "separate-deletes", false, "subscriptions of their own for deletes: two for each type, but a delete is known whatever its notification looks like")
@@ -106,8 +115,12 @@ func (s *session) subscriptions(ctx context.Context, flags subscriptionFlags, ap
 	if settings.BusARN, printed.current, err = notifiedBus(ctx, buses, flags.bus); err != nil {
 		return err
 	}
-	printed.Allowed = subscriptions.Allows(printed.current)
 	printed.Bus, printed.Policy = settings.BusARN, subscriptions.Policy(settings.BusARN)
+	grant := subscriptions.GrantOf(printed.current, settings.BusARN)
+	printed.Allowed, printed.Unclear = grant.Allowed, grant.Unclear
+	if grant.Denied {
+		return fmt.Errorf("a statement of the policy of %s denies HealthLake events:PutEvents: take it out; nothing was written", settings.BusARN)
+	}
 	if printed.Items, err = subscriptions.Plan(ctx, store, settings); err != nil {
 		return err
 	}
@@ -136,9 +149,13 @@ func subscriptionSettings(ctx context.Context, cfg *config.Config, store *health
 	}
 	for _, datastore := range settings.Datastores {
 		for _, name := range flags.types {
-			if !slices.Contains(settings.Types[datastore], name) {
-				return settings, fmt.Errorf("--type %s: datastore %s does not sweep it, so nothing would be captured: see CDC_RESOURCE_TYPES", name, datastore)
+			if slices.Contains(settings.Types[datastore], name) {
+				continue
 			}
+			if err := config.CheckType(name); err != nil {
+				return settings, fmt.Errorf("--type: %w", err)
+			}
+			return settings, fmt.Errorf("--type %s: datastore %s does not sweep it, so nothing would be captured: see CDC_RESOURCE_TYPES", name, datastore)
 		}
 		chosen := slices.Clone(flags.types)
 		slices.Sort(chosen)
@@ -161,14 +178,19 @@ func (p *subscriptionPlan) allow(ctx context.Context, api *eventbridge.Client) e
 	if err != nil {
 		return fmt.Errorf("adding the statement to the policy of %s (needs events:PutPermission): nothing was written: %w", p.Bus, err)
 	}
-	p.Allowed = true
+	grant := subscriptions.GrantOf(policy, p.Bus)
+	p.Allowed, p.Unclear = grant.Allowed, grant.Unclear
 	return nil
 }
 
 // notifiedBus is the ARN of a bus, and its policy.
 func notifiedBus(ctx context.Context, api *eventbridge.Client, bus string) (arn, policy string, err error) {
 	described, err := api.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(bus)})
-	if err != nil {
+	var missing *ebtypes.ResourceNotFoundException
+	switch {
+	case errors.As(err, &missing):
+		return "", "", fmt.Errorf("there is no bus %s: deploy the template with SubscriptionNotifications=true, or name another by --bus (the output NotificationBusName)", bus)
+	case err != nil:
 		return "", "", fmt.Errorf("--bus %s cannot be described (needs events:DescribeEventBus): %w", bus, err)
 	}
 	return aws.ToString(described.Arn), aws.ToString(described.Policy), nil
@@ -205,10 +227,16 @@ func (p subscriptionPlan) text() string {
 	if p.Written != nil {
 		fmt.Fprintf(&text, "%d written; HealthLake takes 5 to 10 minutes to activate a subscription\n", *p.Written)
 	}
-	if p.Allowed {
+	switch {
+	case p.Allowed:
 		fmt.Fprintf(&text, "the policy of %s lets HealthLake put events", p.Bus)
-	} else {
+	case p.Unclear != "":
+		fmt.Fprintf(&text, "whether the policy of %s lets HealthLake put events is not certain: %s; this statement does, unless another denies it:\n%s", p.Bus, p.Unclear, p.Policy)
+	default:
 		fmt.Fprintf(&text, "the policy of %s needs this statement:\n%s", p.Bus, p.Policy)
+	}
+	if strings.HasSuffix(p.Bus, ":event-bus/default") {
+		text.WriteString("\nanybody with events:PutEvents can forge notifications on the default bus: use one of their own")
 	}
 	return text.String()
 }

@@ -2,32 +2,30 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/redrive"
 	"healthlake-cdc/internal/retention"
-	"healthlake-cdc/internal/schedule"
 	"healthlake-cdc/internal/temporalclient"
 )
 
 const (
-	// auditsTimeout bounds the look at retentions and schedules, which holds up the
-	// start.
-	auditsTimeout = 30 * time.Second
 	// shortestReach is the least that must lie between CDC_AUDIT_AFTER and the
 	// horizon for an audit to find anything.
 	shortestReach = 10 * time.Minute
+	// leastRetention is the shortest that Temporal allows a namespace ("Retention
+	// Period", docs.temporal.io: a day).
+	leastRetention = 24 * time.Hour
 )
 
 // auditPlan is what the audits of this worker's settings go by.
 type auditPlan struct {
+	// retention of the namespace; 0 when it is not known.
 	retention time.Duration
 	horizon   time.Duration
 	// off says why nothing is audited, empty when something is.
@@ -59,43 +57,18 @@ func (a auditPlan) String() string {
 	return fmt.Sprintf("ledgers are relied on for %s", a.horizon)
 }
 
-// keepAudits reads the namespace's retention and keeps the schedules of audits. It
-// fails only when a setting does not fit: without audits a worker still captures.
-func (p *process) keepAudits(ctx context.Context, awsConfig aws.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, auditsTimeout)
+// auditPlan reads the namespace's retention. It fails only when a setting does not
+// fit: where the retention cannot be read, audits that are asked for go by the least
+// one that Temporal gives a namespace.
+func (p *process) auditPlan(ctx context.Context) (auditPlan, error) {
+	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
 	kept, err := temporalclient.Retention(ctx, p.temporal.Client, p.temporal.Namespace)
 	if err != nil {
 		p.logger.Error("the namespace's retention cannot be read; the schedules of audits are left as they are", "error", err)
-		return nil
+		return auditPlan{horizon: p.cfg.Horizon(leastRetention)}, nil
 	}
-	plan, err := planAudits(p.cfg, kept)
-	if err != nil {
-		return err
-	}
-	p.logger.Info("audits", "namespace", p.temporal.Namespace, "retention", kept.String(), "horizon", plan.horizon.String(), "plan", plan.String())
-	p.noticeRetention(ctx, awsConfig, plan)
-	if p.options.role == roleConsumer { // which runs no workflows
-		return nil
-	}
-	keeper := schedule.Keeper{
-		Service: p.temporal.Client.WorkflowService(), Converter: p.temporal.Converter, Namespace: p.temporal.Namespace,
-		TaskQueue: p.cfg.TaskQueue, Identity: "healthlake-cdc-worker", Every: p.cfg.AuditEvery, Off: plan.off,
-		Attributes: p.temporal.Attributes, Logger: p.logger, Now: time.Now,
-	}
-	for _, datastore := range p.cfg.Datastores {
-		err := keeper.Keep(ctx, cdc.AuditInput{
-			Datastore: datastore, Types: p.sweeps[datastore], Versions: p.cfg.Versions, CapturedBy: cdc.ByAudit,
-			After: p.cfg.AuditAfter, Horizon: plan.horizon,
-		})
-		switch {
-		case errors.Is(err, schedule.ErrNotAllowed):
-			p.logger.Error("going on without a schedule of audits: nothing finds what triggers did not tell of", "datastore", datastore, "error", err)
-		case err != nil:
-			p.logger.Error("the schedule of audits could not be kept; the next start tries again", "datastore", datastore, "error", err)
-		}
-	}
-	return nil
+	return planAudits(p.cfg, kept)
 }
 
 // noticeRetention warns when queues keep messages for longer than the namespace

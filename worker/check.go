@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/redrive"
 	"healthlake-cdc/internal/retention"
+	"healthlake-cdc/internal/schedule"
 	"healthlake-cdc/internal/temporalclient"
 )
 
@@ -22,7 +25,7 @@ const checkTimeout = 15 * time.Second
 
 // checker goes through what a worker needs and says what is missing.
 type checker struct {
-	probes
+	*probes
 	logger *slog.Logger
 	out    io.Writer
 	failed int
@@ -39,17 +42,18 @@ func check(ctx context.Context, cfg *config.Config, logger *slog.Logger, out io.
 	if err != nil {
 		return err
 	}
-	c := &checker{probes: probes{cfg: cfg, aws: awsConfig, stores: stores}, logger: logger, out: out}
+	c := &checker{probes: newProbes(cfg, awsConfig, stores), logger: logger, out: out}
 	c.report("settings", nil, "valid")
+	c.report("payloads", nil, cfg.Storage())
 	c.do(ctx, "AWS credentials", c.credentials)
 	c.do(ctx, "resource types", c.resourceTypes)
 	for _, datastore := range cfg.Datastores {
-		c.do(ctx, "datastore", func(ctx context.Context) (string, error) { return c.datastore(ctx, datastore) })
+		c.within(ctx, c.searchTimeout(datastore), "datastore", func(ctx context.Context) (string, error) { return c.datastore(ctx, datastore) })
 	}
 	c.do(ctx, "search rate", c.searchRate)
 	c.do(ctx, "queue", c.queue)
 	c.do(ctx, "event bus", c.bus)
-	c.do(ctx, "Temporal", c.temporal)
+	c.temporal(ctx)
 	if c.failed > 0 {
 		return fmt.Errorf("%d checks failed", c.failed)
 	}
@@ -57,7 +61,11 @@ func check(ctx context.Context, cfg *config.Config, logger *slog.Logger, out io.
 }
 
 func (c *checker) do(ctx context.Context, name string, check func(context.Context) (string, error)) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	c.within(ctx, checkTimeout, name, check)
+}
+
+func (c *checker) within(ctx context.Context, timeout time.Duration, name string, check func(context.Context) (string, error)) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	found, err := check(ctx)
 	c.report(name, err, found)
@@ -72,12 +80,27 @@ func (c *checker) report(name string, err error, found string) {
 	fmt.Fprintf(c.out, "ok       %-16s %s\n", name, found)
 }
 
-func (c *checker) temporal(ctx context.Context) (string, error) {
-	temporal, err := connect.DialTemporal(ctx, c.cfg, config.Worker, c.logger, nil)
-	if err != nil {
-		return "", err
+// temporal looks at the namespace, and at what it holds.
+func (c *checker) temporal(ctx context.Context) {
+	var temporal *connect.Temporal
+	c.do(ctx, "Temporal", func(ctx context.Context) (_ string, err error) {
+		if temporal, err = connect.DialTemporal(ctx, c.cfg, config.Worker, c.logger, connect.Observers{}); err != nil {
+			return "", err
+		}
+		return c.namespace(ctx, temporal)
+	})
+	if temporal == nil {
+		return
 	}
 	defer temporal.Client.Close()
+	keeper := newKeeper(c.cfg, temporal, "", c.logger)
+	c.do(ctx, "payload keys", func(ctx context.Context) (string, error) { return c.keys(ctx, temporal, keeper) })
+	for _, datastore := range c.cfg.Datastores {
+		c.do(ctx, "owner", func(ctx context.Context) (string, error) { return c.owner(ctx, keeper, datastore) })
+	}
+}
+
+func (c *checker) namespace(ctx context.Context, temporal *connect.Temporal) (string, error) {
 	kept, err := temporalclient.Retention(ctx, temporal.Client, temporal.Namespace)
 	if err != nil {
 		return "", err
@@ -91,6 +114,40 @@ func (c *checker) temporal(ctx context.Context) (string, error) {
 		return "", errors.New("search attributes are missing and may not be created: run the commands that were logged")
 	}
 	return fmt.Sprintf("namespace %s, retention %s, %s, search attributes usable", temporal.Namespace, kept, plan), nil
+}
+
+// keys checks that the payload keys open what the namespace holds.
+func (c *checker) keys(ctx context.Context, temporal *connect.Temporal, keeper *schedule.Keeper) (string, error) {
+	for _, datastore := range c.cfg.Datastores {
+		if _, err := keeper.Read(ctx, datastore); errors.Is(err, schedule.ErrUndecodable) {
+			return "", fmt.Errorf("schedule %s: %w", cdc.AuditScheduleID(datastore), err)
+		}
+	}
+	if err := connect.CheckKeys(ctx, temporal, c.cfg.Datastores, c.logger); err != nil {
+		return "", err
+	}
+	return "they open what the namespace holds", nil
+}
+
+// owner checks that the datastore is this fleet's, or nobody's, and says which types
+// this worker would take out of its audits.
+func (c *checker) owner(ctx context.Context, keeper *schedule.Keeper, datastore string) (string, error) {
+	known, err := keeper.Read(ctx, datastore)
+	switch {
+	case errors.Is(err, schedule.ErrUndecodable):
+		return datastore + ": see payload keys", nil
+	case err != nil:
+		fmt.Fprintf(c.out, "WARNING  %-16s %s: its schedule cannot be read: %v\n", "owner", datastore, err)
+		return datastore + " may have one", nil
+	case known == nil:
+		return datastore + " has none yet: the first worker makes it this fleet's", nil
+	case known.Input.Owner != keeper.Owner:
+		return "", &schedule.OtherOwnerError{Datastore: datastore, Found: known.Input.Owner, Ours: keeper.Owner}
+	}
+	if extra := known.Extra(c.types[datastore]); len(extra) > 0 && len(c.types[datastore]) > 0 {
+		fmt.Fprintf(c.out, "WARNING  %-16s %s: %s would leave its audits, once no worker polls that is configured with them\n", "resource types", datastore, strings.Join(extra, ", "))
+	}
+	return datastore + " is this fleet's: " + keeper.Owner.String(), nil
 }
 
 // notice warns of queues that keep messages for longer than closed windows are

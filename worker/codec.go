@@ -7,17 +7,21 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"time"
 
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/payload"
+	"healthlake-cdc/internal/temporalclient"
 )
 
 // serveCodec decodes payloads for the Temporal UI in a browser on this machine.
 // It answers with patient data: it listens on loopback unless told otherwise and
 // takes requests from the named origins only.
 func serveCodec(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger) error {
-	codec, err := cfg.Codec()
+	namespace, err := temporalclient.Namespace(nil)
+	if err != nil {
+		return err
+	}
+	codec, err := cfg.Codec(namespace, nil)
 	if err != nil {
 		return err
 	}
@@ -25,10 +29,11 @@ func serveCodec(ctx context.Context, cfg *config.Config, o options, logger *slog
 	if err != nil {
 		return fmt.Errorf("listening for the codec endpoint: %w: choose another --codec-addr", err)
 	}
-	server := &http.Server{
-		Handler:           payload.Handler(codec, o.codecOrigin),
-		ReadHeaderTimeout: 5 * time.Second,
+	var options []payload.HandlerOption
+	if o.codecEncode {
+		options = append(options, payload.AllowEncode())
 	}
+	server := payload.NewServer(payload.Handler(codec, o.codecOrigin, options...))
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
@@ -36,7 +41,8 @@ func serveCodec(ctx context.Context, cfg *config.Config, o options, logger *slog
 		defer cancel()
 		stopped <- server.Shutdown(stopCtx)
 	}()
-	logger.Info("codec endpoint is serving", "address", listener.Addr().String(), "origins", o.codecOrigin)
+	logger.Info("codec endpoint is serving", "address", listener.Addr().String(), "origins", o.codecOrigin,
+		"namespace", namespace, "encodes", o.codecEncode)
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the codec endpoint: %w", err)
 	}

@@ -37,6 +37,8 @@ type options struct {
 	startupWait time.Duration
 	codecAddr   string
 	codecOrigin []string
+	codecEncode bool
+	takeOver    bool
 }
 
 // What a worker process does.
@@ -67,6 +69,8 @@ func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	flags.DurationVar(&o.startupWait, "startup-wait", defaultStartupWait, "how long to wait at start for what is missing, before naming it and giving up")
 	flags.StringVar(&o.codecAddr, "codec-addr", defaultCodecAddr, "address of the codec endpoint, with --role codec")
 	flags.StringSliceVar(&o.codecOrigin, "codec-origin", []string{"http://localhost:8233", "http://127.0.0.1:8233"}, "origins of the Temporal UI that may use the codec endpoint")
+	flags.BoolVar(&o.codecEncode, "codec-encode", false, "let the codec endpoint encode, too: whoever reaches it can then write payloads that workers believe")
+	flags.BoolVar(&o.takeOver, "take-over", false, "become the owner of datastores that another fleet (another task queue or event bus) captured into this namespace; refused while that fleet still polls")
 	bound := config.BindFlags(flags, config.Worker)
 	flags.Usage = func() { usage(stderr, flags) }
 	if err := flags.Parse(args); err != nil {

@@ -53,8 +53,11 @@ func observeStore(ctx context.Context, metrics *telemetry.Metrics) func(healthla
 func observeBus(ctx context.Context, metrics *telemetry.Metrics) func(eventbus.Call) {
 	return func(call eventbus.Call) {
 		result := "ok"
-		if call.Class != "" {
+		switch {
+		case call.Class != "":
 			result = string(call.Class)
+		case call.Failed+call.Refused > 0:
+			result = telemetry.CallPartial
 		}
 		metrics.PublishCall(ctx, result)
 		if call.Failed > 0 {

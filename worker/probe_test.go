@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/internal/payload"
 )
 
 // probed runs `worker --probe endpoint` beside a worker that answers with status.
@@ -32,7 +34,7 @@ func runProbe(t *testing.T, endpoint, metricsAddr string) (string, error) {
 	var out bytes.Buffer
 	err := realMain(t.Context(), []string{"--probe", endpoint}, []string{
 		"CDC_DATASTORES=store", "CDC_QUEUE_URL=http://queue/1/triggers", "CDC_EVENT_BUS=bus",
-		"CDC_INSECURE_PLAINTEXT=true", "AWS_REGION=us-west-2", "CDC_METRICS_ADDR=" + metricsAddr,
+		"CDC_PAYLOAD_KEYS=" + payload.GenerateKey(), "AWS_REGION=us-west-2", "CDC_METRICS_ADDR=" + metricsAddr,
 	}, &out, io.Discard)
 	return out.String(), err
 }

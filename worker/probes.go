@@ -25,6 +25,17 @@ type probes struct {
 	stores *healthlake.Client
 	// types is set by resourceTypes.
 	types map[string][]string
+	// answered are the types of each datastore whose search was answered before: an
+	// attempt that follows searches the others.
+	answered map[string]map[string]bool
+}
+
+func newProbes(cfg *config.Config, awsConfig aws.Config, stores *healthlake.Client) *probes {
+	p := &probes{cfg: cfg, aws: awsConfig, stores: stores, answered: make(map[string]map[string]bool)}
+	for _, datastore := range cfg.Datastores { // which are asked side by side
+		p.answered[datastore] = make(map[string]bool)
+	}
+	return p
 }
 
 func (p *probes) credentials(ctx context.Context) (string, error) {
@@ -44,21 +55,7 @@ func (p *probes) resourceTypes(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d of the first datastore", len(types[p.cfg.Datastores[0]])), nil
 }
 
-// datastore makes one small search.
-func (p *probes) datastore(ctx context.Context, datastore string) (string, error) {
-	types := p.types[datastore]
-	if len(types) == 0 {
-		return "", errors.New(datastore + " has no resource types to sweep")
-	}
-	span := cdc.WindowAt(datastore, time.Now().Add(-time.Minute)).Span()
-	page, err := p.stores.Search(ctx, cdc.SearchRequest{Datastore: datastore, Type: types[0], Span: span, IDsOnly: true})
-	if err != nil {
-		return "", fmt.Errorf("%s does not let us search %s: %w", datastore, types[0], err)
-	}
-	return datastore + " answers a search" + clockText(page.Date), nil
-}
-
-// clockText tells how far the store's clock is from ours, when it said.
+// clockText says how far the store's clock is from ours, when it said.
 func clockText(date time.Time) string {
 	if date.IsZero() {
 		return ""

@@ -31,25 +31,32 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 	if err != nil {
 		return nil, err
 	}
-	asked := &probes{cfg: cfg, aws: awsConfig, stores: stores}
-	if err := await(ctx, o.startupWait, logger, dependency{"list of resource types", asked.resourceTypes}); err != nil {
+	asked := newProbes(cfg, awsConfig, stores)
+	if err := await(ctx, o.startupWait, logger, dependency{name: "list of resource types", probe: asked.resourceTypes}); err != nil {
 		return nil, err
 	}
 	p := &process{cfg: cfg, options: o, logger: logger, metrics: t.Metrics}
-	dial := dependency{"Temporal", func(ctx context.Context) (_ string, err error) {
-		p.temporal, err = connect.DialTemporal(ctx, cfg, config.Worker, logger, t.TemporalHandler())
+	dial := dependency{name: "Temporal", probe: func(ctx context.Context) (_ string, err error) {
+		p.temporal, err = connect.DialTemporal(ctx, cfg, config.Worker, logger, connect.Observers{
+			Metrics: t.TemporalHandler(), Plaintext: func(kind string) { t.Metrics.Plaintext(context.WithoutCancel(ctx), kind) },
+		})
 		return "", err
 	}}
 	if err := await(ctx, o.startupWait, logger, append(asked.dependencies(o.role), dial)...); err != nil {
 		p.close()
 		return nil, err
 	}
+	plan, err := p.auditPlan(ctx)
+	if err != nil {
+		p.close()
+		return nil, err
+	}
 	launcher := launch.New(p.temporal.Client, launch.Config{
-		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Audited: cfg.AuditOn(), Versions: cfg.Versions, Imports: cfg.Imports,
-		Attributes: p.temporal.Attributes, Logger: logger,
+		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Audited: cfg.AuditOn() && plan.off == "", Versions: cfg.Versions, Imports: cfg.Imports,
+		Horizon: plan.horizon, Attributes: p.temporal.Attributes, Logger: logger,
 	})
 	p.types, p.sweeps = launcher.AllTypes(), asked.types
-	if err := p.keepAudits(ctx, awsConfig); err != nil {
+	if err := p.checkNamespace(ctx, awsConfig, plan); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -126,7 +133,7 @@ type opener struct{ launcher *launch.Launcher }
 
 // Open implements consumer.Opener.
 func (o opener) Open(ctx context.Context, window cdc.Window, cause consumer.Cause) (bool, error) {
-	opened, err := o.launcher.OpenWindow(ctx, window, launch.Cause{Time: cause.Time, By: cause.Source})
+	opened, err := o.launcher.OpenWindow(ctx, window, launch.Cause{Time: cause.Time, By: cause.Source, Bulk: cause.Bulk})
 	return opened, unavailable(err)
 }
 
@@ -139,6 +146,12 @@ func (o opener) PublishDelete(ctx context.Context, datastore string, d cdc.Delet
 // Import implements consumer.Opener.
 func (o opener) Import(ctx context.Context, datastore string, i cdc.Import) (bool, error) {
 	started, err := o.launcher.Import(ctx, datastore, i)
+	return started, unavailable(err)
+}
+
+// Follow implements consumer.Opener.
+func (o opener) Follow(ctx context.Context, datastore string, j cdc.Job) (bool, error) {
+	started, err := o.launcher.Follow(ctx, datastore, j)
 	return started, unavailable(err)
 }
 

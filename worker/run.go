@@ -18,6 +18,7 @@ import (
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/consumer"
+	"healthlake-cdc/internal/schedule"
 	"healthlake-cdc/internal/telemetry"
 	"healthlake-cdc/workflows"
 )
@@ -60,7 +61,7 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 	defer p.close()
 	metrics.Metrics.TemporalUp(ctx, true)
 	if cfg.InsecurePlaintext {
-		logger.Warn("CDC_INSECURE_PLAINTEXT=true: Temporal stores patient data unencrypted; for synthetic data only")
+		logger.Warn("CDC_INSECURE_PLAINTEXT=true: Temporal stores everything unencrypted; for synthetic data only")
 	}
 	p.addChecks(ready)
 	if o.role != roleWorker { // which opens no windows
@@ -104,6 +105,7 @@ func (p *process) live(ctx context.Context, life *lifecycle) error {
 	if role != roleWorker {
 		group.Go(func() error { return p.consumer.Run(groupCtx) })
 	}
+	group.Go(func() error { return p.followAudits(groupCtx) })
 	group.Go(func() error {
 		<-groupCtx.Done()
 		life.set(stageStopping)
@@ -153,6 +155,7 @@ type process struct {
 	types      []string
 	// sweeps are the resource types to sweep, by datastore.
 	sweeps map[string][]string
+	audits *audits
 }
 
 // work runs the Temporal workers until ctx ends: one for workflows, first pages
@@ -256,6 +259,7 @@ func (p *process) pageWorkers(datastore string, fatal chan<- error) []worker.Wor
 		options.DisableWorkflowWorker = true
 		options.MaxConcurrentActivityExecutionSize = pageSlots
 		options.TaskQueueActivitiesPerSecond = queue.rate
+		options.Identity = p.temporal.Identity + schedule.Mark(p.sweeps[datastore], ownerOf(p.cfg))
 		w := worker.New(p.temporal.Client, queue.name, options)
 		workflows.RegisterActivities(w, p.activities)
 		all = append(all, w)

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	commonpb "go.temporal.io/api/common/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/connect"
 )
 
 const (
@@ -138,8 +138,11 @@ func (p *process) startedWith(ctx context.Context, executions []*workflowpb.Work
 		if _, rerun, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId()); err != nil || rerun > 0 {
 			continue
 		}
-		in, err := p.windowInput(ctx, info.GetExecution())
-		if err != nil {
+		in, err := connect.WindowInput(ctx, p.temporal, info.GetExecution())
+		switch {
+		case errors.Is(err, connect.ErrWindowInput):
+			continue // checkKeys has looked at these
+		case err != nil:
 			return nil, err
 		}
 		if in.CapturedBy != cdc.ByOperator {
@@ -147,25 +150,6 @@ func (p *process) startedWith(ctx context.Context, executions []*workflowpb.Work
 		}
 	}
 	return found, nil
-}
-
-// windowInput reads the first event of a window's history.
-func (p *process) windowInput(ctx context.Context, execution *commonpb.WorkflowExecution) (in cdc.CaptureWindowInput, err error) {
-	page, err := p.temporal.Client.WorkflowService().GetWorkflowExecutionHistory(ctx, &workflowservice.GetWorkflowExecutionHistoryRequest{
-		Namespace: p.temporal.Namespace, Execution: execution, MaximumPageSize: 1,
-	})
-	if err != nil {
-		return in, fmt.Errorf("reading a window's start: %w", err)
-	}
-	events := page.GetHistory().GetEvents()
-	if len(events) == 0 {
-		return in, errors.New("reading a window's start: its history is empty")
-	}
-	input := events[0].GetWorkflowExecutionStartedEventAttributes().GetInput()
-	if err := p.temporal.Converter.FromPayloads(input, &in); err != nil {
-		return in, errors.New("reading a window's start: it cannot be decoded; is its payload key in CDC_PAYLOAD_KEYS?")
-	}
-	return in, nil
 }
 
 // backfillCommands are the commands that close the gaps, one each, up to the

@@ -8,6 +8,7 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/schedule"
 )
 
 // How CDC_SEARCH_RATE is shared: windows' first pages, their further pages, bulk
@@ -21,13 +22,8 @@ const (
 	auditShare   = 0.1
 )
 
-const (
-	// fleetEvery is how often a worker looks how many there are.
-	fleetEvery = 15 * time.Second
-	// fleetAge is after how long without a poll a worker is counted out. Polls
-	// take up to a minute.
-	fleetAge = 90 * time.Second
-)
+// fleetEvery is how often a worker looks how many there are.
+const fleetEvery = 15 * time.Second
 
 type pageQueue struct {
 	name string
@@ -70,7 +66,7 @@ func (p *process) fleetSize(ctx context.Context) (int, error) {
 	}
 	seen := make(map[string]bool)
 	for _, poller := range described.GetPollers() {
-		if time.Since(poller.GetLastAccessTime().AsTime()) < fleetAge {
+		if time.Since(poller.GetLastAccessTime().AsTime()) < schedule.PollerAge {
 			seen[poller.GetIdentity()] = true
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,18 +26,20 @@ const (
 type dependency struct {
 	name  string
 	probe func(context.Context) (string, error)
+	// timeout bounds one attempt; 0 is checkTimeout.
+	timeout time.Duration
 }
 
 // dependencies are what the role needs, beside Temporal, which is dialled.
 func (p *probes) dependencies(role string) []dependency {
 	var all []dependency
 	if role != roleWorker {
-		all = append(all, dependency{"queue", p.queue})
+		all = append(all, dependency{name: "queue", probe: p.queue})
 	}
 	if role != roleConsumer {
-		all = append(all, dependency{"event bus", p.busIfTold})
+		all = append(all, dependency{name: "event bus", probe: p.busIfTold})
 		for _, datastore := range p.cfg.Datastores {
-			all = append(all, dependency{"datastore " + datastore, func(ctx context.Context) (string, error) {
+			all = append(all, dependency{name: "datastore " + datastore, timeout: p.searchTimeout(datastore), probe: func(ctx context.Context) (string, error) {
 				return p.datastore(ctx, datastore)
 			}})
 		}
@@ -57,7 +60,8 @@ func (p *probes) busIfTold(ctx context.Context) (string, error) {
 }
 
 // await asks each dependency until it answers, side by side. After the wait it
-// names every one that did not, with its last answer.
+// names every one that did not, with its last answer. One whose error is terminal ends
+// the wait for all.
 func await(ctx context.Context, wait time.Duration, logger *slog.Logger, all ...dependency) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -66,10 +70,18 @@ func await(ctx context.Context, wait time.Duration, logger *slog.Logger, all ...
 	for i, one := range all {
 		group.Go(func() error {
 			missing[i] = one.await(ctx, logger)
+			if errors.As(missing[i], &terminal{}) {
+				cancel()
+			}
 			return nil
 		})
 	}
 	_ = group.Wait() // missing has the errors
+	for _, err := range missing {
+		if errors.As(err, &terminal{}) {
+			return fmt.Errorf("not started: %w", err)
+		}
+	}
 	if err := errors.Join(missing...); err != nil {
 		return fmt.Errorf("not started after waiting %s: %s", wait, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
@@ -86,6 +98,9 @@ func (d dependency) await(ctx context.Context, logger *slog.Logger) error {
 			}
 			return nil
 		}
+		if errors.As(err, &terminal{}) {
+			return fmt.Errorf("%s: %w", d.name, err)
+		}
 		if !said {
 			said = true
 			logger.Warn("waiting for a dependency", "dependency", d.name, "error", err)
@@ -100,7 +115,7 @@ func (d dependency) await(ctx context.Context, logger *slog.Logger) error {
 
 // ask makes one attempt, which ends before a hanging one could use up the wait.
 func (d dependency) ask(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.timeout, checkTimeout))
 	defer cancel()
 	_, err := d.probe(ctx)
 	return err

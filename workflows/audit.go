@@ -28,7 +28,8 @@ const (
 // for each type and span what there is and what was published.
 //
 // A schedule's audit goes on from what the one before has left: its result. An
-// audit of one span was asked for, by an operator, an import or a backfill.
+// audit of one span was asked for, by an operator, an import or a backfill; or it
+// follows a job, whose end nobody reports.
 func Audit(ctx workflow.Context, in cdc.AuditInput) (cdc.AuditResult, error) {
 	a, err := newAudit(ctx, in)
 	if err != nil {
@@ -58,8 +59,14 @@ func newAudit(ctx workflow.Context, in cdc.AuditInput) (*audit, error) {
 	if in.Span != nil && !in.Span.To.After(in.Span.From) {
 		return nil, invalidInput("the span of an audit must end after it begins")
 	}
-	if in.Span == nil && (in.DryRun || in.NoStatements || in.Skip) {
-		return nil, invalidInput("a scheduled audit heals, publishes and states")
+	if in.Span == nil && (in.DryRun || in.NoStatements || in.Skip || in.Follow) {
+		return nil, invalidInput("a scheduled audit heals, publishes and states, and follows no job")
+	}
+	if in.Follow && (in.DryRun || in.Skip) {
+		return nil, invalidInput("an audit that follows a job heals what it finds")
+	}
+	if in.Horizon <= 0 {
+		return nil, invalidInput("an audit needs a horizon: raise the namespace's retention or CDC_AUDIT_HORIZON")
 	}
 	if in.Span == nil && in.Horizon < in.After+2*horizonSlack {
 		return nil, invalidInput("no span would be old enough and within the horizon: raise the namespace's retention or CDC_AUDIT_HORIZON")
@@ -71,7 +78,11 @@ func newAudit(ctx workflow.Context, in cdc.AuditInput) (*audit, error) {
 	case in.Span != nil:
 		span := in.Span.Widened()
 		a.state.Begun = workflow.Now(ctx).UTC()
-		a.state.Tracks = []cdc.AuditTrack{{Types: in.Types, Edges: cdc.Edges{span.From}}}
+		a.state.Tracks = a.trackFrom(span.From)
+		if in.Follow {
+			a.state.Follow = &cdc.FollowState{Last: jobStart(in)}
+			a.beginRound(ctx, span.From)
+		}
 	default:
 		a.state = lastState(ctx)
 		a.state.Begun = workflow.Now(ctx).UTC()
@@ -96,6 +107,11 @@ func lastState(ctx workflow.Context) cdc.AuditState {
 
 func (a *audit) asked() bool { return a.in.Span != nil }
 
+// trackFrom is the one track of an asked audit.
+func (a *audit) trackFrom(begin time.Time) []cdc.AuditTrack {
+	return []cdc.AuditTrack{{Types: a.in.Types, Edges: cdc.Edges{begin}}}
+}
+
 func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
 	if wait := a.in.StartAt.Sub(workflow.Now(ctx)); a.asked() && wait > 0 {
 		timer := workflow.TimerOptions{Summary: "wait until search has settled"}
@@ -103,7 +119,7 @@ func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
 			return cdc.AuditResult{}, err
 		}
 	}
-	if err := a.follow(ctx); err != nil {
+	if err := a.align(ctx); err != nil {
 		return cdc.AuditResult{}, err
 	}
 	for {
@@ -114,6 +130,9 @@ func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
 			return cdc.AuditResult{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowAudit, next)
 		}
 		more, err := a.step(ctx)
+		if err == nil && !more {
+			more, err = a.followOn(ctx)
+		}
 		if err != nil {
 			return cdc.AuditResult{}, err
 		}
@@ -128,7 +147,7 @@ func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
 // refused for days there are many that do not settle: they hold up no new one.
 func (a *audit) step(ctx workflow.Context) (more bool, err error) {
 	a.forget(ctx)
-	if part, ok := nextPart(a.state.Tracks, a.until(), a.width); ok {
+	if part, ok := nextPart(a.state.Tracks, a.until(), a.longest()); ok {
 		return true, a.audit(ctx, part, true)
 	}
 	for i := range a.state.Unsettled {
@@ -161,15 +180,18 @@ func (a *audit) retry(i int) (cdc.AuditPart, bool) {
 
 // until is the end of what this run audits.
 func (a *audit) until() time.Time {
+	if a.state.Follow != nil {
+		return a.state.Follow.Until
+	}
 	if a.asked() {
 		return a.in.Span.Widened().To
 	}
 	return cdc.WindowAt(a.in.Datastore, a.state.Begun.Add(-a.in.After)).Start
 }
 
-// follow brings the tracks in line with the types: those of types that are not
+// align brings the tracks in line with the types: those of types that are not
 // configured any more go, and a type without one gets its own.
-func (a *audit) follow(ctx workflow.Context) error {
+func (a *audit) align(ctx workflow.Context) error {
 	if a.asked() {
 		return nil
 	}
@@ -229,6 +251,10 @@ func (a *audit) forget(ctx workflow.Context) {
 }
 
 func (a *audit) close(ctx workflow.Context) (cdc.AuditResult, error) {
+	if n := a.state.Totals.Unknown; n > 0 {
+		workflow.GetLogger(ctx).Error("versions were neither stated nor published: the ledgers that say whether they were before are older than the horizon, or cannot be read; `starter replay` publishes them",
+			"datastore", a.in.Datastore, "versions", n)
+	}
 	result := cdc.AuditResult{Datastore: a.in.Datastore, Totals: a.state.Totals}
 	if a.asked() {
 		result.Statements, result.Left, result.Unsettled = a.state.Statements, a.state.StatementsLeft, a.state.Unsettled

@@ -17,8 +17,12 @@ const shownSpans = 20
 func (a *audit) describe(ctx workflow.Context) {
 	t := a.state.Totals
 	var text strings.Builder
-	fmt.Fprintf(&text, "**%d in the store, %d published, %d missing** · %d spans · %d searches\n\n",
-		t.InStore, t.Published, t.Missing, t.Spans, t.Counts.Searches)
+	fmt.Fprintf(&text, "**%d in the store, %d published, %d open, %d missing** · %d spans · %d searches\n\n",
+		t.InStore, t.Published, t.Open, t.Missing, t.Spans, t.Counts.Searches)
+	if f := a.state.Follow; f != nil && !f.Stating {
+		fmt.Fprintf(&text, "Follows a job: round %d, through %s; something new was last found at %s. Statements come at the end.\n\n",
+			f.Rounds, f.Until.UTC().Format(time.RFC3339), f.Last.UTC().Format(time.RFC3339))
+	}
 	text.WriteString("| | |\n|---|---|\n")
 	if through, ok := throughOf(a.state.Tracks); ok {
 		fmt.Fprintf(&text, "| audited through | %s |\n", through.UTC().Format(time.RFC3339))
@@ -26,6 +30,18 @@ func (a *audit) describe(ctx workflow.Context) {
 	fmt.Fprintf(&text, "| to be audited until | %s |\n", a.until().UTC().Format(time.RFC3339))
 	fmt.Fprintf(&text, "| healed | %d, by %d windows |\n| skipped | %d |\n| superseded | %d |\n| statements | %d |\n",
 		t.Healed, t.Windows, t.Skipped, t.Superseded, t.Stated)
+	for _, figure := range []struct {
+		name string
+		n    int
+	}{
+		{"unreadable entries of the store", t.Unreadable},
+		{"versions of windows whose ledger is gone or cannot be read", t.Unknown},
+		{"deletes that the store contradicts", t.Deletes.Contradicted},
+	} {
+		if figure.n > 0 {
+			fmt.Fprintf(&text, "| %s | %d |\n", figure.name, figure.n)
+		}
+	}
 	fmt.Fprintf(&text, "| unsettled spans | %d |\n", len(a.state.Unsettled))
 	for _, part := range a.state.Passed {
 		fmt.Fprintf(&text, "\n%s grew older than the horizon unaudited or unsettled, %d types\n", spanText(part.Span), len(part.Types))
@@ -34,17 +50,20 @@ func (a *audit) describe(ctx workflow.Context) {
 		fmt.Fprintf(&text, "\n%d versions that were found later are not in statements: more than %d\n", a.state.FoundDropped, mostFound)
 	}
 	if len(a.state.Unsettled) > 0 {
-		text.WriteString("\n| unsettled | why | missing | runs |\n|---|---|---|---|\n")
+		text.WriteString("\n| unsettled | why | missing | open | unknown | runs |\n|---|---|---|---|---|---|\n")
 	}
 	for _, u := range a.state.Unsettled[:min(len(a.state.Unsettled), shownSpans)] {
-		reasons, missing := reasonsOf(u)
-		fmt.Fprintf(&text, "| %s | %s | %d | %d |\n", spanText(u.Span), reasons, missing, u.Tries)
+		missing, open, unknown := 0, 0, 0
+		for _, t := range u.Types {
+			missing, open, unknown = missing+t.Missing, open+t.Open, unknown+t.Unknown
+		}
+		fmt.Fprintf(&text, "| %s | %s | %d | %d | %d | %d |\n", spanText(u.Span), reasonsOf(u), missing, open, unknown, u.Tries)
 	}
 	workflow.SetCurrentDetails(ctx, text.String())
 }
 
-// reasonsOf tells how many types of an unsettled span have which reason.
-func reasonsOf(u cdc.UnsettledSpan) (text string, missing int) {
+// reasonsOf is how many types of an unsettled span have which reason.
+func reasonsOf(u cdc.UnsettledSpan) string {
 	counts := make(map[string]int)
 	var names []string
 	for _, t := range u.Types {
@@ -52,12 +71,11 @@ func reasonsOf(u cdc.UnsettledSpan) (text string, missing int) {
 			names = append(names, t.Reason)
 		}
 		counts[t.Reason]++
-		missing += t.Missing
 	}
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%s (%d types)", name, counts[name])
 	}
-	return strings.Join(names, ", "), missing
+	return strings.Join(names, ", ")
 }
 
 // throughOf is where the type that is furthest behind stands.

@@ -21,12 +21,14 @@ const (
 )
 
 // heal runs the windows that miss something and looks again, until nothing is
-// missing or nothing changes any more.
+// missing or nothing changes any more. An asked audit waits for windows that are
+// open, too, but for none that waits for an operator: that may take days. Windows
+// that take long without saying why keep it for three looks.
 func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
 	stuck, rounds := 0, a.rounds(s)
 	for round := 0; stuck < mostStuck && round < rounds; round++ {
-		gaps, open := gapsOf(s.result)
-		types := typesOf(gaps)
+		gaps, busy := gapsOf(s.result)
+		types := s.unfinished()
 		switch {
 		case len(gaps) > 0:
 			result, err := a.healWindows(ctx, s.part.Span, gaps)
@@ -34,12 +36,12 @@ func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
 				return err
 			}
 			s.windows += result.Started
-		case open > 0 && a.asked():
-			pause := workflow.TimerOptions{Summary: fmt.Sprintf("%d windows are open", open)}
+		case busy > 0 && a.asked() && !a.following():
+			pause := workflow.TimerOptions{Summary: fmt.Sprintf("%d windows are open", busy)}
 			if err := workflow.NewTimerWithOptions(ctx, openPause, pause).Get(ctx, nil); err != nil {
 				return err
 			}
-			types = s.part.Types
+			types = s.part.Types // what search hides may be shown by then
 		default:
 			return nil
 		}
@@ -48,9 +50,13 @@ func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
 			return err
 		}
 		if again.Split {
-			return nil // written to meanwhile: what was seen before is stated
+			s.result.Split = true // written to meanwhile
+			return nil
 		}
 		before := unfinished(s.result)
+		if len(gaps) > 0 {
+			s.count(again)
+		}
 		s.take(again)
 		if unfinished(s.result) < before {
 			stuck = 0
@@ -66,6 +72,9 @@ func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
 // healed, once, by ever fewer of them (the 4th, 8th, 16th …), lest each adds reruns
 // to its windows. When more is missing than then, it is healed as any other.
 func (a *audit) rounds(s *spanAudit) int {
+	if a.following() {
+		return 1 // the next round is soon
+	}
 	u := a.unsettledSpan(s.part)
 	missing := 0
 	for _, t := range u.Types {
@@ -115,6 +124,7 @@ func sum(counts map[string]int) int {
 func (a *audit) healWindows(ctx workflow.Context, span cdc.Span, gaps []cdc.WindowGap) (cdc.HealResult, error) {
 	in := cdc.HealInput{
 		Datastore: a.in.Datastore, Windows: gaps, CapturedBy: a.in.CapturedBy, SourceTime: a.in.SourceTime, Skip: a.in.Skip,
+		Horizon: a.in.Horizon,
 	}
 	if in.SourceTime.IsZero() {
 		in.SourceTime = a.state.Begun

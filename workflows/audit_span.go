@@ -13,8 +13,11 @@ import (
 type spanAudit struct {
 	part   cdc.AuditPart
 	result cdc.AuditSpanResult
-	// missing at first, and skipped at first, by type.
-	missing, skipped map[string]int
+	// missing at first, and healed since, by type.
+	missing, healed map[string]int
+	// found are the types of which healing has brought anything, if only that an open
+	// window is about to publish it.
+	found map[string]bool
 	// windows were run to heal.
 	windows int
 }
@@ -23,21 +26,25 @@ type spanAudit struct {
 // that no audit has stated: it moves the tracks on.
 func (a *audit) audit(ctx workflow.Context, part cdc.AuditPart, fresh bool) error {
 	a.working = part.Span
-	s := &spanAudit{part: part, missing: make(map[string]int), skipped: make(map[string]int)}
+	s := &spanAudit{part: part, missing: make(map[string]int), healed: make(map[string]int), found: make(map[string]bool)}
 	var err error
 	if s.result, err = a.look(ctx, part, part.Types); err != nil {
 		return err
 	}
-	if s.result.Split {
-		return a.split(part, fresh)
-	}
 	for _, t := range s.result.Types {
-		s.missing[t.Type], s.skipped[t.Type] = t.Missing, t.Skipped
+		s.missing[t.Type] = t.Missing
 	}
-	if !a.in.DryRun {
+	if !a.in.DryRun && !s.result.Split {
 		if err := a.heal(ctx, s); err != nil {
 			return err
 		}
+	}
+	if s.result.Split {
+		return a.split(part, fresh)
+	}
+	if a.following() {
+		a.round(s)
+		return nil
 	}
 	statements := a.statements(s)
 	refused, err := a.publish(ctx, part, statements)
@@ -53,6 +60,7 @@ func (a *audit) audit(ctx workflow.Context, part cdc.AuditPart, fresh bool) erro
 func (a *audit) look(ctx workflow.Context, part cdc.AuditPart, types []string) (cdc.AuditSpanResult, error) {
 	in := cdc.AuditSpanInput{
 		Datastore: a.in.Datastore, Span: part.Span, Types: types, Versions: a.in.Versions, Measure: a.in.DryRun,
+		Horizon: a.in.Horizon, Attributes: a.in.Attributes,
 	}
 	if a.in.Versions == cdc.VersionsAll {
 		in.Found = foundOf(a.state.Found, part)
@@ -85,13 +93,14 @@ func (a *audit) split(part cdc.AuditPart, fresh bool) error {
 	return nil
 }
 
-// take puts a later look at some types into the place of the earlier one. The
-// windows of a look are those of all types that it asked for; of the other types
-// nothing was missing.
+// take puts a later look at some types into the place of the earlier one. One that is
+// refused now has no figures any more: those of before are not true after healing.
+// The windows of a look are those of all types that it asked for; of the other types
+// nothing was missing or open.
 func (s *spanAudit) take(again cdc.AuditSpanResult) {
 	for _, t := range again.Types {
 		i := slices.IndexFunc(s.result.Types, func(u cdc.TypeAudit) bool { return u.Type == t.Type })
-		if i >= 0 && t.Refused == "" {
+		if i >= 0 {
 			s.result.Types[i] = t
 		}
 	}
@@ -99,54 +108,78 @@ func (s *spanAudit) take(again cdc.AuditSpanResult) {
 	s.result.Elsewhere = append(s.result.Elsewhere, again.Elsewhere...)
 }
 
-// gapsOf are the windows that can be run, and how many others are open.
-func gapsOf(result cdc.AuditSpanResult) (gaps []cdc.WindowGap, open int) {
+// unfinished are the types that have to be looked at again after healing: those of
+// which something is missing or a window was open, which may have published or
+// closed meanwhile.
+func (s *spanAudit) unfinished() []string {
+	var types []string
+	for _, t := range s.result.Types {
+		if t.Refused == "" && t.Missing+t.Open+t.OpenWindows > 0 {
+			types = append(types, t.Type)
+		}
+	}
+	return types
+}
+
+// gapsOf are the windows that can be run, and how many others are open that wait for
+// no operator.
+func gapsOf(result cdc.AuditSpanResult) (gaps []cdc.WindowGap, busy int) {
 	for _, gap := range result.Windows {
 		switch {
-		case gap.Open:
-			open++
-		case gap.Missing > 0 && !gap.Unreadable:
+		case gap.Open && !gap.Waiting:
+			busy++
+		case gap.Missing > 0 && !gap.Open && !gap.Unreadable:
 			gaps = append(gaps, gap)
 		}
 	}
-	return gaps, open
+	return gaps, busy
 }
 
-func typesOf(gaps []cdc.WindowGap) []string {
-	var types []string
-	for _, gap := range gaps {
-		types = append(types, gap.Types...)
-	}
-	slices.Sort(types)
-	return slices.Compact(types)
-}
-
-// unfinished counts what is missing, and the windows that are open.
+// unfinished counts what is missing or not published yet, and the windows that are
+// waited for.
 func unfinished(result cdc.AuditSpanResult) int {
 	_, sum := gapsOf(result)
 	for _, t := range result.Types {
-		sum += t.Missing
+		sum += t.Missing + t.Open
 	}
 	return sum
 }
 
-// statements are those of every type that has figures.
+// count counts what healing has brought, by the looks before and after it: what was
+// missing and is not any more, but for what is skipped now, or what a window that was
+// run is still about to publish. What the store no longer shows is none either, which
+// is why a statement has a bound.
+func (s *spanAudit) count(again cdc.AuditSpanResult) {
+	for _, t := range s.result.Types {
+		i := slices.IndexFunc(again.Types, func(u cdc.TypeAudit) bool { return u.Type == t.Type })
+		if i < 0 || again.Types[i].Refused != "" || t.Refused != "" {
+			continue
+		}
+		now := again.Types[i]
+		s.found[t.Type] = s.found[t.Type] || now.Missing < t.Missing
+		s.healed[t.Type] += max(0, t.Missing-now.Missing-max(0, now.Skipped-t.Skipped)-max(0, now.Open-t.Open))
+	}
+}
+
+// known reports whether an audit can say of each version of the type whether it was
+// published. Of a type of which it cannot, there is no statement: one that called
+// such a version missing, or left it out of what is in the store, would not be true.
+func known(t cdc.TypeAudit) bool { return t.Refused == "" && t.Unknown == 0 }
+
+// statements are those of every type whose figures are known.
 func (a *audit) statements(s *spanAudit) []cdc.Statement {
 	var all []cdc.Statement
 	for _, t := range s.result.Types {
-		if t.Refused != "" {
+		if !known(t) {
 			continue
 		}
-		// What went from missing to skipped was not healed; nor was what the store
-		// no longer shows, which is why there is a bound.
-		healed := s.missing[t.Type] - t.Missing - max(0, t.Skipped-s.skipped[t.Type])
-		healed = healedBefore(&a.state, s.part.Span, t.Type) + max(0, healed)
+		healed := healedBefore(&a.state, s.part.Span, t.Type) + s.healed[t.Type]
 		all = append(all, cdc.Statement{
 			DatastoreID: a.in.Datastore, ResourceType: t.Type,
 			From: s.part.Span.From.UTC(), To: s.part.Span.To.UTC(), Versions: a.in.Versions,
 			InStore: t.InStore, Published: t.Published, Missing: t.Missing, Healed: min(healed, t.Published),
 			Skipped: t.Skipped, Superseded: t.Superseded, Deletes: t.Deletes, Digest: t.Digest,
-			HistoryUnavailable: t.HistoryUnavailable,
+			Open: t.Open, Unreadable: t.Unreadable, HistoryUnavailable: t.HistoryUnavailable,
 		})
 	}
 	return all
@@ -192,6 +225,11 @@ func (a *audit) settle(s *spanAudit, statements []cdc.Statement, unstated []stri
 		a.keep(statement)
 	}
 	for _, t := range s.result.Types {
+		totals.Unknown += t.Unknown
+		if !known(t) {
+			healed[t.Type] = healedBefore(&a.state, s.part.Span, t.Type) + s.healed[t.Type]
+			totals.Healed += s.healed[t.Type]
+		}
 		totals.MissingBytes += t.MissingBytes
 		totals.MissingReferences += t.MissingReferences
 	}
@@ -204,8 +242,11 @@ func (a *audit) settle(s *spanAudit, statements []cdc.Statement, unstated []stri
 		Span: s.part.Span, Types: s.unsettled(healed, unstated), Tries: before.Tries + 1, Stuck: s.stuck(before.Stuck), Tried: true,
 	}
 	a.addUnsettled(u)
-	_, open := gapsOf(s.result)
-	totals.Open += open
+	for _, gap := range s.result.Windows {
+		if gap.Open {
+			totals.OpenWindows++
+		}
+	}
 	if a.in.Versions == cdc.VersionsAll && !a.asked() {
 		for _, statement := range statements {
 			keepHealed(&a.state, s.part.Span, statement.ResourceType, statement.Healed)
@@ -251,24 +292,26 @@ func (a *audit) addUnsettled(u cdc.UnsettledSpan) {
 	slices.SortStableFunc(a.state.Unsettled, func(x, y cdc.UnsettledSpan) int { return x.Span.From.Compare(y.Span.From) })
 }
 
-// unsettled are the types that have to be looked at again, with the reason.
+// unsettled are the types that have to be looked at again, with the reason. Entries
+// that are no readable version are counted, and keep nothing unsettled: they would do
+// so for as long as the store shows them.
 func (s *spanAudit) unsettled(healed map[string]int, unstated []string) []cdc.UnsettledType {
-	open, unreadable := false, false
-	for _, gap := range s.result.Windows {
-		open, unreadable = open || gap.Open, unreadable || gap.Unreadable
-	}
 	var all []cdc.UnsettledType
 	for _, t := range s.result.Types {
-		u := cdc.UnsettledType{Type: t.Type, Class: t.Refused, Missing: t.Missing, Healed: healed[t.Type]}
+		u := cdc.UnsettledType{
+			Type: t.Type, Class: t.Refused, Missing: t.Missing, Open: t.Open, Unknown: t.Unknown, Healed: healed[t.Type],
+		}
 		switch {
 		case t.Refused != "":
 			u.Reason = cdc.UnsettledRefused
-		case unreadable:
+		case t.Unknown > 0:
 			u.Reason = cdc.UnsettledUnreadable
-		case open:
-			u.Reason = cdc.UnsettledOpen
 		case t.Missing > 0:
 			u.Reason = cdc.UnsettledMissing
+		case t.Open > 0:
+			u.Reason = cdc.UnsettledOpen
+		case t.Incomplete:
+			u.Reason = cdc.UnsettledIncomplete
 		case slices.Contains(unstated, t.Type):
 			u.Reason = cdc.UnsettledUnstated
 		default:
@@ -283,7 +326,7 @@ func (s *spanAudit) unsettled(healed map[string]int, unstated []string) []cdc.Un
 // anything.
 func (a *audit) keep(s cdc.Statement) {
 	switch {
-	case !a.asked() || s.InStore+s.Superseded+s.Deletes.Exact+s.Deletes.Unresolved == 0:
+	case !a.asked() || s.InStore+s.Superseded+s.Unreadable == 0 && !s.Deletes.Any():
 	case len(a.state.Statements) >= mostStatements:
 		a.state.StatementsLeft++
 	default:

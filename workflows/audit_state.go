@@ -215,7 +215,8 @@ func restate(s *cdc.AuditState, span cdc.Span, name string) {
 	}
 }
 
-// healedBefore is how many versions of a type earlier audits of the span healed.
+// healedBefore is how many versions of a type earlier audits of the span healed, or
+// the rounds that followed a job.
 func healedBefore(s *cdc.AuditState, span cdc.Span, name string) int {
 	for _, u := range s.Unsettled {
 		for _, t := range u.Types {
@@ -224,12 +225,13 @@ func healedBefore(s *cdc.AuditState, span cdc.Span, name string) int {
 			}
 		}
 	}
+	healed := 0
 	for _, h := range s.Healed {
-		if h.Span == span {
-			return h.Types[name]
+		if h.Span == span || s.Follow != nil && span.Contains(h.Span.From) {
+			healed += h.Types[name]
 		}
 	}
-	return 0
+	return healed
 }
 
 // keepHealed notes how many versions of a type were healed in a span.

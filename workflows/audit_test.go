@@ -114,7 +114,8 @@ func TestAuditComesBackUntilAllIsSettled(t *testing.T) {
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Patient"), nil)
 	require.Empty(t, a.heals, "an open window is not rerun")
 	require.Equal(t, cdc.UnsettledOpen, first.State.Unsettled[0].Types[0].Reason)
-	require.Equal(t, 4, a.latest("Patient")[0].Missing)
+	stated := a.latest("Patient")[0]
+	require.Equal(t, []int{1, 0, 4}, []int{stated.Published, stated.Missing, stated.Open}, "it is about to publish them")
 
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Patient"), &first)
 	require.Equal(t, 2, second.State.Unsettled[0].Tries)
@@ -150,9 +151,11 @@ func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 		reasons[u.Type] = u.Reason
 	}
 	require.Equal(t, map[string]string{
-		"Claim": cdc.UnsettledRefused, "Device": cdc.UnsettledUnreadable, "Patient": cdc.UnsettledUnreadable,
+		"Claim": cdc.UnsettledRefused, "Device": cdc.UnsettledUnreadable, "Patient": cdc.UnsettledMissing,
 	}, reasons)
 	require.Empty(t, a.latest("Claim"), "no figures, no statement")
+	require.Empty(t, a.latest("Device"), "whether they were published is not known: any figure would be a guess")
+	require.Equal(t, 3, first.Totals.Unknown)
 	require.Equal(t, 2, a.latest("Patient")[0].Healed)
 
 	delete(a.stubborn, stubborn)
@@ -311,7 +314,8 @@ func TestAskedAuditEndsWithAnOpenWindow(t *testing.T) {
 	in.Span = &cdc.Span{From: start, To: start.Add(10 * time.Second)}
 	result := a.run(start.Add(time.Minute), in, nil)
 	require.Equal(t, cdc.UnsettledOpen, result.Unsettled[0].Types[0].Reason)
-	require.Equal(t, 4, result.Totals.Missing)
+	require.Equal(t, []int{0, 4, 1}, []int{result.Totals.Missing, result.Totals.Open, result.Totals.OpenWindows})
+	require.Len(t, a.looks, 4, "the first, and three without progress")
 }
 
 func TestDryAuditOnlyCounts(t *testing.T) {

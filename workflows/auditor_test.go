@@ -32,8 +32,19 @@ type auditor struct {
 	env *testsuite.TestWorkflowEnvironment
 	// held by window's start and type.
 	held map[time.Time]map[string]*held
-	// open, unreadable and stubborn windows; a stubborn one heals nothing.
-	open, unreadable, stubborn map[time.Time]bool
+	// open, unreadable and stubborn windows; a stubborn one heals nothing. Open ones
+	// sweep every type but those that are named as unswept, and wait for an operator
+	// when they are among the waiting.
+	open, unreadable, stubborn, waiting map[time.Time]bool
+	unswept                             map[time.Time]string
+	// incomplete types and unreadable entries of types.
+	incomplete map[string]bool
+	invalid    map[string]int
+	// opens windows that are healed stay open: what they miss is about to be published.
+	opens   map[time.Time]bool
+	horizon time.Duration
+	// looked is called before each look.
+	looked func(cdc.AuditSpanInput)
 	// refused types, and since when a type has windows.
 	refused map[string]cdc.Class
 	first   map[string]time.Time
@@ -51,6 +62,7 @@ type auditor struct {
 
 	looks      []cdc.AuditSpanInput
 	heals      []cdc.HealInput
+	healed     []time.Time // when
 	statements []cdc.Statement
 }
 
@@ -58,6 +70,8 @@ func newAuditor(t *testing.T) *auditor {
 	return &auditor{
 		t: t, held: make(map[time.Time]map[string]*held), open: make(map[time.Time]bool),
 		unreadable: make(map[time.Time]bool), stubborn: make(map[time.Time]bool), refused: make(map[string]cdc.Class),
+		horizon: 22 * time.Hour, waiting: make(map[time.Time]bool), unswept: make(map[time.Time]string), opens: make(map[time.Time]bool),
+		incomplete: make(map[string]bool), invalid: make(map[string]int),
 		first: make(map[string]time.Time), elsewhere: make(map[time.Time][]cdc.Version), largest: 1 << 30,
 	}
 }
@@ -89,18 +103,38 @@ func (a *auditor) starts() []time.Time {
 // look is AuditSpan.
 func (a *auditor) look(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanResult, error) {
 	require.Equal(a.t, in.Span.Widened(), in.Span)
+	require.Equal(a.t, a.horizon, in.Horizon)
+	if a.looked != nil {
+		a.looked(in)
+	}
 	a.looks = append(a.looks, in)
 	result := cdc.AuditSpanResult{Counts: cdc.Counts{Searches: len(in.Types)}}
 	gaps := make(map[time.Time]*cdc.WindowGap)
 	for _, name := range in.Types {
 		t := cdc.TypeAudit{Type: name, Refused: a.refused[name], Digest: fmt.Sprint(in.Span.From.Unix(), name)}
+		t.Incomplete, t.Unreadable = a.incomplete[name], a.invalid[name]
 		for _, start := range a.starts() {
 			h := a.held[start][name]
+			sweeps := a.open[start] && a.unswept[start] != name
+			if in.Span.Contains(start) && sweeps && t.Refused == "" {
+				t.OpenWindows++
+			}
 			if !in.Span.Contains(start) || h == nil || t.Refused != "" {
 				continue
 			}
-			t.InStore, t.Published, t.Skipped = t.InStore+h.inStore, t.Published+h.published, t.Skipped+h.skipped
-			if missing := h.inStore - h.published - h.skipped; missing > 0 {
+			t.InStore += h.inStore
+			if a.unreadable[start] {
+				t.Unknown += h.inStore
+				continue
+			}
+			t.Published, t.Skipped = t.Published+h.published, t.Skipped+h.skipped
+			missing := h.inStore - h.published - h.skipped
+			if sweeps {
+				t.Open += missing
+				continue
+			}
+			if missing > 0 {
+				t.Missing += missing
 				if gaps[start] == nil {
 					gaps[start] = &cdc.WindowGap{Start: start}
 				}
@@ -111,7 +145,6 @@ func (a *auditor) look(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanR
 		if t.InStore > a.largest && in.Span.To.Sub(in.Span.From) > cdc.WindowWidth {
 			return cdc.AuditSpanResult{Split: true}, nil
 		}
-		t.Missing = t.InStore - t.Published - t.Skipped
 		if in.Measure {
 			t.MissingBytes = int64(100 * t.Missing)
 		}
@@ -125,7 +158,7 @@ func (a *auditor) look(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanR
 		if gap == nil {
 			gap = &cdc.WindowGap{Start: start}
 		}
-		gap.Open, gap.Unreadable = a.open[start], a.unreadable[start]
+		gap.Open, gap.Unreadable, gap.Waiting = a.open[start], a.unreadable[start], a.open[start] && a.waiting[start]
 		result.Windows = append(result.Windows, *gap)
 	}
 	for at, versions := range a.elsewhere {
@@ -138,9 +171,14 @@ func (a *auditor) look(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanR
 
 // heal is Heal.
 func (a *auditor) heal(_ context.Context, in cdc.HealInput) (cdc.HealResult, error) {
-	a.heals = append(a.heals, in)
+	a.heals, a.healed = append(a.heals, in), append(a.healed, a.env.Now())
+	require.Equal(a.t, a.horizon, in.Horizon)
 	for _, gap := range in.Windows {
 		require.False(a.t, gap.Open || gap.Unreadable || gap.Missing == 0, "a window that is not to be run")
+		if a.opens[gap.Start] {
+			a.open[gap.Start] = true
+			continue
+		}
 		if a.stubborn[gap.Start] {
 			continue
 		}
@@ -164,7 +202,7 @@ func (a *auditor) publish(_ context.Context, in cdc.PublishInput) (cdc.PublishRe
 			result.Refused = append(result.Refused, cdc.Refusal{Index: i, Code: "NotAuthorized"})
 			continue
 		}
-		require.Equal(a.t, s.InStore, s.Published+s.Missing+s.Skipped)
+		require.Equal(a.t, s.InStore, s.Published+s.Missing+s.Skipped+s.Open)
 		require.LessOrEqual(a.t, s.Healed, s.Published)
 		result.EventIDs[i] = "id"
 		a.statements = append(a.statements, s)
@@ -201,7 +239,7 @@ func (a *auditor) renew(at time.Time) {
 func (a *auditor) scheduled(types ...string) cdc.AuditInput {
 	in := cdc.AuditInput{
 		Datastore: datastore, Types: types, Since: make(map[string]time.Time), Versions: cdc.VersionsLatest,
-		CapturedBy: cdc.ByAudit, After: 20 * time.Minute, Horizon: 22 * time.Hour,
+		CapturedBy: cdc.ByAudit, After: 20 * time.Minute, Horizon: a.horizon,
 	}
 	for _, name := range types {
 		in.Since[name] = start

@@ -140,7 +140,7 @@ func (r *captureRange) markClosed(ctx workflow.Context) error {
 func (r *captureRange) result() cdc.CaptureRangeResult {
 	return cdc.CaptureRangeResult{
 		Counts: r.plan.Counts, Slices: r.plan.Slices, Total: r.plan.Total, Done: r.plan.Done,
-		Missing: r.plan.Missing, Actions: r.plan.Actions,
+		Missing: r.plan.Missing, Unknown: r.plan.Unknown, Actions: r.plan.Actions,
 	}
 }
 

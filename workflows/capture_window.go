@@ -116,15 +116,16 @@ func (w *captureWindow) sleep(ctx workflow.Context) error {
 		if waiting {
 			summary = w.sleepSummary(due)
 		}
-		if _, err := w.sleepUntil(ctx, due, summary); err != nil {
+		if err := w.sleepUntil(ctx, due, summary); err != nil {
 			return err
 		}
 	}
 }
 
 // sleepUntil waits until the moment, if it has one, and no longer than until a slice
-// closes or a signal comes. over is set when the moment has come.
-func (w *captureWindow) sleepUntil(ctx workflow.Context, due time.Time, summary string) (over bool, err error) {
+// closes or a signal comes.
+func (w *captureWindow) sleepUntil(ctx workflow.Context, due time.Time, summary string) (err error) {
+	over := false
 	timerCtx, cancel := workflow.WithCancel(ctx)
 	selector := workflow.NewSelector(ctx)
 	if !due.IsZero() {
@@ -142,7 +143,7 @@ func (w *captureWindow) sleepUntil(ctx workflow.Context, due time.Time, summary 
 	if !over {
 		cancel()
 	}
-	return over, err
+	return err
 }
 
 // hydrate reads a page of every type whose step is due.

@@ -73,7 +73,7 @@ func TestPublishExactDelete(t *testing.T) {
 	const byEvent, second = "/_delete/e1", "/_history/2"
 	none := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassRejected, Status: 400}
 	gone := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassNotFound, Status: 404}
-	forbidden := &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassForbidden, Status: 403}
+	forbidden := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassForbidden, Status: 403}
 	for name, c := range map[string]struct {
 		bury func(*graveyard)
 		// key is what follows the resource, body the version of the last body.
@@ -88,7 +88,6 @@ func TestPublishExactDelete(t *testing.T) {
 		"no history is kept":        {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.noHistory = none }, byEvent, "", 3 * time.Second},
 		"erased":                    {func(g *graveyard) { g.noHistory = gone }, byEvent, "", 3 * time.Second},
 		"created again":             {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.put(at.Add(time.Second)) }, second, "1", 3 * time.Second},
-		"created again, no history": {func(g *graveyard) { g.put(ago(9)); g.noHistory = none }, byEvent, "", 6 * time.Minute},
 		"deleted and deleted again": {func(g *graveyard) { g.put(ago(9)); g.delete(ago(8)) }, second, "1", 6 * time.Minute},
 		"the second of two":         {func(g *graveyard) { g.put(ago(9)); g.delete(ago(8)); g.put(ago(7)); g.delete(at) }, "/_history/4", "3", 3 * time.Second},
 		"the first of two": {func(g *graveyard) {
@@ -98,7 +97,7 @@ func TestPublishExactDelete(t *testing.T) {
 			g.delete(at.Add(20 * time.Second))
 		}, second, "1", 3 * time.Second},
 		"a tombstone without a time": {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.entries[1].LastUpdated = "" }, second, "1", 3 * time.Second},
-		"may not be read":            {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.refused = forbidden }, byEvent, "", 6 * time.Minute},
+		"history may not be read":    {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.noHistory = forbidden }, byEvent, "", 6 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -132,6 +131,136 @@ func TestPublishExactDelete(t *testing.T) {
 			var result cdc.PublishDeleteResult
 			require.NoError(t, w.env.GetWorkflowResult(&result))
 			require.Equal(t, cdc.PublishDeleteResult{Type: "Patient", EventTime: record, Exact: true}, result)
+		})
+	}
+}
+
+// A delete that the store contradicts is not published, but counted and logged: of a
+// resource that lives and was never deleted, or not then, however late its history is.
+func TestContradictedDelete(t *testing.T) {
+	at := start.Add(1500 * time.Millisecond)
+	none := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassRejected, Status: 400}
+	for name, bury := range map[string]func(*graveyard){
+		"alive":              func(g *graveyard) { g.put(start.Add(-time.Hour)) },
+		"updated just now":   func(g *graveyard) { g.put(start.Add(-time.Hour)); g.put(at) },
+		"not in history yet": func(g *graveyard) { g.put(start.Add(-time.Hour)); g.lag = 2 * time.Hour },
+		"no history is kept": func(g *graveyard) { g.put(start.Add(-time.Hour)); g.noHistory = none },
+		"deleted before": func(g *graveyard) {
+			g.put(start.Add(-time.Hour))
+			g.delete(start.Add(-30 * time.Minute))
+			g.put(start.Add(-20 * time.Minute))
+		},
+		"deleted later": func(g *graveyard) {
+			g.put(start.Add(-time.Hour))
+			g.delete(at.Add(time.Minute))
+			g.put(at.Add(2 * time.Minute))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			g := &graveyard{store: w.store}
+			w.real.Store = g
+			bury(g)
+			states := w.states()
+			in := reportedDelete(at)
+			in.Attributes = true
+			w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)
+			require.NoError(t, w.env.GetWorkflowError())
+			require.Empty(t, w.bus.accepted)
+			require.Empty(t, w.bus.offered)
+			var result cdc.PublishDeleteResult
+			require.NoError(t, w.env.GetWorkflowResult(&result))
+			require.Equal(t, cdc.PublishDeleteResult{Type: "Patient", EventTime: at, Exact: true, Contradicted: true}, result)
+			require.Equal(t, at.Add(6*time.Minute), w.now(), "not before history can be late no more")
+			require.EqualValues(t, 1, w.counted.of(cdc.MetricContradicted, datastore, "Patient"))
+			require.Contains(t, w.logged.String(), "delete="+w.window.ID(), "the execution's ID")
+			require.NotContains(t, w.logged.String(), buried)
+			require.Empty(t, *states)
+		})
+	}
+}
+
+// A delete of long ago is looked at once.
+func TestContradictedDeleteOfLongAgo(t *testing.T) {
+	w := newWorld(t)
+	g := &graveyard{store: w.store}
+	g.put(start.Add(-time.Hour))
+	w.real.Store = g
+	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, reportedDelete(time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)))
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, start.Add(3*time.Second), w.now())
+	require.EqualValues(t, 1, w.counted.of(cdc.MetricContradicted, datastore, "Patient"))
+}
+
+// reportedDelete is an exact delete of a notification.
+func reportedDelete(at time.Time) cdc.PublishDeleteInput {
+	return cdc.PublishDeleteInput{
+		Origin: cdc.Origin{Datastore: datastore, SourceTime: at, CapturedBy: cdc.BySubscription, CorrelationID: "delete/" + datastore + "/e1"},
+		Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: at},
+	}
+}
+
+// A store that does not let us look confirms nothing: the delete waits for an operator,
+// who mends that, or skips the delete.
+func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
+	forbidden := &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassForbidden, Status: 403}
+	rejected := &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassRejected, Status: 400}
+	later := start.Add(20 * time.Minute)
+	for name, c := range map[string]struct {
+		bury  func(*graveyard)
+		mend  func(*graveyard)
+		class cdc.Class
+		want  cdc.PublishDeleteResult
+	}{
+		"reads are allowed again": {
+			func(g *graveyard) { g.delete(start); g.refused = forbidden }, func(g *graveyard) { g.refused = nil },
+			cdc.ClassForbidden, cdc.PublishDeleteResult{},
+		},
+		"and contradict it": {
+			func(g *graveyard) { g.refused = rejected }, func(g *graveyard) { g.refused = nil },
+			cdc.ClassRejected, cdc.PublishDeleteResult{Contradicted: true},
+		},
+		"history of one that lives": {
+			func(g *graveyard) { g.noHistory = forbidden }, func(g *graveyard) { g.noHistory = nil },
+			cdc.ClassForbidden, cdc.PublishDeleteResult{Contradicted: true},
+		},
+		"skipped": {func(g *graveyard) { g.refused = forbidden }, nil, cdc.ClassForbidden, cdc.PublishDeleteResult{Skipped: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			g := &graveyard{store: w.store}
+			g.put(start.Add(-time.Hour))
+			w.real.Store = g
+			c.bury(g)
+			in := reportedDelete(start)
+			in.Attributes = true
+			states := w.states()
+			w.when(later, func() {
+				progress := w.progress()
+				require.Equal(t, map[string]cdc.Class{"Patient": c.class}, progress.Refused)
+				require.Len(t, progress.Waiting, 1)
+				if c.mend == nil {
+					w.env.SignalWorkflow(cdc.SignalSkip, cdc.SkipOf(progress.Waiting))
+					return
+				}
+				c.mend(g)
+				w.env.SignalWorkflow(cdc.SignalRetry, nil)
+			})
+			w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)
+			require.NoError(t, w.env.GetWorkflowError())
+			require.Equal(t, later, w.now(), "at once")
+			c.want.Type, c.want.EventTime, c.want.Exact = "Patient", start, true
+			var result cdc.PublishDeleteResult
+			require.NoError(t, w.env.GetWorkflowResult(&result))
+			require.Equal(t, c.want, result)
+			published := 1
+			if c.want.Skipped || c.want.Contradicted {
+				published = 0
+			}
+			require.Len(t, w.bus.accepted, published)
+			require.Equal(t, cdc.StateWaiting, (*states)[0])
+			require.Len(t, *states, 2, "it ceases to wait")
+			require.NotContains(t, w.logged.String(), buried)
 		})
 	}
 }

@@ -36,26 +36,25 @@ type publishDelete struct {
 }
 
 func (d *publishDelete) run(ctx workflow.Context) (cdc.PublishDeleteResult, error) {
-	if d.in.Delete.Exact() && !d.in.Read {
-		skipped, err := d.read(ctx)
+	result := cdc.PublishDeleteResult{
+		Type: d.in.Delete.Type, EventTime: d.in.Delete.EventTime, Exact: d.in.Delete.Exact(),
+	}
+	if result.Exact && !d.in.Read {
+		verdict, err := d.confirm(ctx)
 		if err != nil {
 			return cdc.PublishDeleteResult{}, err
 		}
-		if skipped {
-			return d.result(true), d.operator.close(ctx)
+		if verdict != deleteConfirmed {
+			result.Contradicted, result.Skipped = verdict == deleteContradicted, verdict == deleteSkipped
+			return result, d.operator.close(ctx)
 		}
 	}
 	published, err := d.publish(ctx, cdc.PublishInput{Origin: d.in.Origin, Delete: &d.in.Delete})
 	if err != nil {
 		return cdc.PublishDeleteResult{}, err
 	}
-	return d.result(!published), d.operator.close(ctx)
-}
-
-func (d *publishDelete) result(skipped bool) cdc.PublishDeleteResult {
-	return cdc.PublishDeleteResult{
-		Type: d.in.Delete.Type, EventTime: d.in.Delete.EventTime, Exact: d.in.Delete.Exact(), Skipped: skipped,
-	}
+	result.Skipped = !published
+	return result, d.operator.close(ctx)
 }
 
 // historyLag is for how long after a delete history may not show it yet: it was
@@ -66,48 +65,85 @@ const historyLag = 6 * time.Minute
 // yet; the last one goes on.
 var readDelays = []time.Duration{5 * time.Second, 15 * time.Second, 40 * time.Second, time.Minute}
 
-// read asks the store what became of the resource, until its history has the
+// deleteVerdict is what is to become of an exact delete.
+type deleteVerdict int
+
+const (
+	deleteConfirmed deleteVerdict = iota
+	deleteContradicted
+	deleteSkipped // by an operator
+)
+
+// confirm asks the store what became of the resource, until its history has the
 // delete or can be late no more.
 //
-// What is not in history then is published all the same, without a version: the
-// record says that the call succeeded. That the resource can be read shows that
-// somebody has created it again since, not that the delete never was; the event
-// has the record's time, so that a consumer can tell which was later. A tombstone
-// of an earlier delete is this one's too: deleting what is deleted writes none.
-func (d *publishDelete) read(ctx workflow.Context) (skipped bool, err error) {
-	var found cdc.ReadDeleteResult
+// Only a delete that the store confirms is published: notifications can be forged, and
+// $erase is logged as a delete and may erase one version of a resource that lives on.
+// It is confirmed when the resource is gone, with or without a tombstone in history,
+// or when history has a tombstone of that time and the resource was created again. A
+// tombstone of an earlier delete is this one's too where the resource is gone:
+// deleting what is deleted writes none.
+func (d *publishDelete) confirm(ctx workflow.Context) (deleteVerdict, error) {
 	for tries := 0; ; tries++ {
-		in := cdc.ReadDeleteInput{Origin: d.in.Origin, Delete: d.in.Delete}
-		policy := readPolicy(ctx, d.in.Origin.Datastore, d.retry, "read the deleted "+deletedType(d.in.Delete))
-		if err := workflow.ExecuteActivity(policy, do.ReadDelete, in).Get(ctx, &found); err != nil {
-			class, asked, ok := failed(ctx, err)
-			if !ok {
-				return false, err
-			}
-			d.retry.Failed(workflow.Now(ctx), class, asked)
-			skipped, err := d.wait(ctx, "the deleted resource cannot be read: "+string(class))
-			if err != nil || skipped {
-				return skipped, err
-			}
-			continue
+		found, skipped, err := d.ask(ctx)
+		if err != nil {
+			return 0, err
 		}
-		d.retry = cdc.Retry{}
+		if skipped {
+			return deleteSkipped, nil
+		}
 		left := d.in.Delete.EventTime.Add(historyLag).Sub(workflow.Now(ctx))
-		if found.Settled || left <= 0 {
-			break
-		}
-		delay := min(left, readDelays[min(tries, len(readDelays)-1)])
-		wait := workflow.TimerOptions{Summary: "history does not show the delete yet"}
-		if err := workflow.NewTimerWithOptions(ctx, delay, wait).Get(ctx, nil); err != nil {
-			return false, err
+		switch {
+		case !found.Settled && left > 0:
+			delay := min(left, readDelays[min(tries, len(readDelays)-1)])
+			wait := workflow.TimerOptions{Summary: "history does not show the delete yet"}
+			if err := workflow.NewTimerWithOptions(ctx, delay, wait).Get(ctx, nil); err != nil {
+				return 0, err
+			}
+		case !found.Confirmed():
+			d.contradict(ctx)
+			return deleteContradicted, nil
+		default:
+			if found.NoHistory != "" {
+				workflow.GetLogger(ctx).Error("the store does not let us read the history of a deleted resource: the delete is published without its last version",
+					"type", d.in.Delete.Type, "class", found.NoHistory)
+			}
+			d.in.Delete.Tombstone = found.Tombstone
+			return deleteConfirmed, nil
 		}
 	}
-	if found.Refused != "" {
-		workflow.GetLogger(ctx).Error("the store does not let us read a deleted resource: it is published without its last version",
-			"type", d.in.Delete.Type, "class", found.Refused)
+}
+
+// contradict counts and logs a delete that the store contradicts.
+func (d *publishDelete) contradict(ctx workflow.Context) {
+	workflow.GetMetricsHandler(ctx).
+		WithTags(map[string]string{"datastore": d.in.Origin.Datastore, "resource_type": d.in.Delete.Type}).
+		Counter(cdc.MetricContradicted).Inc(1)
+	workflow.GetLogger(ctx).Error("a delete is not published: the store shows its resource, and no delete in its history; it was forged, or one version was erased",
+		"delete", workflow.GetInfo(ctx).WorkflowExecution.ID, "datastore", d.in.Origin.Datastore,
+		"type", d.in.Delete.Type, "captured_by", d.in.Origin.CapturedBy)
+}
+
+// ask asks the store once, and goes on as long as it does not answer. skipped is set
+// when an operator skips the delete meanwhile.
+func (d *publishDelete) ask(ctx workflow.Context) (found cdc.ReadDeleteResult, skipped bool, err error) {
+	in := cdc.ReadDeleteInput{Origin: d.in.Origin, Delete: d.in.Delete}
+	for {
+		policy := readPolicy(ctx, d.in.Origin.Datastore, d.retry, "read the deleted "+deletedType(d.in.Delete))
+		err := workflow.ExecuteActivity(policy, do.ReadDelete, in).Get(ctx, &found)
+		if err == nil {
+			d.retry = cdc.Retry{}
+			return found, false, d.operator.show(ctx, d.waits(ctx))
+		}
+		class, asked, ok := failed(ctx, err)
+		if !ok {
+			return found, false, err
+		}
+		d.retry.Failed(workflow.Now(ctx), class, asked)
+		if skipped, err := d.wait(ctx, "the deleted resource cannot be read: "+string(class)); err != nil || skipped {
+			return found, skipped, err
+		}
 	}
-	d.in.Delete.Tombstone = found.Tombstone
-	return false, nil
 }
 
 // publish offers the delete until EventBridge takes it or an operator skips it.

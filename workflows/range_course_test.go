@@ -298,10 +298,12 @@ func TestReplayOfNamedResources(t *testing.T) {
 	require.Empty(t, w.store.made("search", ""))
 	require.Empty(t, w.store.made("count", ""))
 	require.Equal(t, 2, result.Counts.Published)
+	require.Equal(t, 2, result.Counts.NotFound, "one lies before the range, one is not there")
 
 	in.DryRun = true
 	measured := w.runRange(in)
 	require.Len(t, w.bus.keys(), 2)
+	require.Equal(t, 2, measured.Counts.NotFound)
 	requireSameFigures(t, result.Counts, measured.Counts)
 }
 

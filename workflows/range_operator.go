@@ -99,7 +99,11 @@ func (r *captureRange) waiting(ctx workflow.Context) []cdc.Wait {
 }
 
 func (r *captureRange) progress(ctx workflow.Context) cdc.Progress {
-	p := r.plan.Progress(r.asOf, len(r.open))
+	open := make([]string, len(r.open))
+	for i, slice := range r.open {
+		open[i] = slice.id
+	}
+	p := r.plan.Progress(r.asOf, open, len(r.open))
 	return cdc.Progress{Counts: r.plan.Counts, Range: &p, Refused: r.failing(), Waiting: r.waiting(ctx)}
 }
 

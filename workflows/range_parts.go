@@ -126,6 +126,7 @@ func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
 	in := cdc.AuditInput{
 		Datastore: part.Datastore, Types: r.in.Types, Span: &piece, Versions: r.in.Versions,
 		CapturedBy: r.in.CapturedBy, SourceTime: r.in.SourceTime, DryRun: r.in.DryRun, Attributes: r.in.Attributes,
+		Horizon: r.in.Horizon,
 	}
 	if settled := piece.To.Add(r.in.Settle); settled.After(workflow.Now(ctx)) {
 		in.StartAt = settled // its windows are open until then, and would be waited for
@@ -169,6 +170,7 @@ func (r *captureRange) audited(part *cdc.RangePart, piece cdc.Span, totals cdc.A
 	} else {
 		r.plan.Counts.Published += totals.Healed
 		r.plan.Missing += totals.Missing
+		r.plan.Unknown += totals.Unknown
 	}
 	if rest := (cdc.Span{From: piece.To, To: part.Span.To}); rest.To.After(rest.From) {
 		left := &cdc.RangePart{Datastore: part.Datastore, Span: rest, Count: max(0, part.Count-totals.InStore)}

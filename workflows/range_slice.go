@@ -158,5 +158,6 @@ func (s *captureSlice) idsRead(page cdc.HydratePageResult) (done bool) {
 func (s *captureSlice) askAgain() {
 	if s.in.Range != nil {
 		s.in.Range.At = 0
+		s.state.Counts.NotFound = 0
 	}
 }

@@ -32,7 +32,7 @@ func recordedWith(t *testing.T) converter.DataConverter {
 	require.NoError(t, err)
 	ring, err := payload.ParseKeys(strings.TrimSpace(string(key)))
 	require.NoError(t, err)
-	codec, err := payload.NewCodec(ring, payload.Strict())
+	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
 	require.NoError(t, err)
 	return payload.NewDataConverter(codec)
 }

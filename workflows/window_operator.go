@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"maps"
 	"slices"
 
 	"go.temporal.io/sdk/workflow"
@@ -71,22 +70,28 @@ func (w *captureWindow) waits(ctx workflow.Context) bool { return len(w.waiting(
 func (w *captureWindow) waiting(ctx workflow.Context) []cdc.Wait {
 	now := workflow.Now(ctx)
 	classes := make(map[string]cdc.Class)
-	for name, retry := range w.wanted.retries {
+	var names []string // of the classes, for their order
+	note := func(name string, retry cdc.Retry) {
 		if retry.Waits(now) {
+			names = append(names, name)
 			classes[name] = retry.Class
 		}
 	}
+	for _, name := range w.wanted.types() {
+		note(name, w.wanted.retries[name])
+	}
 	var ledgers []cdc.Wait
 	for i, t := range w.types {
-		if !t.Closed && w.slices[i] == nil && t.Retry.Waits(now) {
-			classes[t.Type] = t.Retry.Class
+		if !t.Closed && w.slices[i] == nil {
+			note(t.Type, t.Retry)
 		}
 		if lost := w.lost[i]; lost != nil && lost.Retry.Waits(now) {
 			ledgers = append(ledgers, cdc.Wait{Type: t.Type, Class: lost.Retry.Class, Ledger: true})
 		}
 	}
 	var all []cdc.Wait
-	for _, name := range slices.Sorted(maps.Keys(classes)) {
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		all = append(all, cdc.Wait{Type: name, Class: classes[name]})
 	}
 	all = append(append(all, w.refused.waiting()...), ledgers...)

@@ -96,7 +96,7 @@ func (w *captureWindow) readLost(ctx workflow.Context) error {
 func (w *captureWindow) awaitSlices(ctx workflow.Context) error {
 	until := workflow.Now(ctx).Add(handBackAfter)
 	for len(w.slices) > 0 && until.After(workflow.Now(ctx)) {
-		if _, err := w.sleepUntil(ctx, until, "until the open slices have closed"); err != nil {
+		if err := w.sleepUntil(ctx, until, "until the open slices have closed"); err != nil {
 			return err
 		}
 		if err := w.handleSignals(ctx); err != nil {
@@ -109,7 +109,7 @@ func (w *captureWindow) awaitSlices(ctx workflow.Context) error {
 		}
 	}
 	for len(w.slices) > 0 {
-		if _, err := w.sleepUntil(ctx, time.Time{}, ""); err != nil {
+		if err := w.sleepUntil(ctx, time.Time{}, ""); err != nil {
 			return err
 		}
 		if err := w.handleSignals(ctx); err != nil {

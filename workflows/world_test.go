@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"bytes"
 	"log/slog"
 	"testing"
 	"time"
@@ -43,6 +44,9 @@ type world struct {
 	runs   *runs
 	real   *activities.Activities
 	window cdc.Window
+	// logged and counted are what workflows log and count.
+	logged  bytes.Buffer
+	counted counters
 }
 
 // newWorld begins 3 s into the window, as a prompt trigger would.
@@ -60,7 +64,8 @@ func newWorldAt(t *testing.T, at time.Time) *world {
 // next execution.
 func (w *world) renew(at time.Time) {
 	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.NewTextHandler(&w.logged, nil))))
+	suite.SetMetricsHandler(&w.counted)
 	w.env = suite.NewTestWorkflowEnvironment()
 	w.env.SetStartTime(at)
 	w.env.SetTestTimeout(2 * time.Minute)

@@ -37,15 +37,15 @@ func TestAuditFailsWhenSomethingIsNotKnown(t *testing.T) {
 	asked := []string{"audit", "--wait", "--since", window.Start.Format(time.RFC3339), "--until", window.End().Format(time.RFC3339)}
 	got := runProgram(t, t.Context(), "starter", r.environment(), nil, asked...)
 	require.Positive(t, got.code, got.all())
-	require.Contains(t, got.stdout, "8 in the store, 8 published (6 healed by 1 windows), 0 missing")
-	require.Contains(t, got.stdout, "not settled: Condition")
+	require.Contains(t, got.stdout, "8 in the store, 8 published (6 healed by 1 windows), 0 missing, 0 open")
+	require.Contains(t, got.stdout, "not complete: Condition")
 	require.Contains(t, got.stdout, "refused (Forbidden)")
-	require.Contains(t, got.stderr, "1 spans are not settled")
+	require.Contains(t, got.stderr, "1 time ranges are not complete")
 
 	r.Simulator.ClearFaults()
 	got = r.operate(t, asked...)
 	require.Contains(t, got.stdout, "12 in the store, 12 published (3 healed by 1 windows), 0 missing")
-	require.Regexp(t, `Patient +\S+ +\S+ +4 +4 +0 +0 +0 +0`, got.stdout)
+	require.Regexp(t, `Patient +\S+ +\S+ +4 +4 +0 +0 +0 +0 +0 +0 +0 +0`, got.stdout)
 	require.NotContains(t, got.all(), "unheard", "no FHIR id")
 	r.exactlyOnce(t, current)
 	if *record {

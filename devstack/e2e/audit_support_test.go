@@ -53,8 +53,8 @@ func (r *rig) reached(t *testing.T, through time.Time, more func([]cdc.Statement
 		latest = truth.LatestStatements(r.subscriber.Statements())
 		reached := make(map[string]time.Time)
 		for _, s := range latest {
-			if s.Missing > 0 {
-				return fmt.Errorf("%w: of %s from %s to %s %d are missing", errNotYet, s.ResourceType, s.From, s.To, s.Missing)
+			if s.Missing+s.Open > 0 {
+				return fmt.Errorf("%w: of %s from %s to %s %d are missing, %d open", errNotYet, s.ResourceType, s.From, s.To, s.Missing, s.Open)
 			}
 			if s.To.After(reached[s.ResourceType]) {
 				reached[s.ResourceType] = s.To

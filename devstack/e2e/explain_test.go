@@ -201,6 +201,38 @@ func TestExplainWithoutWindow(t *testing.T) {
 	require.Equal(t, window.RerunID(1), answer.Publication.WorkflowID, "the rerun published it")
 }
 
+// A trigger that sits in one of our own queues is not CloudTrail's loss.
+func TestExplainLooksIntoTheQueues(t *testing.T) {
+	t.Parallel()
+	r, _ := newExplainRig(t)
+	put(t, r.writer, "Patient", "queued")
+	written := r.Simulator.WriteLog(r.datastore())[0].LastUpdated
+	require.NotContains(t, r.verdict(t, explain.WaitingForTrigger, "Patient/queued").Reason, "messages")
+
+	r.buryMessages(t, 3)
+	answer := r.verdict(t, explain.WaitingForTrigger, "Patient/queued")
+	require.Contains(t, answer.Reason, "3 messages are in the dead-letter queue")
+	require.Contains(t, answer.Advice, "starter redrive")
+
+	r.trigger(cdc.WindowAt(r.datastore(), written))
+	eventually(t, "explain sees the message", func(context.Context) error {
+		answer = r.verdict(t, explain.WaitingForTrigger, "Patient/queued")
+		if !strings.Contains(answer.Reason, "1 message is in the trigger queue") {
+			return errNotYet
+		}
+		return nil
+	})
+	require.Contains(t, answer.Reason, "no worker polls the task queue "+cdc.DefaultTaskQueue)
+	require.Contains(t, answer.Advice, "see that workers run")
+
+	// Versions are named on standard input too, where nobody can look them up.
+	got := r.fed(t, "Patient/queued\nPatient/is-not-there\n", "explain", "-", "--json")
+	var answers []explain.Answer
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &answers))
+	require.Len(t, answers, 2)
+	require.Equal(t, explain.NeverExisted, answers[1].Verdict)
+}
+
 // A window that is open: before its pass, with a type that cannot be read, with an
 // event that EventBridge refuses, and without a worker.
 func TestExplainOpenWindow(t *testing.T) {

@@ -50,6 +50,9 @@ func newRig(t testing.TB, o stack.Options, env ...string) *rig {
 	t.Helper()
 	ctx := t.Context()
 	o.Dir = t.TempDir()
+	if *record && o.Keys == "" && !o.Plaintext {
+		o.Keys = recordedWith(t)
+	}
 	s, err := stack.Start(ctx, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -87,7 +90,7 @@ func (r *rig) dial(t testing.TB) {
 	if r.Keys != "" {
 		ring, err := payload.ParseKeys(r.Keys)
 		require.NoError(t, err)
-		codec, err = payload.NewCodec(ring)
+		codec, err = payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
 		require.NoError(t, err)
 	}
 	r.data = payload.NewDataConverter(codec)

@@ -53,7 +53,7 @@ func (r *rig) audited(t *testing.T, id string) cdc.AuditResult {
 func (r *rig) isThere(t *testing.T, id string) {
 	t.Helper()
 	eventually(t, id+" was started", func(ctx context.Context) error {
-		if _, err := r.temporal.DescribeWorkflowExecution(ctx, id, ""); err != nil {
+		if _, err := r.described(ctx, id); err != nil {
 			return errNotYet
 		}
 		return nil
@@ -137,30 +137,7 @@ func TestImportsThatAreNotPublished(t *testing.T) {
 	}
 }
 
-// What a restore writes within the hour is found by an audit of it.
-func TestRestoreIsAudited(t *testing.T) {
-	t.Parallel()
-	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, manySearches, "CDC_AUDIT_EVERY=0")
-	require.NoError(t, r.Simulator.SetTrail(simulator.Trail{Sink: r.Sink(), Loss: 1}))
-	r.worker(t)
-	asked := windowAgo(r.datastore(), 70*time.Minute).Start.Add(alone)
-	for i, after := range []time.Duration{time.Second, 10 * time.Minute, 59 * time.Minute} {
-		c.pin(asked.Add(after))
-		put(t, r.writer, "Patient", fmt.Sprintf("restored-%d", i))
-	}
-	c.release(0)
-	record := trailRecord(r.datastore(), "", asked)
-	record.Detail.EventName = "RestoreFHIRDatastore"
-	r.Sink()(record)
-	r.Sink()(record)
-	result := r.audited(t, record.Detail.EventID)
-	complete(t, r.drained(t))
-	require.Len(t, r.came("restored"), 3)
-	require.Equal(t, 3, result.Totals.Healed)
-	require.Len(t, r.ids(t, "WorkflowType='Audit'"), 1)
-}
-
-// Subscriptions are planned, written once, and tell of changes from then on.
+// Subscriptions are planned, written once, and notify of changes from then on.
 func TestSubscriptionsPlanAndApply(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes)
@@ -178,21 +155,31 @@ func TestSubscriptionsPlanAndApply(t *testing.T) {
 		return p
 	}
 	planned := run("plan")
-	require.Contains(t, planned.Bus, ":event-bus/default")
+	require.Equal(t, notificationBus, planned.Bus)
+	require.True(t, planned.Allowed, "by the template")
 	require.Len(t, planned.Items, 6, "a topic and a subscription for each type")
 	_, _, writes := r.Simulator.Subscriptions(r.datastore())
 	require.Zero(t, writes, "a plan writes nothing")
 	text := r.operate(t, "subscriptions", "plan").stdout
 	require.Contains(t, text, "6 to create")
-	require.Contains(t, text, "healthlake.amazonaws.com", "the statement that the bus's policy needs")
+	require.NotContains(t, text, "forge")
+
+	// Another bus needs a statement in its policy, which apply adds.
+	elsewhere := r.operate(t, "subscriptions", "plan", "--bus", "default").stdout
+	require.Contains(t, elsewhere, `"aws:SourceAccount"`, "the statement that the bus's policy needs")
+	require.Contains(t, elsewhere, "anybody with events:PutEvents can forge")
+	require.False(t, run("plan", "--bus", "default").Allowed)
+	require.True(t, run("apply", "--bus", "default").Allowed)
+	require.True(t, run("plan", "--bus", "default").Allowed)
+	missing := runProgram(t, t.Context(), "starter", r.environment(), nil, "subscriptions", "plan", "--bus", "nowhere")
+	require.NotZero(t, missing.code)
+	require.Contains(t, missing.all(), "SubscriptionNotifications=true")
 
 	applied := run("apply")
-	require.Equal(t, 6, *applied.Written)
-	require.False(t, planned.Allowed)
-	require.True(t, applied.Allowed, "the bus's policy, too")
-	require.True(t, run("plan").Allowed)
+	require.Equal(t, 3, *applied.Written, "the subscriptions, to the other bus")
+	require.True(t, applied.Allowed)
 	topics, subscriptions, writes := r.Simulator.Subscriptions(r.datastore())
-	require.Equal(t, []int{3, 3, 6}, []int{topics, subscriptions, writes})
+	require.Equal(t, []int{3, 3, 9}, []int{topics, subscriptions, writes})
 	again := run("apply")
 	require.Zero(t, *again.Written)
 	for _, item := range again.Items {
@@ -200,7 +187,7 @@ func TestSubscriptionsPlanAndApply(t *testing.T) {
 		require.Equal(t, "active", item.Status)
 	}
 	_, _, writes = r.Simulator.Subscriptions(r.datastore())
-	require.Equal(t, 6, writes, "what is as wanted is not written again")
+	require.Equal(t, 9, writes, "what is as wanted is not written again")
 	more := run("apply", "--separate-deletes", "--type", "Patient")
 	require.Equal(t, 3, *more.Written, "the topic of its writes changes, and a topic and a subscription for its deletes")
 

@@ -49,6 +49,14 @@ func (p printed) all() string { return p.stdout + p.stderr }
 //nolint:revive // a test comes first, as in every helper here
 func runProgram(t testing.TB, ctx context.Context, name string, env []string, stderr io.Writer, args ...string) printed {
 	t.Helper()
+	return runFed(t, ctx, name, env, nil, stderr, args...)
+}
+
+// runFed is runProgram with a standard input.
+//
+//nolint:revive // as runProgram
+func runFed(t testing.TB, ctx context.Context, name string, env []string, stdin io.Reader, stderr io.Writer, args ...string) printed {
+	t.Helper()
 	path, err := new(stack.Stack).Binary(ctx, name)
 	if err != nil {
 		return printed{code: -1, stderr: err.Error()}
@@ -56,7 +64,7 @@ func runProgram(t testing.TB, ctx context.Context, name string, env []string, st
 	var out, errOut bytes.Buffer
 	command := exec.CommandContext(ctx, path, args...)
 	command.Env = append([]string{"AWS_EC2_METADATA_DISABLED=true", "HOME=" + t.TempDir()}, env...)
-	command.Stdout, command.Stderr = &out, &errOut
+	command.Stdin, command.Stdout, command.Stderr = stdin, &out, &errOut
 	if stderr != nil {
 		command.Stderr = io.MultiWriter(&errOut, stderr)
 	}
@@ -156,7 +164,7 @@ func (r *rig) writeMany(t testing.TB, window cdc.Window, resourceType, prefix st
 
 // status is an execution's, UNSPECIFIED when there is none.
 func (r *rig) status(ctx context.Context, id string) enumspb.WorkflowExecutionStatus {
-	described, err := r.temporal.DescribeWorkflowExecution(ctx, id, "")
+	described, err := r.described(ctx, id)
 	if err != nil {
 		return enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED
 	}
@@ -228,7 +236,7 @@ func (r *rig) pendingActivity(t *testing.T, what, id string, suits func(*workflo
 	var described *workflowservice.DescribeWorkflowExecutionResponse
 	eventually(t, what, func(ctx context.Context) error {
 		var err error
-		if described, err = r.temporal.DescribeWorkflowExecution(ctx, id, ""); err != nil {
+		if described, err = r.described(ctx, id); err != nil {
 			return err
 		}
 		if !slices.ContainsFunc(described.GetPendingActivities(), suits) {

@@ -18,9 +18,13 @@ import (
 
 // replayed is what starter replay --json prints.
 type replayed struct {
-	WorkflowID string                  `json:"workflowId"`
-	Started    bool                    `json:"started"`
-	Result     *cdc.CaptureRangeResult `json:"result"`
+	WorkflowID string `json:"workflowId"`
+	Started    bool   `json:"started"`
+	Joined     *struct {
+		Started time.Time `json:"started"`
+		State   string    `json:"state"`
+	} `json:"joined"`
+	Result *cdc.CaptureRangeResult `json:"result"`
 }
 
 // lines collects what a program prints while it runs.
@@ -94,8 +98,9 @@ func TestReplay(t *testing.T) {
 		require.Equal(t, first[key].VersionID, event.VersionID)
 	}
 	require.Len(t, r.keysOf(""), 190, "and nothing of it is taken for a capture")
-	text := r.operate(t, append([]string{"replay", "--name", "one-type"}, span...)...)
-	require.Contains(t, text.stdout, "exists already")
+	text := r.operate(t, append([]string{"replay", "--name", "one-type", "--type", "Observation"}, span...)...)
+	require.Contains(t, text.stdout, "replay/one-type is joined")
+	require.Contains(t, text.stdout, "and is done")
 }
 
 func readReplayed(t *testing.T, p printed) replayed {

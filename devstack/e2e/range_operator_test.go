@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,9 +192,18 @@ func TestDryRunSaysWhatTheRunDoes(t *testing.T) {
 	nothing()
 
 	named := append([]string{"replay", "--name", "named", "--json", "--id", "Patient/size-0,Observation/size-1", "--id", "Patient/is-not-there"}, yearOf...)
-	dryNamed := figuresOf(readReplayed(t, r.operate(t, append(named, "--dry-run")...)))
-	require.Equal(t, 2, dryNamed.versions)
-	require.Equal(t, dryNamed, figuresOf(readReplayed(t, r.operate(t, append(named, "--wait")...))))
+	dryNamed := readReplayed(t, r.operate(t, append(named, "--dry-run")...))
+	require.Equal(t, 2, figuresOf(dryNamed).versions)
+	require.Equal(t, 1, dryNamed.Result.Counts.NotFound)
+	ranNamed := readReplayed(t, r.operate(t, append(named, "--wait")...))
+	require.Equal(t, figuresOf(dryNamed), figuresOf(ranNamed))
+	require.Equal(t, 1, ranNamed.Result.Counts.NotFound)
+	// The same resources on standard input join it.
+	joined := r.fed(t, "Observation/size-1\nPatient/size-0, Patient/is-not-there\n",
+		append([]string{"replay", "--name", "named", "--wait", "--id", "-"}, yearOf...)...)
+	require.Contains(t, joined.stdout, "replay/named is joined")
+	require.Contains(t, joined.stdout, "1 of 3 named resources is not in the store, or outside the range")
+	require.NotContains(t, joined.all(), "size-0")
 	r.subscribed(t)
 	require.Len(t, r.keysOf("named"), 2)
 
@@ -216,6 +226,16 @@ func TestDryRunSaysWhatTheRunDoes(t *testing.T) {
 	for _, id := range r.ids(t, "") {
 		require.NotContains(t, id, "size-")
 	}
+}
+
+// fed runs the starter with a standard input and requires that it succeeds.
+func (r *rig) fed(t *testing.T, stdin string, args ...string) printed {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	got := runFed(t, ctx, "starter", r.environment(), strings.NewReader(stdin), nil, args...)
+	require.Zero(t, got.code, "starter %v: %s", args, got.all())
+	return got
 }
 
 // writeSizes writes resources from small to over the bus's limit and returns what

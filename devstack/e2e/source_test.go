@@ -93,7 +93,10 @@ func TestDeleteWithAndWithoutID(t *testing.T) {
 	require.NotContains(t, string(r.shownText(t)), "gone-")
 }
 
-// subscribe sets a subscription to a type up, to the default bus.
+// notificationBus is the bus of notifications, as its template names it.
+const notificationBus = "arn:aws:events:us-west-2:111122223333:event-bus/healthlake-cdc-notifications"
+
+// subscribe sets a subscription to a type up, to the bus of notifications.
 func (r *rig) subscribe(t *testing.T, resourceType string) {
 	t.Helper()
 	name := strings.ToLower(resourceType)
@@ -102,7 +105,7 @@ func (r *rig) subscribe(t *testing.T, resourceType string) {
 			"resourceTrigger":[{"resource":%q,"supportedInteraction":["create","update","delete"]}]}`, name, resourceType)},
 		{"Subscription/" + name, fmt.Sprintf(`{"resourceType":"Subscription","id":%q,"status":"requested",
 			"criteria":"https://healthlake.us-west-2.amazonaws.com/datastore/x/r4/SubscriptionTopic/%s",
-			"channel":{"type":"event-bridge","endpoint":"arn:aws:events:us-west-2:111122223333:event-bus/default"}}`, name, name)},
+			"channel":{"type":"event-bridge","endpoint":%q}}`, name, name, notificationBus)},
 	}
 	for _, body := range bodies {
 		_, _, err := r.writer.Do(t.Context(), http.MethodPut, body[0], nil, []byte(body[1]))

@@ -99,7 +99,7 @@ func TestVersionsThatWaitAreSkipped(t *testing.T) {
 	waiting := r.waitingNow(t, window.ID())
 	require.Len(t, waiting, 1)
 	require.Equal(t, "Patient", waiting[0].Type)
-	require.Contains(t, waiting[0].What, "refuses 2 versions")
+	require.Contains(t, waiting[0].What, "2 of Patient, which EventBridge refuses")
 	text := r.operate(t, "status").stdout
 	require.Contains(t, text, "WAITS FOR YOU")
 	require.Contains(t, text, "starter retry")
@@ -189,7 +189,7 @@ func TestDeletesThatWait(t *testing.T) {
 		r.Sink()(record)
 	}
 	waiting := r.waitingNow(t, slices.Clone(ids)...)
-	require.Contains(t, waiting[0].What, "refuses 1 delete")
+	require.Contains(t, waiting[0].What, "which EventBridge refuses")
 	require.Equal(t, []cdc.Wait{{Type: "Patient", Versions: 1}}, r.settle(t, "skip", ids[0], "--type", "Patient", "--yes").Skipped)
 	r.waitingNow(t, ids[1])
 	r.AWS.SetFaults(awslocal.Faults{})

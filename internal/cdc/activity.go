@@ -164,24 +164,29 @@ type LedgerInput struct {
 	WorkflowID string `json:"workflowId"`
 }
 
-// ReadDeleteInput asks what the store says of a resource whose delete a record
-// told of.
+// ReadDeleteInput asks what the store says of a resource that a record or a
+// notification calls deleted.
 type ReadDeleteInput struct {
 	Origin Origin `json:"origin"`
 	Delete Delete `json:"delete"`
 }
 
-// ReadDeleteResult is what the store says of a delete.
+// ReadDeleteResult is what the store says of a delete. It is confirmed when Gone or
+// when there is a Tombstone.
 type ReadDeleteResult struct {
-	// Gone tells that a read of the resource finds nothing, or a tombstone.
+	// Gone is set when a read of the resource finds nothing, or a tombstone.
 	Gone bool `json:"gone,omitempty"`
-	// Settled tells that asking again later would bring nothing more: history has
-	// the delete, or there is no history of the resource.
+	// Settled is set when asking again later would bring nothing more: history has
+	// the delete, or there is no history of the resource, which is gone.
 	Settled bool `json:"settled,omitempty"`
 	// Tombstone is the delete in history. Unless Settled it is that of an earlier
 	// delete, after which history has nothing so far.
 	Tombstone *Tombstone `json:"tombstone,omitempty"`
-	// Refused is the class of the error when the store did not let us look.
-	Refused Class  `json:"refused,omitempty"`
-	Counts  Counts `json:"counts"`
+	// NoHistory is the class of the error when the store does not let us look at the
+	// history of a resource that is gone.
+	NoHistory Class  `json:"noHistory,omitempty"`
+	Counts    Counts `json:"counts"`
 }
+
+// Confirmed reports whether the store says that the delete was made.
+func (r ReadDeleteResult) Confirmed() bool { return r.Gone || r.Tombstone != nil }

@@ -27,7 +27,20 @@ type AuditSpanInput struct {
 	Found []Version `json:"found,omitempty"`
 	// Measure asks to read the bodies of what is missing, for a dry run's figures.
 	Measure bool `json:"measure,omitempty"`
+	// Horizon is how far back ledgers are relied on, from the moment at which they
+	// are read: those of windows older than that and HorizonSlack may be gone, and
+	// count as unreadable.
+	Horizon time.Duration `json:"horizon"`
+	// Attributes is set when our search attributes are registered: deletes are found
+	// by CdcWindowStart then.
+	Attributes bool `json:"attributes,omitempty"`
 }
+
+// HorizonSlack is how much older than the horizon a window may have become by the
+// time its ledger is read, or it is run: what is audited lay within the horizon when
+// the audit, or the backfill, was begun. It is half of what the horizon leaves of the
+// namespace's retention (CDC_AUDIT_HORIZON: two hours at least).
+const HorizonSlack = time.Hour
 
 // AuditSpanResult is what an audit of a span found. Of the versions themselves
 // it holds only those that a rerun cannot find by search.
@@ -50,13 +63,20 @@ type TypeAudit struct {
 	Type string `json:"type"`
 	// Refused is why the store did not list the type; there are no figures then.
 	Refused Class `json:"refused,omitempty"`
-	// InStore = Published + Missing + Skipped + Open.
+	// InStore = Published + Missing + Skipped + Open + Unknown.
 	InStore   int `json:"inStore"`
 	Published int `json:"published"`
 	Missing   int `json:"missing"`
 	Skipped   int `json:"skipped"`
 	// Open are not published yet, of windows that are open and sweep the type.
 	Open int `json:"open,omitempty"`
+	// Unknown are versions of windows whose ledger cannot be read, or is older than
+	// the horizon: nobody knows whether they were published. They are neither
+	// published again nor called missing, and with any there is no statement.
+	Unknown int `json:"unknown,omitempty"`
+	// OpenWindows is how many windows are open and sweep the type, whether or not it
+	// has anything in them yet.
+	OpenWindows int `json:"openWindows,omitempty"`
 	// Superseded were published and are no longer shown.
 	Superseded int `json:"superseded"`
 	// Unreadable are entries of the span's search that are no readable version.
@@ -82,14 +102,27 @@ type DeleteCounts struct {
 	Contradicted int `json:"contradicted"`
 }
 
+// Add adds other's figures.
+func (c *DeleteCounts) Add(other DeleteCounts) {
+	c.Exact += other.Exact
+	c.Unresolved += other.Unresolved
+	c.Contradicted += other.Contradicted
+}
+
+// Any reports whether there was any delete.
+func (c DeleteCounts) Any() bool { return c != DeleteCounts{} }
+
 // WindowGap is a window that needs something.
 type WindowGap struct {
 	Start time.Time `json:"start"`
 	// Run is the number of the window's newest run, -1 when it never ran.
 	Run int `json:"run"`
-	// Open tells that the newest run has not closed.
+	// Open is set when the newest run has not closed.
 	Open bool `json:"open,omitempty"`
-	// Unreadable tells that the newest run's ledger cannot be read.
+	// Waiting is set when the open run waits for an operator, as far as CdcState
+	// shows it.
+	Waiting bool `json:"waiting,omitempty"`
+	// Unreadable is set when the newest run's ledger cannot be read.
 	Unreadable bool `json:"unreadable,omitempty"`
 	// Missing versions, and their types in alphabetical order.
 	Missing int      `json:"missing,omitempty"`
@@ -108,14 +141,18 @@ type HealInput struct {
 	// Skip puts what is missing into the ledgers as skipped, unpublished
 	// (CDC_IMPORTS=summary).
 	Skip bool `json:"skip,omitempty"`
+	// Horizon is as in AuditSpanInput, at the moment at which a window is started.
+	Horizon time.Duration `json:"horizon"`
 }
 
-// HealResult tells what became of the windows.
+// HealResult is what became of the windows.
 type HealResult struct {
 	// Started by this call or by somebody else's of the same run; Open had not
 	// closed, or not been started, when the activity's time was over.
 	Started int `json:"started"`
 	Open    int `json:"open"`
+	// Expired had become older than the horizon, and were not started.
+	Expired int `json:"expired,omitempty"`
 }
 
 // WindowRun is how a window is run for other reasons than a trigger.

@@ -23,10 +23,17 @@ type AuditInput struct {
 	// SourceTime is the audit's own start.
 	CapturedBy string    `json:"capturedBy"`
 	SourceTime time.Time `json:"sourceTime,omitzero"`
-	// After is how old a span must be for a scheduled audit, and Horizon how far
-	// back ledgers are relied on.
-	After   time.Duration `json:"after,omitempty"`
-	Horizon time.Duration `json:"horizon,omitempty"`
+	// After is how old a span must be for a scheduled audit.
+	After time.Duration `json:"after,omitempty"`
+	// Horizon is how far back ledgers are relied on, at any moment: an audit that
+	// waited, or a job that is followed, takes what has become older for unreadable.
+	Horizon time.Duration `json:"horizon"`
+	// Follow makes the audit follow an asynchronous job of whose end nothing is
+	// reported: Span is [job's start - CDC_LOOKBACK, job's start + 1 s), and the time
+	// range audited grows to the present, every two minutes from the job's start as
+	// long as a round finds something that no window has or is about to publish, at
+	// least for ten minutes and at most for three days. The statements come at the end.
+	Follow bool `json:"follow,omitempty"`
 	// Skip puts what is missing into the ledgers as skipped, unpublished
 	// (CDC_IMPORTS=summary).
 	Skip bool `json:"skip,omitempty"`
@@ -34,11 +41,24 @@ type AuditInput struct {
 	DryRun bool `json:"dryRun,omitempty"`
 	// NoStatements heals without stating.
 	NoStatements bool `json:"noStatements,omitempty"`
-	// Attributes tells whether our search attributes are registered.
+	// Attributes is set when our search attributes are registered.
 	Attributes bool `json:"attributes,omitempty"`
+	// Owner is the fleet that captures the datastore into the namespace; zero in
+	// audits that were asked for.
+	Owner Owner `json:"owner,omitzero"`
 	// Resume is where the audit goes on after a continue-as-new.
 	Resume *AuditState `json:"resume,omitempty"`
 }
+
+// Owner says which fleet captures a datastore into a namespace. There is one: the
+// IDs of windows name the datastore only, so that two fleets would each get a part.
+type Owner struct {
+	TaskQueue string `json:"taskQueue"`
+	// Bus is the name or ARN of the event bus, as the settings have it.
+	Bus string `json:"bus"`
+}
+
+func (o Owner) String() string { return "task queue " + o.TaskQueue + ", event bus " + o.Bus }
 
 // AuditState is what an audit carries over a continue-as-new, and what a scheduled
 // one leaves to the next.
@@ -69,6 +89,30 @@ type AuditState struct {
 	StatementsLeft int         `json:"statementsLeft,omitempty"`
 	// Totals are of this run.
 	Totals AuditTotals `json:"totals"`
+	// Follow is how far the audit has followed a job; nil of any other audit.
+	Follow *FollowState `json:"follow,omitempty"`
+}
+
+// FollowState is how far an audit has followed a job: in rounds, of which each heals
+// what is new, and at the end as an audit of the whole span, which states it.
+type FollowState struct {
+	// Rounds were begun, the last one at Began.
+	Rounds int       `json:"rounds"`
+	Began  time.Time `json:"began"`
+	// Until is the end of what the round audits, on a window's edge.
+	Until time.Time `json:"until"`
+	// Found is set when the round has found something new, and Last is when the last
+	// round began that did: at first the job's start.
+	Found bool      `json:"found,omitempty"`
+	Last  time.Time `json:"last"`
+	// Unlisted is set when a type could not be listed in the round for a reason that
+	// may pass: whether there is anything new is not known then.
+	Unlisted bool `json:"unlisted,omitempty"`
+	// From is the beginning of the oldest window in which the round left something
+	// undone; zero without any.
+	From time.Time `json:"from,omitzero"`
+	// Stating is set when the rounds are over and the span is stated.
+	Stating bool `json:"stating,omitempty"`
 }
 
 // AuditTrack is a row of spans that lie end to end, the same for all its types.
@@ -88,8 +132,8 @@ type AuditPart struct {
 	Types []string `json:"types"`
 }
 
-// UnsettledSpan is a span of which a window was open or unreadable, or anything was
-// missing or refused, when it was last audited.
+// UnsettledSpan is a span of which anything was missing, not published yet, not known
+// or refused when it was last audited.
 type UnsettledSpan struct {
 	Span Span `json:"span"`
 	// Types are those that are not settled, with where they stand.
@@ -104,8 +148,8 @@ type UnsettledSpan struct {
 
 // Why a type of a span is not settled.
 const (
-	UnsettledOpen       = "open"       // a window of the span is open
-	UnsettledUnreadable = "unreadable" // a window's ledger cannot be read
+	UnsettledOpen       = "open"       // an open window has not published everything
+	UnsettledUnreadable = "unreadable" // a window's ledger cannot be read, or is older than the horizon
 	UnsettledMissing    = "missing"    // something is missing after healing
 	UnsettledRefused    = "refused"    // the store did not list the type
 	UnsettledUnstated   = "unstated"   // EventBridge refused the statement
@@ -121,6 +165,9 @@ type UnsettledType struct {
 	// Missing after the last healing, and Healed in all runs so far.
 	Missing int `json:"missing,omitempty"`
 	Healed  int `json:"healed,omitempty"`
+	// Open and Unknown are as in TypeAudit.
+	Open    int `json:"open,omitempty"`
+	Unknown int `json:"unknown,omitempty"`
 }
 
 // HealedSpan is how many versions of a stated span were healed, by type.
@@ -142,6 +189,13 @@ type AuditTotals struct {
 	Healed     int `json:"healed"`
 	Skipped    int `json:"skipped"`
 	Superseded int `json:"superseded"`
+	Open       int `json:"open"`
+	Unreadable int `json:"unreadable"`
+	// Deletes of the spans, as in statements.
+	Deletes DeleteCounts `json:"deletes"`
+	// Unknown versions are in no figure above, and in no statement: their window's
+	// ledger cannot be read, or is older than the horizon.
+	Unknown int `json:"unknown,omitempty"`
 	// HistoryUnavailable is of how many resources the store gave no history.
 	HistoryUnavailable int `json:"historyUnavailable,omitempty"`
 	// MissingBytes and MissingReferences are a dry run's.
@@ -149,11 +203,9 @@ type AuditTotals struct {
 	MissingReferences int   `json:"missingReferences,omitempty"`
 	// Windows were run to heal.
 	Windows int `json:"windows"`
-	// Refused types of spans had no figures.
-	Refused int `json:"refused,omitempty"`
-	// Open windows kept spans from being settled.
-	Open   int    `json:"open,omitempty"`
-	Counts Counts `json:"counts"`
+	// OpenWindows were open when their spans were last looked at.
+	OpenWindows int    `json:"openWindows,omitempty"`
+	Counts      Counts `json:"counts"`
 }
 
 // Add adds a statement's figures.
@@ -164,6 +216,9 @@ func (t *AuditTotals) Add(s Statement) {
 	t.Healed += s.Healed
 	t.Skipped += s.Skipped
 	t.Superseded += s.Superseded
+	t.Open += s.Open
+	t.Unreadable += s.Unreadable
+	t.Deletes.Add(s.Deletes)
 	t.HistoryUnavailable += s.HistoryUnavailable
 }
 

@@ -108,6 +108,9 @@ type Counts struct {
 	// up to 64 KB each). Ranges count them.
 	Bytes  int64 `json:"bytes,omitempty"`
 	Events int   `json:"events,omitempty"`
+	// NotFound are the named resources of a range that a datastore does not have, or
+	// not within the range: one of two stores that has it counts the other.
+	NotFound int `json:"notFound,omitempty"`
 }
 
 // Add adds other's figures.
@@ -122,6 +125,7 @@ func (c *Counts) Add(other Counts) {
 	c.Unswept += other.Unswept
 	c.Bytes += other.Bytes
 	c.Events += other.Events
+	c.NotFound += other.NotFound
 }
 
 // CaptureWindowResult is what a closed window leaves: its ledger, read by
@@ -194,8 +198,11 @@ type PublishDeleteResult struct {
 	EventTime time.Time `json:"eventTime"`
 	// Exact tells that the delete's resource was known.
 	Exact bool `json:"exact,omitempty"`
-	// Skipped tells that an operator gave it up: it was not published.
+	// Skipped is set when an operator skipped it: it was not published.
 	Skipped bool `json:"skipped,omitempty"`
+	// Contradicted is set when the store shows the resource alive and its history
+	// without a delete of that time: it was not published.
+	Contradicted bool `json:"contradicted,omitempty"`
 }
 
 // PublishDeleteInput starts a PublishDelete.

@@ -146,10 +146,17 @@ func AuditID(datastore string, span Span) string {
 	return auditPrefix + datastore + "/" + span.From.UTC().Format(idTime) + "/" + span.To.UTC().Format(idTime)
 }
 
-// ImportAuditID is the workflow ID of the audit of an import or a restore, by the
-// id of the job or the record: a repeated record audits once.
+// ImportAuditID is the workflow ID of the audit of an import, by the id of its job: a
+// repeated event audits once.
 func ImportAuditID(datastore, eventID string) string {
 	return auditPrefix + datastore + "/import/" + eventID
+}
+
+// JobAuditID is the workflow ID of the audit that follows an asynchronous job, by
+// the id of the CloudTrail event of its start: audit/{datastore}/job/{event id}. A
+// repeated record follows once.
+func JobAuditID(datastore, eventID string) string {
+	return auditPrefix + datastore + "/job/" + eventID
 }
 
 // BackfillID is the workflow ID of the backfill of that name.

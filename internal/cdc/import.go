@@ -2,19 +2,18 @@ package cdc
 
 import "time"
 
-// Import is something that wrote many resources without a record of each: an
-// import job that has ended, or a restore. Its span is audited.
+// Import is an import job that has ended: it wrote many resources without a record of
+// each. Its span is audited.
 type Import struct {
-	// ID is the job's, or the record's where there is no job.
+	// ID is the job's.
 	ID string
-	// Time is the event's: when the job ended, or the restore was asked for.
+	// Time is the event's: when the job ended.
 	Time time.Time
-	// Span is in what the writes lie, not widened. Its end may lie ahead: a restore
-	// goes on after its record.
+	// Span is in what the writes lie, not widened.
 	Span Span
-	// Job tells that everything that lies in the span without a record may be taken
-	// for imported: it is an import job's own time. Of a restore, and of a job that
-	// does not say when it began, that would go too far.
+	// Job is set when everything that lies in the span without a record may be taken
+	// for imported: it is an import job's own time. Of a job that does not say when it
+	// began, that would go too far.
 	Job bool
 }
 
@@ -22,3 +21,14 @@ type Import struct {
 // event does not say when. Too long a span costs the audit more searches and
 // changes nothing else: what is older than CDC_AUDIT_AFTER was audited before.
 const UnknownImport = 24 * time.Hour
+
+// Job is an asynchronous job that may write and of whose end nothing is reported:
+// $bulk-patch, an asynchronous bundle. An audit follows it.
+type Job struct {
+	// ID is the CloudTrail event's that reports its start.
+	ID string
+	// Time is that event's.
+	Time time.Time
+	// Span begins where the job's first write may lie and ends with its start.
+	Span Span
+}

@@ -35,6 +35,10 @@ const (
 	WorkflowAudit         = "Audit"
 )
 
+// MetricContradicted counts, by datastore and resource type, the deletes that were not
+// published because the store shows their resources alive.
+const MetricContradicted = "healthlake_cdc_deletes_contradicted"
+
 // QueryProgress is the name of the query that every window, slice and range
 // answers with a Progress.
 const QueryProgress = "progress"

@@ -28,6 +28,9 @@ type CaptureRangeInput struct {
 	// Settle is how long after its end a window has usually closed.
 	Versions string        `json:"versions,omitempty"`
 	Settle   time.Duration `json:"settle,omitempty"`
+	// Horizon is how far back ledgers are relied on when the recent part is audited:
+	// after a long pause less of it than the border says.
+	Horizon time.Duration `json:"horizon,omitempty"`
 	// IDs are the only resources of a replay that names any.
 	IDs []ResourceID `json:"ids,omitempty"`
 	// DryRun only counts what the range would publish.
@@ -67,6 +70,7 @@ type RangePlan struct {
 	Slices  int    `json:"slices"`
 	Audits  int    `json:"audits,omitempty"`
 	Missing int    `json:"missing,omitempty"`
+	Unknown int    `json:"unknown,omitempty"`
 	Counts  Counts `json:"counts"`
 	Actions int    `json:"actions,omitempty"`
 }
@@ -133,20 +137,28 @@ type CaptureRangeResult struct {
 	Done  int `json:"done,omitempty"`
 	// Missing versions of a backfill's recent part that could not be healed.
 	Missing int `json:"missing,omitempty"`
+	// Unknown versions of it were not published: their windows' ledgers cannot be read
+	// any more, and they may have been published before.
+	Unknown int `json:"unknown,omitempty"`
 	// Actions that the real run is estimated to take, of a dry run.
 	Actions int `json:"actions,omitempty"`
 }
 
 // RangeProgress is how far a range is. It holds no FHIR id.
 type RangeProgress struct {
-	// Planned tells that Total is known: every type was counted.
+	// Planned is set when Total is known: every type was counted.
 	Planned bool `json:"planned"`
-	// Total and Done are versions.
+	// Total and Done are versions. A range counts those of a slice when it has closed;
+	// who asks adds what Slices have done so far.
 	Total int `json:"total"`
 	Done  int `json:"done"`
-	// Open slices and audits.
-	Open   int  `json:"open"`
-	Paused bool `json:"paused,omitempty"`
+	// Open slices and audits, and the workflow IDs of the slices.
+	Open   int      `json:"open"`
+	Slices []string `json:"slices,omitempty"`
+	Paused bool     `json:"paused,omitempty"`
+	// Worked is for how long the range has worked until At, pauses left out.
+	Worked time.Duration `json:"worked,omitempty"`
+	At     time.Time     `json:"at,omitzero"`
 	// Rate is versions a second since the range started, pauses left out, and Left
 	// how long the rest takes at it; both 0 while they cannot be told.
 	Rate float64       `json:"rate,omitempty"`
@@ -154,17 +166,40 @@ type RangeProgress struct {
 }
 
 // Progress is how far the plan is at a moment.
-func (p RangePlan) Progress(now time.Time, open int) RangeProgress {
+func (p RangePlan) Progress(at time.Time, slices []string, open int) RangeProgress {
 	held := p.Held
 	if p.Paused {
-		held += now.Sub(p.HeldFrom)
+		held += at.Sub(p.HeldFrom)
 	}
-	progress := RangeProgress{Planned: p.Planned, Total: p.Total, Done: p.Done, Open: open, Paused: p.Paused}
-	if worked := now.Sub(p.Started) - held; worked > 0 && p.Done > 0 {
-		progress.Rate = float64(p.Done) / worked.Seconds()
-		progress.Left = time.Duration(float64(max(0, p.Total-p.Done)) / progress.Rate * float64(time.Second)).Round(time.Second)
+	progress := RangeProgress{
+		Planned: p.Planned, Total: p.Total, Done: p.Done, Open: open, Slices: slices, Paused: p.Paused,
+		Worked: at.Sub(p.Started) - held, At: at,
 	}
+	progress.pace()
 	return progress
+}
+
+// Add adds what open slices have done until a moment.
+func (p *RangeProgress) Add(done int, at time.Time) {
+	p.Done += done
+	if p.Planned {
+		p.Done = min(p.Done, max(p.Total, p.Done-done))
+	}
+	if at.After(p.At) {
+		if !p.Paused {
+			p.Worked += at.Sub(p.At)
+		}
+		p.At = at
+	}
+	p.pace()
+}
+
+func (p *RangeProgress) pace() {
+	p.Rate, p.Left = 0, 0
+	if p.Worked > 0 && p.Done > 0 {
+		p.Rate = float64(p.Done) / p.Worked.Seconds()
+		p.Left = time.Duration(float64(max(0, p.Total-p.Done)) / p.Rate * float64(time.Second)).Round(time.Second)
+	}
 }
 
 // Text is the progress for people, on one line.

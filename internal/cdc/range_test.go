@@ -10,19 +10,43 @@ import (
 func TestRangeProgressTellsRateAndWhatIsLeft(t *testing.T) {
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	p := RangePlan{Started: began, Planned: true, Total: 1000, Done: 250, Held: 50 * time.Second}
-	got := p.Progress(began.Add(100*time.Second), 3)
-	require.Equal(t, RangeProgress{Planned: true, Total: 1000, Done: 250, Open: 3, Rate: 5, Left: 150 * time.Second}, got)
+	at := began.Add(100 * time.Second)
+	got := p.Progress(at, []string{"a", "b"}, 3)
+	require.Equal(t, RangeProgress{
+		Planned: true, Total: 1000, Done: 250, Open: 3, Slices: []string{"a", "b"},
+		Worked: 50 * time.Second, At: at, Rate: 5, Left: 150 * time.Second,
+	}, got)
 	require.Equal(t, "250 of 1000 versions (25 %), 5/s, 2m30s left", got.Text())
 
 	p.Paused, p.HeldFrom = true, began.Add(100*time.Second)
-	later := p.Progress(began.Add(time.Hour), 3)
+	later := p.Progress(began.Add(time.Hour), nil, 3)
 	require.InDelta(t, 5, later.Rate, 1e-9, "a pause is not counted")
 	require.Equal(t, "250 of 1000 versions (25 %), 5/s, paused", later.Text())
 
-	begun := RangePlan{Started: began}.Progress(began, 0)
+	begun := RangePlan{Started: began}.Progress(began, nil, 0)
 	require.Equal(t, "counting", begun.Text())
 	require.Zero(t, begun.Rate)
-	require.Equal(t, "0 of 0 versions (100 %)", RangePlan{Started: began, Planned: true}.Progress(began, 0).Text())
+	require.Equal(t, "0 of 0 versions (100 %)", RangePlan{Started: began, Planned: true}.Progress(began, nil, 0).Text())
+}
+
+// What open slices have done counts, up to the moment of the question.
+func TestRangeProgressWithOpenSlices(t *testing.T) {
+	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	plan := RangePlan{Started: began, Planned: true, Total: 1000}
+	p := plan.Progress(began.Add(10*time.Second), []string{"a"}, 1)
+	p.Add(250, began.Add(50*time.Second))
+	require.Equal(t, "250 of 1000 versions (25 %), 5/s, 2m30s left", p.Text())
+	p.Add(2000, began.Add(40*time.Second))
+	require.Equal(t, 1000, p.Done, "the store has more than were counted")
+	require.Equal(t, 50*time.Second, p.Worked, "a clock that is behind takes nothing back")
+
+	plan.Paused, plan.HeldFrom = true, began.Add(10*time.Second)
+	held := plan.Progress(began.Add(10*time.Second), []string{"a"}, 1)
+	held.Add(100, began.Add(time.Hour))
+	require.InDelta(t, 10, held.Rate, 1e-9, "a pause is not counted")
+	var counting RangeProgress
+	counting.Add(0, began)
+	require.Equal(t, "counting", counting.Text())
 }
 
 func TestIDsOfAType(t *testing.T) {

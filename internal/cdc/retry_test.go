@@ -13,9 +13,9 @@ func TestRetryDelaysGrowAndAreBounded(t *testing.T) {
 	require.False(t, r.Failing())
 	require.Zero(t, r.FailingFor(now))
 	begun := now
-	for _, want := range []time.Duration{5, 10, 20, 40, 80, 160, 320, 640, 900, 900} {
+	for _, want := range []int{5, 10, 20, 40, 80, 160, 320, 640, 900, 900} {
 		r.Failed(now, ClassUnavailable, 0)
-		require.Equal(t, now.Add(want*time.Second), r.Due)
+		require.Equal(t, now.Add(time.Duration(want)*time.Second), r.Due)
 		now = r.Due
 	}
 	require.Equal(t, begun, r.Since)

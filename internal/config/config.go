@@ -10,6 +10,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"healthlake-cdc/internal/cdc"
@@ -82,11 +83,13 @@ type Config struct {
 	DetailType    string `env:"CDC_DETAIL_TYPE" envDefault:"Fhir{Type}Changed" help:"detail type of the events; {type} is the resource type in lower case, {Type} as in FHIR"`
 	// PayloadKeys is nil exactly when InsecurePlaintext is set.
 	PayloadKeys       *payload.KeyRing `env:"CDC_PAYLOAD_KEYS" show:"required, unless CDC_INSECURE_PLAINTEXT=true" help:"id:base64key,… of 32 bytes each: the first encrypts, all decrypt; a flag shows in the process list, the variable does not"`
-	InsecurePlaintext bool             `env:"CDC_INSECURE_PLAINTEXT" envDefault:"false" help:"run without payload keys: Temporal then stores patient data unencrypted; for synthetic data only"`
-	TaskQueue         string           `env:"CDC_TASK_QUEUE" envDefault:"healthlake-cdc" help:"Temporal task queue, and prefix of those per datastore"`
-	MetricsAddr       string           `env:"CDC_METRICS_ADDR" envDefault:"127.0.0.1:9464" help:"address of /metrics, /healthz and /readyz; empty = none"`
-	LogLevel          slog.Level       `env:"CDC_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
-	LogFormat         string           `env:"CDC_LOG_FORMAT" envDefault:"json" help:"json or text"`
+	InsecurePlaintext bool             `env:"CDC_INSECURE_PLAINTEXT" envDefault:"false" help:"run without payload keys: Temporal then stores everything unencrypted; for synthetic data, with every endpoint on this machine or in its containers"`
+	// AcceptPlaintextUntil is zero when unset.
+	AcceptPlaintextUntil time.Time  `env:"CDC_ACCEPT_PLAINTEXT_UNTIL" help:"until this time (RFC 3339) decode what no key encrypted, too: for a namespace that was used without keys before"`
+	TaskQueue            string     `env:"CDC_TASK_QUEUE" envDefault:"healthlake-cdc" help:"Temporal task queue, and prefix of those per datastore"`
+	MetricsAddr          string     `env:"CDC_METRICS_ADDR" envDefault:"127.0.0.1:9464" help:"address of /metrics, /healthz and /readyz; empty = none"`
+	LogLevel             slog.Level `env:"CDC_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	LogFormat            string     `env:"CDC_LOG_FORMAT" envDefault:"json" help:"json or text"`
 
 	// Region is what the AWS SDK finds too: AWS_REGION, AWS_DEFAULT_REGION or
 	// that of the profile. Only an instance's metadata is not asked.
@@ -136,10 +139,23 @@ func (c *Config) CheckHorizon(retention time.Duration) error {
 }
 
 // Codec returns the payload codec that the settings ask for: encrypting, or the
-// one that only compresses when CDC_INSECURE_PLAINTEXT is true.
-func (c *Config) Codec() (*payload.Codec, error) {
+// one that only compresses when CDC_INSECURE_PLAINTEXT is true. accepted gets the kind
+// of each payload that is decoded because of CDC_ACCEPT_PLAINTEXT_UNTIL; it may be nil.
+func (c *Config) Codec(namespace string, accepted func(kind string)) (*payload.Codec, error) {
 	if c.InsecurePlaintext {
 		return payload.NewInsecureCodec()
 	}
-	return payload.NewCodec(c.PayloadKeys)
+	return payload.NewCodec(c.PayloadKeys, namespace, payload.Migration{Until: c.AcceptPlaintextUntil, Accepted: accepted})
+}
+
+// Storage says how Temporal stores payloads.
+func (c *Config) Storage() string {
+	if c.InsecurePlaintext {
+		return "NOT ENCRYPTED: synthetic data only"
+	}
+	text := "encrypted with key " + c.PayloadKeys.IDs()[0]
+	if others := c.PayloadKeys.IDs()[1:]; len(others) > 0 {
+		text += ", those of " + strings.Join(others, ", ") + " are decrypted, too"
+	}
+	return text
 }

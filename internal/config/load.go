@@ -60,13 +60,14 @@ type problem struct {
 
 // settings are the variables after flags have overridden the environment.
 type settings struct {
+	environ          lookup // as it was given
 	values           map[string]string
 	flags            map[string]bool // variables that a flag gave
 	emptyMetricsAddr bool
 }
 
 func sources(vars map[string]string, flags *Flags) settings {
-	s := settings{values: make(map[string]string), flags: make(map[string]bool)}
+	s := settings{environ: vars, values: make(map[string]string), flags: make(map[string]bool)}
 	for _, v := range variables {
 		value, given := vars[v.Name]
 		if text, ok := flags.lookup(v.Flag); ok {
@@ -93,6 +94,14 @@ func (s settings) name(variable string) string {
 		}
 	}
 	return variable
+}
+
+// given is the value of a variable of ours or of an SDK's, "" for none.
+func (s settings) given(variable string) string {
+	if value := s.values[variable]; value != "" || strings.HasPrefix(variable, prefix) {
+		return value
+	}
+	return strings.TrimSpace(s.environ[variable])
 }
 
 func (s settings) problem(variable, format string, args ...any) problem {
@@ -124,8 +133,12 @@ func (s settings) parseProblems(err error) ([]problem, error) {
 	return out, nil
 }
 
-// readable says for users what package strconv says for programmers.
+// readable says for users what packages strconv and time say for programmers.
 func readable(err error) error {
+	var moment *time.ParseError
+	if errors.As(err, &moment) {
+		return fmt.Errorf("%q is not a time: write it as 2026-12-01T00:00:00Z", moment.Value)
+	}
 	var number *strconv.NumError
 	if !errors.As(err, &number) {
 		return err
@@ -145,47 +158,13 @@ func unknown(vars map[string]string) []problem {
 			continue
 		}
 		text := fmt.Sprintf("%q is not a setting", name)
-		if near := nearest(name); near != "" {
+		if near := nearest(name, names()); near != "" {
 			text += ": did you mean " + near + "?"
 		}
 		out = append(out, problem{name, text})
 	}
 	slices.SortFunc(out, func(a, b problem) int { return strings.Compare(a.name, b.name) })
 	return out
-}
-
-// nearest returns the known variable that takes the fewest edits to reach from
-// name, or "" when that would be no longer the same word.
-func nearest(name string) string {
-	best, fewest := "", 1+len(name)/3
-	for _, v := range variables {
-		if d := editDistance(name, v.Name); d < fewest {
-			best, fewest = v.Name, d
-		}
-	}
-	return best
-}
-
-// editDistance counts the insertions, deletions and replacements of bytes that
-// lead from a to b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func toMap(environ []string) map[string]string {

@@ -107,7 +107,7 @@ func TestRefused(t *testing.T) {
 		{"CDC_DATASTORES=a/b", `CDC_DATASTORES: "a/b" is not a datastore id`},
 		{"CDC_DATASTORES=" + strings.Repeat("a", 65), "is not a datastore id"},
 		{"CDC_RESOURCE_TYPES=Patient,*", "CDC_RESOURCE_TYPES: * stands alone"},
-		{"CDC_RESOURCE_TYPES=patient", `CDC_RESOURCE_TYPES: "patient" is not a FHIR resource type`},
+		{"CDC_RESOURCE_TYPES=patient", `CDC_RESOURCE_TYPES: "patient" is not a FHIR R4 resource type: did you mean Patient?`},
 		{"CDC_RESOURCE_TYPES=Patient,Patient", `"Patient" is listed twice`},
 		{"CDC_QUEUE_URL", "CDC_QUEUE_URL: is required by the worker"},
 		{"CDC_QUEUE_URL=triggers", "CDC_QUEUE_URL: is not the http or https URL"},
@@ -192,14 +192,22 @@ func TestStarterNeedsLess(t *testing.T) {
 	}
 }
 
+// local are the endpoints of stand-ins on this machine.
+var local = []string{
+	"CDC_PAYLOAD_KEYS", "CDC_INSECURE_PLAINTEXT=true", "CDC_HEALTHLAKE_ENDPOINT=http://127.0.0.1:4580",
+	"CDC_QUEUE_URL=http://localhost:4566/1/triggers", "AWS_ENDPOINT_URL_SQS=http://localhost:4566", "AWS_ENDPOINT_URL_EVENTBRIDGE=http://[::1]:4566",
+}
+
 func TestInsecureMode(t *testing.T) {
-	c := load(t, "CDC_PAYLOAD_KEYS", "CDC_INSECURE_PLAINTEXT=true")
-	codec, err := c.Codec()
+	c := load(t, local...)
+	codec, err := c.Codec("clinical", nil)
 	require.NoError(t, err)
 	require.False(t, codec.Encrypts())
-	codec, err = load(t).Codec()
+	require.Equal(t, "NOT ENCRYPTED: synthetic data only", c.Storage())
+	codec, err = load(t).Codec("clinical", nil)
 	require.NoError(t, err)
 	require.True(t, codec.Encrypts())
+	require.Equal(t, "encrypted with key k1", load(t).Storage())
 }
 
 func TestRegionIsWhereTheSDKLooks(t *testing.T) {
@@ -207,11 +215,11 @@ func TestRegionIsWhereTheSDKLooks(t *testing.T) {
 	file := filepath.Join(dir, "config")
 	require.NoError(t, os.WriteFile(file, []byte("[default]\nregion = us-east-1\n[profile lab]\nregion = us-west-2\n"), 0o600))
 	none := "AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(dir, "none")
-	require.Equal(t, "ap-south-1", load(t, "AWS_REGION", "AWS_DEFAULT_REGION=ap-south-1").Region)
-	require.Equal(t, "us-east-1", load(t, "AWS_REGION", "AWS_CONFIG_FILE="+file, none).Region)
+	require.Equal(t, "ap-south-1", load(t, "CDC_QUEUE_URL=http://queue", "AWS_REGION", "AWS_DEFAULT_REGION=ap-south-1").Region)
+	require.Equal(t, "us-east-1", load(t, "CDC_QUEUE_URL=http://queue", "AWS_REGION", "AWS_CONFIG_FILE="+file, none).Region)
 	require.Equal(t, "https://healthlake.us-west-2.amazonaws.com",
-		load(t, "AWS_REGION", "AWS_PROFILE=lab", "AWS_CONFIG_FILE="+file, none).HealthLakeEndpoint)
-	_, err := Load(Worker, environ("AWS_REGION", "AWS_CONFIG_FILE="+dir+"/none", none), nil)
+		load(t, "CDC_QUEUE_URL=http://queue", "AWS_REGION", "AWS_PROFILE=lab", "AWS_CONFIG_FILE="+file, none).HealthLakeEndpoint)
+	_, err := Load(Worker, environ("CDC_QUEUE_URL=http://queue", "AWS_REGION", "AWS_CONFIG_FILE="+dir+"/none", none), nil)
 	require.ErrorContains(t, err, "AWS_REGION: is required")
 }
 
@@ -219,7 +227,7 @@ func TestFlagsOverride(t *testing.T) {
 	set := pflag.NewFlagSet("worker", pflag.ContinueOnError)
 	flags := BindFlags(set, Worker)
 	require.NoError(t, set.Parse([]string{"--datastores=x,y", "--metrics-addr", "", "--insecure-plaintext", "--payload-keys="}))
-	c, err := Load(Worker, environ("CDC_LOOKBACK=7s"), flags)
+	c, err := Load(Worker, environ(append(local[2:], "CDC_LOOKBACK=7s")...), flags)
 	require.NoError(t, err)
 	require.Equal(t, []string{"x", "y"}, c.Datastores)
 	require.Empty(t, c.MetricsAddr)
@@ -286,14 +294,4 @@ func TestPrintedFormLoads(t *testing.T) {
 		again.PayloadKeys = c.PayloadKeys
 		require.Equal(t, c, again)
 	})
-}
-
-func TestEditDistance(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"abc", "abc", 0}, {"CDC_PASES", "CDC_PASSES", 1}} {
-		require.Equal(t, tc.want, editDistance(tc.a, tc.b))
-		require.Equal(t, tc.want, editDistance(tc.b, tc.a))
-	}
 }

@@ -33,6 +33,14 @@ var variables = readTable()
 // Variables returns the table of settings in the order of [Config]'s fields.
 func Variables() []Variable { return slices.Clone(variables) }
 
+func names() []string {
+	all := make([]string, len(variables))
+	for i, v := range variables {
+		all[i] = v.Name
+	}
+	return all
+}
+
 func readTable() []Variable {
 	var out []Variable
 	t := reflect.TypeFor[Config]()
@@ -143,6 +151,11 @@ func (c *Config) text(v Variable) string {
 			parts[i] = d.String()
 		}
 		return strings.Join(parts, ",")
+	case time.Time:
+		if value.IsZero() {
+			return ""
+		}
+		return value.Format(time.RFC3339)
 	default:
 		return fmt.Sprint(value)
 	}

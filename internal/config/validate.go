@@ -74,13 +74,15 @@ func (s settings) validate(c *Config, p Program, malformed []problem) []problem 
 	if !c.AllResourceTypes() {
 		for _, t := range c.ResourceTypes {
 			bad(t != AllTypes, "CDC_RESOURCE_TYPES", "* stands alone: it means every type")
-			bad(resourceTypePattern.MatchString(t), "CDC_RESOURCE_TYPES", "%q is not a FHIR resource type: letters only, the first a capital", t)
+			err := CheckType(t)
+			bad(err == nil, "CDC_RESOURCE_TYPES", "%v", err)
 		}
 		bad(duplicate(c.ResourceTypes) == "", "CDC_RESOURCE_TYPES", "%q is listed twice", duplicate(c.ResourceTypes))
 	}
 	bad(c.QueueURL == "" || baseURL(c.QueueURL), "CDC_QUEUE_URL", "is not the http or https URL of a queue")
 	bad(c.EventBus == "" || ValidBus(c.EventBus), "CDC_EVENT_BUS", "%q is neither the name nor the ARN of an event bus", c.EventBus)
 	s.endpoint(c, bad)
+	s.endpoints(c, bad)
 
 	bad(c.Lookback >= 0 && c.Lookback <= maxLookback, "CDC_LOOKBACK", "%v is not between 0s and %v", c.Lookback, maxLookback)
 	for i, d := range c.Passes {
@@ -104,6 +106,9 @@ func (s settings) validate(c *Config, p Program, malformed []problem) []problem 
 	bad(c.PayloadKeys != nil || c.InsecurePlaintext, "CDC_PAYLOAD_KEYS",
 		"is required: payloads hold patient data; give id:base64key, or set CDC_INSECURE_PLAINTEXT=true for a trial with synthetic data")
 	bad(c.PayloadKeys == nil || !c.InsecurePlaintext, "CDC_INSECURE_PLAINTEXT", "contradicts CDC_PAYLOAD_KEYS: unset one of them")
+	c.AcceptPlaintextUntil = c.AcceptPlaintextUntil.UTC()
+	bad(c.AcceptPlaintextUntil.IsZero() || !c.InsecurePlaintext, "CDC_ACCEPT_PLAINTEXT_UNTIL", "contradicts CDC_INSECURE_PLAINTEXT: without keys nothing is migrated; unset one of them")
+	s.plaintext(c, p, bad)
 	bad(taskQueuePattern.MatchString(c.TaskQueue), "CDC_TASK_QUEUE", "%q is not 1 to %d of A-Z a-z 0-9 . _ / -", c.TaskQueue, maxTaskQueue)
 	bad(c.MetricsAddr == "" || validAddr(c.MetricsAddr), "CDC_METRICS_ADDR", "%q is not host:port", c.MetricsAddr)
 	bad((c.DeploymentName == "") == (c.BuildID == ""), "TEMPORAL_DEPLOYMENT_NAME", "goes with TEMPORAL_WORKER_BUILD_ID: set both or neither")

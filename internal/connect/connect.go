@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -20,24 +22,33 @@ import (
 
 // Temporal is a connection to Temporal.
 type Temporal struct {
-	Client    client.Client
+	Client client.Client
+	// Converter knows no workflow: it reads the payloads of any.
 	Converter converter.DataConverter
 	Namespace string
-	// Attributes tells whether our search attributes can be used.
+	// Identity is how Temporal shows this client.
+	Identity string
+	// Attributes is set when our search attributes can be used.
 	Attributes bool
 }
 
-// DialTemporal connects to Temporal and sees to the search attributes. Where it
+// Observers are told of what Temporal's client does; both may be nil.
+type Observers struct {
+	Metrics client.MetricsHandler
+	// Plaintext gets the kind of each payload that is decoded because of
+	// CDC_ACCEPT_PLAINTEXT_UNTIL.
+	Plaintext func(kind string)
+}
+
+// DialTemporal connects to Temporal and creates the search attributes. Where it
 // may not create them it logs the commands that do, and goes on without.
-func DialTemporal(ctx context.Context, cfg *config.Config, program config.Program, logger *slog.Logger, metrics client.MetricsHandler) (*Temporal, error) {
-	codec, err := cfg.Codec()
-	if err != nil {
-		return nil, err
-	}
-	data := payload.NewDataConverter(codec)
+func DialTemporal(ctx context.Context, cfg *config.Config, program config.Program, logger *slog.Logger, observers Observers) (*Temporal, error) {
+	announceMigration(cfg, logger)
 	options, err := temporalclient.Options(temporalclient.Settings{
-		Program: program, DataConverter: data, FailureConverter: payload.NewFailureConverter(data),
-		Logger: logger, Metrics: metrics,
+		Program: program, Logger: logger, Metrics: observers.Metrics,
+		Codec: func(namespace string) (*payload.Codec, error) {
+			return cfg.Codec(namespace, logFirst(logger, observers.Plaintext))
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -46,7 +57,7 @@ func DialTemporal(ctx context.Context, cfg *config.Config, program config.Progra
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Temporal at %s: is it running, and is TEMPORAL_ADDRESS right? %w", options.HostPort, err)
 	}
-	t := &Temporal{Client: c, Converter: data, Namespace: options.Namespace}
+	t := &Temporal{Client: c, Converter: options.DataConverter, Namespace: options.Namespace, Identity: options.Identity}
 	usable, commands, err := temporalclient.EnsureSearchAttributes(ctx, c, options.Namespace)
 	t.Attributes = usable
 	if err != nil {
@@ -56,6 +67,32 @@ func DialTemporal(ctx context.Context, cfg *config.Config, program config.Progra
 		logger.Warn("a search attribute is missing; going on without them until someone runs this and restarts", "command", command)
 	}
 	return t, nil
+}
+
+// announceMigration says at the start for how long plain payloads are believed.
+func announceMigration(cfg *config.Config, logger *slog.Logger) {
+	until := cfg.AcceptPlaintextUntil
+	switch {
+	case until.IsZero():
+	case time.Now().Before(until):
+		logger.Warn("payloads that no key encrypted are decoded: until then whoever may write to the namespace can forge them",
+			"until", until.Format(time.RFC3339))
+	default:
+		logger.Warn("CDC_ACCEPT_PLAINTEXT_UNTIL is over: unset it", "until", until.Format(time.RFC3339))
+	}
+}
+
+// logFirst logs the first payload of each kind, and tells accepted of all.
+func logFirst(logger *slog.Logger, accepted func(kind string)) func(kind string) {
+	var seen sync.Map
+	return func(kind string) {
+		if _, again := seen.LoadOrStore(kind, true); !again {
+			logger.Warn("decoded a payload that no key encrypted; others of its kind are only counted", "kind", kind)
+		}
+		if accepted != nil {
+			accepted(kind)
+		}
+	}
 }
 
 // AWS loads the SDK's own configuration: region, credentials, endpoints.

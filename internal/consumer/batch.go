@@ -14,11 +14,11 @@ import (
 	"healthlake-cdc/internal/trigger"
 )
 
-// opensPerBatch is how many windows, deletes and imports of one batch are opened at
+// opensPerBatch is how many windows, deletes and audits of one batch are opened at
 // a time.
 const opensPerBatch = 8
 
-// opening is a window, a delete or an import that messages of a batch ask for.
+// opening is a window, a delete or an audit that messages of a batch ask for.
 type opening struct {
 	open func(context.Context) error
 	err  error
@@ -77,7 +77,7 @@ func (c *Consumer) handle(work context.Context, messages []types.Message) {
 // count tells the metrics, and the log once for each name, what was received.
 func (c *Consumer) count(result trigger.Result, now time.Time) {
 	c.Metrics.Outcome(result.Outcome)
-	if len(result.Windows) > 0 || len(result.Deletes) > 0 {
+	if len(result.Windows) > 0 || len(result.Late) > 0 || len(result.Deletes) > 0 || result.Job != nil {
 		c.Metrics.Delay(result.Source, now.Sub(result.Time))
 	}
 	if result.UnknownEvent {
@@ -158,14 +158,10 @@ type sourced struct {
 func (p *plan) add(m *held, result trigger.Result) {
 	a := asked{held: m}
 	for _, w := range result.Windows {
-		key := sourced{w, result.Source}
-		o := p.windows[key]
-		if o == nil {
-			cause := Cause{Time: result.Time, Source: result.Source}
-			o = p.task(func(ctx context.Context) error { return p.consumer.openings.window(ctx, w, cause) })
-			p.windows[key] = o
-		}
-		a.openings = append(a.openings, o)
+		a.openings = append(a.openings, p.window(w, Cause{Time: result.Time, Source: result.Source}))
+	}
+	for _, w := range result.Late {
+		a.openings = append(a.openings, p.window(w, Cause{Time: result.Time, Source: result.Source, Bulk: true}))
 	}
 	for _, d := range result.Deletes {
 		a.openings = append(a.openings, p.task(func(ctx context.Context) error {
@@ -177,7 +173,23 @@ func (p *plan) add(m *held, result trigger.Result) {
 			return p.consumer.openings.imported(ctx, result.Datastore, *i)
 		}))
 	}
+	if j := result.Job; j != nil {
+		a.openings = append(a.openings, p.task(func(ctx context.Context) error {
+			return p.consumer.openings.job(ctx, result.Datastore, *j)
+		}))
+	}
 	p.asked = append(p.asked, a)
+}
+
+// window is the opening of a window, the same for all messages of one source.
+func (p *plan) window(w cdc.Window, cause Cause) *opening {
+	key := sourced{w, cause.Source}
+	o := p.windows[key]
+	if o == nil {
+		o = p.task(func(ctx context.Context) error { return p.consumer.openings.window(ctx, w, cause) })
+		p.windows[key] = o
+	}
+	return o
 }
 
 func (p *plan) task(open func(context.Context) error) *opening {

@@ -33,8 +33,10 @@ type Opener interface {
 	// PublishDelete starts the publishing of a delete. source is one of the cdc.By
 	// constants.
 	PublishDelete(ctx context.Context, datastore string, d cdc.Delete, source string) (opened bool, err error)
-	// Import starts the audit of what an import or a restore has written.
+	// Import starts the audit of what an import has written.
 	Import(ctx context.Context, datastore string, i cdc.Import) (opened bool, err error)
+	// Follow starts the audit that follows an asynchronous job.
+	Follow(ctx context.Context, datastore string, j cdc.Job) (opened bool, err error)
 }
 
 // Cause is the trigger that opened a window.
@@ -42,6 +44,8 @@ type Cause struct {
 	Time time.Time
 	// Source is one of the cdc.By constants.
 	Source string
+	// Bulk opens the window in the bulk lane: its trigger is late.
+	Bulk bool
 }
 
 // ErrUnavailable is what an Opener's error Is when nothing can be opened now,

@@ -94,17 +94,55 @@ func TestImportsAreAuditedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
 		now := time.Now().UTC().Truncate(time.Second)
+		const jobID = "8a1f2f3c4d5e6f708192a3b4c5d6e7f8"
 		job := `{"id":"event-1","source":"aws.healthlake","detail-type":"Import Job Completed","time":"` + now.Format(time.RFC3339) +
-			`","detail":{"jobId":"job-1","datastoreId":"` + store + `"}}`
+			`","detail":{"jobId":"` + jobID + `","datastoreId":"` + store + `"}}`
 		f.queue.send(job, job, body("RestoreFHIRDatastore", now))
 		f.start()
 		f.queue.until(f.queue.empty)
 		f.stop()
-		require.Equal(t, map[string]int{store + "/job-1": 2, fmt.Sprintf("%s/id-%d", store, now.Unix()): 1}, f.opener.imports)
-		require.Equal(t, 2, f.counts.of(EventImportOpened))
+		require.Equal(t, map[string]int{store + "/" + jobID: 2}, f.opener.imports)
+		require.Equal(t, 1, f.counts.of(EventImportOpened))
 		require.Equal(t, 1, f.counts.of(EventImportJoined))
+		require.Equal(t, 1, f.counts.outcomes[trigger.OutcomeRestore], "a restore starts nothing")
 		require.Equal(t, 3, f.counts.of(EventAcknowledged))
 		require.Zero(t, f.opener.calls)
+	})
+}
+
+// A job is followed once, however often its record comes.
+func TestJobsAreFollowedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		now := time.Now().UTC().Truncate(time.Second)
+		job := strings.Replace(body("StartFHIRBulkPatchJob", now), "id-", "31feacd9-6646-4c4f-934b-83b0", 1)
+		f.queue.send(job, job, body("StartFHIRBulkPatchJob", now.Add(time.Second)))
+		f.start()
+		f.queue.until(f.queue.empty)
+		f.stop()
+		require.Len(t, f.opener.jobs, 2)
+		require.Equal(t, 2, f.counts.of(EventJobOpened))
+		require.Equal(t, 1, f.counts.of(EventJobJoined))
+		require.Equal(t, 3, f.counts.outcomes[trigger.OutcomeJob])
+		require.Len(t, f.counts.delays, 3)
+		require.Zero(t, f.opener.calls, "a job that has just begun has written nothing yet")
+		require.Equal(t, 3, f.counts.of(EventAcknowledged))
+	})
+}
+
+// A trigger whose time is long back opens its windows in the bulk lane.
+func TestLateTriggersOpenInBulk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		windows := windowsBefore(1)
+		old := cdc.WindowAt(store, time.Now().Add(-2*trigger.LateAfter))
+		f.queue.send(update(windows[0]), update(old))
+		f.start()
+		f.queue.until(f.queue.empty)
+		f.stop()
+		require.Equal(t, map[cdc.Window]bool{windows[0]: false, old: true}, f.opener.bulk)
+		require.Equal(t, 2, f.counts.of(EventWindowOpened))
+		require.Len(t, f.counts.delays, 2)
 	})
 }
 

@@ -43,6 +43,8 @@ type fakeOpener struct {
 	opened  map[cdc.Window]int
 	deletes map[string]int
 	imports map[string]int
+	jobs    map[string]int
+	bulk    map[cdc.Window]bool
 	calls   int
 	running int
 	most    int // of calls at a time
@@ -71,6 +73,7 @@ func (o *fakeOpener) Open(ctx context.Context, w cdc.Window, cause Cause) (bool,
 		return false, fmt.Errorf("window %s opened by a trigger that is not its own", w.ID())
 	}
 	o.opened[w]++
+	o.bulk[w] = cause.Bulk
 	return o.opened[w] == 1, nil
 }
 
@@ -86,6 +89,13 @@ func (o *fakeOpener) Import(ctx context.Context, datastore string, i cdc.Import)
 	defer o.mu.Unlock()
 	o.imports[datastore+"/"+i.ID]++
 	return o.imports[datastore+"/"+i.ID] == 1, nil
+}
+
+func (o *fakeOpener) Follow(ctx context.Context, datastore string, j cdc.Job) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.jobs[datastore+"/"+j.ID]++
+	return o.jobs[datastore+"/"+j.ID] == 1, nil
 }
 
 func (o *fakeOpener) set(answer func(ctx context.Context, w cdc.Window) error) {
@@ -163,7 +173,10 @@ type fixture struct {
 func newFixture(t testing.TB, changes ...func(*Config)) *fixture {
 	f := &fixture{
 		t: t, queue: newFakeSQS(), log: &syncLog{}, done: make(chan error, 1),
-		opener: &fakeOpener{opened: make(map[cdc.Window]int), deletes: make(map[string]int), imports: make(map[string]int)},
+		opener: &fakeOpener{
+			opened: make(map[cdc.Window]int), deletes: make(map[string]int), imports: make(map[string]int),
+			jobs: make(map[string]int), bulk: make(map[cdc.Window]bool),
+		},
 		counts: &counts{events: make(map[Event]int), sources: make(map[string]int), outcomes: make(map[trigger.Outcome]int)},
 	}
 	cfg := Config{

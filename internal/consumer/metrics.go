@@ -27,8 +27,10 @@ const (
 	EventWindowCoalesced Event = "window_coalesced" // known to exist, not asked for
 	EventDeleteOpened    Event = "delete_opened"    // deletes
 	EventDeleteJoined    Event = "delete_joined"    // existed already
-	EventImportOpened    Event = "import_opened"    // audits of imports and restores
+	EventImportOpened    Event = "import_opened"    // audits of imports
 	EventImportJoined    Event = "import_joined"    // existed already
+	EventJobOpened       Event = "job_opened"       // audits that follow a job
+	EventJobJoined       Event = "job_joined"       // existed already
 )
 
 // Events returns every event there is, for metrics that are to exist before
@@ -38,6 +40,7 @@ func Events() []Event {
 		EventReceived, EventAcknowledged, EventLeft, EventGivenBack, EventExtended, EventExpired,
 		EventDeleteFailed, EventUnknownName, EventPollFailed, EventWindowOpened, EventWindowJoined,
 		EventWindowCoalesced, EventDeleteOpened, EventDeleteJoined, EventImportOpened, EventImportJoined,
+		EventJobOpened, EventJobJoined,
 	}
 }
 

@@ -53,35 +53,38 @@ func (o *openings) window(ctx context.Context, w cdc.Window, cause Cause) error 
 	return nil
 }
 
-// imported sees to it that the import's span is audited.
+// imported makes sure that the import's span is audited.
 func (o *openings) imported(ctx context.Context, datastore string, i cdc.Import) error {
-	opened, err := o.call(ctx, func(ctx context.Context) (bool, error) {
+	return o.once(ctx, EventImportOpened, EventImportJoined, func(ctx context.Context) (bool, error) {
 		return o.opener.Import(ctx, datastore, i)
 	})
-	switch {
-	case err != nil:
-		return err
-	case opened:
-		o.metrics.Count(EventImportOpened, 1)
-	default:
-		o.metrics.Count(EventImportJoined, 1)
-	}
-	return nil
 }
 
-// delete sees to it that the delete is published.
+// job makes sure that the job is followed.
+func (o *openings) job(ctx context.Context, datastore string, j cdc.Job) error {
+	return o.once(ctx, EventJobOpened, EventJobJoined, func(ctx context.Context) (bool, error) {
+		return o.opener.Follow(ctx, datastore, j)
+	})
+}
+
+// delete makes sure that the delete is published.
 func (o *openings) delete(ctx context.Context, datastore string, d cdc.Delete, source string) error {
-	opened, err := o.call(ctx, func(ctx context.Context) (bool, error) {
+	return o.once(ctx, EventDeleteOpened, EventDeleteJoined, func(ctx context.Context) (bool, error) {
 		return o.opener.PublishDelete(ctx, datastore, d, source)
 	})
-	switch {
-	case err != nil:
+}
+
+// once makes a call and counts what it did.
+func (o *openings) once(ctx context.Context, opened, joined Event, open func(context.Context) (bool, error)) error {
+	event := joined
+	started, err := o.call(ctx, open)
+	if err != nil {
 		return err
-	case opened:
-		o.metrics.Count(EventDeleteOpened, 1)
-	default:
-		o.metrics.Count(EventDeleteJoined, 1)
 	}
+	if started {
+		event = opened
+	}
+	o.metrics.Count(event, 1)
 	return nil
 }
 

@@ -25,7 +25,7 @@ const (
 	adviceUnavailable = "no usable answer from EventBridge; if this stays, check AWS_REGION, the AWS credentials, AWS_ENDPOINT_URL_EVENTBRIDGE and the network"
 	adviceForbidden   = "allow events:PutEvents on the bus to this program's role, and check its credentials"
 	adviceBusMissing  = "create the event bus or correct CDC_EVENT_BUS; nothing is dropped meanwhile"
-	adviceRejected    = "EventBridge does not take the request; see its error code"
+	adviceRejected    = "EventBridge does not take the request; check AWS_REGION, CDC_EVENT_BUS and CDC_MAX_EVENT_BYTES, and see its error code; nothing is dropped meanwhile"
 	adviceUnknown     = "EventBridge keeps failing this entry with a code that may pass"
 )
 
@@ -95,8 +95,8 @@ func callError(op string, err error) *cdc.Error {
 	return e
 }
 
-// blamesContent tells whether a PutEvents call was refused for what is in it, so
-// that it may be split to find the entry to blame.
+// blamesContent reports whether a PutEvents call may have been refused for what is in
+// it, so that it is split to keep its entries apart.
 func blamesContent(e *cdc.Error) bool {
 	if e.Class != cdc.ClassRejected {
 		return false

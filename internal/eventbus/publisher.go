@@ -114,8 +114,9 @@ type Result = cdc.PublishResult
 // progress, which may be nil, gets a copy of all accepted ids so far after each
 // call in which EventBridge accepted something (or refused something for good).
 //
-// An entry that EventBridge refuses for good is in Result.Refused, and the
-// others are sent all the same. Everything else is an error, always a
+// An entry that EventBridge refuses for good by an error code of its own is in
+// Result.Refused, and the others are sent all the same. Everything else, the refusal of a
+// whole call included, is an error, always a
 // *cdc.Error: throttled for too long, unavailable, bus missing, forbidden,
 // interrupted. The result beside an error holds what was accepted before it; who
 // gives that to the next Publish repeats at most the one call whose answer was

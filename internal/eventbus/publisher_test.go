@@ -2,6 +2,7 @@ package eventbus
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,7 +186,9 @@ func TestPublishStopsWhenASecondCallIsStuck(t *testing.T) {
 	require.Len(t, bus.sizes(), 2*MaxTries)
 }
 
-func TestPublishFindsThePoisonEntry(t *testing.T) {
+// The answer to a whole call is no refusal of its entries: they are kept apart, and those
+// that EventBridge does not take alone either are an error, tried again later.
+func TestPublishTakesNoAnswerToACallForARefusal(t *testing.T) {
 	for _, failure := range []reply{
 		{status: http.StatusBadRequest, code: "ValidationException"},
 		{status: http.StatusBadRequest, code: "SerializationException"},
@@ -195,21 +198,36 @@ func TestPublishFindsThePoisonEntry(t *testing.T) {
 			bus := newBusServer(t)
 			bus.put = func(_ int, entries []entry) reply {
 				for _, e := range entries {
-					if e.Detail == `{"n":3}` || e.Detail == `{"n":8}` {
+					if e.Detail == `{"n":3}` || e.Detail == `{"n":8}` || e.Detail == `{"n":14}` {
 						return failure
 					}
 				}
 				return reply{}
 			}
-			events := someEvents(21)
+			events := someEvents(31)
 			result, err := bus.publisher(t).Publish(t.Context(), events, nil, nil)
-			require.NoError(t, err)
-			require.Equal(t, []cdc.Refusal{{Index: 3, Code: failure.code}, {Index: 8, Code: failure.code}}, result.Refused)
-			want := append(detailsOf(events[:3]), detailsOf(events[4:8])...)
-			want = append(want, detailsOf(events[9:])...)
+			e := errorOfClass(t, err, cdc.ClassRejected)
+			require.Equal(t, failure.code, e.Code)
+			require.Empty(t, result.Refused)
+			want := slices.Concat(detailsOf(events[:3]), detailsOf(events[4:8]), detailsOf(events[9:14]), detailsOf(events[15:]))
 			require.Equal(t, want, bus.details(), "the others, in order, each once")
+
+			bus.put = nil
+			_, err = bus.publisher(t).Publish(t.Context(), events, result.EventIDs, nil)
+			require.NoError(t, err)
+			require.Len(t, bus.details(), len(events), "what was not taken before, once")
 		})
 	}
+}
+
+// A bus that takes nothing, of another region for example, is found out after two calls.
+func TestPublishToABusThatTakesNothing(t *testing.T) {
+	bus := newBusServer(t)
+	bus.put = func(int, []entry) reply { return reply{status: http.StatusBadRequest, code: "ValidationException"} }
+	result, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, nil)
+	requireClass(t, err, cdc.ClassRejected)
+	require.Empty(t, result.Refused)
+	require.Len(t, bus.sizes(), 2*(2*MaxEntries-1), "each call in halves, down to single entries")
 }
 
 func TestPublishOfNothingCallsNobody(t *testing.T) {

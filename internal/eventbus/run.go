@@ -1,7 +1,6 @@
 package eventbus
 
 import (
-	"cmp"
 	"context"
 	"math/rand/v2"
 	"net/http"
@@ -30,7 +29,8 @@ type run struct {
 }
 
 // all sends what is not accepted yet. One call whose entries keep failing does
-// not hold up the others, a second one does: then it is the bus.
+// not hold up the others, a second one does: then it is the bus. A call of which
+// EventBridge took some entries and refused to be asked for others counts as neither.
 func (r *run) all(ctx context.Context) error {
 	var pending []int
 	for i, id := range r.ids {
@@ -42,25 +42,36 @@ func (r *run) all(ctx context.Context) error {
 	for _, i := range tooLarge {
 		r.refuse(i, CodeEntryTooLarge)
 	}
-	var stuck *cdc.Error
+	var first *cdc.Error
+	stuck := false
 	for _, call := range calls {
 		err := r.send(ctx, call)
 		switch {
 		case err == nil:
-		case stuck == nil && isEntryFailure(err):
-			stuck = err
+			continue
+		case blamesContent(err) && r.acceptedAny(call):
+		case !stuck && (isEntryFailure(err) || blamesContent(err)):
+			stuck = true
 		default:
 			return err
 		}
+		if first == nil {
+			first = err
+		}
 	}
-	if stuck != nil {
-		return stuck
+	if first != nil {
+		return first
 	}
 	return nil
 }
 
-// isEntryFailure tells whether EventBridge answered, and failed single entries
-// for a reason other than its load.
+// acceptedAny reports whether EventBridge has accepted an entry of the call.
+func (r *run) acceptedAny(call []int) bool {
+	return slices.ContainsFunc(call, func(i int) bool { return r.ids[i] != "" })
+}
+
+// isEntryFailure reports whether EventBridge answered, and failed single entries for a
+// reason other than its load.
 func isEntryFailure(e *cdc.Error) bool {
 	return e.Class == cdc.ClassUnavailable && e.Status == http.StatusOK
 }
@@ -72,16 +83,8 @@ func (r *run) send(ctx context.Context, call []int) *cdc.Error {
 		switch {
 		case err == nil:
 			return nil
-		case blamesContent(err) && len(left) == 1:
-			r.refuse(left[0], cmp.Or(err.Code, CodeEntryTooLarge))
-			r.settled()
-			return nil
-		case blamesContent(err):
-			half := len(left) / 2
-			if err := r.send(ctx, left[:half]); err != nil {
-				return err
-			}
-			return r.send(ctx, left[half:])
+		case blamesContent(err) && len(left) > 1:
+			return r.halves(ctx, left, err)
 		case !err.Class.Retryable() || err.Class == cdc.ClassInterrupted:
 			return err
 		}
@@ -97,6 +100,25 @@ func (r *run) send(ctx context.Context, call []int) *cdc.Error {
 			return interrupted()
 		}
 	}
+}
+
+// halves sends what EventBridge does not take together as two calls, so that one entry
+// holds up no other. An entry that it does not take alone either is an error and no
+// refusal: the answer to a whole call may be about the bus, the region or the
+// credentials just as well.
+func (r *run) halves(ctx context.Context, left []int, err *cdc.Error) *cdc.Error {
+	if r.silentIn(0) {
+		return err
+	}
+	half := len(left) / 2
+	first := r.send(ctx, left[:half])
+	if first != nil && !blamesContent(first) {
+		return first
+	}
+	if second := r.send(ctx, left[half:]); second != nil {
+		return second
+	}
+	return first
 }
 
 // backoff is the delay after a number of tries: anything up to twice as long as

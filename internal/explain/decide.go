@@ -27,8 +27,11 @@ type facts struct {
 	failing   string
 	// replayed tells that a replay published the version, and no window did.
 	replayed bool
-	// noWorker tells that no worker answered for the open run.
+	// noWorker is set when no worker answered for the open run.
 	noWorker bool
+	// triggers is where a trigger may still be, of a version whose window no trigger
+	// has opened.
+	triggers Triggers
 }
 
 // lateTrigger is how late a CloudTrail record comes at most, as a rule.
@@ -226,14 +229,33 @@ func (f *facts) noWindow(a *Answer) {
 			age.Round(time.Second), f.retention)
 		a.Advice = fmt.Sprintf("to have it published again: `starter replay --name NAME --since %s --until %s --type %s`",
 			stamp(f.window.Start), stamp(f.window.End()), f.ask.Type)
+	case f.triggers.queued() > 0:
+		a.Verdict = WaitingForTrigger
+		a.Reason = fmt.Sprintf("no trigger has opened its window yet; %s in the trigger queue, and its trigger may be among them", messagesAre(f.triggers.queued()))
+		if f.triggers.NoWorker {
+			a.Reason += "; no worker polls the task queue " + f.triggers.TaskQueue
+		}
+		a.Advice = "see that workers run and take messages from the queue: `starter status` shows both; " + f.captureAdvice("to go on without: ")
+	case f.triggers.dead() > 0:
+		a.Verdict = WaitingForTrigger
+		a.Reason = fmt.Sprintf("no trigger has opened its window; %s in the dead-letter queue, and its trigger may be among them", messagesAre(f.triggers.dead()))
+		a.Advice = "the log says why they could not be read; `starter redrive` moves them back; " + f.captureAdvice("to go on without: ")
 	case age < lateTrigger:
 		a.Verdict = WaitingForTrigger
 		a.Reason = fmt.Sprintf("no trigger has opened its window yet; it is %s old, and CloudTrail's records come up to %s late", age.Round(time.Second), lateTrigger)
 		a.Advice = f.captureAdvice("to go on without: ")
+	case f.triggers.Unknown != "":
+		a.Verdict = NoTrigger
+		a.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old. Its trigger may wait in the trigger queue or the dead-letter queue, which could not be looked at (%s), or CloudTrail has lost the record",
+			age.Round(time.Second), f.triggers.Unknown)
+		a.Advice = f.captureAdvice(audits)
 	default:
 		a.Verdict = NoTrigger
-		a.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old, so CloudTrail has most likely lost the record", age.Round(time.Second))
+		a.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old and both queues are empty, so CloudTrail has most likely lost the record", age.Round(time.Second))
 		a.Advice = f.captureAdvice(audits)
+	}
+	if f.triggers.NoWorker && f.triggers.queued() == 0 && a.Verdict != OlderThanRetention {
+		a.Reason += "; no worker polls the task queue " + f.triggers.TaskQueue
 	}
 	if f.found.state.Standing != Current {
 		a.Reason += "; it " + f.replacement()

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/redrive"
 )
 
 const minute = time.Minute
@@ -42,8 +43,24 @@ func TestDecide(t *testing.T) {
 		says   string
 		advice string
 	}{
-		"young":                {age: minute, want: WaitingForTrigger, says: "no trigger has opened its window yet", advice: "starter capture --at"},
-		"no trigger":           {age: time.Hour, want: NoTrigger, says: "lost the record", advice: "starter capture --at"},
+		"young":      {age: minute, want: WaitingForTrigger, says: "no trigger has opened its window yet", advice: "starter capture --at"},
+		"no trigger": {age: time.Hour, want: NoTrigger, says: "lost the record", advice: "starter capture --at"},
+		"old, in our own queue": {age: time.Hour, want: WaitingForTrigger, says: "7 messages are in the trigger queue, and its trigger may be among them; no worker polls the task queue healthlake-cdc",
+			advice: "see that workers run", given: func(f *facts, _ *Answer) {
+				f.triggers = Triggers{Queue: &redrive.Depth{Visible: 4, InFlight: 2, Delayed: 1}, DLQ: &redrive.Depth{Visible: 9}, NoWorker: true, TaskQueue: "healthlake-cdc"}
+			}},
+		"young, in our own queue": {age: minute, want: WaitingForTrigger, says: "1 message is in the trigger queue", given: func(f *facts, _ *Answer) {
+			f.triggers = Triggers{Queue: &redrive.Depth{Visible: 1}}
+		}},
+		"old, a dead letter": {age: time.Hour, want: WaitingForTrigger, says: "9 messages are in the dead-letter queue", advice: "starter redrive", given: func(f *facts, _ *Answer) {
+			f.triggers = Triggers{Queue: &redrive.Depth{}, DLQ: &redrive.Depth{Visible: 9}}
+		}},
+		"old, queues not known": {age: time.Hour, want: NoTrigger, says: "could not be looked at (set CDC_QUEUE_URL), or CloudTrail has lost the record", given: func(f *facts, _ *Answer) {
+			f.triggers = Triggers{Unknown: "set CDC_QUEUE_URL"}
+		}},
+		"old, queues empty, no worker": {age: time.Hour, want: NoTrigger, says: "most likely lost the record; no worker polls", given: func(f *facts, _ *Answer) {
+			f.triggers = Triggers{Queue: &redrive.Depth{}, NoWorker: true}
+		}},
 		"just within":          {age: 72 * time.Hour, want: NoTrigger},
 		"older than retention": {age: 72*time.Hour + 10*time.Second, want: OlderThanRetention, says: "cannot be told", advice: "starter replay"},
 		"never written": {want: NeverExisted, says: "never written", given: func(f *facts, _ *Answer) {

@@ -1,4 +1,4 @@
-// Package explain tells the way of one version: which window it lies in, what
+// Package explain finds out what happened to one version: which window it lies in, what
 // opened that window, and when the version was published with which EventBridge
 // id, or why it was not.
 //

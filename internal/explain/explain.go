@@ -26,6 +26,9 @@ type Explainer struct {
 	Retention time.Duration
 	// UIURL is where the Temporal UI is, as in "http://localhost:8233".
 	UIURL string
+	// Triggers looks where a trigger may still be. It is asked only about a version
+	// whose window no trigger has opened.
+	Triggers func(ctx context.Context) Triggers
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -77,6 +80,9 @@ func (e *Explainer) window(ctx context.Context, f *facts, answer *Answer) (err e
 		return err
 	}
 	answer.Window.Runs = f.capture.runs
+	if len(f.capture.runs) == 0 {
+		f.triggers = e.Triggers(ctx)
+	}
 	if err := e.publication(ctx, f, answer); err != nil {
 		return err
 	}

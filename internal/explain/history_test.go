@@ -25,7 +25,7 @@ func recorded(t *testing.T, name string) ([]*historypb.HistoryEvent, converter.D
 	require.NoError(t, err)
 	ring, err := payload.ParseKeys(strings.TrimSpace(string(key)))
 	require.NoError(t, err)
-	codec, err := payload.NewCodec(ring)
+	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
 	require.NoError(t, err)
 	file, err := os.Open(filepath.Join(histories, name+".json.gz"))
 	require.NoError(t, err)

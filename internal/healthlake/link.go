@@ -23,16 +23,15 @@ func (c *Client) escapedRoot(datastore string) string {
 // whatever it holds: all but RFC 3986's unreserved characters are escaped in it, and a
 // segment of dots alone wholly.
 func (c *Client) target(datastore string, query url.Values, segments ...string) *url.URL {
-	path, escaped := c.root(datastore), c.escapedRoot(datastore)
+	plain, escaped := []string{c.root(datastore)}, []string{c.escapedRoot(datastore)}
 	for _, segment := range segments {
-		path += "/" + segment
-		escaped += "/" + escapeSegment(segment)
+		plain, escaped = append(plain, segment), append(escaped, escapeSegment(segment))
 	}
 	return &url.URL{
 		Scheme:   c.endpoint.Scheme,
 		Host:     c.endpoint.Host,
-		Path:     path,
-		RawPath:  escaped,
+		Path:     strings.Join(plain, "/"),
+		RawPath:  strings.Join(escaped, "/"),
 		RawQuery: encodeQuery(query),
 	}
 }

@@ -94,7 +94,7 @@ func mac(key []byte, text string) []byte {
 // escaped twice, so once more than on the wire.
 func escapedAgain(path string) string {
 	var b strings.Builder
-	for i := 0; i < len(path); i++ {
+	for i := range len(path) {
 		if c := path[i]; c == '/' || strings.IndexByte(unreserved, c) >= 0 {
 			b.WriteByte(c)
 		} else {

@@ -8,6 +8,7 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
@@ -37,4 +38,11 @@ func (l *Launcher) Audit(ctx context.Context, in cdc.AuditInput) (id string, sta
 		return options, cdc.WorkflowAudit, in
 	})
 	return id, started, err
+}
+
+// ExistingAudit is what the latest audit of an ID was started with.
+func (l *Launcher) ExistingAudit(ctx context.Context, id string, data converter.DataConverter) (cdc.AuditInput, error) {
+	var in cdc.AuditInput
+	err := l.startedWith(ctx, id, data, &in)
+	return in, err
 }

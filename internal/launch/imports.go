@@ -18,8 +18,8 @@ import (
 // CDC_AUDIT_AFTER, after which the scheduled audit publishes what is in no ledger.
 const recordsDelay = 15 * time.Minute
 
-// Import starts the audit of what an import or a restore has written: no record
-// tells of its resources one by one. started is false when it was started before.
+// Import starts the audit of what an import has written, which left no record of each
+// of its resources. started is false when it was started before.
 //
 // The audit begins once search has settled, as a window's last pass does. With
 // CDC_IMPORTS=summary what is missing goes into the ledgers as skipped, and the
@@ -44,6 +44,7 @@ func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import) (
 			Versions: l.config.Versions, CapturedBy: cdc.ByImport, SourceTime: i.Time,
 			Skip:         skip,
 			NoStatements: skip && l.config.Imports == config.ImportsOff,
+			Horizon:      l.config.Horizon,
 			Attributes:   attributes,
 		}
 		options := client.StartWorkflowOptions{

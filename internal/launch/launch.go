@@ -37,6 +37,8 @@ type Config struct {
 	Passes []time.Duration
 	// Versions is CDC_VERSIONS, and Imports CDC_IMPORTS: for the audits of imports.
 	Versions, Imports string
+	// Horizon is how far back ledgers are relied on, for audits that are asked for.
+	Horizon time.Duration
 	// Audited is set when audits are on: see cdc.CaptureWindowInput.
 	Audited bool
 	// Attributes tells whether our search attributes are registered.
@@ -57,6 +59,8 @@ type Cause struct {
 	Time time.Time
 	// By is one of cdc's By constants.
 	By string
+	// Bulk opens the window in the bulk lane, behind live ones.
+	Bulk bool
 }
 
 // OpenWindow starts the window's first run. opened is false when it existed
@@ -66,25 +70,7 @@ func (l *Launcher) OpenWindow(ctx context.Context, window cdc.Window, cause Caus
 }
 
 func (l *Launcher) startWindow(ctx context.Context, window cdc.Window, rerun int, cause Cause) (bool, error) {
-	return l.Run(ctx, window, rerun, cdc.WindowRun{SourceTime: cause.Time, CapturedBy: cause.By})
-}
-
-// PublishDelete starts the publishing of a delete. started is false when its record
-// was seen before.
-func (l *Launcher) PublishDelete(ctx context.Context, datastore string, d cdc.Delete, by string) (started bool, err error) {
-	id := cdc.DeleteID(datastore, d.EventID)
-	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
-		input := cdc.PublishDeleteInput{
-			Origin: cdc.Origin{Datastore: datastore, SourceTime: d.EventTime, CapturedBy: by, CorrelationID: id},
-			Delete: d,
-		}
-		options := client.StartWorkflowOptions{ID: id, StaticSummary: "a delete in datastore " + datastore}
-		if attributes {
-			options.TypedSearchAttributes = temporal.NewSearchAttributes(
-				cdc.AttrDatastore.ValueSet(datastore), cdc.AttrState.ValueSet(cdc.StateOpen))
-		}
-		return options, cdc.WorkflowPublishDelete, input
-	})
+	return l.Run(ctx, window, rerun, cdc.WindowRun{SourceTime: cause.Time, CapturedBy: cause.By, Bulk: cause.Bulk})
 }
 
 // start starts one execution. Reuse is refused, unless build says otherwise, and so

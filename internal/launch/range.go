@@ -9,6 +9,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
@@ -27,8 +28,8 @@ func RangeID(in cdc.CaptureRangeInput) string {
 }
 
 // Range starts a replay or a backfill. started is false when there is one of that
-// name, open or closed; of a dry run, when one is open: a dry run of a name may be
-// made again.
+// name, open or closed: [Launcher.Existing] says what that one is. A dry run of a
+// name is refused only while one is open, for it may be made again.
 func (l *Launcher) Range(ctx context.Context, in cdc.CaptureRangeInput) (id string, started bool, err error) {
 	if !cdc.ValidName(in.Name) {
 		return "", false, errors.New("a range's name has 1 to 100 letters, digits, dots, hyphens and underscores, and no patient data")
@@ -47,6 +48,54 @@ func (l *Launcher) Range(ctx context.Context, in cdc.CaptureRangeInput) (id stri
 		return options, cdc.WorkflowCaptureRange, in
 	})
 	return id, started, err
+}
+
+// ExistingRange is the range that has a name already.
+type ExistingRange struct {
+	// Input is what it was started with.
+	Input   cdc.CaptureRangeInput
+	Started time.Time
+	// Closed is zero while it is open.
+	Closed time.Time
+	Status enumspb.WorkflowExecutionStatus
+}
+
+// Existing reads the range of a workflow ID: the newest one, where there were
+// several (dry runs).
+func (l *Launcher) Existing(ctx context.Context, id string, data converter.DataConverter) (ExistingRange, error) {
+	described, err := l.client.DescribeWorkflow(ctx, id, "")
+	if err != nil {
+		return ExistingRange{}, fmt.Errorf("describing %s: %w", id, err)
+	}
+	info := described.RawResponse.GetWorkflowExecutionInfo()
+	existing := ExistingRange{Status: info.GetStatus()}
+	if info.GetCloseTime() != nil {
+		existing.Closed = info.GetCloseTime().AsTime()
+	}
+	if err := l.startedWith(ctx, id, data, &existing.Input); err != nil {
+		return ExistingRange{}, err
+	}
+	// A range that has continued as new gives its input to the next run, which begins
+	// later than the range.
+	existing.Started = existing.Input.SourceTime
+	return existing, nil
+}
+
+// startedWith reads what the latest run of an ID was started with.
+func (l *Launcher) startedWith(ctx context.Context, id string, data converter.DataConverter, input any) error {
+	events := l.client.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	if !events.HasNext() {
+		return fmt.Errorf("%s has no history: it has just been deleted", id)
+	}
+	event, err := events.Next()
+	if err != nil {
+		return fmt.Errorf("reading the history of %s: %w", id, err)
+	}
+	if err := data.FromPayloads(event.GetWorkflowExecutionStartedEventAttributes().GetInput(), input); err != nil {
+		// The decoder may quote what it cannot decode: its error is left out.
+		return fmt.Errorf("what %s was started with cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", id)
+	}
+	return nil
 }
 
 func rangeSummary(in cdc.CaptureRangeInput) string {

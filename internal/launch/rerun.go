@@ -33,7 +33,7 @@ func (l *Launcher) Capture(ctx context.Context, window cdc.Window, cause Cause) 
 }
 
 func (l *Launcher) status(ctx context.Context, id string) (exists, open bool, err error) {
-	described, err := l.client.DescribeWorkflowExecution(ctx, id, "")
+	described, err := l.client.DescribeWorkflow(ctx, id, "")
 	var notFound *serviceerror.NotFound
 	if errors.As(err, &notFound) {
 		return false, false, nil
@@ -41,7 +41,7 @@ func (l *Launcher) status(ctx context.Context, id string) (exists, open bool, er
 	if err != nil {
 		return false, false, fmt.Errorf("describing %s: %w", id, err)
 	}
-	status := described.GetWorkflowExecutionInfo().GetStatus()
+	status := described.RawResponse.GetWorkflowExecutionInfo().GetStatus()
 	open = status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED
 	return true, open, nil
 }

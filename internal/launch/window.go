@@ -47,7 +47,11 @@ func (l *Launcher) Run(ctx context.Context, window cdc.Window, n int, run cdc.Wi
 
 func windowDetails(in cdc.CaptureWindowInput) string {
 	opener := "Opened by a trigger"
-	if in.Bulk {
+	triggered := in.CapturedBy == cdc.ByCloudTrail || in.CapturedBy == cdc.BySubscription
+	switch {
+	case in.Bulk && triggered:
+		opener = "Opened in the bulk lane by a late trigger"
+	case in.Bulk:
 		opener = "Run for an audit"
 	}
 	details := fmt.Sprintf("Captures what was written to the datastore from %s to %s (meta.lastUpdated), %d resource types, passes %v after its end. %s of %s (%s).",

@@ -1,14 +1,19 @@
 package payload
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
+
+	"healthlake-cdc/internal/cdc"
 )
 
 const (
@@ -20,9 +25,15 @@ const (
 	EncodingCompressed = "binary/healthlake-cdc+zstd"
 	// MetadataKeyID is the metadata field with the id of the encrypting key.
 	MetadataKeyID = "encryption-key-id"
-	// MaxDecodedBytes bounds what one payload may decompress to. The server
-	// takes 2 MiB encoded; FHIR text compresses about tenfold, so that honest
-	// payloads stay well below and a decompression bomb ends here.
+	// MetadataOwner is the metadata field with the first [ownerSize] bytes of the
+	// SHA-256 hash of the ID of the workflow that the payload is of. It is absent
+	// where the SDK does not say which workflow that is: in failures.
+	MetadataOwner = "of"
+	ownerSize     = 16
+	// MaxDecodedBytes bounds what the payloads of one Decode may decompress to,
+	// together. The server takes 2 MiB encoded; FHIR text compresses about
+	// tenfold, so that honest payloads stay well below and a decompression bomb
+	// ends here.
 	MaxDecodedBytes = 64 << 20
 )
 
@@ -30,75 +41,148 @@ const (
 var (
 	// ErrUnknownKey: the payload was encrypted with a key that the ring lacks.
 	ErrUnknownKey = errors.New("unknown payload key")
-	// ErrCorrupt: the payload was changed, cut or not written by this codec.
+	// ErrCorrupt: the payload was changed, cut, not written by this codec, or
+	// written for another namespace.
 	ErrCorrupt = errors.New("payload is corrupt")
-	// ErrNotEncrypted: a strict codec met a payload that is not encrypted by it.
+	// ErrNotEncrypted: the codec would not itself have written the payload.
 	ErrNotEncrypted = errors.New("payload is not encrypted")
+	// ErrOtherWorkflow: the payload was written for another workflow.
+	ErrOtherWorkflow = errors.New("payload is of another workflow")
 )
+
+// The kinds of payloads that no key encrypted, as [Migration] reports them.
+const (
+	// KindCompressed was written by a program of ours without keys.
+	KindCompressed = "compressed"
+	// KindPlain has an encoding of the SDK's own.
+	KindPlain = "plain"
+	// KindForeign has the encoding of another program, or none.
+	KindForeign = "foreign"
+)
+
+// Migration lets a codec with keys decode, for some time, payloads that no key
+// encrypted: those that a namespace holds from before it had keys. Whoever may
+// write to the namespace can forge such payloads, so the time has an end.
+type Migration struct {
+	// Until is when it ends.
+	Until time.Time
+	// Accepted gets the kind of each payload that was decoded for this reason only;
+	// nil tells nobody. It must be safe for concurrent use and must not block.
+	Accepted func(kind string)
+}
 
 // Codec is a [converter.PayloadCodec] that compresses and encrypts. The whole
 // marshalled payload is sealed, so that its metadata (type names, its inner
 // encoding) is unreadable as well. It is safe for concurrent use and keeps its
 // encoders and decoders for reuse.
+//
+// A sealed payload is bound to its namespace and, where the SDK says of which
+// workflow a payload is, to the ID of that workflow: moved elsewhere it is refused.
+// See [Codec.WithSerializationContext].
+//
+// Encode and Decode return [converter.WorkflowTaskFailureError]: within a workflow
+// task, what cannot be decoded (a key is missing, somebody has forged it) fails the
+// task, which is tried again, and never the execution.
 type Codec struct {
-	ring   *KeyRing // nil: compress only
-	strict bool
-	enc    *zstd.Encoder
-	dec    *zstd.Decoder
+	ring      *KeyRing // nil: compress only
+	namespace string
+	migration Migration
+	// workflow is the ID of the workflow that payloads are of; "" when that is not
+	// known.
+	workflow string
+	// display makes Decode pass what is not ours as it is: see [Handler].
+	display bool
+	enc     *zstd.Encoder
+	dec     *zstd.Decoder
+	now     func() time.Time
 }
 
-var _ converter.PayloadCodec = (*Codec)(nil)
+var (
+	_ converter.PayloadCodec                         = (*Codec)(nil)
+	_ converter.PayloadCodecWithSerializationContext = (*Codec)(nil)
+)
 
-// Option changes a codec.
-type Option func(*Codec)
-
-// Strict makes Decode refuse whatever the codec would not itself have written:
-// plain payloads, other programs' encodings and, with keys, payloads that are
-// only compressed. Without it they pass, so that a namespace with a mixed past
-// stays readable.
-func Strict() Option { return func(c *Codec) { c.strict = true } }
-
-// NewCodec returns a codec that encrypts with the ring's first key and decrypts
-// with all. A missing ring is an error: see [NewInsecureCodec].
-func NewCodec(ring *KeyRing, opts ...Option) (*Codec, error) {
+// NewCodec returns a codec for one namespace that encrypts with the ring's first
+// key and decrypts with all. It decodes nothing else, but during a migration. A
+// missing ring is an error: see [NewInsecureCodec].
+func NewCodec(ring *KeyRing, namespace string, migration Migration) (*Codec, error) {
 	if len(ring.IDs()) == 0 {
 		return nil, errors.New("creating payload codec: no keys: set CDC_PAYLOAD_KEYS")
 	}
-	return newCodec(ring, opts)
+	if namespace == "" {
+		return nil, errors.New("creating payload codec: no namespace: set TEMPORAL_NAMESPACE")
+	}
+	return newCodec(&Codec{ring: ring, namespace: namespace, migration: migration})
 }
 
-// NewInsecureCodec returns a codec that compresses and does not encrypt. Whoever
-// reads Temporal's database then reads patient data: for trials with synthetic
-// data only.
-func NewInsecureCodec(opts ...Option) (*Codec, error) { return newCodec(nil, opts) }
+// NewInsecureCodec returns a codec that compresses and does not encrypt; it decodes
+// what it has written, and nothing else. Whoever reads Temporal's database then
+// reads patient data: for trials with synthetic data only.
+func NewInsecureCodec() (*Codec, error) { return newCodec(&Codec{}) }
 
-func newCodec(ring *KeyRing, opts []Option) (*Codec, error) {
-	c := &Codec{ring: ring}
-	for _, opt := range opts {
-		opt(c)
-	}
+func newCodec(c *Codec) (*Codec, error) {
+	c.now = time.Now
 	var err error
 	// The tag of GCM already proves the content; only the plain form needs the
 	// checksum. A window of 1 MiB bounds the memory of an encoder: hardly any
 	// payload is larger.
 	c.enc, err = zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedDefault),
-		zstd.WithEncoderCRC(ring == nil),
+		zstd.WithEncoderCRC(c.ring == nil),
+		// So that every frame announces its size, also the smallest: see decompress.
+		zstd.WithSingleSegment(true),
 		zstd.WithWindowSize(1<<20))
 	if err != nil {
 		return nil, fmt.Errorf("creating zstd encoder: %w", err)
 	}
 	c.dec, err = zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(0),
-		zstd.WithDecoderMaxMemory(MaxDecodedBytes))
+		zstd.WithDecoderMaxMemory(MaxDecodedBytes),
+		zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
 		return nil, fmt.Errorf("creating zstd decoder: %w", err)
 	}
 	return c, nil
 }
 
-// Encrypts tells whether the codec encrypts; an insecure one only compresses.
+// Encrypts reports whether the codec encrypts; an insecure one only compresses.
 func (c *Codec) Encrypts() bool { return c.ring != nil }
+
+// WithSerializationContext returns the codec for the payloads of one workflow: what
+// it encodes is bound to the workflow's ID, and it decodes only what is. The SDK
+// calls it for inputs, results, signals, queries, memos, markers, summaries and
+// activities' inputs, results and heartbeats; not for failures. What the audits'
+// schedule starts counts as one workflow, for the schedule's input is encoded
+// before Temporal adds the time to the ID.
+//
+// The codec that it is called on encodes payloads of no workflow and decodes those
+// of any in its namespace, as readers of histories and the Temporal UI need it. The
+// namespace is the codec's own, not the context's, which in a replay is made up.
+func (c *Codec) WithSerializationContext(sc converter.SerializationContext) converter.PayloadCodec {
+	id := ""
+	switch sc := sc.(type) {
+	case converter.WorkflowSerializationContext:
+		id = sc.WorkflowID
+	case converter.ActivitySerializationContext:
+		id = sc.WorkflowID
+	}
+	if id == "" {
+		return c
+	}
+	if datastore, err := cdc.ParseScheduledAuditID(id); err == nil {
+		id = cdc.AuditScheduleID(datastore)
+	}
+	of := *c
+	of.workflow = id
+	return &of
+}
+
+// inNamespace is the codec for payloads of another namespace under the same keys.
+func (c *Codec) inNamespace(namespace string) *Codec {
+	of := *c
+	of.namespace = namespace
+	return &of
+}
 
 // Encode seals each payload; its input is left alone.
 func (c *Codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
@@ -106,7 +190,7 @@ func (c *Codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 	for i, p := range payloads {
 		raw, err := proto.Marshal(p)
 		if err != nil {
-			return nil, fmt.Errorf("marshalling payload: %w", err)
+			return nil, converter.NewWorkflowTaskFailureError(fmt.Errorf("marshalling payload: %w", err))
 		}
 		out[i] = c.seal(c.enc.EncodeAll(raw, nil))
 	}
@@ -120,38 +204,53 @@ func (c *Codec) seal(compressed []byte) *commonpb.Payload {
 			Data:     compressed,
 		}
 	}
-	id := c.ring.ids[0]
-	return &commonpb.Payload{
+	id, owner := c.ring.ids[0], c.owner()
+	sealed := &commonpb.Payload{
 		Metadata: map[string][]byte{
 			converter.MetadataEncoding: []byte(EncodingEncrypted),
 			MetadataKeyID:              []byte(id),
 		},
 		// The AEAD draws a random nonce and puts it in front.
-		Data: c.ring.aeads[id].Seal(nil, nil, compressed, additionalData(id)),
+		Data: c.ring.aeads[id].Seal(nil, nil, compressed, c.additionalData(id, owner)),
 	}
+	if owner != nil {
+		sealed.Metadata[MetadataOwner] = owner
+	}
+	return sealed
 }
 
-// additionalData binds encoding and key id to the content: neither can be
-// exchanged without the tag failing. No id contains the separator.
-func additionalData(keyID string) []byte {
-	return []byte(EncodingEncrypted + "\x00" + keyID)
+// owner stands for the workflow that payloads are of, nil when that is not known.
+func (c *Codec) owner() []byte {
+	if c.workflow == "" {
+		return nil
+	}
+	hash := sha256.Sum256([]byte(c.workflow))
+	return hash[:ownerSize]
 }
 
-// Decode opens what Encode sealed; its input is left alone. Payloads of other
-// encodings pass as they are, unless the codec is [Strict].
+// additionalData binds encoding, key id, namespace and owner to the content: none
+// can be exchanged without the tag failing. Neither a key id nor a namespace's name
+// contains the separator.
+func (c *Codec) additionalData(keyID string, owner []byte) []byte {
+	return append([]byte(EncodingEncrypted+"\x00"+keyID+"\x00"+c.namespace+"\x00"), owner...)
+}
+
+// Decode opens what Encode sealed; its input is left alone.
 func (c *Codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	out := make([]*commonpb.Payload, len(payloads))
+	left := uint64(MaxDecodedBytes)
 	for i, p := range payloads {
-		decoded, err := c.decode(p)
+		decoded, err := c.decode(p, &left)
 		if err != nil {
-			return nil, fmt.Errorf("decoding payload: %w", err)
+			return nil, converter.NewWorkflowTaskFailureError(fmt.Errorf("decoding payload: %w", err))
 		}
 		out[i] = decoded
 	}
 	return out, nil
 }
 
-func (c *Codec) decode(p *commonpb.Payload) (*commonpb.Payload, error) {
+// decode opens one payload, and takes its size from what is left of the limit.
+func (c *Codec) decode(p *commonpb.Payload, left *uint64) (*commonpb.Payload, error) {
 	var compressed []byte
 	switch encoding := string(p.GetMetadata()[converter.MetadataEncoding]); encoding {
 	case EncodingEncrypted:
@@ -160,30 +259,74 @@ func (c *Codec) decode(p *commonpb.Payload) (*commonpb.Payload, error) {
 			return nil, err
 		}
 	case EncodingCompressed:
-		if c.strict && c.ring != nil {
-			return nil, fmt.Errorf("%w: it is only compressed", ErrNotEncrypted)
+		if c.ring != nil && !c.accepts(KindCompressed) {
+			return nil, fmt.Errorf("%w: it is only compressed: %s", ErrNotEncrypted, adviceNotEncrypted)
 		}
 		compressed = p.GetData()
 	default:
-		if c.strict {
-			return nil, fmt.Errorf("%w: its encoding is %q", ErrNotEncrypted, truncate(encoding))
+		if !c.accepts(kindOf(encoding)) {
+			return nil, fmt.Errorf("%w: its encoding is %q: %s", ErrNotEncrypted, truncate(encoding), adviceNotEncrypted)
 		}
 		return p, nil
 	}
-	// The errors below are replaced, not wrapped: a parser's message may quote
-	// what it parsed.
-	raw, err := c.dec.DecodeAll(compressed, nil)
+	raw, err := c.decompress(compressed, left)
 	if err != nil {
-		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
-			return nil, fmt.Errorf("%w: it decompresses to more than %d bytes", ErrCorrupt, MaxDecodedBytes)
-		}
-		return nil, fmt.Errorf("%w: it does not decompress", ErrCorrupt)
+		return nil, err
 	}
 	inner := &commonpb.Payload{}
 	if err := proto.Unmarshal(raw, inner); err != nil {
+		// Replaced, not wrapped: a parser's message may quote what it parsed.
 		return nil, fmt.Errorf("%w: what it holds is no payload", ErrCorrupt)
 	}
 	return inner, nil
+}
+
+const adviceNotEncrypted = "somebody without our keys wrote it, or it is from before there were keys: see CDC_ACCEPT_PLAINTEXT_UNTIL"
+
+// accepts reports whether a payload that no key encrypted is decoded.
+func (c *Codec) accepts(kind string) bool {
+	switch {
+	case c.display:
+		return true
+	case c.ring == nil || !c.now().Before(c.migration.Until):
+		return false
+	}
+	if c.migration.Accepted != nil {
+		c.migration.Accepted(kind)
+	}
+	return true
+}
+
+func kindOf(encoding string) string {
+	switch encoding {
+	case converter.MetadataEncodingNil, converter.MetadataEncodingBinary, converter.MetadataEncodingJSON,
+		converter.MetadataEncodingProto, converter.MetadataEncodingProtoJSON:
+		return KindPlain
+	default:
+		return KindForeign
+	}
+}
+
+// decompress allocates what the frame announces and no more, and that only when it
+// is within the limit. The encoder announces the size of every frame; one that does
+// not, or has more, is not ours and does not fit.
+func (c *Codec) decompress(compressed []byte, left *uint64) ([]byte, error) {
+	if len(compressed) == 0 { // of an empty payload
+		return nil, nil
+	}
+	var header zstd.Header
+	if err := header.Decode(compressed); err != nil || header.Skippable {
+		return nil, fmt.Errorf("%w: it does not decompress", ErrCorrupt)
+	}
+	if header.FrameContentSize > *left {
+		return nil, fmt.Errorf("%w: it decompresses to more than %d bytes, together with those beside it", ErrCorrupt, MaxDecodedBytes)
+	}
+	*left -= header.FrameContentSize
+	raw, err := c.dec.DecodeAll(compressed, make([]byte, 0, header.FrameContentSize))
+	if err != nil {
+		return nil, fmt.Errorf("%w: it does not decompress", ErrCorrupt)
+	}
+	return raw, nil
 }
 
 func (c *Codec) open(p *commonpb.Payload) ([]byte, error) {
@@ -199,11 +342,27 @@ func (c *Codec) open(p *commonpb.Payload) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it was encrypted with key %q: add that key to CDC_PAYLOAD_KEYS, which has %s",
 			ErrUnknownKey, id, strings.Join(c.ring.ids, ", "))
 	}
-	compressed, err := aead.Open(nil, nil, p.GetData(), additionalData(id))
+	owner := p.GetMetadata()[MetadataOwner]
+	compressed, err := aead.Open(nil, nil, p.GetData(), c.additionalData(id, owner))
 	if err != nil {
-		return nil, fmt.Errorf("%w: it was changed, or key %q is not the key that it had under this id", ErrCorrupt, id)
+		return nil, fmt.Errorf("%w: it was changed, it is of another namespace, or key %q is not the key that it had under this id", ErrCorrupt, id)
+	}
+	if expected := c.owner(); expected != nil && !bytes.Equal(owner, expected) {
+		return nil, fmt.Errorf("%w: somebody has copied it", ErrOtherWorkflow)
 	}
 	return compressed, nil
+}
+
+// Reason is the codec's part of an error of a converter: it names what is to be done
+// and nothing of the payload. Another error, which may quote what it could not read, is
+// replaced.
+func Reason(err error) error {
+	for _, known := range []error{ErrUnknownKey, ErrCorrupt, ErrNotEncrypted, ErrOtherWorkflow} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return errors.New("it has another form than what we write")
 }
 
 // truncate keeps a foreign text that goes into an error short.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
@@ -16,16 +17,18 @@ import (
 	"pgregory.net/rapid"
 )
 
-func codec(t testing.TB, r *KeyRing, opts ...Option) *Codec {
+const namespace = "clinical"
+
+func codec(t testing.TB, r *KeyRing) *Codec {
 	t.Helper()
-	c, err := NewCodec(r, opts...)
+	c, err := NewCodec(r, namespace, Migration{})
 	require.NoError(t, err)
 	return c
 }
 
-func insecure(t testing.TB, opts ...Option) *Codec {
+func insecure(t testing.TB) *Codec {
 	t.Helper()
-	c, err := NewInsecureCodec(opts...)
+	c, err := NewInsecureCodec()
 	require.NoError(t, err)
 	return c
 }
@@ -65,8 +68,8 @@ func payloads() *rapid.Generator[[]*commonpb.Payload] {
 
 func TestRoundTrip(t *testing.T) {
 	for name, c := range map[string]*Codec{
-		"encrypted":  codec(t, ring(t, GenerateKey()), Strict()),
-		"compressed": insecure(t, Strict()),
+		"encrypted":  codec(t, ring(t, GenerateKey())),
+		"compressed": insecure(t),
 	} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
@@ -164,7 +167,7 @@ func TestKeyIDAndEncodingAreBound(t *testing.T) {
 	_, err := decodeOne(codec(t, ring(t, entry("b", 1, 32))), sealed)
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.NotEqual(t, EncodingEncrypted, EncodingCompressed)
-	require.Contains(t, string(additionalData("b")), EncodingEncrypted)
+	require.Contains(t, string(codec(t, ring(t, entry("b", 1, 32))).additionalData("b", nil)), EncodingEncrypted)
 }
 
 func TestHostileKeyIDIsNotPrinted(t *testing.T) {
@@ -179,16 +182,13 @@ func TestHostileKeyIDIsNotPrinted(t *testing.T) {
 	}
 }
 
-func TestForeignPayloads(t *testing.T) {
+// What the codec would not itself have written is refused: whoever may write to the
+// namespace could otherwise start any of our workflows.
+func TestOnlyItsOwnPayloadsAreDecoded(t *testing.T) {
 	keys := ring(t, entry("a", 1, 32))
 	foreign := []*commonpb.Payload{plain("x"), {}, {Metadata: map[string][]byte{converter.MetadataEncoding: []byte("binary/encrypted")}}}
 	for _, p := range foreign {
 		for _, c := range []*Codec{codec(t, keys), insecure(t)} {
-			got, err := decodeOne(c, p)
-			require.NoError(t, err)
-			require.True(t, proto.Equal(p, got))
-		}
-		for _, c := range []*Codec{codec(t, keys, Strict()), insecure(t, Strict())} {
 			_, err := decodeOne(c, p)
 			require.ErrorIs(t, err, ErrNotEncrypted)
 		}
@@ -196,29 +196,82 @@ func TestForeignPayloads(t *testing.T) {
 	compressed := encodeOne(t, insecure(t), plain("x"))
 	require.Equal(t, EncodingCompressed, string(compressed.Metadata[converter.MetadataEncoding]))
 	_, err := decodeOne(codec(t, keys), compressed)
-	require.NoError(t, err, "a namespace that was once insecure stays readable")
-	_, err = decodeOne(codec(t, keys, Strict()), compressed)
 	require.ErrorIs(t, err, ErrNotEncrypted)
+	require.ErrorContains(t, err, "CDC_ACCEPT_PLAINTEXT_UNTIL")
+}
+
+// During a migration the past of a namespace is decoded and counted; when it ends,
+// no longer.
+func TestMigrationEnds(t *testing.T) {
+	end := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	var kinds []string
+	c, err := NewCodec(ring(t, entry("a", 1, 32)), namespace, Migration{Until: end, Accepted: func(kind string) { kinds = append(kinds, kind) }})
+	require.NoError(t, err)
+	past := map[string]*commonpb.Payload{
+		KindCompressed: encodeOne(t, insecure(t), plain("x")),
+		KindPlain:      plain("x"),
+		KindForeign:    {Metadata: map[string][]byte{converter.MetadataEncoding: []byte("binary/encrypted")}},
+	}
+	c.now = func() time.Time { return end.Add(-time.Nanosecond) }
+	for kind, p := range past {
+		kinds = nil
+		_, err := decodeOne(c, p)
+		require.NoError(t, err)
+		require.Equal(t, []string{kind}, kinds)
+	}
+	kinds = nil
+	sealed := encodeOne(t, c, plain("x"))
+	require.Equal(t, EncodingEncrypted, string(sealed.Metadata[converter.MetadataEncoding]))
+	_, err = decodeOne(c, sealed)
+	require.NoError(t, err)
+	require.Empty(t, kinds, "a payload of ours counts as none of a migration's")
+
+	c.now = func() time.Time { return end }
+	for _, p := range past {
+		_, err := decodeOne(c, p)
+		require.ErrorIs(t, err, ErrNotEncrypted)
+	}
+	require.Empty(t, kinds)
 }
 
 func TestDecompressionIsBounded(t *testing.T) {
 	enc, err := zstd.NewWriter(nil)
 	require.NoError(t, err)
-	bomb := enc.EncodeAll(make([]byte, MaxDecodedBytes+1), nil)
-	// A frame that does not announce its size.
+	c := codec(t, ring(t, GenerateKey()))
+	bomb := c.seal(enc.EncodeAll(make([]byte, MaxDecodedBytes+1), nil))
+	_, err = decodeOne(c, bomb)
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, "more than 67108864 bytes")
+
+	// Each is within the limit, all of them are not.
+	raw, err := proto.Marshal(plain(strings.Repeat(" ", MaxDecodedBytes/4)))
+	require.NoError(t, err)
+	quarter := c.seal(enc.EncodeAll(raw, nil))
+	_, err = c.Decode([]*commonpb.Payload{quarter, quarter, quarter})
+	require.NoError(t, err)
+	_, err = c.Decode([]*commonpb.Payload{quarter, quarter, quarter, quarter})
+	require.ErrorContains(t, err, "more than 67108864 bytes")
+}
+
+// The encoder announces what a frame decompresses to; a frame that does not, or that
+// is followed by another, could be larger than what was allowed for it.
+func TestFramesOfUnknownSizeAreCorrupt(t *testing.T) {
+	raw, err := proto.Marshal(plain("x"))
+	require.NoError(t, err)
 	var stream bytes.Buffer
 	w, err := zstd.NewWriter(&stream)
 	require.NoError(t, err)
-	for range MaxDecodedBytes/(1<<20) + 1 {
-		_, err = w.Write(make([]byte, 1<<20))
-		require.NoError(t, err)
-	}
+	_, err = w.Write(raw)
+	require.NoError(t, err)
+	require.NoError(t, w.Flush()) // or else the size is known when the header is written
 	require.NoError(t, w.Close())
 	c := codec(t, ring(t, GenerateKey()))
-	for _, data := range [][]byte{bomb, stream.Bytes()} {
+	frame := c.enc.EncodeAll(raw, nil)
+	_, err = decodeOne(c, c.seal(frame))
+	require.NoError(t, err)
+	for name, data := range map[string][]byte{"no size": stream.Bytes(), "two frames": append(bytes.Clone(frame), frame...)} {
 		_, err = decodeOne(c, c.seal(data))
-		require.ErrorIs(t, err, ErrCorrupt)
-		require.ErrorContains(t, err, "more than 67108864 bytes")
+		require.ErrorIs(t, err, ErrCorrupt, name)
 	}
 }
 
@@ -237,15 +290,17 @@ func TestLongestSummaryFitsTheServersLimit(t *testing.T) {
 	c := codec(t, ring(t, entry(strings.Repeat("i", MaxKeyIDLength), 1, 32)))
 	text := make([]byte, 200)
 	_, _ = rand.Read(text)
-	sealed := encodeOne(t, c, &commonpb.Payload{
+	sealed := encodeOne(t, c.WithSerializationContext(converter.WorkflowSerializationContext{WorkflowID: "w"}).(*Codec), &commonpb.Payload{
 		Metadata: map[string][]byte{converter.MetadataEncoding: []byte("json/plain")}, Data: text,
 	})
 	require.LessOrEqual(t, proto.Size(sealed), 400)
 }
 
 func TestCodecNeedsAKey(t *testing.T) {
-	_, err := NewCodec(nil)
+	_, err := NewCodec(nil, namespace, Migration{})
 	require.ErrorContains(t, err, "set CDC_PAYLOAD_KEYS")
+	_, err = NewCodec(ring(t, GenerateKey()), "", Migration{})
+	require.ErrorContains(t, err, "set TEMPORAL_NAMESPACE")
 	require.False(t, insecure(t).Encrypts())
 	require.True(t, codec(t, ring(t, GenerateKey())).Encrypts())
 }

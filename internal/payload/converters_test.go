@@ -21,7 +21,7 @@ import (
 )
 
 func TestDataConverterRoundTrip(t *testing.T) {
-	dc := NewDataConverter(codec(t, ring(t, GenerateKey()), Strict()))
+	dc := NewDataConverter(codec(t, ring(t, GenerateKey())))
 	type input struct{ Body []byte }
 	want := input{Body: []byte(`{"note":"1.10 < 2"}`)}
 	encoded, err := dc.ToPayloads(want, 3, nil)
@@ -37,7 +37,7 @@ func TestDataConverterRoundTrip(t *testing.T) {
 }
 
 func TestFailureConverterHidesTheMessage(t *testing.T) {
-	dc := NewDataConverter(codec(t, ring(t, GenerateKey()), Strict()))
+	dc := NewDataConverter(codec(t, ring(t, GenerateKey())))
 	fc := NewFailureConverter(dc)
 	cause := temporal.NewApplicationError("inner secret", "Inner", "secret detail")
 	failure := fc.ErrorToFailure(temporal.NewApplicationErrorWithCause("outer secret", "Outer", cause, "secret detail"))
@@ -61,7 +61,7 @@ func TestFailureConverterHidesTheMessage(t *testing.T) {
 }
 
 func TestFailureConverterHidesTheStackTrace(t *testing.T) {
-	dc := NewDataConverter(codec(t, ring(t, GenerateKey()), Strict()))
+	dc := NewDataConverter(codec(t, ring(t, GenerateKey())))
 	failure := &failurepb.Failure{Message: "secret", StackTrace: "secret.go:1"}
 	require.NoError(t, converter.EncodeCommonFailureAttributes(dc, failure))
 	require.NotContains(t, failure.String(), "secret")

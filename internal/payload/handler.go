@@ -1,16 +1,43 @@
 package payload
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"go.temporal.io/sdk/converter"
 )
 
-// MaxRequestBytes bounds the body of one request to [Handler]. The UI asks for
-// the payloads of a page of events at once, in base64 within JSON.
-const MaxRequestBytes = 64 << 20
+const (
+	// MaxRequestBytes bounds the body of one request to [Handler]. The UI asks for
+	// the payloads of a few events at once, in base64 within JSON; a payload has
+	// 2 MiB at most.
+	MaxRequestBytes = 16 << 20
+	// maxMembers bounds the objects and members in a request's JSON: read into
+	// memory, the smallest of them are fifty times as large as they are written. A
+	// payload has about six, so that this is some ten thousand payloads.
+	maxMembers = 60_000
+	// maxRequests is how many requests are answered at once; others wait. One may
+	// use about five times MaxDecodedBytes: decoded, in base64, and as JSON.
+	maxRequests = 2
+)
+
+// How long a client of [NewServer] may take.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 30 * time.Second
+	// writeTimeout counts from the end of the header: it holds the wait for other
+	// requests.
+	writeTimeout   = 2 * time.Minute
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+)
 
 // HandlerOption changes a [Handler].
 type HandlerOption func(*handler)
@@ -19,19 +46,35 @@ type HandlerOption func(*handler)
 // has no authentication of its own: whoever reaches it can read every payload.
 func AllowRemote() HandlerOption { return func(h *handler) { h.remote = true } }
 
-// Handler serves the codec to the Temporal UI and CLI: POST …/decode and
-// POST …/encode, with bodies as [converter.NewPayloadCodecHTTPHandler] defines
-// them.
+// AllowEncode makes the handler encode, too. Whoever reaches it, and may write to the
+// namespace, can then start workflows as we do.
+func AllowEncode() HandlerOption { return func(h *handler) { h.encode = true } }
+
+// NewServer returns the server of a [Handler]: slow clients are cut off.
+func NewServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+	}
+}
+
+// Handler serves the codec to the Temporal UI and CLI: POST …/decode, and where it is
+// allowed POST …/encode, with bodies as [converter.NewPayloadCodecHTTPHandler] defines
+// them. A request's payloads may decompress to [MaxDecodedBytes] together.
+//
+// Payloads are decoded for the namespace that the header X-Namespace names, as the UI
+// does, or else for the codec's own. They may be of any of its workflows, since nobody
+// says of which. What no key encrypted is passed on as it is: it can be read in
+// Temporal anyway, and an operator must be able to look at what somebody has forged.
 //
 // A browser may use it from the allowed origins only ("http://127.0.0.1:8080",
 // scheme and port included, no wildcard), so that no other page that the operator
 // has open can decode anything. Clients of other machines are refused unless
 // [AllowRemote] is given.
-func Handler(codec converter.PayloadCodec, allowedOrigins []string, opts ...HandlerOption) http.Handler {
-	h := &handler{
-		next:    http.MaxBytesHandler(converter.NewPayloadCodecHTTPHandler(codec), MaxRequestBytes),
-		origins: slices.Clone(allowedOrigins),
-	}
+func Handler(codec *Codec, allowedOrigins []string, opts ...HandlerOption) http.Handler {
+	display := *codec
+	display.display = true
+	h := &handler{codec: &display, origins: slices.Clone(allowedOrigins), slots: make(chan struct{}, maxRequests)}
 	for _, opt := range opts {
 		opt(h)
 	}
@@ -39,9 +82,11 @@ func Handler(codec converter.PayloadCodec, allowedOrigins []string, opts ...Hand
 }
 
 type handler struct {
-	next    http.Handler
+	codec   *Codec
 	origins []string
 	remote  bool
+	encode  bool
+	slots   chan struct{}
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -67,11 +112,44 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodOptions:
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodPost:
-		h.next.ServeHTTP(w, r)
+		h.post(w, r)
 	default:
 		header.Set("Allow", "POST, OPTIONS")
 		http.Error(w, "the payload codec takes POST", http.StatusMethodNotAllowed)
 	}
+}
+
+// post answers when one of the slots is free.
+func (h *handler) post(w http.ResponseWriter, r *http.Request) {
+	if !h.encode && strings.HasSuffix(r.URL.Path, "/encode") {
+		http.Error(w, "the payload codec only decodes: start it with --codec-encode to encode", http.StatusForbidden)
+		return
+	}
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-r.Context().Done():
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		http.Error(w, fmt.Sprintf("the request has more than %d bytes", MaxRequestBytes), http.StatusRequestEntityTooLarge)
+		return
+	case err != nil:
+		http.Error(w, "the request could not be read", http.StatusBadRequest)
+		return
+	case bytes.Count(body, []byte("{"))+bytes.Count(body, []byte(":")) > maxMembers:
+		http.Error(w, "the request has too many payloads", http.StatusRequestEntityTooLarge)
+		return
+	}
+	codec := h.codec
+	if namespace := r.Header.Get("X-Namespace"); namespace != "" {
+		codec = codec.inNamespace(namespace)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	converter.NewPayloadCodecHTTPHandler(codec).ServeHTTP(w, r)
 }
 
 func isLoopback(remoteAddr string) bool {

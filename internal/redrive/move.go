@@ -26,6 +26,10 @@ type Mover struct {
 	Wait func(ctx context.Context) error
 }
 
+// mostLooks is how many times in a row a task that SQS has accepted may not be listed,
+// or not be the newest, before it is taken for lost: half a minute.
+const mostLooks = 30
+
 // The status of a task (SQS API Reference, ListMessageMoveTasks).
 const (
 	statusRunning   = "RUNNING"
@@ -34,18 +38,19 @@ const (
 
 // All has SQS move everything that the dead-letter queue holds, and waits until
 // it has. One task at a time: while one runs, All is an error that says how far
-// it is. When ctx ends the task goes on in SQS.
+// it is. A task that SQS has accepted and never lists is an error as well. When ctx
+// ends the task goes on in SQS.
 func (m Mover) All(ctx context.Context) (moved int, err error) {
 	if m.Queues.DLQ == "" {
 		return 0, ErrNoDLQ
 	}
-	latest, err := m.latest(ctx)
+	before, err := m.latest(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if latest != nil && aws.ToString(latest.Status) == statusRunning {
+	if before != nil && aws.ToString(before.Status) == statusRunning {
 		return 0, fmt.Errorf("a redrive is running already: %d of %d messages are moved; it goes on by itself",
-			latest.ApproximateNumberOfMessagesMoved, aws.ToInt64(latest.ApproximateNumberOfMessagesToMove))
+			before.ApproximateNumberOfMessagesMoved, aws.ToInt64(before.ApproximateNumberOfMessagesToMove))
 	}
 	_, depth, err := m.Queues.Dead(ctx, m.API)
 	if err != nil {
@@ -57,12 +62,13 @@ func (m Mover) All(ctx context.Context) (moved int, err error) {
 	if _, err := m.API.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(m.Queues.DLQ)}); err != nil {
 		return 0, fmt.Errorf("starting the redrive: %w", startError(err))
 	}
-	for {
+	for unseen := 0; unseen < mostLooks; unseen++ {
 		latest, err := m.latest(ctx)
 		if err != nil {
 			return moved, err
 		}
-		if latest != nil {
+		if newer(latest, before) {
+			unseen = 0
 			moved = int(latest.ApproximateNumberOfMessagesMoved)
 			m.tell(moved, int(aws.ToInt64(latest.ApproximateNumberOfMessagesToMove)))
 			switch status := aws.ToString(latest.Status); status {
@@ -78,9 +84,17 @@ func (m Mover) All(ctx context.Context) (moved int, err error) {
 			return moved, errors.New("interrupted: the redrive goes on in SQS")
 		}
 	}
+	return moved, errors.New("SQS has accepted the redrive and does not list it: how much it moves is not known; `starter status` shows how many messages are in both queues")
 }
 
-// startError tells of a task that someone else started meanwhile.
+// newer reports whether a task began after the one that was the newest before. SQS
+// lists a task a moment after it has accepted it.
+func newer(latest, before *types.ListMessageMoveTasksResultEntry) bool {
+	return latest != nil && (before == nil || latest.StartedTimestamp > before.StartedTimestamp)
+}
+
+// startError is the error of a task that could not be started: often someone else
+// has started one meanwhile.
 func startError(err error) error {
 	var running *types.UnsupportedOperation
 	if errors.As(err, &running) {

@@ -56,13 +56,16 @@ func (q *aQueue) StartMessageMoveTask(context.Context, *sqs.StartMessageMoveTask
 	return &sqs.StartMessageMoveTaskOutput{}, q.startError
 }
 
-// ListMessageMoveTasks answers with one of tasks after the other.
+// ListMessageMoveTasks answers with one of tasks after the other, and goes on with the
+// last one.
 func (q *aQueue) ListMessageMoveTasks(context.Context, *sqs.ListMessageMoveTasksInput, ...func(*sqs.Options)) (*sqs.ListMessageMoveTasksOutput, error) {
 	if len(q.tasks) == 0 {
 		return &sqs.ListMessageMoveTasksOutput{}, nil
 	}
 	task := q.tasks[0]
-	q.tasks = q.tasks[1:]
+	if len(q.tasks) > 1 {
+		q.tasks = q.tasks[1:]
+	}
 	return &sqs.ListMessageMoveTasksOutput{Results: []types.ListMessageMoveTasksResultEntry{task}}, nil
 }
 
@@ -209,13 +212,14 @@ func TestBatchesFitOneCall(t *testing.T) {
 
 func task(status string, moved, of int64) types.ListMessageMoveTasksResultEntry {
 	return types.ListMessageMoveTasksResultEntry{
-		Status: aws.String(status), ApproximateNumberOfMessagesMoved: moved, ApproximateNumberOfMessagesToMove: aws.Int64(of),
+		Status: aws.String(status), StartedTimestamp: 2, ApproximateNumberOfMessagesMoved: moved, ApproximateNumberOfMessagesToMove: aws.Int64(of),
 		FailureReason: aws.String("CouldNotDetermineMessageSource"),
 	}
 }
 
 func TestAll(t *testing.T) {
 	before := task("COMPLETED", 9, 9)
+	before.StartedTimestamp = 1
 	for name, c := range map[string]struct {
 		queue   aQueue
 		moved   int
@@ -230,6 +234,11 @@ func TestAll(t *testing.T) {
 			starts: true, says: "running already"},
 		"fails": {queue: aQueue{dead: bodies(3), tasks: []types.ListMessageMoveTasksResultEntry{before, task("FAILED", 2, 3)}},
 			moved: 2, starts: true, says: "CouldNotDetermineMessageSource", reports: []string{"2/3"}},
+		"shows late, behind the one before": {queue: aQueue{dead: bodies(3), tasks: []types.ListMessageMoveTasksResultEntry{before, before, before, task("COMPLETED", 3, 3)}},
+			moved: 3, starts: true, reports: []string{"3/3"}},
+		"never shows, the one before does": {queue: aQueue{dead: bodies(3), tasks: []types.ListMessageMoveTasksResultEntry{before}},
+			starts: true, says: "does not list it"},
+		"never shows":     {queue: aQueue{dead: bodies(3)}, starts: true, says: "does not list it"},
 		"nothing to move": {},
 		"no dead letters": {queue: aQueue{noDLQ: true}, says: "no dead-letter queue"},
 	} {

@@ -1,6 +1,6 @@
-// Package schedule sees to the schedules of audits, one a datastore: it makes
-// them, keeps their input in line with the settings, and pauses them when audits
-// are off.
+// Package schedule keeps the schedules of audits, one a datastore: it makes them,
+// keeps their input in line with the settings, and pauses them when audits are off.
+// A datastore's schedule also says which fleet captures it: see [cdc.Owner].
 package schedule
 
 import (
@@ -13,23 +13,17 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
-	commonpb "go.temporal.io/api/common/v1"
-	enumspb "go.temporal.io/api/enums/v1"
-	schedulepb "go.temporal.io/api/schedule/v1"
-	sdkpb "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/api/serviceerror"
-	taskqueuepb "go.temporal.io/api/taskqueue/v1"
-	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/proto"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/payload"
 )
 
 const (
@@ -45,8 +39,12 @@ const (
 	offNote = "paused by healthlake-cdc: "
 )
 
-// ErrNotAllowed tells that the credentials may not make or change schedules.
-var ErrNotAllowed = errors.New("schedules may not be made with these credentials: run a worker once with credentials that may, with the same settings")
+var (
+	// ErrNotAllowed is returned when the credentials may not make or change schedules.
+	ErrNotAllowed = errors.New("schedules may not be made with these credentials: run a worker once with credentials that may, with the same settings")
+	// ErrUndecodable is returned when our payload keys do not open the schedule's input.
+	ErrUndecodable = errors.New("its input cannot be decoded")
+)
 
 // Service is what is asked of Temporal. It is the raw one: the SDK's updates send
 // no conflict token, so that of two workers that start at once one would undo what
@@ -55,33 +53,57 @@ type Service interface {
 	DescribeSchedule(ctx context.Context, in *workflowservice.DescribeScheduleRequest, options ...grpc.CallOption) (*workflowservice.DescribeScheduleResponse, error)
 	CreateSchedule(ctx context.Context, in *workflowservice.CreateScheduleRequest, options ...grpc.CallOption) (*workflowservice.CreateScheduleResponse, error)
 	UpdateSchedule(ctx context.Context, in *workflowservice.UpdateScheduleRequest, options ...grpc.CallOption) (*workflowservice.UpdateScheduleResponse, error)
+	DescribeTaskQueue(ctx context.Context, in *workflowservice.DescribeTaskQueueRequest, options ...grpc.CallOption) (*workflowservice.DescribeTaskQueueResponse, error)
 }
 
 // Keeper keeps the schedules of audits.
 type Keeper struct {
-	Service   Service
+	Service Service
+	// Converter is the one that knows no workflow.
 	Converter converter.DataConverter
 	Namespace string
-	TaskQueue string
-	Identity  string
+	// Owner is this fleet.
+	Owner    cdc.Owner
+	Identity string
 	// Every is how often to audit. Off says why there are to be no audits, empty
 	// when there are.
 	Every time.Duration
 	Off   string
-	// Attributes tells whether our search attributes are registered.
+	// TakeOver makes this fleet the owner of what another one owns, unless that one
+	// still polls.
+	TakeOver bool
+	// Attributes is set when our search attributes are registered.
 	Attributes bool
 	Logger     *slog.Logger
 	Now        func() time.Time
 }
 
 // Keep makes the datastore's schedule, or brings it in line with the input. in has
-// no Since: a type that the schedule knows keeps the time at which it came, a new
-// one gets now, and none is ever dropped.
+// no Since and no Owner: a type that the schedule knows keeps the time at which it
+// came, a new one gets now, and none is ever dropped from Since.
+//
+// A type that the schedule audits and in does not have stays for as long as a worker
+// with other types polls the datastore's task queue: [Keeper.Follow] takes it out
+// later. A schedule of another owner is an [OtherOwnerError].
 func (k *Keeper) Keep(ctx context.Context, in cdc.AuditInput) error {
-	in.Attributes = k.Attributes
+	in.Attributes, in.Owner = k.Attributes, k.Owner
+	return k.repeat(ctx, in, false)
+}
+
+// Follow looks at the datastore's schedule again while a worker runs: it puts in what
+// is missing of types, and takes out what is not in types once no worker with other
+// types polls any more. Everything else stays as the last worker to start has made it.
+// A schedule that is not there stays so.
+func (k *Keeper) Follow(ctx context.Context, datastore string, types []string) error {
+	return k.repeat(ctx, cdc.AuditInput{Datastore: datastore, Types: types}, true)
+}
+
+// repeat tries until the schedule is as it should be.
+func (k *Keeper) repeat(ctx context.Context, in cdc.AuditInput, typesOnly bool) error {
+	in.Types = slices.Sorted(slices.Values(in.Types))
 	changed := false
 	for try := 1; ; try++ {
-		kept, err := k.keep(ctx, in, changed)
+		kept, err := k.keep(ctx, in, typesOnly, changed)
 		switch {
 		case kept:
 			return nil
@@ -101,11 +123,11 @@ func (k *Keeper) Keep(ctx context.Context, in cdc.AuditInput) error {
 	}
 }
 
-// errConflict tells that what was asked for is not there yet.
+// errConflict is the error when what was asked for is not there yet.
 var errConflict = errors.New("other programs keep changing it")
 
-// again tells of errors that another worker at work, or a server that is busy,
-// makes.
+// again reports whether another worker at work, or a server that is busy, made the
+// error.
 func again(err error) bool {
 	return errors.Is(err, errConflict) || isCode(err, codes.AlreadyExists, codes.FailedPrecondition, codes.Unavailable, codes.Aborted, codes.ResourceExhausted)
 }
@@ -114,65 +136,148 @@ func isCode(err error, all ...codes.Code) bool {
 	return slices.Contains(all, serviceerror.ToStatus(err).Code())
 }
 
+// Known is what a datastore's schedule says.
+type Known struct {
+	// Input of the audits that it starts.
+	Input cdc.AuditInput
+	found *workflowservice.DescribeScheduleResponse
+}
+
+// Extra are the types of the schedule that are not among those given.
+func (k *Known) Extra(types []string) []string { return missing(k.Input.Types, types) }
+
+// Read reads the datastore's schedule, nil when there is none. The error is
+// [ErrUndecodable] when our keys do not open it.
+func (k *Keeper) Read(ctx context.Context, datastore string) (*Known, error) {
+	found, err := k.Service.DescribeSchedule(ctx, &workflowservice.DescribeScheduleRequest{
+		Namespace: k.Namespace, ScheduleId: cdc.AuditScheduleID(datastore),
+	})
+	if isCode(err, codes.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	known := &Known{found: found}
+	if err := k.converter(datastore).FromPayloads(found.GetSchedule().GetAction().GetStartWorkflow().GetInput(), &known.Input); err != nil {
+		return nil, fmt.Errorf("%w: %w; or delete the schedule to begin anew", ErrUndecodable, payload.Reason(err))
+	}
+	return known, nil
+}
+
 // keep makes one change, if one is to be made. It is kept when there was none to be
 // made, or when a look after a change finds every type. A server may drop a change
 // whose conflict token is old without saying so, hence the look; that it finds the
 // other settings of another worker is no conflict: the last one to start wins.
-func (k *Keeper) keep(ctx context.Context, in cdc.AuditInput, changed bool) (kept bool, err error) {
-	id := cdc.AuditScheduleID(in.Datastore)
-	found, err := k.Service.DescribeSchedule(ctx, &workflowservice.DescribeScheduleRequest{Namespace: k.Namespace, ScheduleId: id})
-	if isCode(err, codes.NotFound) {
-		return k.Off != "", k.create(ctx, id, in)
+func (k *Keeper) keep(ctx context.Context, in cdc.AuditInput, typesOnly, changed bool) (kept bool, err error) {
+	known, err := k.Read(ctx, in.Datastore)
+	switch {
+	case err != nil:
+		return false, err
+	case known == nil:
+		return typesOnly, k.create(ctx, in, typesOnly)
 	}
-	if err != nil {
+	if err := k.owns(ctx, in.Datastore, known.Input.Owner, typesOnly); err != nil {
 		return false, err
 	}
-	var known cdc.AuditInput
-	if err := k.Converter.FromPayloads(found.GetSchedule().GetAction().GetStartWorkflow().GetInput(), &known); err != nil {
-		return false, errors.New("its input cannot be decoded: put the payload key that it was made with into CDC_PAYLOAD_KEYS, or delete the schedule to begin anew")
-	}
-	if changed && len(withNew(known.Since, in.Types, k.Now())) == len(known.Since) {
+	if changed && known.Input.Owner == k.Owner && len(missing(in.Types, known.Input.Types)) == 0 {
 		return true, nil
 	}
-	return k.update(ctx, id, in, known, found)
+	wanted := in
+	if typesOnly {
+		wanted = known.Input
+	}
+	wanted.Types = k.types(ctx, in, known.Input.Types, !typesOnly && !changed)
+	wanted.Since = withNew(known.Input.Since, wanted.Types, k.Now())
+	return k.update(ctx, wanted, known, typesOnly)
 }
 
-func (k *Keeper) create(ctx context.Context, id string, in cdc.AuditInput) error {
-	if k.Off != "" {
+// owns returns an error when another fleet owns the datastore and this one may not
+// take it over.
+func (k *Keeper) owns(ctx context.Context, datastore string, owner cdc.Owner, typesOnly bool) error {
+	if owner == k.Owner {
+		return nil
+	}
+	other := &OtherOwnerError{Datastore: datastore, Found: owner, Ours: k.Owner}
+	if !k.TakeOver || typesOnly {
+		return other
+	}
+	var err error
+	if other.Polling, err = k.stillPolling(ctx, datastore, owner); err != nil {
+		return err
+	}
+	if len(other.Polling) > 0 {
+		return other
+	}
+	k.Logger.Warn("taking over the datastore from another fleet: start no worker of that fleet any more, and no other one with --take-over",
+		"datastore", datastore, "from", owner.String(), "to", k.Owner.String())
+	return nil
+}
+
+// types are those that the schedule is to have: the configured ones, and, while a
+// worker with others polls, those that it has already.
+func (k *Keeper) types(ctx context.Context, in cdc.AuditInput, known []string, say bool) []string {
+	extra := missing(known, in.Types)
+	if len(extra) == 0 {
+		return in.Types
+	}
+	others, err := k.otherTypes(ctx, in.Datastore, in.Types)
+	if err != nil || len(others) > 0 {
+		if say {
+			k.Logger.Warn("audits go on with resource types that are not configured here, for as long as a worker with other types polls",
+				"datastore", in.Datastore, "types", extra, "workers", others, "error", err)
+		}
+		return slices.Sorted(slices.Values(slices.Concat(in.Types, extra)))
+	}
+	k.Logger.Warn("taking resource types out of the audits: no worker that polls is configured with them", "datastore", in.Datastore, "types", extra)
+	return in.Types
+}
+
+// missing are the names of all that are not in some.
+func missing(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(some, name) })
+}
+
+// create makes the schedule, paused when audits are off: it says who the owner is.
+func (k *Keeper) create(ctx context.Context, in cdc.AuditInput, typesOnly bool) error {
+	if typesOnly {
 		return nil
 	}
 	in.Since = withNew(nil, in.Types, k.Now())
-	wanted, err := k.schedule(id, in)
+	wanted, err := k.schedule(in, k.state(nil))
 	if err != nil {
 		return err
 	}
 	_, err = k.Service.CreateSchedule(ctx, &workflowservice.CreateScheduleRequest{
-		Namespace: k.Namespace, ScheduleId: id, Schedule: wanted, Identity: k.Identity, RequestId: rand.Text(),
+		Namespace: k.Namespace, ScheduleId: cdc.AuditScheduleID(in.Datastore), Schedule: wanted, Identity: k.Identity, RequestId: rand.Text(),
 	})
 	if err == nil {
-		k.Logger.Info("made the schedule of audits", "schedule", id, "every", k.Every.String(), "types", len(in.Types))
+		k.Logger.Info("made the schedule of audits", "schedule", cdc.AuditScheduleID(in.Datastore), "every", k.Every.String(),
+			"types", len(in.Types), "paused", wanted.GetState().GetPaused())
 	}
 	return err
 }
 
-func (k *Keeper) update(ctx context.Context, id string, in, known cdc.AuditInput, found *workflowservice.DescribeScheduleResponse) (same bool, err error) {
-	old := found.GetSchedule()
-	in.Since = withNew(known.Since, in.Types, k.Now())
-	wanted, err := k.schedule(id, in)
-	if err != nil {
-		return false, err
+func (k *Keeper) update(ctx context.Context, in cdc.AuditInput, known *Known, typesOnly bool) (same bool, err error) {
+	old := known.found.GetSchedule()
+	wanted := proto.CloneOf(old)
+	if !typesOnly {
+		if wanted, err = k.schedule(in, k.state(old.GetState())); err != nil {
+			return false, err
+		}
+	} else if wanted.GetAction().GetStartWorkflow().Input, err = k.converter(in.Datastore).ToPayloads(in); err != nil {
+		return false, fmt.Errorf("encoding the audit's input: %w", err)
 	}
-	wanted.State = k.state(old.GetState())
-	if sameInput(in, known) && sameShape(old, wanted) {
+	if sameInput(in, known.Input) && sameShape(old, wanted) {
 		return true, nil
 	}
 	_, err = k.Service.UpdateSchedule(ctx, &workflowservice.UpdateScheduleRequest{
-		Namespace: k.Namespace, ScheduleId: id, Schedule: wanted, ConflictToken: found.GetConflictToken(),
+		Namespace: k.Namespace, ScheduleId: cdc.AuditScheduleID(in.Datastore), Schedule: wanted, ConflictToken: known.found.GetConflictToken(),
 		Identity: k.Identity, RequestId: rand.Text(),
 	})
 	if err == nil {
 		k.Logger.Info("brought the schedule of audits in line with the settings",
-			"schedule", id, "every", k.Every.String(), "types", len(in.Types), "paused", wanted.GetState().GetPaused())
+			"schedule", cdc.AuditScheduleID(in.Datastore), "every", k.Every.String(), "types", len(in.Types), "paused", wanted.GetState().GetPaused())
 	}
 	return false, err
 }
@@ -189,92 +294,8 @@ func withNew(known map[string]time.Time, types []string, now time.Time) map[stri
 	return since
 }
 
-// state pauses a schedule when audits are off, and lets it go on when they are on
-// again. What an operator has paused stays paused.
-func (k *Keeper) state(old *schedulepb.ScheduleState) *schedulepb.ScheduleState {
-	ours := strings.HasPrefix(old.GetNotes(), offNote)
-	switch {
-	case k.Off != "" && !old.GetPaused(), k.Off != "" && ours:
-		return &schedulepb.ScheduleState{Paused: true, Notes: offNote + k.Off}
-	case k.Off == "" && old.GetPaused() && ours:
-		return &schedulepb.ScheduleState{}
-	case k.Off == "" && old.GetPaused():
-		k.Logger.Warn("the schedule of audits is paused by somebody: nothing is audited until it goes on", "note", old.GetNotes())
-	}
-	return &schedulepb.ScheduleState{Paused: old.GetPaused(), Notes: old.GetNotes()}
-}
-
 func sameInput(a, b cdc.AuditInput) bool {
 	one, errOne := json.Marshal(a)
 	two, errTwo := json.Marshal(b)
 	return errOne == nil && errTwo == nil && bytes.Equal(one, two)
-}
-
-// sameShape compares what the settings decide, beside the input.
-func sameShape(old, wanted *schedulepb.Schedule) bool {
-	every := func(s *schedulepb.Schedule) (all []time.Duration) {
-		for _, interval := range s.GetSpec().GetInterval() {
-			all = append(all, interval.GetInterval().AsDuration())
-		}
-		return all
-	}
-	action := func(s *schedulepb.Schedule) [3]string {
-		start := s.GetAction().GetStartWorkflow()
-		attributes := fmt.Sprint(len(start.GetSearchAttributes().GetIndexedFields()))
-		return [3]string{start.GetTaskQueue().GetName(), start.GetWorkflowId(), attributes}
-	}
-	return slices.Equal(every(old), every(wanted)) && action(old) == action(wanted) &&
-		old.GetState().GetPaused() == wanted.GetState().GetPaused() && old.GetState().GetNotes() == wanted.GetState().GetNotes() &&
-		old.GetPolicies().GetOverlapPolicy() == wanted.GetPolicies().GetOverlapPolicy() &&
-		old.GetPolicies().GetCatchupWindow().AsDuration() == wanted.GetPolicies().GetCatchupWindow().AsDuration()
-}
-
-func (k *Keeper) schedule(id string, in cdc.AuditInput) (*schedulepb.Schedule, error) {
-	input, err := k.Converter.ToPayloads(in)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the audit's input: %w", err)
-	}
-	summary, err := k.Converter.ToPayload("audit of datastore " + in.Datastore)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the audit's summary: %w", err)
-	}
-	start := &workflowpb.NewWorkflowExecutionInfo{
-		WorkflowId: id, WorkflowType: &commonpb.WorkflowType{Name: cdc.WorkflowAudit},
-		TaskQueue: &taskqueuepb.TaskQueue{Name: k.TaskQueue, Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
-		Input:     input, UserMetadata: &sdkpb.UserMetadata{Summary: summary},
-	}
-	if k.Attributes {
-		if start.SearchAttributes, err = attributes(in.Datastore); err != nil {
-			return nil, err
-		}
-	}
-	every := k.Every
-	if every == 0 { // paused
-		every = catchUp
-	}
-	return &schedulepb.Schedule{
-		Spec:   &schedulepb.ScheduleSpec{Interval: []*schedulepb.IntervalSpec{{Interval: durationpb.New(every)}}},
-		Action: &schedulepb.ScheduleAction{Action: &schedulepb.ScheduleAction_StartWorkflow{StartWorkflow: start}},
-		Policies: &schedulepb.SchedulePolicies{
-			OverlapPolicy: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: durationpb.New(catchUp),
-		},
-		State: &schedulepb.ScheduleState{},
-	}, nil
-}
-
-// attributes are those that every execution of ours starts with. They are plain
-// text in Temporal, and never pass through the codec.
-func attributes(datastore string) (*commonpb.SearchAttributes, error) {
-	fields := make(map[string]*commonpb.Payload)
-	for name, value := range map[string]string{
-		cdc.AttrDatastore.GetName(): datastore, cdc.AttrState.GetName(): cdc.StateOpen,
-	} {
-		encoded, err := converter.GetDefaultDataConverter().ToPayload(value)
-		if err != nil {
-			return nil, fmt.Errorf("encoding search attributes: %w", err)
-		}
-		encoded.Metadata["type"] = []byte("Keyword")
-		fields[name] = encoded
-	}
-	return &commonpb.SearchAttributes{IndexedFields: fields}, nil
 }

@@ -24,6 +24,7 @@ type Temporal interface {
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)
 	GetWorkflowHistory(ctx context.Context, workflowID, runID string, isLongPoll bool, filter enumspb.HistoryEventFilterType) client.HistoryEventIterator
+	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	DescribeTaskQueue(ctx context.Context, taskQueue string, kind enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
 }
 
@@ -69,8 +70,9 @@ const (
 type collection struct {
 	*Collector
 	report Report
-	// unanswered tells that a query was not answered: no more are made.
-	unanswered bool
+	// unanswered is set when a query was not answered: no more are made. undecoded is
+	// set when an answer could not be decoded.
+	unanswered, undecoded bool
 	// asked are the executions that were asked what they wait for.
 	asked map[string]bool
 }
@@ -80,7 +82,7 @@ func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	now := c.Now().UTC()
 	run := &collection{Collector: c, asked: make(map[string]bool), report: Report{
 		At: now, Lookback: c.Lookback.Seconds(),
-		Stores: []Store{}, Ranges: []Range{}, Audits: []Range{}, Waiting: []Waiting{}, Workers: []Worker{},
+		Stores: []Store{}, Ranges: []Range{}, Audits: []Range{}, Waiting: []Waiting{}, Failed: []Failed{}, Workers: []Worker{},
 	}}
 	if err := run.workers(ctx); err != nil {
 		return Report{}, err
@@ -103,6 +105,9 @@ func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	if err := run.deletes(ctx); err != nil {
 		return Report{}, err
 	}
+	if err := run.failed(ctx); err != nil {
+		return Report{}, err
+	}
 	if run.report.Queue, run.report.DLQ, err = c.Queues(ctx); err != nil {
 		run.report.QueueNote = err.Error()
 	}
@@ -119,7 +124,10 @@ func (c *collection) notes() {
 		fmt.Sprintf("an hour's figures are estimates: windows opened in the last %s, about %d actions each at $50 per million, searches as the windows that were read counted them; further pages, replays, audits and this command come on top", c.Lookback, actionsPerWindow))
 	if slices.ContainsFunc(c.report.Waiting, func(w Waiting) bool { return w.Operator }) {
 		c.report.Notes = append(c.report.Notes,
-			"what waits for you: mend the cause, then `starter retry ID` tries again at once; `starter skip ID` gives it up")
+			"what waits for you: fix the cause, then `starter retry ID` tries at once; `starter skip ID` skips it for good")
+	}
+	if c.undecoded {
+		c.report.Notes = append(c.report.Notes, "what executions answer cannot be decoded, so what they wait for and how far they are is not known: is the workers' key in CDC_PAYLOAD_KEYS?")
 	}
 	if c.unanswered {
 		c.report.Notes = append(c.report.Notes, "no worker answered a query in time: what the open windows wait for is not known")
@@ -167,19 +175,16 @@ func (c *collection) progress(ctx context.Context, workflowID string) *cdc.Progr
 		c.unanswered = true
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	asking, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	value, err := c.Temporal.QueryWorkflow(ctx, workflowID, "", cdc.QueryProgress)
+	p, _, err := Progress(asking, c.Temporal, workflowID, c.Now().UTC())
 	if err != nil {
 		// One that closed meanwhile answers as well: it is the worker that is amiss.
-		c.unanswered = errors.Is(ctx.Err(), context.DeadlineExceeded)
+		c.unanswered = errors.Is(asking.Err(), context.DeadlineExceeded)
+		c.undecoded = c.undecoded || errors.Is(err, errUndecoded)
 		return nil
 	}
-	var p cdc.Progress
-	if value.Get(&p) != nil {
-		return nil
-	}
-	return &p
+	return p
 }
 
 // workers lists who polls the task queue.

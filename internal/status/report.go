@@ -1,4 +1,4 @@
-// Package status tells how the whole stands, from what Temporal and SQS show at
+// Package status collects how everything stands, from what Temporal and SQS show at
 // one moment. It keeps to a bounded number of windows and of queries, which are
 // billed, and says what its figures are based on.
 package status
@@ -25,7 +25,11 @@ type Report struct {
 	DLQ       *redrive.Depth `json:"deadLetterQueue"`
 	QueueNote string         `json:"queueNote,omitempty"`
 	Waiting   []Waiting      `json:"waiting"`
-	Workers   []Worker       `json:"workers"`
+	// Failed are the executions that ended before they were done and that nothing has
+	// made good, at most 50 of the FailedTotal that there are.
+	Failed      []Failed `json:"failed"`
+	FailedTotal int      `json:"failedTotal"`
+	Workers     []Worker `json:"workers"`
 	// Notes say what the figures are based on and what is left out.
 	Notes []string `json:"notes"`
 }
@@ -55,9 +59,9 @@ type Audit struct {
 	Closed     time.Time `json:"closed"`
 	// Through is up to where every type is stated or in Unsettled.
 	Through time.Time `json:"through"`
-	// Unsettled is how many spans have an open or unreadable window, or anything
-	// missing or refused; Missing how many versions are missing in them, and Oldest
-	// the beginning of the oldest.
+	// Unsettled is how many spans are not complete: something is missing, not published
+	// yet, not known, or not listed. Missing is how many versions are missing in them,
+	// and Oldest the beginning of the oldest.
 	Unsettled int       `json:"unsettledSpans"`
 	Oldest    time.Time `json:"oldestUnsettled,omitzero"`
 	Missing   int       `json:"missing"`

@@ -79,20 +79,30 @@ func TestHoldUps(t *testing.T) {
 	require.Empty(t, holdUps("w", &cdc.Progress{}))
 	found := holdUps("w", &cdc.Progress{
 		Refused: map[string]cdc.Class{"Patient": cdc.ClassForbidden, "Claim": cdc.ClassThrottled},
-		Kept:    map[string]int{"Goal": 2},
+		Waiting: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}, {Type: "Goal", Versions: 2}, {Bus: true, Class: cdc.ClassBusMissing}},
 	})
-	require.Len(t, found, 3)
-	require.Equal(t, Waiting{WorkflowID: "w", Type: "Claim", Class: cdc.ClassThrottled, What: "the type cannot be read"}, found[0])
+	require.Len(t, found, 4)
+	require.Equal(t, Waiting{
+		WorkflowID: "w", Type: "Claim", Class: cdc.ClassThrottled, What: "the type Claim cannot be read (Throttled): it is tried again",
+	}, found[0])
 	require.True(t, found[1].Operator, "nobody but an operator ends a 403")
-	require.Contains(t, found[2].What, "refuses 2 versions")
+	require.Contains(t, found[1].What, "the type Patient, which cannot be read (Forbidden)")
+	require.Contains(t, found[2].What, "2 of Goal, which EventBridge refuses")
+	require.Equal(t, cdc.ClassBusMissing, found[3].Class)
+	require.Contains(t, found[3].What, "the event bus, which takes nothing (BusMissing)")
 
-	found = holdUps("window/d/r1", &cdc.Progress{Ledger: cdc.ClassLedger})
+	found = holdUps("window/d/r1", &cdc.Progress{Waiting: []cdc.Wait{{Ledger: true, Class: cdc.ClassLedger}}})
 	require.Len(t, found, 1)
 	require.True(t, found[0].Operator)
 	require.Equal(t, cdc.ClassLedger, found[0].Class)
-	found = holdUps(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Kept: map[string]int{"": 1}})
+	require.Contains(t, found[0].What, "CDC_PAYLOAD_KEYS")
+	found = holdUps(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Waiting: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}}})
 	require.Len(t, found, 1)
-	require.Contains(t, found[0].What, "refuses 1 delete")
+	require.Equal(t, "the resource cannot be read, so its delete is not confirmed", found[0].What)
+	require.True(t, found[0].Operator)
+	found = holdUps(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Waiting: []cdc.Wait{{Versions: 1}}})
+	require.Len(t, found, 1)
+	require.Contains(t, found[0].What, "1 of an unnamed type, which EventBridge refuses")
 }
 
 // A window is overdue long after its last pass, or after it was opened where that
@@ -126,7 +136,7 @@ func TestHistoryOfARecordedWindow(t *testing.T) {
 	require.NoError(t, err)
 	ring, err := payload.ParseKeys(strings.TrimSpace(string(key)))
 	require.NoError(t, err)
-	codec, err := payload.NewCodec(ring)
+	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
 	require.NoError(t, err)
 	file, err := os.Open(filepath.Join(histories, "window-extra-pass.json.gz"))
 	require.NoError(t, err)
@@ -163,15 +173,20 @@ func TestText(t *testing.T) {
 			Types: []Type{{Type: "Claim"}, {Type: "Patient", Published: noon.Add(-time.Second), LastUpdated: noon.Add(-21 * time.Second), Lag: 20}},
 		}},
 		Queue: &redrive.Depth{Visible: 1, InFlight: 2, Delayed: 3}, QueueNote: "it has none",
-		Ranges:  []Range{{WorkflowID: "replay/x", Started: noon, Progress: &cdc.Progress{Done: 1, Total: 4}}, {WorkflowID: "replay/y", Started: noon}},
-		Waiting: []Waiting{{WorkflowID: "w", Type: "Claim", Class: cdc.ClassForbidden, What: "the type cannot be read", Operator: true}},
-		Notes:   []string{"a note"},
+		Ranges: []Range{
+			{WorkflowID: "replay/x", Started: noon, Progress: &cdc.Progress{Range: &cdc.RangeProgress{Planned: true, Done: 1, Total: 4}}},
+			{WorkflowID: "replay/y", Started: noon},
+		},
+		Waiting: []Waiting{{WorkflowID: "w", Type: "Claim", Class: cdc.ClassForbidden, What: "the type Claim waits", Operator: true}},
+		Failed:  []Failed{{WorkflowID: "f", Status: "timed out", Closed: noon, What: "it is missing", Do: "run it again"}}, FailedTotal: 3,
+		Notes: []string{"a note"},
 	}
 	text := report.Text()
 	for _, want := range []string{
 		"2, the oldest from 2026-11-23T11:59:00Z (1m0s ago)", "360 windows, 2520 actions ($0.1260), 25920 searches",
 		"last published 2026-11-23T11:59:59Z, 20.0 s after it was written", "1 other types", "1 wait, 2 in flight, 3 delayed",
-		"unknown: it has none", "1 of 4 types done", "no worker answers", "NONE polls", "WAITS FOR YOU", "w Claim: the type cannot be read (Forbidden)", "a note",
+		"unknown: it has none", "1 of 4 versions (25 %)", "no worker answers", "NONE polls", "WAITS FOR YOU", "w: the type Claim waits", "a note",
+		"TIMED OUT", "f at 2026-11-23T12:00:00Z: it is missing. Do: run it again", "and 2 more",
 	} {
 		require.Contains(t, text, want)
 	}

@@ -19,17 +19,17 @@ func (r Report) Text() string {
 	fmt.Fprintf(w, "queue\t%s\n", depth(r.Queue, r.QueueNote))
 	fmt.Fprintf(w, "dead-letter queue\t%s\n", depth(r.DLQ, r.QueueNote))
 	for _, one := range r.Ranges {
-		text := "no worker answers"
+		text := "not known: no worker answers, or see the notes"
 		if p := one.Progress; p != nil {
-			text = fmt.Sprintf("%d of %d types done, %d published, %d searches", p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
+			text = fmt.Sprintf("%d published, %d searches", p.Counts.Published, p.Counts.Searches)
 			if p.Range != nil {
-				text = fmt.Sprintf("%s; %d published, %d searches", p.Range.Text(), p.Counts.Published, p.Counts.Searches)
+				text = p.Range.Text() + "; " + text
 			}
 		}
-		fmt.Fprintf(w, "range\t%s, since %s: %s\n", one.WorkflowID, clock(one.Started), text)
+		fmt.Fprintf(w, "replay or backfill\t%s, since %s: %s\n", one.WorkflowID, clock(one.Started), text)
 	}
 	for _, one := range r.Audits {
-		text := "no worker answers"
+		text := "not known: no worker answers, or see the notes"
 		if p := one.Progress; p != nil {
 			text = fmt.Sprintf("%d of %d spans, %d healed, %d searches", p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
 		}
@@ -46,6 +46,12 @@ func (r Report) Text() string {
 	}
 	if len(r.Waiting) == 0 {
 		fmt.Fprintln(w, "waiting\tnothing waits for an operator, as far as could be seen")
+	}
+	for _, f := range r.Failed {
+		fmt.Fprintf(w, "%s\t%s at %s: %s. Do: %s\n", strings.ToUpper(f.Status), f.WorkflowID, clock(f.Closed), f.What, f.Do)
+	}
+	if more := r.FailedTotal - len(r.Failed); more > 0 {
+		fmt.Fprintf(w, "FAILED\tand %d more\n", more)
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "note\t%s\n", note)
@@ -108,13 +114,5 @@ func (w Waiting) label() string {
 }
 
 func (w Waiting) text() string {
-	text := w.WorkflowID
-	if w.Type != "" {
-		text += " " + w.Type
-	}
-	text += ": " + w.What
-	if w.Class != "" {
-		text += " (" + string(w.Class) + ")"
-	}
-	return text
+	return w.WorkflowID + ": " + w.What
 }

@@ -107,37 +107,46 @@ func (c *collection) deletes(ctx context.Context) error {
 		}
 		c.report.Waiting = append(c.report.Waiting, Waiting{
 			WorkflowID: id, Operator: true,
-			What: fmt.Sprintf("a delete is not published since %s: see to the event bus", info.GetStartTime().AsTime().Format(time.RFC3339)),
+			What: fmt.Sprintf("a delete is not published since %s: look at it in the Temporal UI", info.GetStartTime().AsTime().Format(time.RFC3339)),
 		})
 	}
 	return nil
 }
 
-// holdUps is what the progress of a window, a slice or a delete tells of what
-// does not go on.
+// holdUps is what does not go on in a window, a slice, a range or a delete: what waits
+// for an operator, and what fails and is tried again by itself.
 func holdUps(id string, p *cdc.Progress) []Waiting {
 	if p == nil {
 		return nil
 	}
 	var found []Waiting
 	for _, name := range slices.Sorted(maps.Keys(p.Refused)) {
-		class := p.Refused[name]
-		found = append(found, Waiting{
-			WorkflowID: id, Type: name, Class: class, What: "the type cannot be read", Operator: class.NeedsOperator(),
-		})
+		waits := func(w cdc.Wait) bool { return w.Type == name && w.Versions == 0 }
+		if !slices.ContainsFunc(p.Waiting, waits) {
+			class := p.Refused[name]
+			found = append(found, Waiting{
+				WorkflowID: id, Type: name, Class: class, What: fmt.Sprintf("the type %s cannot be read (%s): it is tried again", name, class),
+			})
+		}
 	}
-	what := "EventBridge refuses %d versions for good: the code is in the log and in `starter explain`"
-	if _, _, err := cdc.ParseDeleteID(id); err == nil {
-		what = "EventBridge refuses %d delete for good: the code is in the log"
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Kept)) {
-		found = append(found, Waiting{WorkflowID: id, Type: name, Operator: true, What: fmt.Sprintf(what, p.Kept[name])})
-	}
-	if p.Ledger != "" {
-		found = append(found, Waiting{
-			WorkflowID: id, Class: p.Ledger, Operator: true,
-			What: "what the run before published cannot be read: its history has expired, or its key is not in CDC_PAYLOAD_KEYS",
-		})
+	for _, wait := range p.Waiting {
+		what := wait.Text()
+		switch {
+		case wait.Ledger:
+			what += ": its history has expired, or its key is not in CDC_PAYLOAD_KEYS"
+		case wait.Bus:
+			what += ": see that it exists and that the workers may put events on it"
+		case wait.Versions == 0 && isDelete(id):
+			what = "the resource cannot be read, so its delete is not confirmed"
+		case wait.Versions > 0:
+			what += "; the code is in the log, and of a version in `starter explain`"
+		}
+		found = append(found, Waiting{WorkflowID: id, Type: wait.Type, Class: wait.Class, What: what, Operator: true})
 	}
 	return found
+}
+
+func isDelete(id string) bool {
+	_, _, err := cdc.ParseDeleteID(id)
+	return err == nil
 }

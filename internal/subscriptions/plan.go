@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -178,9 +177,9 @@ func asJSON(resource any) (json.RawMessage, error) {
 	return bytes.TrimSpace(text.Bytes()), nil
 }
 
-// compare tells in what a resource of the store's differs from what is wanted. What
-// the store has besides is its own, and status is where the resource stands: it is
-// written as one and becomes another.
+// compare says in what a resource of the store's differs from what is wanted. What
+// the store has besides, at any depth, is its own, and status is where the resource
+// stands: it is written as one and becomes another.
 func (i *Item) compare(body json.RawMessage) error {
 	var have, want map[string]any
 	if err := errors.Join(json.Unmarshal(body, &have), json.Unmarshal(i.Body, &want)); err != nil {
@@ -188,14 +187,7 @@ func (i *Item) compare(body json.RawMessage) error {
 	}
 	i.Status, _ = have["status"].(string)
 	for name, value := range want {
-		switch name {
-		case "status":
-			continue
-		case "meta": // the store adds to it
-			kept, _ := have["meta"].(map[string]any)
-			value, have[name] = value.(map[string]any)["profile"], kept["profile"]
-		}
-		if !reflect.DeepEqual(have[name], value) {
+		if name != "status" && !covers(have[name], value) {
 			i.Differs = append(i.Differs, name)
 		}
 	}
@@ -209,4 +201,43 @@ func (i *Item) compare(body json.RawMessage) error {
 		i.Action = ActionNone
 	}
 	return nil
+}
+
+// exactly are members whose lists are compared as a whole: an interaction more makes
+// a topic another one.
+var exactly = map[string]bool{"supportedInteraction": true}
+
+// covers reports whether have is what want is, or more: an object with other members
+// besides, a list with other elements besides or in another order, at any depth.
+func covers(have, want any) bool {
+	switch want := want.(type) {
+	case map[string]any:
+		object, ok := have.(map[string]any)
+		if !ok {
+			return false
+		}
+		for name, value := range want {
+			got, found := object[name]
+			if !found || !covers(got, value) || exactly[name] && !covers(value, got) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		list, ok := have.([]any)
+		if !ok {
+			return false
+		}
+		list = slices.Clone(list)
+		for _, value := range want {
+			at := slices.IndexFunc(list, func(got any) bool { return covers(got, value) })
+			if at < 0 {
+				return false
+			}
+			list = slices.Delete(list, at, at+1)
+		}
+		return true
+	default:
+		return have == want
+	}
 }

@@ -41,6 +41,7 @@ type Metrics struct {
 	lastStatement   metric.Int64Gauge
 	missing         missing
 	waiting         metric.Int64Gauge
+	plaintext       metric.Int64Counter
 }
 
 func newMetrics(meter metric.Meter) (*Metrics, error) {
@@ -78,6 +79,7 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 		paused:          gauge("polling_paused", "1 while the queue is not polled because Temporal is down, else 0."),
 		stated:          counter("stated_versions", "Versions that audit statements told of, by outcome; a span that is stated again counts again."),
 		lastStatement:   gauge("last_statement_timestamp_seconds", "When an audit statement of the store was last published, in seconds since 1970."),
+		plaintext:       counter("plaintext_payloads", "Payloads that no key encrypted and that were decoded because of CDC_ACCEPT_PLAINTEXT_UNTIL, by kind."),
 		waiting:         gauge("executions_waiting", "Windows, slices, ranges and deletes that wait for an operator."),
 	}
 	_, err := meter.Int64ObservableGauge("healthlake_cdc_missing_versions",
@@ -97,6 +99,13 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 func (m *Metrics) Trigger(ctx context.Context, outcome string) {
 	if m != nil {
 		m.triggers.Add(ctx, 1, with("outcome", outcome))
+	}
+}
+
+// Plaintext counts a payload that no key encrypted, by its kind.
+func (m *Metrics) Plaintext(ctx context.Context, kind string) {
+	if m != nil {
+		m.plaintext.Add(ctx, 1, with("kind", kind))
 	}
 }
 
@@ -161,7 +170,11 @@ func (m *Metrics) Published(ctx context.Context, datastore, resourceType, payloa
 	}
 }
 
-// PublishCall counts one PutEvents call; result is "ok", "partial" or the class
+// CallPartial is the result of a PutEvents call that was answered, with entries that
+// the bus did not take.
+const CallPartial = "partial"
+
+// PublishCall counts one PutEvents call; result is "ok", [CallPartial] or the class
 // of its error.
 func (m *Metrics) PublishCall(ctx context.Context, result string) {
 	if m != nil {

@@ -16,14 +16,16 @@ import (
 // has healed and stated must not be reported missing here for ever.
 const missingAge = 2 * time.Hour
 
-// What became of the versions that statements tell of. But for superseded ones
+// What became of the versions of statements. But for superseded and unreadable ones
 // they add up to inStore.
 const (
 	StatedPublished  = "published"
 	StatedHealed     = "healed" // published by the audit; not among StatedPublished
 	StatedMissing    = "missing"
 	StatedSkipped    = "skipped"
+	StatedOpen       = "open"       // about to be published, by windows that are open
 	StatedSuperseded = "superseded" // published, and no longer shown
+	StatedUnreadable = "unreadable" // entries of the store that are no readable version
 )
 
 // missing holds what the last statement of each span found missing, of the spans
@@ -91,7 +93,9 @@ func (m *Metrics) Stated(ctx context.Context, s cdc.Statement, now time.Time) {
 		{StatedHealed, healed},
 		{StatedMissing, s.Missing},
 		{StatedSkipped, s.Skipped},
+		{StatedOpen, s.Open},
 		{StatedSuperseded, s.Superseded},
+		{StatedUnreadable, s.Unreadable},
 	} {
 		if outcome.versions > 0 {
 			m.stated.Add(ctx, int64(outcome.versions),

@@ -3,6 +3,7 @@
 package temporalclient
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,9 +11,9 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
-	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/payload"
 	"healthlake-cdc/internal/telemetry"
 )
 
@@ -21,10 +22,9 @@ import (
 type Settings struct {
 	// Program is part of the identity that Temporal shows for this client.
 	Program config.Program
-	// DataConverter and FailureConverter are required: the SDK's own would store
-	// patient data as plain text.
-	DataConverter    converter.DataConverter
-	FailureConverter converter.FailureConverter
+	// Codec makes the codec for what the namespace stores. It is required: without
+	// one the SDK would store patient data as plain text.
+	Codec func(namespace string) (*payload.Codec, error)
 	// Logger takes what the SDK logs; nil discards it.
 	Logger *slog.Logger
 	// Metrics takes what the SDK counts; nil discards it.
@@ -35,23 +35,21 @@ type Settings struct {
 
 // Options returns the options for dialing Temporal. Address, namespace, TLS, API
 // key and profile are read by the SDK's envconfig from TEMPORAL_ variables and
-// its configuration file. Namespace is never empty.
+// its configuration file. Namespace and DataConverter are never empty.
 func Options(s Settings) (client.Options, error) {
-	if s.DataConverter == nil || s.FailureConverter == nil {
-		return client.Options{}, errors.New("making Temporal client options: data and failure converter are required, both from internal/payload")
+	if s.Codec == nil {
+		return client.Options{}, errors.New("making Temporal client options: a payload codec is required")
 	}
-	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: s.Lookup})
+	options, err := load(s.Lookup)
 	if err != nil {
-		return client.Options{}, fmt.Errorf("reading TEMPORAL_ settings: %w", err)
+		return client.Options{}, err
 	}
-	if options.HostPort == "" {
-		options.HostPort = client.DefaultHostPort
+	codec, err := s.Codec(options.Namespace)
+	if err != nil {
+		return client.Options{}, err
 	}
-	if options.Namespace == "" {
-		options.Namespace = client.DefaultNamespace
-	}
-	options.DataConverter = s.DataConverter
-	options.FailureConverter = s.FailureConverter
+	options.DataConverter = payload.NewDataConverter(codec)
+	options.FailureConverter = payload.NewFailureConverter(options.DataConverter)
 	options.MetricsHandler = s.Metrics
 	options.Identity = identity(s.Program)
 	logger := s.Logger
@@ -59,6 +57,23 @@ func Options(s Settings) (client.Options, error) {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	options.Logger = telemetry.TemporalLogger(logger)
+	return options, nil
+}
+
+// Namespace is the one that TEMPORAL_ settings name, for programs that do not connect.
+// A nil lookup is the process's own environment.
+func Namespace(lookup envconfig.EnvLookup) (string, error) {
+	options, err := load(lookup)
+	return options.Namespace, err
+}
+
+func load(lookup envconfig.EnvLookup) (client.Options, error) {
+	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: lookup})
+	if err != nil {
+		return client.Options{}, fmt.Errorf("reading TEMPORAL_ settings: %w", err)
+	}
+	options.HostPort = cmp.Or(options.HostPort, client.DefaultHostPort)
+	options.Namespace = cmp.Or(options.Namespace, client.DefaultNamespace)
 	return options, nil
 }
 

@@ -42,9 +42,28 @@ func TestOptionsFromTheEnvironmentAndProfiles(t *testing.T) {
 	require.ErrorContains(t, err, "reading TEMPORAL_ settings")
 }
 
-func TestOptionsNeedTheConverters(t *testing.T) {
+func TestOptionsNeedACodec(t *testing.T) {
 	_, err := Options(Settings{})
-	require.ErrorContains(t, err, "data and failure converter are required")
+	require.ErrorContains(t, err, "a payload codec is required")
+}
+
+// What is stored in a namespace is bound to it.
+func TestTheCodecIsOfTheNamespace(t *testing.T) {
+	for name, lookup := range map[string]environment{client.DefaultNamespace: {}, "clinic": {"TEMPORAL_NAMESPACE": "clinic"}} {
+		s := settings(t, lookup)
+		var asked string
+		codecOf := s.Codec
+		s.Codec = func(namespace string) (*payload.Codec, error) {
+			asked = namespace
+			return codecOf(namespace)
+		}
+		_, err := Options(s)
+		require.NoError(t, err)
+		require.Equal(t, name, asked)
+		named, err := Namespace(lookup)
+		require.NoError(t, err)
+		require.Equal(t, name, named)
+	}
 }
 
 func TestOptionsReachTheServer(t *testing.T) {

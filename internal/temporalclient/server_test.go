@@ -14,7 +14,6 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
@@ -141,22 +140,15 @@ func (e environment) LookupEnv(name string) (string, bool) {
 	return value, ok
 }
 
-func converters(t *testing.T) (converter.DataConverter, converter.FailureConverter) {
-	t.Helper()
-	ring, err := payload.ParseKeys(payload.GenerateKey())
-	require.NoError(t, err)
-	codec, err := payload.NewCodec(ring)
-	require.NoError(t, err)
-	dc := payload.NewDataConverter(codec)
-	return dc, payload.NewFailureConverter(dc)
-}
-
 // settings read an environment without a configuration file.
 func settings(t *testing.T, env environment) Settings {
 	t.Helper()
 	env["TEMPORAL_CONFIG_FILE"] = t.TempDir() + "/none.toml"
-	dc, fc := converters(t)
-	return Settings{Program: config.Worker, DataConverter: dc, FailureConverter: fc, Lookup: env}
+	ring, err := payload.ParseKeys(payload.GenerateKey())
+	require.NoError(t, err)
+	return Settings{Program: config.Worker, Lookup: env, Codec: func(namespace string) (*payload.Codec, error) {
+		return payload.NewCodec(ring, namespace, payload.Migration{})
+	}}
 }
 
 func dial(t *testing.T, f *frontend, env environment) client.Client {

@@ -1,10 +1,12 @@
 // Package trigger reads a message of the trigger queue: which windows it opens,
-// which delete it tells of, or why it is none of our business.
+// which deletes it reports, which job it starts, or why it is none of our business.
 //
 // It is pure: no I/O, no clock, no state. Messages come from outside and their
 // shape is only partly known (no real record of a HealthLake FHIR call is
 // public), so it depends on no more members than it must, takes any JSON type
 // for the others, and never panics. What it says about a message (outcome,
 // reason, names) is safe to log: it never holds a FHIR logical id or any other
-// text of the body but the name of the event and ids of configured datastores.
+// text of the body but the name of the event, where that is letters and digits, and ids
+// of configured datastores. Ids that it gives on are hashed unless they have the form of
+// AWS's own (ids.go).
 package trigger

@@ -1,6 +1,9 @@
 package trigger
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // kind is what a CloudTrail event name means for us.
 type kind int
@@ -31,26 +34,9 @@ var kinds = map[string]kind{
 
 	"DeleteResource":         deletion,
 	"StartFHIRBulkDeleteJob": bulkDelete,
+	"StartFHIRBulkPatchJob":  asyncWrite,
 	"StartFHIRImportJob":     importJob,
 	"RestoreFHIRDatastore":   restore,
-
-	"ReadResource":                 read,
-	"VersionReadResource":          read,
-	"GetHistoryByResourceId":       read,
-	"SearchWithGet":                read,
-	"SearchWithPost":               read,
-	"SearchEverything":             read,
-	"GetCapabilities":              read,
-	"GetExportedFile":              read,
-	"DescribeFHIRDatastore":        read,
-	"DescribeFHIRImportJob":        read,
-	"DescribeFHIRExportJob":        read,
-	"DescribeFHIRExportJobWithGet": read,
-	"DescribeFHIRBulkDeleteJob":    read,
-	"ListFHIRDatastores":           read,
-	"ListFHIRImportJobs":           read,
-	"ListFHIRExportJobs":           read,
-	"ListTagsForResource":          read,
 
 	"CreateFHIRDatastore":           control,
 	"DeleteFHIRDatastore":           control,
@@ -60,17 +46,93 @@ var kinds = map[string]kind{
 	"CancelFHIRExportJobWithDelete": control,
 	"TagResource":                   control,
 	"UntagResource":                 control,
+
+	// What the reference lists as Read or List, and calls that only compute: the same
+	// as in the template's rule. A call of another name is taken for a write, whatever
+	// the name looks like.
+	"DescribeDataTransformationJob":         read,
+	"DescribeFHIRBulkDeleteJob":             read,
+	"DescribeFHIRBulkMemberMatchJob":        read,
+	"DescribeFHIRBulkPatchJob":              read,
+	"DescribeFHIRDatastore":                 read,
+	"DescribeFHIRExportJob":                 read,
+	"DescribeFHIRExportJobWithGet":          read,
+	"DescribeFHIRImportJob":                 read,
+	"ExpandValueSetWithGet":                 read,
+	"ExpandValueSetWithPost":                read,
+	"GetCapabilities":                       read,
+	"GetDataTransformationProfile":          read,
+	"GetExportedFile":                       read,
+	"GetHistoryByResourceId":                read,
+	"InquirePreAuthClaim":                   read,
+	"ListDataTransformationJobs":            read,
+	"ListDataTransformationProfileVersions": read,
+	"ListDataTransformationProfiles":        read,
+	"ListFHIRDatastores":                    read,
+	"ListFHIRExportJobs":                    read,
+	"ListFHIRImportJobs":                    read,
+	"ListTagsForResource":                   read,
+	"LookupCodeSystemWithGet":               read,
+	"LookupCodeSystemWithPost":              read,
+	"QuestionnairePackage":                  read,
+	"ReadResource":                          read,
+	"SearchEverything":                      read,
+	"SearchWithGet":                         read,
+	"SearchWithPost":                        read,
+	"TranslateConceptMapWithGet":            read,
+	"TranslateConceptMapWithPost":           read,
+	"ValidateResource":                      read,
+	"ValidateSource":                        read,
+	"VersionReadResource":                   read,
 }
 
+// foldedKinds are the kinds by their names in small letters. A read is known by its
+// exact name only: a name that merely resembles one opens a window, which costs
+// little.
+var foldedKinds = func() map[string]kind {
+	folded := make(map[string]kind)
+	for name, k := range kinds {
+		if k != read {
+			folded[strings.ToLower(name)] = k
+		}
+	}
+	return folded
+}()
+
+// dated is how some services' event names end, with the date of the API's version:
+// CreateFunction20150331, UpdateFunctionCode20150331v2.
+var dated = regexp.MustCompile(`[0-9]{8}(v[0-9]+)?$`)
+
 // kindOf returns what an event name means and whether we know it. A name that
-// we don't know and that starts a job is taken for an asynchronous write ($bulk-
-// patch, for one: what its records are called is not documented).
+// we don't know and that starts a job is taken for an asynchronous write.
 func kindOf(name string) (k kind, known bool) {
 	if k, known = kinds[name]; known {
 		return k, true
 	}
-	if rest, found := strings.CutPrefix(name, "Start"); found && strings.Contains(rest, "Job") {
+	name = strings.ToLower(name)
+	if k, known = foldedKinds[name]; known {
+		return k, true
+	}
+	name = dated.ReplaceAllString(name, "")
+	if k, found := foldedKinds[name]; found {
+		return k, false
+	}
+	if rest, found := strings.CutPrefix(name, "start"); found && strings.Contains(rest, "job") {
 		return asyncWrite, false
 	}
 	return unknownWrite, false
+}
+
+// hiddenName stands for an event name that is not shown.
+const hiddenName = "unprintable"
+
+var namePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,63}$`)
+
+// shownName is an event name for logs: as it is, if it has 1 to 64 letters and
+// digits.
+func shownName(name string) string {
+	if namePattern.MatchString(name) {
+		return name
+	}
+	return hiddenName
 }

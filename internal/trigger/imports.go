@@ -13,27 +13,24 @@ const importMargin = time.Second
 
 // parseImport reads an import job's event. Only what ends an import matters: also
 // one that failed may have written.
-func parseImport(event, detail object, scope Scope) Result {
+func parseImport(event, detail object, state string, scope Scope) Result {
 	result := Result{Source: cdc.ByImport}
-	switch strings.TrimPrefix(event.text("detail-type"), importDetailPrefix) {
-	case "Completed", "Completed With Errors", "Failed":
+	switch strings.ToLower(strings.TrimSpace(state)) {
+	case "completed", "completed with errors", "failed":
 	default:
 		return result.as(OutcomeIgnored)
 	}
-	datastore := detail.text("datastoreId")
+	var named bool
+	result.Datastore, named = scope.datastore(detail.word("datastoreId"), detail.text("datastoreArn"))
 	switch {
-	case datastore == "":
+	case !named:
 		return result.malformed("import job names no datastore")
-	case !scope.Datastores[datastore]:
+	case result.Datastore == "":
 		return result.as(OutcomeUnknownStore)
 	}
-	result.Datastore = datastore
-	id := detail.text("jobId")
-	if !cdc.ValidEventID(id) {
-		id = event.text("id")
-	}
-	if !cdc.ValidEventID(id) {
-		return result.malformed("import job has no valid id")
+	id := shownID(result.Datastore, detail.word("jobId"), event.word("id"))
+	if id == "" {
+		return result.malformed("import job has no id")
 	}
 	var ok bool
 	if result.Time, ok = event.time("time"); !ok {
@@ -47,23 +44,13 @@ func parseImport(event, detail object, scope Scope) Result {
 	if !job {
 		from = result.Time.Add(-cdc.UnknownImport)
 	}
+	if result.Time.Sub(from) > MaxImport {
+		return result.malformed("import job took more than 7 days")
+	}
 	result.Import = &cdc.Import{
 		ID: id, Time: result.Time,
 		Span: cdc.Span{From: from.Add(-importMargin), To: result.Time.Add(eventTimeUnit + importMargin)},
 		Job:  job,
 	}
 	return result.as(OutcomeImport)
-}
-
-// restored adds the span of a restore. The record tells when it was asked for;
-// like other asynchronous work it is expected to write within AsyncSpan.
-func (r Result) restored(eventID string, scope Scope) Result {
-	if !cdc.ValidEventID(eventID) {
-		return r.malformed("record of a restore has no valid eventID")
-	}
-	r.Import = &cdc.Import{
-		ID: eventID, Time: r.Time,
-		Span: cdc.Span{From: r.Time.Add(-max(scope.Lookback, 0)), To: r.Time.Add(AsyncSpan)},
-	}
-	return r.as(OutcomeRestore)
 }

@@ -1,42 +1,28 @@
 package trigger
 
 import (
-	"slices"
 	"strings"
 
 	"healthlake-cdc/internal/cdc"
 )
 
 // parseNotification reads a FHIR Subscription Notification: a Bundle whose
-// SubscriptionStatus tells of any number of events.
+// SubscriptionStatus lists any number of events. In R4 that status is a Parameters
+// resource (Subscriptions R5 Backport guide).
 func parseNotification(event, detail object, scope Scope) Result {
 	result := Result{Source: cdc.BySubscription}
-	datastore := storeOf(detail.text("subscriptionUrl"))
-	switch {
-	case datastore == "":
-		return result.malformed("notification names no datastore")
-	case !scope.Datastores[datastore]:
-		return result.as(OutcomeUnknownStore)
-	}
-	result.Datastore = datastore
-	bundle, ok := objectOf(detail["notificationBundlePayload"])
-	if !ok {
-		bundle, ok = objectOf([]byte(detail.text("notificationBundlePayload")))
-	}
-	if !ok {
-		return result.malformed("notification has no bundle")
-	}
-
+	bundle := detail.object("notificationBundlePayload")
 	n := told{event: event, bundle: bundle, deleted: make(map[string]bool)}
 	outcome := OutcomeMalformed
-	for _, raw := range bundle.list("entry") {
-		entry, _ := objectOf(raw)
-		status := entry.object("resource")
-		if status.text("resourceType") != "SubscriptionStatus" {
+	stores := []string{urlStore(detail.text("subscriptionUrl")), detail.word("datastoreId")}
+	for _, entry := range entriesOf(bundle) {
+		status, ok := statusOf(entry.object("resource"))
+		if !ok {
 			n.addEntry(entry)
 			continue
 		}
-		switch status.text("type") {
+		stores = append(stores, urlStore(plainText(status.get("subscription"))), urlStore(plainText(status.get("topic"))))
+		switch kindOfStatus(status) {
 		case "event-notification":
 			outcome = OutcomeTrigger
 			n.ofDeletes = n.ofDeletes || ofDeletes(status)
@@ -50,17 +36,49 @@ func parseNotification(event, detail object, scope Scope) Result {
 			outcome = other(outcome, OutcomeIgnored)
 		}
 	}
-	switch outcome {
-	case OutcomeTrigger:
+	var named bool
+	result.Datastore, named = scope.datastore(stores...)
+	switch {
+	case !named:
+		return result.malformed("notification names no datastore")
+	case result.Datastore == "":
+		return result.as(OutcomeUnknownStore)
+	case len(bundle) == 0:
+		return result.malformed("notification has no bundle")
+	case outcome == OutcomeTrigger:
 		return result.notified(n, scope)
-	case OutcomeMalformed:
+	case outcome == OutcomeMalformed:
 		return result.malformed("notification has no SubscriptionStatus with a type")
-	default:
-		return result.as(outcome)
 	}
+	return result.as(outcome)
 }
 
-// other is next, unless the notification tells of events as well.
+// entriesOf are a bundle's entries. What is no bundle is taken for the resource of its
+// only one.
+func entriesOf(bundle object) []object {
+	if !bundle.has("entry") && bundle.has("resourceType") && !strings.EqualFold(bundle.text("resourceType"), "Bundle") {
+		return []object{{"resource": bundle.raw()}}
+	}
+	list := bundle.list("entry")
+	entries := make([]object, 0, len(list))
+	for _, raw := range list {
+		entry, _ := objectOf(raw)
+		entries = append(entries, entry)
+	}
+	return entries
+}
+
+// kindOfStatus is what a status says: its type in the form of FHIR's codes, or, where
+// it has none, whether it lists events.
+func kindOfStatus(status object) string {
+	kind := strings.ToLower(strings.ReplaceAll(plainText(status.get("type")), "_", "-"))
+	if kind == "" && len(status.list("notificationEvent")) > 0 {
+		return "event-notification"
+	}
+	return kind
+}
+
+// other is next, unless the notification lists events as well.
 func other(outcome, next Outcome) Outcome {
 	if outcome == OutcomeTrigger {
 		return outcome
@@ -79,16 +97,16 @@ func (r Result) notified(n told, scope Scope) Result {
 	if !dated {
 		fallback, dated = n.event.time("time")
 	}
-	seen := make(map[cdc.Window]bool)
 	ours := false
 	for i, raw := range n.events {
 		event, _ := objectOf(raw)
-		focus := referenceOf(event["focus"])
+		focus := plainText(event.get("focus"))
 		if last := lastReference(focus); last != "" {
 			focus = last // it may be a whole URL
 		}
-		resourceType, id, reference := strings.Cut(focus, "/")
-		if reference && cdc.ValidType(resourceType) && !scope.Types[resourceType] {
+		name, id, reference := strings.Cut(focus, "/")
+		resourceType := scope.resourceType(name)
+		if reference && resourceType != "" && !scope.Types[resourceType] {
 			continue
 		}
 		ours = true
@@ -106,57 +124,52 @@ func (r Result) notified(n told, scope Scope) Result {
 			r.Time = t
 		}
 		if n.isDelete(event, focus) {
-			d := cdc.Delete{EventID: n.eventID(event, i), EventTime: t}
-			if !cdc.ValidEventID(d.EventID) {
-				return r.malformed("notification of a delete has no valid id")
+			own, place := n.eventIDs(r.Datastore, event, i)
+			d := cdc.Delete{EventID: own, Type: resourceType, ResourceID: id, EventTime: t}
+			switch {
+			case own == "":
+				return r.malformed("notification of a delete has no id")
+			case d.Type == "" || !cdc.ValidResourceID(id):
+				return r.malformed("notification of a delete names no resource")
 			}
-			if cdc.ValidType(resourceType) {
-				d.Type = resourceType
-				if cdc.ValidResourceID(id) {
-					d.ResourceID = id
-				}
-			}
-			r.addDelete(d)
+			r.addDelete(d, place)
 		} else {
-			for _, window := range scope.touching(r.Datastore, t, scope.Lookback) {
-				if !seen[window] {
-					seen[window] = true
-					r.Windows = append(r.Windows, window)
-				}
-			}
+			r.opening(scope, t, scope.Lookback)
 		}
-		if len(r.Windows) > MaxWindows || len(r.Deletes) > MaxDeletes {
-			return r.malformed("notification opens too many windows or tells of too many deletes")
+		if len(r.Windows)+len(r.Late) > MaxWindows || len(r.Deletes) > MaxDeletes {
+			return r.malformed("notification opens too many windows or names too many deletes")
 		}
 	}
-	slices.SortFunc(r.Windows, func(a, b cdc.Window) int { return a.Start.Compare(b.Start) })
-	unresolved := slices.ContainsFunc(r.Deletes, func(d cdc.Delete) bool { return !d.Exact() })
 	switch {
 	case !ours:
 		return r.as(OutcomeUnconfiguredType)
-	case len(r.Windows) > 0:
+	case len(r.Windows)+len(r.Late) > 0:
 		return r.as(OutcomeTrigger)
-	case unresolved:
-		return r.as(OutcomeDelete)
 	default:
 		return r.as(OutcomeDeleteExact)
 	}
 }
 
 // addDelete adds a delete unless it is there: a notification may name an event
-// twice.
-func (r *Result) addDelete(d cdc.Delete) {
-	if !slices.ContainsFunc(r.Deletes, func(other cdc.Delete) bool { return other.EventID == d.EventID }) {
-		r.Deletes = append(r.Deletes, d)
+// twice. place is an id for it where another resource's has its own.
+func (r *Result) addDelete(d cdc.Delete, place string) {
+	for _, other := range r.Deletes {
+		switch {
+		case other.EventID != d.EventID:
+		case other.Type == d.Type && other.ResourceID == d.ResourceID:
+			return
+		default:
+			d.EventID = place
+		}
 	}
+	r.Deletes = append(r.Deletes, d)
 }
 
-// storeOf is the datastore id in a URL of the form …/datastore/{id}/…, or "".
-func storeOf(url string) string {
-	_, rest, found := strings.Cut(url, "/datastore/")
-	id, _, more := strings.Cut(rest, "/")
-	if !found || !more || !cdc.ValidDatastore(id) {
+// urlStore is a URL that names a datastore, or "": of other texts, a bare word would be
+// taken for an id.
+func urlStore(url string) string {
+	if !strings.Contains(url, "datastore/") {
 		return ""
 	}
-	return id
+	return url
 }

@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,11 +16,11 @@ type told struct {
 	events        []json.RawMessage
 	// deleted are the references that an entry of the bundle says were deleted.
 	deleted map[string]bool
-	// ofDeletes tells that the subscription is one to deletes only.
+	// ofDeletes is set when the subscription is one to deletes only.
 	ofDeletes bool
 }
 
-// How a notification tells of a delete is documented nowhere; each of these is
+// How a notification reports a delete is documented nowhere; each of these is
 // taken for one:
 //   - an entry of the bundle for the event's focus with request.method DELETE,
 //     which is what the Subscriptions R5 Backport guide asks of servers;
@@ -49,38 +50,38 @@ func (n *told) isDelete(event object, focus string) bool {
 	if n.ofDeletes || n.deleted[focus] {
 		return true
 	}
-	for _, name := range []string{"additionalContext", "interaction", "eventType", "change", "action"} {
-		if saysDelete(event[name]) {
+	for _, name := range []string{"additionalContext", "interaction", "eventType", "change", "action", "triggerEvent"} {
+		if saysDelete(event.get(name)) {
 			return true
 		}
 	}
 	return false
 }
 
-// saysDelete tells whether a value is the word, or a list that holds it. A
+// saysDelete reports whether a value is the word, or a list that holds it. A
 // reference to a resource whose id is the word is none.
 func saysDelete(raw json.RawMessage) bool {
-	var word string
-	if json.Unmarshal(raw, &word) == nil {
-		word = strings.ToLower(word)
-		return word == "delete" || word == "deleted"
+	switch strings.ToLower(plainText(raw)) {
+	case "delete", "deleted":
+		return true
 	}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
 		return false
 	}
-	for _, element := range list {
-		if json.Unmarshal(element, &word) == nil && saysDelete(element) {
+	return slices.ContainsFunc(list, func(element json.RawMessage) bool {
+		switch strings.ToLower(plainText(element)) {
+		case "delete", "deleted":
 			return true
 		}
-	}
-	return false
+		return false
+	})
 }
 
-// ofDeletes tells whether a status is of a subscription, or a topic, of our own
+// ofDeletes reports whether a status is of a subscription, or a topic, of our own
 // making that is to deletes only.
 func ofDeletes(status object) bool {
-	for _, url := range []string{referenceOf(status["subscription"]), status.text("topic")} {
+	for _, url := range []string{plainText(status.get("subscription")), plainText(status.get("topic"))} {
 		_, id, _ := strings.Cut(lastReference(url), "/")
 		if strings.HasPrefix(id, cdc.SubscriptionPrefix) && strings.HasSuffix(id, cdc.DeletesSuffix) {
 			return true
@@ -94,27 +95,18 @@ func ofDeletes(status object) bool {
 // never share one.
 const shortID = 16
 
-// eventID is an id for the i-th event: its own, or its place in EventBridge's
-// event.
-func (n *told) eventID(event object, i int) string {
-	if id := event.text("id"); len(id) >= shortID {
-		return id
+// eventIDs are ids for the i-th event, hashed: its own, and one by its place in
+// EventBridge's event, which stands for an own id that is short or absent. Both are ""
+// when neither has an id.
+func (n *told) eventIDs(datastore string, event object, i int) (own, place string) {
+	id, outer := event.word("id"), n.event.word("id")
+	if len(id) < shortID {
+		if outer == "" {
+			return "", ""
+		}
+		id = outer + ":" + strconv.Itoa(i)
 	}
-	id := n.event.text("id")
-	if id == "" {
-		return ""
-	}
-	return id + ":" + strconv.Itoa(i)
-}
-
-// referenceOf is a reference as text, or as the object that FHIR has for it.
-func referenceOf(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text
-	}
-	reference, _ := objectOf(raw)
-	return reference.text("reference")
+	return hashedID(datastore, id), hashedID(datastore, outer+":"+id+":"+strconv.Itoa(i))
 }
 
 // lastReference is the Type/id with which a URL ends, without what may follow

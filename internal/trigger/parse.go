@@ -1,13 +1,14 @@
 package trigger
 
 import (
+	"slices"
 	"strings"
 
 	"healthlake-cdc/internal/cdc"
 )
 
 // Event sources and detail types (AWS HealthLake developer guide, EventBridge
-// and CloudTrail chapters).
+// and CloudTrail chapters). They are compared in any letter case.
 const (
 	serviceSource      = "aws.healthlake"
 	subscriptionSource = "healthlake"
@@ -32,60 +33,69 @@ func Parse(body []byte, scope Scope) Result {
 		return malformed("body is not a JSON object")
 	}
 	if event.text("Type") == "Notification" && !event.has("source") {
-		if event, ok = objectOf([]byte(event.text("Message"))); !ok {
+		if event, ok = objectOf(event.get("Message")); !ok {
 			return malformed("Message of the notification is not a JSON object")
 		}
 	}
 	if !event.has("source") && event.has("eventSource") {
-		return parseRecord(event, scope)
+		return parseRecord(nil, event, scope)
 	}
 	return parseEvent(event, scope)
 }
 
 func parseEvent(event object, scope Scope) Result {
 	source, detailType := event.text("source"), event.text("detail-type")
+	detail, isObject := objectOf(event.get("detail"))
+	ofService := strings.EqualFold(source, serviceSource)
+	isRecord := detail.has("eventSource") || strings.EqualFold(detailType, recordDetailType)
 	switch {
+	case source == "" && detail.has("eventSource"):
+		return parseRecord(event, detail, scope)
 	case source == "":
 		return malformed("event has no source")
-	case source != serviceSource && source != subscriptionSource:
+	case !ofService && !strings.EqualFold(source, subscriptionSource):
 		return Result{Outcome: OutcomeForeign}
-	case detailType == "":
+	case detailType == "" && !isRecord:
 		return malformed("event has no detail-type")
 	}
-	ours := source == serviceSource && (detailType == recordDetailType || strings.HasPrefix(detailType, importDetailPrefix)) ||
-		source == subscriptionSource && detailType == notificationDetailType
-	if !ours {
-		return Result{Outcome: OutcomeIgnored}
-	}
-	detail, ok := objectOf(event["detail"])
+	state, isImport := cutPrefix(detailType, importDetailPrefix)
+	isNotification := strings.EqualFold(detailType, notificationDetailType)
+	ours := isNotification || ofService && (isRecord || isImport)
 	switch {
-	case !ok:
+	case !ours:
+		return Result{Outcome: OutcomeIgnored}
+	case !isObject:
 		return malformed("detail is not a JSON object")
-	case detailType == recordDetailType:
-		return parseRecord(detail, scope)
-	case detailType == notificationDetailType:
+	case isNotification:
 		return parseNotification(event, detail, scope)
+	case isRecord:
+		return parseRecord(event, detail, scope)
 	default:
-		return parseImport(event, detail, scope)
+		return parseImport(event, detail, state, scope)
 	}
 }
 
-// parseRecord reads a CloudTrail record.
-func parseRecord(record object, scope Scope) Result {
-	switch record.text("eventSource") {
-	case recordSource:
-	case "":
-		return malformed("record has no eventSource")
-	default:
+// cutPrefix is strings.CutPrefix in any letter case.
+func cutPrefix(s, prefix string) (after string, found bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}
+
+// parseRecord reads a CloudTrail record. event is EventBridge's, which it came in, or
+// empty.
+func parseRecord(event, record object, scope Scope) Result {
+	switch source := strings.ToLower(record.text("eventSource")); {
+	case source == recordSource || source == subscriptionSource:
+	case source != "":
 		return Result{Outcome: OutcomeForeign}
+	case !strings.EqualFold(event.text("source"), serviceSource):
+		return malformed("record has no eventSource")
 	}
-	result := Result{Source: cdc.ByCloudTrail}
-	if name := record.text("eventName"); eventNamePattern.MatchString(name) {
-		result.EventName = name
-	} else {
-		return result.malformed("record has no valid eventName")
-	}
-	kind, known := kindOf(result.EventName)
+	name := record.text("eventName")
+	result := Result{Source: cdc.ByCloudTrail, EventName: shownName(name)}
+	kind, known := kindOf(name)
 	status, answered := record.object("responseElements").status("statusCode")
 	switch {
 	case kind == read || record.isTrue("readOnly"):
@@ -94,83 +104,115 @@ func parseRecord(record object, scope Scope) Result {
 		return result.as(OutcomeFailed)
 	case kind == control:
 		return result.as(OutcomeIgnored)
+	case kind == restore:
+		return result.as(OutcomeRestore)
 	}
 
 	parameters := record.object("requestParameters")
-	datastore := parameters.text("datastoreId")
+	var named bool
+	result.Datastore, named = storeOf(event, record, scope)
 	switch {
-	case datastore == "":
+	case !named:
 		return result.malformed("record names no datastore")
-	case !scope.Datastores[datastore]:
+	case result.Datastore == "":
 		return result.as(OutcomeUnknownStore)
 	}
-	result.Datastore = datastore
-	resourceType := namedType(parameters.text("resourceType"), kind)
+	resourceType := scope.namedType(parameters.text("resourceType"), kind)
 	if resourceType != "" && !scope.Types[resourceType] {
 		return result.as(OutcomeUnconfiguredType)
 	}
-	var ok bool
-	if result.Time, ok = record.time("eventTime"); !ok {
-		return result.malformed("record has no valid eventTime")
-	}
-	if reason := scope.checkTime(result.Time); reason != "" {
+	if reason := result.timed(scope, record, event); reason != "" {
 		return result.malformed(reason)
 	}
-
+	eventID := shownID(result.Datastore, record.word("eventID"), record.word("requestID"), event.word("id"))
 	switch kind {
 	case importJob:
 		return result.as(OutcomeImport)
-	case restore:
-		return result.restored(record.text("eventID"), scope)
 	case deletion:
 		id := idIn(parameters)
 		if id == "" {
 			id = idIn(record.object("responseElements"))
 		}
-		return result.deleted(cdc.Delete{EventID: record.text("eventID"), Type: resourceType, ResourceID: id})
+		return result.deleted(cdc.Delete{EventID: eventID, Type: resourceType, ResourceID: id})
 	case bulkDelete:
-		return result.deleted(cdc.Delete{EventID: record.text("eventID"), Type: resourceType, Scope: cdc.ScopeBulk})
+		return result.deleted(cdc.Delete{EventID: eventID, Type: resourceType, Scope: cdc.ScopeBulk})
 	}
 	result.UnknownEvent = !known
-	return result.opening(kind, status == statusAccepted, scope)
+	return result.written(kind, eventID, kind == asyncWrite || status == statusAccepted, scope)
 }
 
-// namedType is the resource type that a record limits itself to, or "" for any.
-// A hidden type and a bundle's own say nothing about the types written.
-func namedType(name string, k kind) string {
+// storeOf is the configured datastore that a record is about; named is false when the
+// record names none. Its parameters go first, then other members that name it where
+// these are left out, as they are when they are larger than 100 KB.
+func storeOf(event, record object, scope Scope) (configured string, named bool) {
+	for _, member := range []string{"requestParameters", "additionalEventData", "responseElements"} {
+		of := record.object(member)
+		if configured, named = scope.datastore(of.word("datastoreId"), of.text("datastoreArn")); named {
+			return configured, named
+		}
+	}
+	var arns []string
+	for _, raw := range slices.Concat(record.list("resources"), event.list("resources")) {
+		resource, _ := objectOf(raw)
+		for _, arn := range []string{textOf(raw), resource.text("ARN")} {
+			if strings.Contains(arn, "datastore/") {
+				arns = append(arns, arn)
+			}
+		}
+	}
+	return scope.datastore(arns...)
+}
+
+// timed sets the record's time: its own, or, where it has none that can be read, that
+// of EventBridge's event, which is a little later.
+func (r *Result) timed(scope Scope, record, event object) (reason string) {
+	t, ok := record.time("eventTime")
+	if !ok {
+		t, ok = event.time("time")
+	}
+	if !ok {
+		return "record has no valid eventTime"
+	}
+	r.Time = t
+	return scope.checkTime(t)
+}
+
+// namedType is the resource type that a record limits itself to, or "" for any. A
+// hidden type and a bundle's own say nothing about the types written.
+func (s Scope) namedType(name string, k kind) string {
 	writesMany := k == bundle || (k == unknownWrite || k == asyncWrite) && name == "Bundle"
-	if writesMany || !cdc.ValidType(name) {
+	if writesMany {
 		return ""
 	}
-	return name
+	return s.resourceType(name)
 }
 
-// opening adds the windows of a write that completed at r.Time. accepted tells
-// that the call was answered by 202: a bundle that goes on being written.
-func (r Result) opening(k kind, accepted bool, scope Scope) Result {
-	switch k {
-	case asyncWrite:
-		r.Windows = cdc.WindowsTouching(r.Datastore, r.Time, r.Time.Add(AsyncSpan))
-	case bundle:
-		r.Windows = scope.touching(r.Datastore, r.Time, max(scope.Lookback, BundleLookback))
-		if accepted {
-			from := r.Windows[len(r.Windows)-1].End()
-			r.Windows = append(r.Windows, cdc.WindowsTouching(r.Datastore, from, r.Time.Add(AsyncSpan))...)
+// written adds the windows of a write that completed at r.Time, and, when the write
+// goes on after its answer, the job to follow. A job that is no bundle has written
+// nothing yet: it opens no window.
+func (r Result) written(k kind, eventID string, goesOn bool, scope Scope) Result {
+	lookback := max(scope.Lookback, 0)
+	if k == bundle {
+		lookback = max(lookback, BundleLookback)
+	}
+	if goesOn {
+		if eventID == "" {
+			return r.malformed("record of a job has no id")
 		}
-	default:
-		r.Windows = scope.touching(r.Datastore, r.Time, scope.Lookback)
+		r.Job = &cdc.Job{ID: eventID, Time: r.Time, Span: cdc.Span{From: r.Time.Add(-lookback), To: r.Time.Add(eventTimeUnit)}}
 	}
-	if len(r.Windows) > MaxWindows {
-		return r.malformed("record opens too many windows: CDC_LOOKBACK is too long")
+	if k == asyncWrite {
+		return r.as(OutcomeJob)
 	}
+	r.opening(scope, r.Time, lookback)
 	return r.as(OutcomeTrigger)
 }
 
-// deleted adds the delete that a record tells of. The record's eventID is what
-// makes its repetitions one event.
+// deleted adds the delete that a record reports. The record's eventID is what makes
+// its repetitions one event.
 func (r Result) deleted(d cdc.Delete) Result {
-	if !cdc.ValidEventID(d.EventID) {
-		return r.malformed("record of a delete has no valid eventID")
+	if d.EventID == "" {
+		return r.malformed("record of a delete has no id")
 	}
 	d.EventTime = r.Time
 	if d.Type == "" {

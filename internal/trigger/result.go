@@ -1,7 +1,7 @@
 package trigger
 
 import (
-	"regexp"
+	"slices"
 	"time"
 
 	"healthlake-cdc/internal/cdc"
@@ -10,12 +10,12 @@ import (
 // Outcome is what becomes of a message; each is a value of a metric's label.
 type Outcome string
 
-// The outcomes. Only OutcomeTrigger, the deletes, OutcomeImport and OutcomeRestore
-// may ask for anything to be started; all others but OutcomeMalformed are
-// acknowledged as they are.
+// The outcomes. Only OutcomeTrigger, the deletes, OutcomeImport and OutcomeJob may
+// ask for anything to be started; all others but OutcomeMalformed are acknowledged
+// as they are.
 const (
-	// OutcomeTrigger: Windows are to be opened; a notification may tell of Deletes
-	// besides.
+	// OutcomeTrigger: Windows or Late are to be opened; a notification may name
+	// Deletes besides, and a bundle that goes on being written is a Job, too.
 	OutcomeTrigger Outcome = "trigger"
 	// OutcomeDelete: Deletes are to be published; of which resources is unknown.
 	OutcomeDelete Outcome = "delete_unresolved"
@@ -40,7 +40,11 @@ const (
 	// OutcomeImport: an import was started, or has ended: then Import's span is to
 	// be audited.
 	OutcomeImport Outcome = "import"
-	// OutcomeRestore: a datastore was restored: Import's span is to be audited.
+	// OutcomeJob: an asynchronous job was started that may write and of whose end
+	// nothing is reported: Job is to be followed.
+	OutcomeJob Outcome = "job"
+	// OutcomeRestore: a datastore was restored, into a new one, whose contents are
+	// for a backfill.
 	OutcomeRestore Outcome = "restore"
 	// OutcomeIgnored: HealthLake's, but no version comes of it.
 	OutcomeIgnored Outcome = "ignored"
@@ -52,7 +56,7 @@ func Outcomes() []Outcome {
 	return []Outcome{
 		OutcomeTrigger, OutcomeDelete, OutcomeDeleteExact, OutcomeForeign, OutcomeReadOnly, OutcomeFailed,
 		OutcomeUnknownStore, OutcomeUnconfiguredType, OutcomeMalformed, OutcomeHandshake,
-		OutcomeHeartbeat, OutcomeImport, OutcomeRestore, OutcomeIgnored,
+		OutcomeHeartbeat, OutcomeImport, OutcomeJob, OutcomeRestore, OutcomeIgnored,
 	}
 }
 
@@ -74,9 +78,11 @@ type Result struct {
 	// Reason says what is wrong with a malformed message. It is one of a fixed
 	// set of texts and holds nothing of the body.
 	Reason string
-	// EventName is the CloudTrail eventName, only if it is 1 to 64 letters.
+	// EventName is a CloudTrail record's eventName, if it is 1 to 64 letters and
+	// digits, else a word that says that it is not shown.
 	EventName string
-	// UnknownEvent marks a trigger whose EventName is not one that we know.
+	// UnknownEvent is set when the record starts something and its event name is not
+	// one that we know.
 	UnknownEvent bool
 	// Source is one of the cdc.By constants, empty for foreign messages.
 	Source string
@@ -85,12 +91,15 @@ type Result struct {
 	// Time is the trigger's time: a record's eventTime, the earliest event of
 	// a notification, the time of a job's event. Zero where it was not needed.
 	Time time.Time
-	// Windows are to be opened, oldest first, each once.
-	Windows []cdc.Window
+	// Windows are to be opened, oldest first, each once; Late likewise, in the bulk
+	// lane, because their trigger's time is more than LateAfter back.
+	Windows, Late []cdc.Window
 	// Deletes are to be published, each once. Their resources' ids are patient data.
 	Deletes []cdc.Delete
-	// Import is something whose span is to be audited.
+	// Import is an import that has ended, whose span is to be audited.
 	Import *cdc.Import
+	// Job is an asynchronous job that is to be followed by audits.
+	Job *cdc.Job
 }
 
 const (
@@ -104,21 +113,25 @@ const (
 	// BundleLookback is the least lookback of a ProcessBundle: eventTime is
 	// when the call completed, and 500 resources take their time.
 	BundleLookback = 30 * time.Second
-	// AsyncSpan is how long after its start an asynchronous job is expected to
-	// write; what it writes later is the audit's to find.
-	AsyncSpan = time.Hour
-	// MaxWindows is how many windows one message may open: an asynchronous job
-	// opens some 360, everything else a few.
-	MaxWindows = 1000
-	// MaxDeletes is how many deletes one notification may tell of.
-	MaxDeletes = 1000
+	// LateAfter is how long before its receipt a trigger's time may lie for its
+	// windows to be opened among the live ones. CloudTrail's records come within some
+	// 15 minutes; what is older has waited in the queue, or is forged, and costs live
+	// windows nothing.
+	LateAfter = time.Hour
+	// MaxWindows is how many windows one message may open: a record opens 62 at
+	// most, with the longest CDC_LOOKBACK, and a notification's events happen within
+	// moments.
+	MaxWindows = 100
+	// MaxDeletes is how many deletes one notification may name: as many as one bundle
+	// can make (AWS General Reference, "HealthLake endpoints and quotas").
+	MaxDeletes = 500
+	// MaxImport is the longest time that an import may have taken.
+	MaxImport = 7 * 24 * time.Hour
 )
 
 // eventTimeUnit is the precision of eventTime, which is cut to whole seconds: the
 // call completed in [t, t+1s).
 const eventTimeUnit = time.Second
-
-var eventNamePattern = regexp.MustCompile(`^[A-Za-z]{1,64}$`)
 
 func malformed(reason string) Result {
 	return Result{Outcome: OutcomeMalformed, Reason: reason}
@@ -145,8 +158,21 @@ func (s Scope) checkTime(t time.Time) (reason string) {
 	return ""
 }
 
-// touching returns the windows that a write may lie in of which a trigger tells
-// at t.
-func (s Scope) touching(datastore string, t time.Time, lookback time.Duration) []cdc.Window {
-	return cdc.WindowsTouching(datastore, t.Add(-max(lookback, 0)), t.Add(eventTimeUnit))
+// opening adds the windows in which a write may lie whose trigger's time is t. One
+// that any trigger of the message wants live is not late.
+func (r *Result) opening(s Scope, t time.Time, lookback time.Duration) {
+	late := s.Now.Sub(t) > LateAfter
+	for _, w := range cdc.WindowsTouching(r.Datastore, t.Add(-max(lookback, 0)), t.Add(eventTimeUnit)) {
+		switch {
+		case slices.Contains(r.Windows, w):
+		case !late:
+			r.Windows = append(r.Windows, w)
+			r.Late = slices.DeleteFunc(r.Late, func(other cdc.Window) bool { return other == w })
+		case !slices.Contains(r.Late, w):
+			r.Late = append(r.Late, w)
+		}
+	}
+	for _, windows := range [][]cdc.Window{r.Windows, r.Late} {
+		slices.SortFunc(windows, func(a, b cdc.Window) int { return a.Start.Compare(b.Start) })
+	}
 }

@@ -230,8 +230,10 @@ func (b *busService) hand(q *queue, body []byte) {
 	q.push(newMessage(string(body), nil, now), q.settings().delay)
 }
 
-// An AWSEvent is one that an AWS service puts on the default bus.
+// An AWSEvent is one that an AWS service puts on a bus.
 type AWSEvent struct {
+	// Bus is the name or ARN of the bus; empty is the default bus.
+	Bus        string
 	Source     string // for example aws.healthlake
 	DetailType string
 	Time       time.Time // zero: now
@@ -247,7 +249,7 @@ func (b *busService) putAWSEvent(e AWSEvent) (string, error) {
 		e.Time = time.Now()
 	}
 	id := newUUID()
-	b.deliver(defaultBus, event{
+	b.deliver(b.nameOf(e.Bus), event{
 		ID: id, Source: e.Source, DetailType: e.DetailType, Time: e.Time, Resources: e.Resources, Detail: e.Detail,
 	})
 	return id, nil

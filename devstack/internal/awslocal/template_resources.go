@@ -76,9 +76,10 @@ func (s *stack) create(id string) (*resource, error) {
 		return nil, fmt.Errorf("the template has no parameter or resource %s", id)
 	}
 	makers := map[string]func(map[string]any) (map[string]string, error){
-		"AWS::SQS::Queue":       s.makeQueue,
-		"AWS::Events::EventBus": s.makeBus,
-		"AWS::Events::Rule":     s.makeRule,
+		"AWS::SQS::Queue":             s.makeQueue,
+		"AWS::Events::EventBus":       s.makeBus,
+		"AWS::Events::EventBusPolicy": s.makeBusPolicy,
+		"AWS::Events::Rule":           s.makeRule,
 	}
 	create, known := makers[described.Type]
 	if !known {
@@ -145,6 +146,42 @@ func decodeProperties(properties map[string]any, into any) error {
 		return err
 	}
 	return decodeStrict(doc, into)
+}
+
+// makeBusPolicy adds a statement to a bus's policy, or puts it in the place of an
+// earlier one of its id.
+func (s *stack) makeBusPolicy(properties map[string]any) (map[string]string, error) {
+	var in struct {
+		EventBusName, StatementId string //nolint:revive // CloudFormation's name
+		Statement                 map[string]any
+	}
+	if err := decodeProperties(properties, &in); err != nil {
+		return nil, err
+	}
+	described, err := s.to.EventBridge.DescribeEventBus(s.ctx, &eventbridge.DescribeEventBusInput{Name: &in.EventBusName})
+	if err != nil {
+		return nil, err
+	}
+	policy := struct {
+		Version   string
+		Statement []map[string]any
+	}{Version: "2012-10-17"}
+	if described.Policy != nil {
+		if err := json.Unmarshal([]byte(*described.Policy), &policy); err != nil {
+			return nil, fmt.Errorf("reading the bus's policy: %w", err)
+		}
+	}
+	in.Statement["Sid"] = in.StatementId
+	policy.Statement = slices.DeleteFunc(policy.Statement, func(other map[string]any) bool { return other["Sid"] == in.StatementId })
+	policy.Statement = append(policy.Statement, in.Statement)
+	doc, err := json.Marshal(policy)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.to.EventBridge.PutPermission(s.ctx, &eventbridge.PutPermissionInput{
+		EventBusName: &in.EventBusName, Policy: aws.String(string(doc)),
+	})
+	return map[string]string{"": in.EventBusName + "|" + in.StatementId}, err
 }
 
 func (s *stack) makeBus(properties map[string]any) (map[string]string, error) {

@@ -12,6 +12,8 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"healthlake-cdc/internal/subscriptions"
 )
 
 const (
@@ -30,8 +32,8 @@ func deployed(t *testing.T, params map[string]string) (rig, Applied) {
 func TestTheTemplateIsDeployed(t *testing.T) {
 	r, applied := deployed(t, map[string]string{"BusName": "changes"})
 	require.ElementsMatch(t, []string{
-		"TriggerDlq", "TriggerQueue", "Bus", "MutatingCallsRule", "ImportJobsRule", "SubscriptionsRule",
-	}, applied.Created)
+		"TriggerDlq", "TriggerQueue", "Bus", "MutatingCallsRule", "ImportJobsRule",
+	}, applied.Created, "nothing takes notifications unless asked for")
 	require.ElementsMatch(t, []string{
 		"BusArchive (AWS::Events::Archive)", "TriggerQueuePolicy (AWS::SQS::QueuePolicy)",
 		"TriggerDlqPolicy (AWS::SQS::QueuePolicy)", "WorkerPolicy (AWS::IAM::ManagedPolicy)",
@@ -65,6 +67,35 @@ func TestTheTemplateIsDeployed(t *testing.T) {
 	require.NoError(t, err, "applying it again changes nothing")
 }
 
+// Notifications come on a bus of their own, on which HealthLake alone may put events.
+func TestTheTemplateWithNotifications(t *testing.T) {
+	r, applied := deployed(t, map[string]string{"SubscriptionNotifications": "true", "NamePrefix": "mine"})
+	require.Subset(t, applied.Created, []string{"SubscriptionsRule", "NotificationBus", "NotificationBusPolicy", "NotificationBusDenial"})
+	require.Equal(t, "mine-notifications", applied.Outputs["NotificationBusName"])
+	bus, err := r.events.DescribeEventBus(t.Context(), &eventbridge.DescribeEventBusInput{Name: aws.String("mine-notifications")})
+	require.NoError(t, err)
+	require.Equal(t, subscriptions.Grant{Allowed: true}, subscriptions.GrantOf(*bus.Policy, *bus.Arn), "the starter has nothing to add")
+	require.JSONEq(t, `{"Version":"2012-10-17","Statement":[
+		{"Sid":"NobodyElse","Effect":"Deny","Principal":"*","Action":"events:PutEvents","Resource":"`+*bus.Arn+`",
+		"Condition":{"StringNotEquals":{"aws:PrincipalServiceName":"healthlake.amazonaws.com"}}},`+string(subscriptions.Policy(*bus.Arn))+`]}`, *bus.Policy)
+	_, err = ApplyTemplateFile(t.Context(), deployTemplate,
+		map[string]string{"DatastoreIds": datastore, "SubscriptionNotifications": "true", "NamePrefix": "mine"}, r.target())
+	require.NoError(t, err)
+	again, err := r.events.DescribeEventBus(t.Context(), &eventbridge.DescribeEventBusInput{Name: bus.Arn})
+	require.NoError(t, err)
+	require.JSONEq(t, *bus.Policy, *again.Policy, "applying it again adds nothing")
+
+	// What comes to the default bus is nobody's, whoever sends it.
+	notice := AWSEvent{Source: "healthlake", DetailType: "FHIR Subscription Notification", Detail: []byte(`{}`)}
+	for bus, want := range map[string]int{"": 0, "mine-notifications": 1} {
+		notice.Bus = bus
+		before := r.depth(t, "mine-triggers").Visible
+		_, err := r.PutAWSEvent(notice)
+		require.NoError(t, err)
+		require.Equal(t, want, r.depth(t, "mine-triggers").Visible-before)
+	}
+}
+
 func TestTheTemplateWithAnExistingKey(t *testing.T) {
 	const key = "arn:aws:kms:us-west-2:111122223333:key/k"
 	r, applied := deployed(t, map[string]string{"KmsKeyArn": key})
@@ -94,13 +125,17 @@ func readSample(t *testing.T, name string) sample {
 func (r rig) emit(t *testing.T, s sample) (triggers int) {
 	const queue = "healthlake-cdc-triggers"
 	before := r.depth(t, queue).Visible
-	_, err := r.PutAWSEvent(AWSEvent{Source: s.Source, DetailType: s.DetailType, Detail: s.Detail})
+	event := AWSEvent{Source: s.Source, DetailType: s.DetailType, Detail: s.Detail}
+	if s.Source == "healthlake" {
+		event.Bus = "healthlake-cdc-notifications"
+	}
+	_, err := r.PutAWSEvent(event)
 	require.NoError(t, err)
 	return r.depth(t, queue).Visible - before
 }
 
 func TestEverySampleAgainstTheTemplatesRules(t *testing.T) {
-	r, _ := deployed(t, map[string]string{})
+	r, _ := deployed(t, map[string]string{"SubscriptionNotifications": "true"})
 	files, err := filepath.Glob(filepath.Join("testdata", "samples", "*.json"))
 	require.NoError(t, err)
 	require.Len(t, files, 16)
@@ -142,6 +177,8 @@ func TestVariantsAgainstTheTemplatesRules(t *testing.T) {
 		"bulk delete":            {"eventName", "StartFHIRBulkDeleteJob", 1},
 		"search":                 {"eventName", "SearchWithPost", 0},
 		"history":                {"eventName", "GetHistoryByResourceId", 0},
+		"describe a bulk patch":  {"eventName", "DescribeFHIRBulkPatchJob", 0},
+		"a name with digits":     {"eventName", "UpdateResource20260301", 1},
 		"describe":               {"eventName", "DescribeFHIRDatastore", 0},
 		"another service's call": {"eventSource", "s3.amazonaws.com", 0},
 		"readOnly absent":        {"readOnly", nil, 1},
@@ -170,7 +207,7 @@ func TestThePatternsFitTheQuota(t *testing.T) {
 	r, _ := deployed(t, map[string]string{})
 	out, err := r.events.ListRules(t.Context(), &eventbridge.ListRulesInput{})
 	require.NoError(t, err)
-	require.Len(t, out.Rules, 3)
+	require.Len(t, out.Rules, 2)
 	for _, rule := range out.Rules {
 		require.Less(t, len(*rule.EventPattern), maxPatternBytes, *rule.Name)
 	}

@@ -16,7 +16,8 @@ func awsEnvironment() []string {
 	return []string{
 		"AWS_REGION=eu-west-1", "CDC_DATASTORES=0123456789abcdef0123456789abcdef",
 		"CDC_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/111122223333/triggers", "CDC_EVENT_BUS=changes",
-		"CDC_PAYLOAD_KEYS=" + payload.GenerateKey(),
+		"CDC_PAYLOAD_KEYS=" + payload.GenerateKey(), "TEMPORAL_DATABASE_PASSWORD=from-outside",
+		"TEMPORAL_JWT_KEY_SOURCE1=https://keys.example.org/jwks.json", "TEMPORAL_API_KEY=a-token",
 	}
 }
 
@@ -52,6 +53,25 @@ func TestForRealAWSCredentialsAreHandedOn(t *testing.T) {
 	}
 	with := mustLoad(t, source{files: files, env: append(awsEnvironment(), "AWS_SECRET_ACCESS_KEY=from-outside")}).Services["worker"]
 	require.Contains(t, environment(with), "AWS_SECRET_ACCESS_KEY=from-outside")
+}
+
+// Temporal asks whoever calls it for a token, and its database for a password from
+// outside; those that are part of the files are not used any more.
+func TestForRealAWSTemporalAsksWhoCalls(t *testing.T) {
+	services := mustLoad(t, source{files: []string{composeFile, awsFile}, env: awsEnvironment(), profile: everyProfile}).Services
+	server := services["temporal"].Environment
+	require.Equal(t, "false", *server["TEMPORAL_ALLOW_NO_AUTH"])
+	require.Equal(t, "default", *server["TEMPORAL_AUTH_AUTHORIZER"])
+	require.Equal(t, "default", *server["TEMPORAL_AUTH_CLAIM_MAPPER"])
+	require.Equal(t, "https://keys.example.org/jwks.json", *server["TEMPORAL_JWT_KEY_SOURCE1"])
+	for _, name := range []string{"worker", "starter", "temporal-namespace"} {
+		require.Equal(t, "a-token", *services[name].Environment["TEMPORAL_API_KEY"], name)
+	}
+	for name, variable := range map[string]string{"postgresql": "POSTGRES_PASSWORD", "temporal-schema": "SQL_PASSWORD", "temporal": "POSTGRES_PWD"} {
+		require.Equal(t, "from-outside", *services[name].Environment[variable], name)
+	}
+	up := mustLoad(t, source{files: []string{composeFile, awsFile}, env: awsEnvironment()}).Services
+	require.NotContains(t, up, "temporal-ui", "it has no token")
 }
 
 func TestForRealAWSEveryValueIsAskedFor(t *testing.T) {

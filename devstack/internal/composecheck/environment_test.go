@@ -24,10 +24,10 @@ import (
 var ours = map[string]config.Program{"worker": config.Worker, "starter": config.Starter}
 
 // sdkVariables are those of the SDKs that the contract of settings names: AWS's
-// region, credentials and endpoints, Temporal's address and namespace.
+// region, credentials and endpoints, Temporal's address, namespace, key and TLS.
 var sdkVariables = []string{
 	"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-	"AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_EVENTBRIDGE", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE",
+	"AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_EVENTBRIDGE", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY", "TEMPORAL_TLS",
 }
 
 func settings() []string {
@@ -68,6 +68,11 @@ func TestEveryVariableThatIsNamedExists(t *testing.T) {
 // The programs take the environment as it stands.
 func TestTheEnvironmentIsValid(t *testing.T) {
 	for name, program := range ours {
+		// Without keys nothing may lead out of this network.
+		out := append(environment(composed(t).Services[name]), "CDC_HEALTHLAKE_ENDPOINT=https://healthlake.us-west-2.amazonaws.com")
+		_, err := config.Load(program, out, nil)
+		require.ErrorContains(t, err, "CDC_INSECURE_PLAINTEXT: is for synthetic data on one machine", name)
+
 		cfg, err := config.Load(program, environment(composed(t).Services[name]), nil)
 		require.NoError(t, err, name)
 		require.True(t, cfg.InsecurePlaintext, "the first `up` works without keys")
@@ -124,6 +129,15 @@ func TestTheWorkerIsToldWhatTheStandInsOffer(t *testing.T) {
 	require.Equal(t, *told["AWS_ENDPOINT_URL_SQS"], *told["AWS_ENDPOINT_URL_EVENTBRIDGE"])
 }
 
+// Nobody is led to real records without keys: the file says what it is for, and has no
+// recipe of its own for real AWS.
+func TestTheFileForSyntheticRecordsIsForNoOthers(t *testing.T) {
+	text, err := os.ReadFile(composeFile)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "synthetic, and this file is for such alone")
+	require.NotContains(t, string(text), "For real AWS: change")
+}
+
 func parse(t *testing.T, text string) *url.URL {
 	t.Helper()
 	parsed, err := url.Parse(text)
@@ -149,7 +163,7 @@ func TestNoSecretIsInTheFiles(t *testing.T) {
 	require.NoError(t, err)
 	for _, line := range regexp.MustCompile(`(?m)^ +([A-Z_]+):(.*)$`).FindAllStringSubmatch(string(text), -1) {
 		if secretName.MatchString(line[1]) {
-			require.Regexp(t, `^( \$\{.*\})?$`, line[2], line[1])
+			require.Regexp(t, `^( \$\{.*\}| \*[a-z-]+)?$`, line[2], line[1])
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/stretchr/testify/require"
 )
 
@@ -47,16 +48,20 @@ func TestTheImagesOfTemporalReadWhatTheyAreTold(t *testing.T) {
 	server, _ := module(t, serverModule)
 	ui, _ := module(t, uiModule)
 	reads := map[string]string{
-		"temporal": texts(t, server, "common/config/config_template_embedded.yaml", "common/config/loader.go", "docker/scripts/sh/entrypoint.sh"),
+		"temporal": texts(t, server, "common/config/config_template_embedded.yaml", "common/config/loader.go", "docker/scripts/sh/entrypoint.sh", "cmd/server/main.go"),
 		// The databases' names are the tool's to set, by the script.
-		"temporal-schema":    texts(t, server, "tools/sql/main.go"),
-		"temporal-namespace": read(t, "deploy/docker/temporal-namespace.sh"),
+		"temporal-schema": texts(t, server, "tools/sql/main.go"),
+		// The CLI reads the SDK's variables.
+		"temporal-namespace": read(t, "deploy/docker/temporal-namespace.sh") + strings.Join(sdkVariables, " "),
 		"temporal-ui":        texts(t, ui, "config/docker.yaml"),
 	}
-	services := composed(t).Services
-	for name, text := range reads {
-		for variable := range services[name].Environment {
-			require.Regexp(t, `\b`+variable+`\b`, text, name)
+	for _, services := range []types.Services{
+		composed(t).Services, mustLoad(t, source{files: []string{composeFile, awsFile}, env: awsEnvironment(), profile: everyProfile}).Services,
+	} {
+		for name, text := range reads {
+			for variable := range services[name].Environment {
+				require.Regexp(t, `\b`+variable+`\b`, text, name)
+			}
 		}
 	}
 }

@@ -42,13 +42,13 @@ func (d *demo) audit(ctx context.Context) (wrong []string, err error) {
 	if len(wrong) > 0 {
 		verdict = "NOT what the write log says:"
 	}
-	fmt.Fprintf(d.options.Out, "%d statements: %d versions in the store, %d published (%d of them healed by the audit), %d missing; %s\n",
-		len(statements), sum.InStore, sum.Published, sum.Healed, sum.Missing, verdict)
+	fmt.Fprintf(d.options.Out, "%d statements: %d versions in the store, %d published (%d of them healed by the audit), %d missing, %d open; %s\n",
+		len(statements), sum.InStore, sum.Published, sum.Healed, sum.Missing, sum.Open, verdict)
 	for _, line := range wrong {
 		fmt.Fprintln(d.options.Out, "  "+line)
 	}
-	if sum.Missing > 0 {
-		wrong = append(wrong, "versions are missing")
+	if sum.Missing+sum.Open > 0 {
+		wrong = append(wrong, "versions are missing, or not published yet")
 	}
 	return wrong, nil
 }

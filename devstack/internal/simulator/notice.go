@@ -10,8 +10,10 @@ import (
 	"time"
 )
 
-// Event is what the service puts on the default bus by itself.
+// Event is what the service puts on a bus by itself.
 type Event struct {
+	// Bus is the ARN of a subscription's channel; empty is the default bus.
+	Bus                string
 	Source, DetailType string
 	Time               time.Time // of this delivery, whole seconds
 	Detail             json.RawMessage
@@ -137,7 +139,7 @@ func (s *Server) tell(d *datastore, id string, sub *subscription, v *version) {
 			if notices.Delay != nil {
 				delay = notices.Delay(rnd)
 			}
-			s.send(delay, s.notice(d, id, entries))
+			s.send(delay, s.notice(d, id, sub, entries))
 		}
 	})
 }
@@ -145,7 +147,7 @@ func (s *Server) tell(d *datastore, id string, sub *subscription, v *version) {
 // handshake tells that a subscription has begun. The caller holds the lock.
 func (s *Server) handshake(d *datastore, id string, sub *subscription) {
 	if s.cfg.Events != nil {
-		s.send(sub.active.Sub(s.now()), s.notice(d, id, []noticeEntry{{Resource: plain(s.status(d, id, sub, "handshake"))}}))
+		s.send(sub.active.Sub(s.now()), s.notice(d, id, sub, []noticeEntry{{Resource: plain(s.status(d, id, sub, "handshake"))}}))
 	}
 }
 
@@ -158,8 +160,8 @@ func (s *Server) status(d *datastore, id string, sub *subscription, kind string)
 	return status
 }
 
-func (s *Server) notice(d *datastore, id string, entries []noticeEntry) Event {
-	return Event{Source: "healthlake", DetailType: "FHIR Subscription Notification", Detail: plain(map[string]any{
+func (s *Server) notice(d *datastore, id string, sub *subscription, entries []noticeEntry) Event {
+	return Event{Bus: sub.bus, Source: "healthlake", DetailType: "FHIR Subscription Notification", Detail: plain(map[string]any{
 		"subscriptionUrl": s.root(d) + "/" + typeSubscription + "/" + id,
 		"notificationBundlePayload": noticeBundle{
 			ResourceType: "Bundle", Type: "history", Timestamp: s.now().Format(millisecondLayout), Entry: entries,

@@ -36,6 +36,7 @@ type topic struct {
 
 type subscription struct {
 	topic   string // id
+	bus     string // ARN
 	full    bool
 	active  time.Time // from when on it notifies
 	body    []byte    // as it was put: status requested
@@ -127,7 +128,7 @@ func putSubscription(c *call, resourceType string) (*reply, *problem) {
 	}
 	status := putStatus(subs.all[c.id] == nil)
 	now := c.s.now()
-	sub := &subscription{topic: topicID, full: full, active: now.Add(c.s.notices.Load().Activation), body: c.body, written: now, version: 1}
+	sub := &subscription{topic: topicID, bus: in.Channel.Endpoint, full: full, active: now.Add(c.s.notices.Load().Activation), body: c.body, written: now, version: 1}
 	if before := subs.all[c.id]; before != nil {
 		sub.version = before.version + 1
 	}

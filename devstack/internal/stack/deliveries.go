@@ -26,12 +26,12 @@ func (s *Stack) Sink() func(simulator.Record) {
 	}
 }
 
-// EventSink puts what the simulator's service sends by itself on the stand-in's
-// default bus.
+// EventSink puts what the simulator's service sends by itself on the bus that it goes
+// to: the default bus, or that of a subscription's channel.
 func (s *Stack) EventSink() func(simulator.Event) {
 	return func(e simulator.Event) {
 		_, _ = s.AWS.PutAWSEvent(awslocal.AWSEvent{
-			Source: e.Source, DetailType: e.DetailType, Time: e.Time, Resources: []string{}, Detail: e.Detail,
+			Bus: e.Bus, Source: e.Source, DetailType: e.DetailType, Time: e.Time, Resources: []string{}, Detail: e.Detail,
 		})
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"go.temporal.io/sdk/client"
 
 	"healthlake-cdc/deploy"
 	"healthlake-cdc/devstack/internal/awslocal"
@@ -136,7 +137,7 @@ func (s *Stack) startAWS(ctx context.Context) error {
 		Credentials: credentials.NewStaticCredentialsProvider(identity.AccessKeyID, identity.SecretAccessKey, ""),
 	}
 	applied, err := awslocal.ApplyTemplate(ctx, deploy.Template,
-		map[string]string{"DatastoreIds": strings.Join(s.datastores(), ",")},
+		map[string]string{"DatastoreIds": strings.Join(s.datastores(), ","), "SubscriptionNotifications": "true"},
 		awslocal.Target{SQS: s.SQS(), EventBridge: s.EventBridge(), Region: Region, Account: server.Account()})
 	if err != nil {
 		return fmt.Errorf("applying deploy/healthlake-cdc.yaml: %w", err)
@@ -192,7 +193,7 @@ func (s *Stack) startCodec(ctx context.Context) error {
 		// is another machine.
 		options = append(options, payload.AllowRemote())
 	}
-	s.codec = &http.Server{Handler: payload.Handler(codec, origins, options...), ReadHeaderTimeout: 5 * time.Second}
+	s.codec = payload.NewServer(payload.Handler(codec, origins, options...))
 	go func() { _ = s.codec.Serve(listener) }() // ends by Close
 	return nil
 }
@@ -231,7 +232,7 @@ func newCodec(plaintext bool, keys string) (_ string, codec *payload.Codec, err 
 	if err != nil {
 		return "", nil, err
 	}
-	codec, err = payload.NewCodec(ring)
+	codec, err = payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
 	return keys, codec, err
 }
 

@@ -15,16 +15,16 @@ import (
 	"healthlake-cdc/internal/schedule"
 )
 
-// keeperOf keeps schedules in a namespace, with encrypted payloads.
+// keeperOf keeps schedules in a namespace, with a payload key of its own.
 func keeperOf(t *testing.T, ns TestNamespace) *schedule.Keeper {
 	t.Helper()
 	ring, err := payload.ParseKeys(payload.GenerateKey())
 	require.NoError(t, err)
-	codec, err := payload.NewCodec(ring, payload.Strict())
+	codec, err := payload.NewCodec(ring, ns.Name, payload.Migration{})
 	require.NoError(t, err)
 	return &schedule.Keeper{
 		Service: ns.Client.WorkflowService(), Converter: payload.NewDataConverter(codec), Namespace: ns.Name,
-		TaskQueue: "queue", Identity: "test", Every: 15 * time.Minute,
+		Owner: cdc.Owner{TaskQueue: "queue", Bus: "changes"}, Identity: "test", Every: 15 * time.Minute,
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	}
 }
@@ -36,9 +36,9 @@ func scheduled(t *testing.T, k *schedule.Keeper) (*workflowservice.DescribeSched
 		Namespace: k.Namespace, ScheduleId: cdc.AuditScheduleID("store"),
 	})
 	require.NoError(t, err)
-	var in cdc.AuditInput
-	require.NoError(t, k.Converter.FromPayloads(found.GetSchedule().GetAction().GetStartWorkflow().GetInput(), &in))
-	return found, in
+	known, err := k.Read(t.Context(), "store")
+	require.NoError(t, err)
+	return found, known.Input
 }
 
 func auditOf(types ...string) cdc.AuditInput {
@@ -71,7 +71,7 @@ func TestAuditScheduleFollowsTheSettings(t *testing.T) {
 	require.NoError(t, k.Keep(t.Context(), changed))
 	found, in := scheduled(t, k)
 	require.Equal(t, map[string]time.Time{"Patient": began, "Device": began, "Claim": later}, in.Since)
-	require.Equal(t, []string{"Patient", "Claim"}, in.Types)
+	require.Equal(t, []string{"Claim", "Patient"}, in.Types)
 	require.Equal(t, cdc.VersionsAll, in.Versions)
 	require.Equal(t, 5*time.Minute, found.GetSchedule().GetSpec().GetInterval()[0].GetInterval().AsDuration())
 }
@@ -99,15 +99,21 @@ func TestAuditScheduleKeptByManyAtOnce(t *testing.T) {
 func TestAuditScheduleIsPaused(t *testing.T) {
 	ns := ForTest(t)
 	k := keeperOf(t, ns)
-	k.Off = "CDC_AUDIT_EVERY=0"
-	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")), "nothing to pause")
-	k.Off = ""
+	var found *workflowservice.DescribeScheduleResponse
+	paused := func() {
+		k.Off, k.Every = "CDC_AUDIT_EVERY=0", 0
+		require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
+		found, in := scheduled(t, k)
+		require.True(t, found.GetSchedule().GetState().GetPaused())
+		require.Contains(t, found.GetSchedule().GetState().GetNotes(), "CDC_AUDIT_EVERY=0")
+		require.Equal(t, k.Owner, in.Owner)
+	}
+	paused() // made so: it says whose the datastore is
+	k.Off, k.Every = "", time.Minute
 	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
-	k.Off, k.Every = "CDC_AUDIT_EVERY=0", 0
-	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
-	found, _ := scheduled(t, k)
-	require.True(t, found.GetSchedule().GetState().GetPaused())
-	require.Contains(t, found.GetSchedule().GetState().GetNotes(), "CDC_AUDIT_EVERY=0")
+	found, _ = scheduled(t, k)
+	require.False(t, found.GetSchedule().GetState().GetPaused())
+	paused()
 
 	k.Off, k.Every = "", time.Minute
 	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
@@ -123,9 +129,13 @@ func TestAuditScheduleIsPaused(t *testing.T) {
 	require.Len(t, in.Since, 2)
 }
 
-// A schedule that cannot be decoded is left alone: what it knows would be lost.
+// A schedule that cannot be decoded is left alone, and says which key is missing: what
+// it knows would be lost.
 func TestAuditScheduleOfAnotherKey(t *testing.T) {
 	ns := ForTest(t)
 	require.NoError(t, keeperOf(t, ns).Keep(t.Context(), auditOf("Patient")))
-	require.ErrorContains(t, keeperOf(t, ns).Keep(t.Context(), auditOf("Patient", "Device")), "CDC_PAYLOAD_KEYS")
+	err := keeperOf(t, ns).Keep(t.Context(), auditOf("Patient", "Device"))
+	require.ErrorIs(t, err, schedule.ErrUndecodable)
+	require.ErrorIs(t, err, payload.ErrUnknownKey)
+	require.ErrorContains(t, err, "CDC_PAYLOAD_KEYS")
 }

@@ -50,7 +50,7 @@ func CheckStatements(writes []simulator.Write, all []cdc.Statement) []string {
 		} else if digest := digestOf(keys); s.Digest != digest {
 			wrong = append(wrong, fmt.Sprintf("%s: the digest is not of the log's %d keys", span, len(keys)))
 		}
-		if s.InStore != s.Published+s.Missing+s.Skipped {
+		if s.InStore != s.Published+s.Missing+s.Skipped+s.Open {
 			wrong = append(wrong, span+": its figures do not add up")
 		}
 		if i == 0 || latest[i-1].DatastoreID != s.DatastoreID || latest[i-1].ResourceType != s.ResourceType {
@@ -100,8 +100,9 @@ func SumStatements(all []cdc.Statement) (sum cdc.Statement) {
 		sum.Healed += s.Healed
 		sum.Skipped += s.Skipped
 		sum.Superseded += s.Superseded
-		sum.Deletes.Exact += s.Deletes.Exact
-		sum.Deletes.Unresolved += s.Deletes.Unresolved
+		sum.Open += s.Open
+		sum.Unreadable += s.Unreadable
+		sum.Deletes.Add(s.Deletes)
 	}
 	return sum
 }

@@ -1,0 +1,186 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+)
+
+// Where the AWS SDK looks for the endpoints of the services that we use.
+const (
+	endpointSQS    = "AWS_ENDPOINT_URL_SQS"
+	endpointEvents = "AWS_ENDPOINT_URL_EVENTBRIDGE"
+	endpointAll    = "AWS_ENDPOINT_URL"
+	ignoreEndpoint = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+)
+
+// awsSuffixes end the names of AWS's hosts: of the partitions, and of their hosts with
+// both IPv4 and IPv6.
+var awsSuffixes = []string{
+	".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws", ".api.amazonwebservices.com.cn", ".api.amazonwebservices.eu",
+}
+
+// regionLabel is the form of a region's name within a host's: us-east-1,
+// us-gov-west-1, eusc-de-east-1.
+var regionLabel = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
+
+// awsHost reports whether a host is AWS's, and the region that its name has, "" for
+// none. SQS's first name, queue.amazonaws.com, is of us-east-1.
+func awsHost(host string) (region string, isAWS bool) {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, suffix := range awsSuffixes {
+		labels, found := strings.CutSuffix(host, suffix)
+		if !found {
+			continue
+		}
+		if labels == "queue" {
+			return "us-east-1", true
+		}
+		all := strings.Split(labels, ".")
+		for i := len(all) - 1; i >= 0; i-- {
+			if regionLabel.MatchString(all[i]) {
+				return all[i], true
+			}
+		}
+		return "", true
+	}
+	return "", false
+}
+
+// endpoints checks where we are told to call: nothing goes to AWS unencrypted, and
+// everything lies in the region for which requests are signed.
+func (s settings) endpoints(c *Config, bad check) {
+	for _, name := range []string{"CDC_HEALTHLAKE_ENDPOINT", "CDC_QUEUE_URL", endpointAll, endpointSQS, endpointEvents} {
+		u, err := url.Parse(s.given(name))
+		if err != nil || u.Host == "" {
+			continue
+		}
+		region, isAWS := awsHost(u.Hostname())
+		bad(!isAWS || u.Scheme == "https", name, "calls AWS by %s: write https", u.Scheme)
+		bad(region == "" || c.Region == "" || region == c.Region, name,
+			"is in region %s, and AWS_REGION is %s: requests are signed for one region; correct one of them", region, c.Region)
+	}
+	if region := busRegion(c.EventBus); region != "" && c.Region != "" {
+		bad(region == c.Region, "CDC_EVENT_BUS",
+			"is in region %s, and AWS_REGION is %s: EventBridge takes no events for a bus of another region; correct one of them", region, c.Region)
+	}
+}
+
+// CheckBus refuses what cannot be the name or the ARN of an event bus that we can
+// publish to.
+func (c *Config) CheckBus(bus string) error {
+	if !ValidBus(bus) {
+		return fmt.Errorf("%q is neither the name nor the ARN of an event bus", bus)
+	}
+	if region := busRegion(bus); region != "" && region != c.Region {
+		return fmt.Errorf("%s is in region %s, and AWS_REGION is %s: EventBridge takes no events for a bus of another region", bus, region, c.Region)
+	}
+	return nil
+}
+
+// busRegion is the region of a bus that is given by its ARN, else "".
+func busRegion(bus string) string {
+	parsed, err := arn.Parse(bus)
+	if err != nil {
+		return ""
+	}
+	return parsed.Region
+}
+
+// plaintext refuses to run without payload keys unless everything is on this machine
+// or in a network of its containers: real records come from a HealthLake elsewhere.
+// Programs that read no queue and publish nothing are asked only for what they are
+// told of.
+func (s settings) plaintext(c *Config, p Program, bad check) {
+	if !c.InsecurePlaintext {
+		return
+	}
+	var elsewhere []string
+	look := func(name, address string, needed bool) {
+		switch {
+		case address == "" && needed:
+			elsewhere = append(elsewhere, name+" is not set, which means AWS")
+		case address != "" && !localAddress(address):
+			elsewhere = append(elsewhere, name+" is elsewhere")
+		}
+	}
+	worker := p == Worker
+	look("CDC_HEALTHLAKE_ENDPOINT", s.given("CDC_HEALTHLAKE_ENDPOINT"), worker)
+	look("CDC_QUEUE_URL", c.QueueURL, false)
+	for _, name := range []string{endpointSQS, endpointEvents} {
+		address := s.given(name)
+		if address == "" {
+			address = s.given(endpointAll)
+		}
+		if ignored, _ := strconv.ParseBool(s.given(ignoreEndpoint)); ignored {
+			address = ""
+		}
+		look(name, address, worker)
+	}
+	look("TEMPORAL_ADDRESS", temporalAddress(s.environ), true)
+	bad(len(elsewhere) == 0, "CDC_INSECURE_PLAINTEXT",
+		"is for synthetic data on one machine, but %s: set CDC_PAYLOAD_KEYS (starter keys generate)", strings.Join(elsewhere, ", "))
+}
+
+// localAddress reports whether a URL or host:port leads to this machine's loopback or
+// to a container of a network of its containers: a host's name without a dot, which no
+// public name is. host.docker.internal counts as well: it is how a container calls the
+// loopback of the machine that it runs on, and .internal is reserved for private
+// networks.
+func localAddress(address string) bool {
+	host := address
+	if u, err := url.Parse(address); err == nil && strings.Contains(address, "://") {
+		if u.Scheme == "unix" {
+			return true
+		}
+		if host = u.Host; host == "" { // gRPC's dns:///host:port
+			host = strings.TrimPrefix(u.Path, "/")
+		}
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return host != "" && (!strings.ContainsAny(host, ".:") || strings.HasSuffix(host, ".localhost") || host == "host.docker.internal")
+}
+
+// temporalAddress is where the SDK's envconfig finds Temporal. What it cannot read it
+// reports by itself when it connects.
+func temporalAddress(environ lookup) string {
+	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: environ})
+	if err != nil {
+		return "TEMPORAL_ settings that cannot be read"
+	}
+	if options.HostPort == "" {
+		return client.DefaultHostPort
+	}
+	return options.HostPort
+}
+
+// lookup is an environment as envconfig reads one.
+type lookup map[string]string
+
+// Environ implements envconfig.EnvLookup.
+func (l lookup) Environ() []string {
+	var all []string
+	for name, value := range l {
+		all = append(all, name+"="+value)
+	}
+	return all
+}
+
+// LookupEnv implements envconfig.EnvLookup.
+func (l lookup) LookupEnv(name string) (string, bool) {
+	value, found := l[name]
+	return value, found
+}

@@ -1,0 +1,71 @@
+package subscriptions
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// HealthLake's service principal (AWS HealthLake developer guide, "Managing FHIR
+// Subscriptions"), and what it does on a bus.
+const (
+	servicePrincipal = "healthlake.amazonaws.com"
+	putEvents        = "events:PutEvents"
+)
+
+// statementID names our statement among the others of a bus's policy.
+const statementID = "HealthLakeNotifies"
+
+// Policy is the statement that a bus's resource policy needs, so that HealthLake
+// may put notifications on it: for data stores of the bus's own account only.
+func Policy(busARN string) json.RawMessage {
+	return fmt.Appendf(nil, `{"Sid":%q,"Effect":"Allow","Principal":{"Service":%q},"Action":%q,"Resource":%q,"Condition":{"StringEquals":{"aws:SourceAccount":%q}}}`,
+		statementID, servicePrincipal, putEvents, busARN, accountOf(busARN))
+}
+
+// accountOf is the account in an ARN (arn:partition:service:region:account:resource).
+func accountOf(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) < 6 {
+		return ""
+	}
+	return parts[4]
+}
+
+// errPolicy is of a policy that cannot be added to.
+var errPolicy = errors.New("the bus's policy is no JSON document with statements: add the statement to it by hand")
+
+// AddTo returns a bus's policy with the statement of Policy added to it, or put in
+// the place of an earlier one of that name; everything else stays as it was. An
+// empty policy is none.
+func AddTo(policy, busARN string) (string, error) {
+	document := map[string]json.RawMessage{"Version": json.RawMessage(`"2012-10-17"`)}
+	var statements []json.RawMessage
+	if policy != "" {
+		document = nil
+		if err := json.Unmarshal([]byte(policy), &document); err != nil {
+			return "", errPolicy
+		}
+		if err := json.Unmarshal(document["Statement"], &statements); err != nil {
+			statements = []json.RawMessage{document["Statement"]} // one statement needs no list
+		}
+	}
+	var kept []json.RawMessage
+	for _, statement := range statements {
+		var head struct{ Sid string }
+		if err := json.Unmarshal(statement, &head); err != nil {
+			return "", errPolicy
+		}
+		if head.Sid != statementID {
+			kept = append(kept, statement)
+		}
+	}
+	all, err := json.Marshal(append(kept, Policy(busARN)))
+	if err != nil {
+		return "", errPolicy
+	}
+	document["Statement"] = all
+	text, err := json.Marshal(document)
+	return string(text), err
+}

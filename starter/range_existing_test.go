@@ -1,0 +1,98 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/launch"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func aReplay() cdc.CaptureRangeInput {
+	return cdc.CaptureRangeInput{
+		Name: "x", CapturedBy: cdc.ByOperator, Datastores: []string{"d1"}, Types: []string{"Claim", "Patient"},
+		Span: cdc.Span{From: noon, To: noon.Add(time.Hour)}, SourceTime: noon.Add(2 * time.Hour),
+		IDs: []cdc.ResourceID{{Type: "Patient", ID: "SECRET-1"}, {Type: "Patient", ID: "SECRET-2"}}, Rate: 5,
+	}
+}
+
+// Whatever differs is named by its flag, with what it was and what it is; a resource's
+// id is never among that.
+func TestRangeDifferences(t *testing.T) {
+	for want, change := range map[string]func(in *cdc.CaptureRangeInput){
+		"--since was 2026-11-23T12:00:00Z, is 2026-11-23T12:00:01Z": func(in *cdc.CaptureRangeInput) { in.Span.From = noon.Add(time.Second) },
+		"--until was 2026-11-23T13:00:00Z, is 2026-11-24T12:00:00Z": func(in *cdc.CaptureRangeInput) { in.Span.To = noon.Add(24 * time.Hour) },
+		"--type Claim was in it, is not":                            func(in *cdc.CaptureRangeInput) { in.Types = []string{"Patient"} },
+		"--type Goal was not in it, is":                             func(in *cdc.CaptureRangeInput) { in.Types = []string{"Claim", "Goal", "Patient"} },
+		"--datastore d2 was not in it, is":                          func(in *cdc.CaptureRangeInput) { in.Datastores = []string{"d1", "d2"} },
+		"--id named 2 resources, names 1 resource; 1 of them are the same": func(in *cdc.CaptureRangeInput) {
+			in.IDs = in.IDs[:1]
+		},
+		"--id named 2 resources, names 2 resources; 1 of them are the same": func(in *cdc.CaptureRangeInput) {
+			in.IDs = []cdc.ResourceID{in.IDs[0], {Type: "Patient", ID: "SECRET-3"}}
+		},
+		"--id named 2 resources, names none": func(in *cdc.CaptureRangeInput) { in.IDs = nil },
+		"--rate was 5, is 0.5":               func(in *cdc.CaptureRangeInput) { in.Rate = 0.5 },
+		"--to-bus was CDC_EVENT_BUS, is b":   func(in *cdc.CaptureRangeInput) { in.Bus = "b" },
+	} {
+		is := aReplay()
+		change(&is)
+		found := rangeDifferences(aReplay(), is)
+		require.Len(t, found, 1, want)
+		require.True(t, strings.HasPrefix(found[0], want), found[0])
+		require.NotContains(t, found[0], "SECRET")
+	}
+	same := aReplay()
+	same.SourceTime, same.Attributes, same.Types = noon.Add(99*time.Hour), true, []string{"Patient", "Claim"}
+	same.IDs = []cdc.ResourceID{same.IDs[1], same.IDs[0]}
+	same.Plan = &cdc.RangePlan{}
+	require.Empty(t, rangeDifferences(aReplay(), same))
+
+	backfill := cdc.CaptureRangeInput{CapturedBy: cdc.ByBackfill, Versions: cdc.VersionsAll, Border: noon}
+	other := backfill
+	other.Versions, other.Border = cdc.VersionsLatest, noon.Add(time.Minute)
+	require.Equal(t, []string{"CDC_VERSIONS was all, is latest"}, rangeDifferences(backfill, other))
+}
+
+// A range that was joined says when it was started and whether it is done; one that
+// has ended otherwise will never publish the rest.
+func TestExistingState(t *testing.T) {
+	for status, want := range map[enumspb.WorkflowExecutionStatus]string{
+		enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:    "running",
+		enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:     "running",
+		enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:  "done",
+		enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:   "",
+		enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED: "",
+		enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:     "",
+		enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:  "",
+	} {
+		j, err := existingState("replay/x", launch.ExistingRange{Status: status, Started: noon, Input: aReplay()})
+		if want == "" {
+			require.ErrorContains(t, err, "its name stays taken", status)
+			continue
+		}
+		require.NoError(t, err, status)
+		require.Equal(t, want, j.State)
+		require.Equal(t, "replay/x is joined: it was started at 2026-11-23T12:00:00Z for 2026-11-23T12:00:00Z to 2026-11-23T13:00:00Z, and is "+want,
+			j.text("replay/x"))
+	}
+}
+
+func TestNotFoundText(t *testing.T) {
+	require.Empty(t, notFoundText(3, 1, 0))
+	require.Equal(t, "\n1 of 3 named resources is not in the store, or outside the range", notFoundText(3, 1, 1))
+	require.Equal(t, "\n2 of 3 named resources are not in the store, or outside the range", notFoundText(3, 1, 2))
+	require.Contains(t, notFoundText(3, 2, 3), "in 2 datastores: 3 times", "each store that has one lacks it for the other")
+}
+
+func TestAnAuditThatRunsIsJoinedWhenItHasTheTypes(t *testing.T) {
+	require.NoError(t, auditsAll("audit/x", []string{"Claim", "Patient"}, []string{"Patient"}))
+	require.ErrorContains(t, auditsAll("audit/x", []string{"Patient"}, []string{"Claim", "Goal", "Patient"}),
+		"audit/x is running already, without Claim, Goal")
+}

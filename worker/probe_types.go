@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// datastore makes one small search of each type, at the pace of live searches. A type
+// that the store does not know ends the start at once: waiting does not help. Where
+// that is said of every type, it is the store that is not there.
+func (p *probes) datastore(ctx context.Context, datastore string) (string, error) {
+	types := p.types[datastore]
+	if len(types) == 0 {
+		return "", errors.New(datastore + " has no resource types to search")
+	}
+	answered := p.answered[datastore]
+	pace := rate.NewLimiter(rate.Limit(p.cfg.SearchRate*liveShare), 1)
+	span := cdc.WindowAt(datastore, time.Now().Add(-time.Minute)).Span()
+	var date time.Time
+	var rejected []string
+	failed := make(map[string][]string) // types by what their searches answered
+	for _, name := range types {
+		if answered[name] {
+			continue
+		}
+		if err := pace.Wait(ctx); err != nil {
+			return "", fmt.Errorf("%s: no time left to search every type: %w", datastore, err)
+		}
+		page, err := p.stores.Search(ctx, cdc.SearchRequest{Datastore: datastore, Type: name, Span: span, IDsOnly: true})
+		var store *cdc.Error
+		switch {
+		case err == nil:
+			answered[name], date = true, page.Date
+		case errors.As(err, &store) && store.Class == cdc.ClassRejected:
+			rejected = append(rejected, name)
+			failed[err.Error()] = append(failed[err.Error()], name)
+		case errors.As(err, &store) && store.Class == cdc.ClassUnavailable:
+			// The others would hang as long.
+			return "", fmt.Errorf("%s does not let us search %s: %w", datastore, name, err)
+		default:
+			failed[err.Error()] = append(failed[err.Error()], name)
+		}
+	}
+	switch {
+	case len(rejected) > 0 && len(rejected) < len(types):
+		return "", terminal{fmt.Errorf("%s does not know %s: take them out of CDC_RESOURCE_TYPES", datastore, strings.Join(rejected, ", "))}
+	case len(failed) > 0:
+		return "", fmt.Errorf("%s does not let us search %s", datastore, failedText(failed, len(types)))
+	}
+	return fmt.Sprintf("%s answers a search of each of %d types%s", datastore, len(types), clockText(date)), nil
+}
+
+// failedText names the types of each error, unless it is that of all.
+func failedText(failed map[string][]string, all int) string {
+	var texts []string
+	for text, types := range failed {
+		names := strings.Join(types, ", ")
+		if len(types) == all && all > 1 {
+			names = fmt.Sprintf("any of %d types", all)
+		}
+		texts = append(texts, names+": "+text)
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "; ")
+}
+
+// searchTimeout is how long an attempt of searching every type of a datastore may take.
+func (p *probes) searchTimeout(datastore string) time.Duration {
+	return checkTimeout + time.Duration(float64(len(p.types[datastore]))/(p.cfg.SearchRate*liveShare)*float64(time.Second))
+}
+
+// terminal is an error that waiting does not end.
+type terminal struct{ error }
+
+func (t terminal) Unwrap() error { return t.error }
