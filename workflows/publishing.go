@@ -41,6 +41,8 @@ func (p *publishing) result(ctx workflow.Context, lasts func(cdc.Class) error) (
 		p.future = workflow.ExecuteActivity(p.policy, do.Publish, p.in)
 		if result, err = p.get(ctx); err == nil {
 			err = lasts("")
+		} else if len(result.EventIDs) == 0 {
+			result.EventIDs = p.in.Accepted
 		}
 	}
 	if err == nil && len(result.EventIDs) != max(len(p.in.Changes), 1) {
