@@ -46,6 +46,9 @@ func (r *captureRange) handleSignals(ctx workflow.Context) {
 // skip skips a part that waits, if one of the skips names it. Of a part whose slice
 // was lost it skips the slice's ledger: what that slice published is published again.
 func (r *captureRange) skip(ctx workflow.Context, part *cdc.RangePart, skips []cdc.Skip) {
+	if !slices.Contains(r.plan.Parts, part) {
+		return // it is done, or was cut, meanwhile
+	}
 	if !part.Retry.Failing() || !slices.ContainsFunc(skips, func(s cdc.Skip) bool { return names(s, part) }) {
 		return
 	}

@@ -75,3 +75,28 @@ func TestRangeRetriesARefusedType(t *testing.T) {
 	require.Equal(t, 150, w.rangeResult().Counts.Published)
 	require.Less(t, w.bus.accepted[0].at.Sub(mended), time.Minute)
 }
+
+// A skip comes while its part, which waits, is tried once more, and that succeeds:
+// there is nothing left to skip.
+func TestSkipOfAPartThatIsJustDone(t *testing.T) {
+	w := newWorld(t)
+	w.fillHours("Patient", 1, 150)
+	renewRange(w)
+	counts := 0
+	w.store.fail = func(c call) error {
+		if c.op != "count" || c.resourceType != "Claim" {
+			return nil
+		}
+		switch counts++; counts {
+		case 2: // with a margin, before it is taken for empty
+			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
+		case 3:
+			w.skip(cdc.Skip{Types: []string{"Claim"}})
+		}
+		return nil
+	}
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Claim"))
+	result := w.rangeResult()
+	require.Zero(t, result.Counts.GivenUp)
+	require.Equal(t, w.store.keys(all), w.bus.keys())
+}
