@@ -18,6 +18,13 @@ func (r *captureRange) listenToOperator(ctx workflow.Context) {
 		r.operator.wake(selector)
 		selector.Select(ctx)
 		r.handleSignals(ctx)
+		if len(r.plan.Parts) == 0 {
+			continue // markClosed upserts
+		}
+		// A hand shows it when it is done with a part, which may take long.
+		if err := r.operator.show(ctx, len(r.waiting(ctx)) > 0); err != nil && r.err == nil {
+			r.err = err
+		}
 	}
 }
 
