@@ -140,8 +140,10 @@ func (r *rebuild) begin(input *commonpb.Payloads) error {
 		}
 		r.ledger.Salt = in.Salt
 		if in.Resume != nil {
-			r.ledger.Type(resourceType).Published.Merge(in.Resume.Published)
-			r.ledger.Type(resourceType).Skipped.Merge(in.Resume.Skipped)
+			if in.Resume.Published.Len()+in.Resume.Skipped.Len() > 0 { // an entry of its own would be of a swept type
+				r.ledger.Type(resourceType).Published.Merge(in.Resume.Published)
+				r.ledger.Type(resourceType).Skipped.Merge(in.Resume.Skipped)
+			}
 			r.refused[resourceType] = in.Resume.Refused
 		}
 		return nil
@@ -155,6 +157,9 @@ func (r *rebuild) begin(input *commonpb.Payloads) error {
 	case in.Resume != nil:
 		r.ledger = in.Resume.Ledger
 		maps.Copy(r.refused, in.Resume.Refused)
+		for _, name := range slices.Sorted(maps.Keys(in.Resume.Lost)) {
+			r.slices = append(r.slices, in.Resume.Lost[name].WorkflowID)
+		}
 	case in.Rerun > 0:
 		r.before = in.Window.RerunID(in.Rerun - 1)
 	}

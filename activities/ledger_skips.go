@@ -6,10 +6,10 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// takeSlice takes a slice's result into its parent's ledger. One that an operator
-// closed before its last page has not swept the type.
+// takeSlice takes a slice's result into its parent's ledger. One that was closed or
+// handed back before its last page has not swept the type.
 func takeSlice(ledger *cdc.Ledger, resourceType string, result cdc.CaptureSliceResult) error {
-	if result.GivenUp && result.Published.Len()+result.Skipped.Len() == 0 {
+	if (result.GivenUp || result.HandedBack) && result.Published.Len()+result.Skipped.Len() == 0 {
 		return nil
 	}
 	return ledger.Merge(cdc.Ledger{Salt: result.Salt, Types: map[string]*cdc.TypeLedger{

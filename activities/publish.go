@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
 )
@@ -51,17 +52,10 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 }
 
 // canceled reports whether an activity was asked to end by its workflow, and not
-// because the process stops: then it goes on elsewhere.
+// because the process stops, Temporal did not take its heartbeats, or an operator
+// paused or reset it: then it goes on later or elsewhere.
 func canceled(ctx context.Context) bool {
-	if ctx.Err() == nil || !activity.IsActivity(ctx) {
-		return false
-	}
-	select {
-	case <-activity.GetWorkerStopChannel(ctx):
-		return false
-	default:
-		return true
-	}
+	return ctx.Err() != nil && temporal.IsCanceledError(context.Cause(ctx))
 }
 
 // finish takes account of what was published.

@@ -237,13 +237,13 @@ func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult)
 		s.in.Next, s.state.Taken, s.state.Followed = "", cdc.HashSet{}, cdc.PageTrail{}
 		return s.waitForStore(ctx, cdc.ClassPageToken, 0)
 	}
+	s.state.Page = cdc.Retry{} // the store gives it, or a piece of it
 	if page.State == cdc.AnswerLeft {
 		for _, change := range page.Changes {
 			s.state.Taken.Add(s.in.Salt.Hash(change.Version))
 		}
 		return false, nil
 	}
-	s.state.Page = cdc.Retry{}
 	s.in.Next, s.state.Taken = page.Next, cdc.HashSet{}
 	if s.asked() != nil {
 		return s.idsRead(page), nil

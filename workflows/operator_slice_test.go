@@ -111,3 +111,31 @@ func TestRetriedVersionOfASliceIsOfferedAtOnce(t *testing.T) {
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient")
 }
+
+// The page is given at last, in pieces, and one of those fails once: the store has not
+// been failing since the first try, and the type is not closed unswept.
+func TestSliceThatIsGivenAPageInPiecesIsNotClosedUnswept(t *testing.T) {
+	w := newWorld(t)
+	renewSlice(w)
+	over := w.now().Add(70 * time.Minute)
+	w.store.fill("Patient", 90, start.Add(time.Second), 30_000)
+	given := 0
+	w.store.fail = func(c call) error {
+		if c.at.Before(over) {
+			return lasting(cdc.ClassUnavailable, 503)
+		}
+		if given++; given == 2 {
+			return lasting(cdc.ClassUnavailable, 503)
+		}
+		return nil
+	}
+	in := sliceInput(w, false)
+	in.Audited = true
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, in)
+	require.NoError(t, w.env.GetWorkflowError())
+	var result cdc.CaptureSliceResult
+	require.NoError(t, w.env.GetWorkflowResult(&result))
+	require.Greater(t, given, 2)
+	require.False(t, result.GivenUp)
+	w.requireExactlyOnce(all)
+}

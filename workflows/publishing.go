@@ -45,10 +45,25 @@ func (p *publishing) result(ctx workflow.Context, lasts func(cdc.Class) error) (
 			result.EventIDs = p.in.Accepted
 		}
 	}
+	if err == nil && ctx.Err() != nil && incomplete(result) {
+		return result, ctx.Err()
+	}
 	if err == nil && len(result.EventIDs) != max(len(p.in.Changes), 1) {
 		err = invalidInput("Publish answered for another number of changes")
 	}
 	return result, err
+}
+
+// incomplete reports whether a Publish that was cancelled has left out entries: those
+// have neither an id nor a refusal.
+func incomplete(result cdc.PublishResult) bool {
+	accepted := 0
+	for _, id := range result.EventIDs {
+		if id != "" {
+			accepted++
+		}
+	}
+	return accepted+len(result.Refused) < len(result.EventIDs)
 }
 
 // get is the result of the Publish under way; with an error, what it had accepted.

@@ -18,6 +18,13 @@ func (r *captureRange) listenToOperator(ctx workflow.Context) {
 		r.operator.wake(selector)
 		selector.Select(ctx)
 		r.handleSignals(ctx)
+		if len(r.plan.Parts) == 0 {
+			continue // markClosed upserts
+		}
+		// A hand shows it when it is done with a part, which may take long.
+		if err := r.operator.show(ctx, len(r.waiting(ctx)) > 0); err != nil && r.err == nil {
+			r.err = err
+		}
 	}
 }
 
@@ -46,6 +53,9 @@ func (r *captureRange) handleSignals(ctx workflow.Context) {
 // skip skips a part that waits, if one of the skips names it. Of a part whose slice
 // was lost it skips the slice's ledger: what that slice published is published again.
 func (r *captureRange) skip(ctx workflow.Context, part *cdc.RangePart, skips []cdc.Skip) {
+	if !slices.Contains(r.plan.Parts, part) {
+		return // it is done, or was cut, meanwhile
+	}
 	if !part.Retry.Failing() || !slices.ContainsFunc(skips, func(s cdc.Skip) bool { return names(s, part) }) {
 		return
 	}

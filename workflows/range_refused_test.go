@@ -75,3 +75,54 @@ func TestRangeRetriesARefusedType(t *testing.T) {
 	require.Equal(t, 150, w.rangeResult().Counts.Published)
 	require.Less(t, w.bus.accepted[0].at.Sub(mended), time.Minute)
 }
+
+// A skip comes while its part, which waits, is tried once more, and that succeeds:
+// there is nothing left to skip.
+func TestSkipOfAPartThatIsJustDone(t *testing.T) {
+	w := newWorld(t)
+	w.fillHours("Patient", 1, 150)
+	renewRange(w)
+	counts := 0
+	w.store.fail = func(c call) error {
+		if c.op != "count" || c.resourceType != "Claim" {
+			return nil
+		}
+		switch counts++; counts {
+		case 2: // with a margin, before it is taken for empty
+			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
+		case 3:
+			w.skip(cdc.Skip{Types: []string{"Claim"}})
+		}
+		return nil
+	}
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Claim"))
+	result := w.rangeResult()
+	require.Zero(t, result.Counts.GivenUp)
+	require.Equal(t, w.store.keys(all), w.bus.keys())
+}
+
+// What waited is skipped while the range's only hand with something to do has a slice
+// open: the range waits for an operator no more from then on.
+func TestSkipEndsWaitingWhileASliceIsOpen(t *testing.T) {
+	w := newWorld(t)
+	w.fillHours("Patient", 1, 150)
+	renewRange(w)
+	begin := w.now()
+	w.store.fail = func(c call) error {
+		switch {
+		case c.op == "count" && c.resourceType == "Claim":
+			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
+		case c.op == "search" && c.at.Before(begin.Add(10*time.Minute)):
+			return lasting(cdc.ClassUnavailable, 500)
+		}
+		return nil
+	}
+	states := w.states()
+	w.when(begin.Add(5*time.Minute), func() { w.skip(cdc.Skip{Types: []string{"Claim"}}) })
+	w.when(begin.Add(6*time.Minute), func() {
+		require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen}, *states)
+	})
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Claim"))
+	require.Equal(t, 1, w.rangeResult().Counts.GivenUp)
+	require.Equal(t, w.store.keys(all), w.bus.keys())
+}

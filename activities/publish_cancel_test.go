@@ -1,0 +1,51 @@
+package activities
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// Only its workflow's cancellation lets a Publish end with a part of the batch as its
+// result. The SDK ends an activity's context for other reasons too, and tells by the
+// cause; the workflow goes on then, and would take the rest for published.
+func TestPublishEndsWithAPartOnlyWhenItsWorkflowCancelsIt(t *testing.T) {
+	in, _ := batch("Patient", "a", "b")
+	for name, c := range map[string]struct {
+		cause error
+		fails bool
+	}{
+		"cancelled by its workflow": {temporal.NewCanceledError(), false},
+		"paused by an operator":     {activity.ErrActivityPaused, true},
+		"heartbeats were not taken": {context.DeadlineExceeded, true},
+		"the process stops":         {context.Canceled, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bus := func([]cdc.Event, []string, func([]string)) (cdc.PublishResult, error) {
+				return cdc.PublishResult{EventIDs: []string{"event", ""}}, &cdc.Error{Op: "PutEvents", Class: cdc.ClassInterrupted}
+			}
+			env, a, _, _ := publishEnv(t, bus)
+			env.RegisterActivityWithOptions(func(ctx context.Context) (cdc.PublishResult, error) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				cancel(c.cause)
+				return a.Publish(ctx, in)
+			}, activity.RegisterOptions{Name: "ended"})
+			value, err := env.ExecuteActivity("ended")
+			if c.fails {
+				var failure *temporal.ApplicationError
+				require.ErrorAs(t, err, &failure)
+				require.Equal(t, string(cdc.ClassInterrupted), failure.Type())
+				return
+			}
+			require.NoError(t, err)
+			var result cdc.PublishResult
+			require.NoError(t, value.Get(&result))
+			require.Equal(t, []string{"event", ""}, result.EventIDs)
+		})
+	}
+}
