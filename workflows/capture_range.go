@@ -57,9 +57,6 @@ type captureRange struct {
 	operator operator
 	// skips are those that came while a part was in a hand.
 	skips map[*cdc.RangePart][]cdc.Skip
-	// handingBack is set when the open slices were asked to close, so that the range can
-	// continue as new.
-	handingBack bool
 }
 
 func newCaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (*captureRange, error) {

@@ -298,6 +298,10 @@ func (s *captureSlice) continueAsNew(ctx workflow.Context) (cdc.CaptureSliceResu
 		return cdc.CaptureSliceResult{}, err
 	}
 	if s.givenUp {
+		if n := len(s.refused.changes); n > 0 {
+			workflow.GetLogger(ctx).Error("a slice closes without versions that EventBridge refuses: its type cannot be read, so they cannot be read again; an audit finds them",
+				"type", s.in.Type, "versions", n)
+		}
 		return s.result(), s.operator.close(ctx)
 	}
 	if !s.refused.empty() {

@@ -89,7 +89,6 @@ func (r *captureRange) handBackSlices(ctx workflow.Context) {
 	if err != nil {
 		return // cancelled: the slices are as well
 	}
-	r.handingBack = true
 	for _, slice := range r.open {
 		slice.handBack()
 	}
