@@ -102,9 +102,6 @@ func (r *rebuild) take(event *historypb.HistoryEvent) error {
 	case event.GetActivityTaskTimedOutEventAttributes() != nil:
 		ended := event.GetActivityTaskTimedOutEventAttributes()
 		return r.publishEnded(ended.GetScheduledEventId(), ended.GetFailure().GetTimeoutFailureInfo().GetLastHeartbeatDetails())
-	case event.GetActivityTaskCanceledEventAttributes() != nil:
-		ended := event.GetActivityTaskCanceledEventAttributes()
-		return r.publishCanceled(ended.GetScheduledEventId(), ended.GetDetails())
 	case event.GetWorkflowExecutionSignaledEventAttributes() != nil:
 		return r.signaled(event)
 	case event.GetChildWorkflowExecutionCompletedEventAttributes() != nil:
@@ -272,19 +269,6 @@ func (r *rebuild) publishEnded(id int64, details *commonpb.Payloads) error {
 	var ids []string
 	if r.a.Converter.FromPayloads(details, &ids) == nil && len(ids) == len(in.Changes) {
 		r.acceptedOf(in.Changes, ids)
-	}
-	return nil
-}
-
-// publishCanceled takes what a Publish that was cancelled had accepted.
-func (r *rebuild) publishCanceled(id int64, details *commonpb.Payloads) error {
-	in, ok, err := r.publishInput(id)
-	if err != nil || !ok || len(details.GetPayloads()) == 0 {
-		return err
-	}
-	var result cdc.PublishResult // or the server's own details, of one that was not running
-	if r.a.Converter.FromPayloads(details, &result) == nil && len(result.EventIDs) == len(in.Changes) {
-		r.acceptedOf(in.Changes, result.EventIDs)
 	}
 	return nil
 }

@@ -159,10 +159,10 @@ func (r *recorded) ended(how string, in cdc.PublishInput, ids []string) *recorde
 				FailureInfo: &failurepb.Failure_TimeoutFailureInfo{TimeoutFailureInfo: &failurepb.TimeoutFailureInfo{LastHeartbeatDetails: encode(ids)}},
 			}},
 		}
-	default:
-		event.Attributes = &historypb.HistoryEvent_ActivityTaskCanceledEventAttributes{
-			ActivityTaskCanceledEventAttributes: &historypb.ActivityTaskCanceledEventAttributes{
-				ScheduledEventId: id, Details: encode(cdc.PublishResult{EventIDs: ids}),
+	default: // cancelled: it says so in its result
+		event.Attributes = &historypb.HistoryEvent_ActivityTaskCompletedEventAttributes{
+			ActivityTaskCompletedEventAttributes: &historypb.ActivityTaskCompletedEventAttributes{
+				ScheduledEventId: id, Result: encode(cdc.PublishResult{EventIDs: ids}),
 			},
 		}
 	}

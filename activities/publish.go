@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
 )
@@ -22,7 +21,7 @@ const HeartbeatEvery = time.Second
 // What EventBridge accepted is in its heartbeats, so that a retry goes on from there,
 // and in the details of the error of an attempt; what it refuses for good is in the
 // result, and the rest is published all the same. One that is cancelled ends with what
-// was accepted.
+// was accepted so far as its result.
 func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.PublishResult, error) {
 	b, err := a.batch(in, time.Now())
 	if err != nil {
@@ -43,7 +42,7 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 		beat.flush()
 		if canceled(ctx) {
 			a.finish(in, &result)
-			return cdc.PublishResult{}, temporal.NewCanceledError(result)
+			return result, nil
 		}
 		return cdc.PublishResult{}, applicationError(ctx, err, result.EventIDs)
 	}

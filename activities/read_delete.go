@@ -39,7 +39,7 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 		return a.Store.Read(ctx, in.Origin.Datastore, d.Type, d.ResourceID)
 	})
 	switch class := cdc.ClassOf(err); class {
-	case "":
+	case "", cdc.ClassTooLarge: // larger than an answer may be, and there
 	case cdc.ClassNotFound:
 		result.Gone = true
 	default:
@@ -49,12 +49,12 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 	result.Counts.Reads += pages
 	switch class := cdc.ClassOf(err); {
 	case class == "":
-	case class == cdc.ClassNotFound || class == cdc.ClassRejected:
-		// None is kept. Of a resource that can be read nothing says whether it was
+	case class == cdc.ClassNotFound || class == cdc.ClassRejected || class == cdc.ClassTooLarge && !result.Gone:
+		// None is kept, or none can be read. Of a resource that can be read nothing says whether it was
 		// deleted before, and a read may lag.
 		result.Settled = result.Gone
 		return result, nil
-	case class == cdc.ClassForbidden && result.Gone:
+	case (class == cdc.ClassForbidden || class == cdc.ClassTooLarge) && result.Gone:
 		result.NoHistory = class
 		return result, nil
 	default:

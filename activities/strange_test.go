@@ -236,6 +236,19 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 		result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 		require.Equal(t, 3+len(strange), result.Types[0].InStore)
 
+		s.mu.Lock()
+		for i, entry := range s.entries {
+			s.entries[i] = strings.Replace(entry, `"versionId":"1"`, `"versionId":"2"`, 1)
+		}
+		s.histories["p000"] = []string{patientAt("p000", 0, 1)}
+		for _, path := range strange {
+			s.reads[path+"/_history"] = status
+		}
+		s.mu.Unlock()
+		result = audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
+		require.Empty(t, result.Types[0].Refused, status)
+		require.Equal(t, 3+len(strange)-1, result.Types[0].HistoryUnavailable, "all but p000's")
+
 		page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1), IDs: []string{"a b", "p000", ".."}})
 		require.NoError(t, err)
 		require.Len(t, page.Changes, 1)

@@ -125,7 +125,7 @@ func (s *session) cancel(ctx context.Context, name string, wait bool) error {
 	}
 	var result cdc.CaptureRangeResult
 	err = c.client.GetWorkflow(ctx, id, "").Get(ctx, &result)
-	if far, cancelled := cancelledAt(err); cancelled {
+	if far, cancelled := c.cancelledAt(ctx, id, err); cancelled {
 		return s.print(ranged{WorkflowID: id, Result: &far},
 			fmt.Sprintf("%s was cancelled: %d published, %d of %d versions done", id, far.Counts.Published, far.Done, far.Total))
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -132,7 +133,7 @@ func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureR
 		report.Border = &in.Border
 	}
 	if f.wait || in.DryRun {
-		if report.Result, err = s.awaitRange(ctx, c.client, id); err != nil {
+		if report.Result, err = s.awaitRange(ctx, c, id); err != nil {
 			return err
 		}
 	}
@@ -200,10 +201,10 @@ func notFoundText(named, datastores, notFound int) string {
 }
 
 // awaitRange waits for a range, showing how far it is.
-func (s *session) awaitRange(ctx context.Context, c client.Client, id string) (*cdc.CaptureRangeResult, error) {
+func (s *session) awaitRange(ctx context.Context, c *connection, id string) (*cdc.CaptureRangeResult, error) {
 	done := make(chan error, 1)
 	var result cdc.CaptureRangeResult
-	go func() { done <- c.GetWorkflow(ctx, id, "").Get(ctx, &result) }()
+	go func() { done <- c.client.GetWorkflow(ctx, id, "").Get(ctx, &result) }()
 	ticker := time.NewTicker(progressEvery)
 	defer ticker.Stop()
 	line := &progressLine{session: s}
@@ -211,7 +212,7 @@ func (s *session) awaitRange(ctx context.Context, c client.Client, id string) (*
 		select {
 		case err := <-done:
 			line.end()
-			if far, cancelled := cancelledAt(err); cancelled {
+			if far, cancelled := c.cancelledAt(ctx, id, err); cancelled {
 				return nil, fmt.Errorf("%s was cancelled after %d published; it cannot go on under its name", id, far.Counts.Published)
 			}
 			if err != nil {
@@ -219,7 +220,7 @@ func (s *session) awaitRange(ctx context.Context, c client.Client, id string) (*
 			}
 			return &result, nil
 		case <-ticker.C:
-			line.show(ctx, c, id)
+			line.show(ctx, c.client, id)
 		}
 	}
 }
@@ -233,14 +234,21 @@ func waitError(ctx context.Context, id string, err error) error {
 	return fmt.Errorf("waiting for %s: %w", id, err)
 }
 
-// cancelledAt reports whether a range ended as cancelled, and how far it came.
-func cancelledAt(err error) (far cdc.CaptureRangeResult, cancelled bool) {
-	var canceled *temporal.CanceledError
-	if !errors.As(err, &canceled) {
+// cancelledAt reports whether a range ended as cancelled, and how far it came: what the
+// last event of its history says. The SDK's own reading of that does not work with
+// payloads that are bound to their workflows, for it encodes it without saying which.
+func (c *connection) cancelledAt(ctx context.Context, id string, err error) (far cdc.CaptureRangeResult, cancelled bool) {
+	if !temporal.IsCanceledError(err) || ctx.Err() != nil {
 		return far, false
 	}
-	if canceled.HasDetails() {
-		_ = canceled.Details(&far) // far stays zero when they cannot be decoded
+	events := c.client.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			return far, true
+		}
+		details := event.GetWorkflowExecutionCanceledEventAttributes().GetDetails()
+		_ = c.temporal.Converter.FromPayloads(details, &far) // far stays zero when it cannot be decoded
 	}
 	return far, true
 }

@@ -33,14 +33,16 @@ func (w *waiter) SignalWorkflow(context.Context, string, string, string, any) er
 	return nil
 }
 
-func (w *waiter) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+func (w *waiter) DescribeWorkflow(_ context.Context, id, _ string) (*client.WorkflowExecutionDescription, error) {
 	status := enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 	if len(w.answers) == 0 {
 		status = w.closes
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
-		Execution: &commonpb.WorkflowExecution{WorkflowId: id}, Status: status,
-		Type: &commonpb.WorkflowType{Name: cdc.WorkflowCaptureWindow},
+	return &client.WorkflowExecutionDescription{RawResponse: &workflowservice.DescribeWorkflowExecutionResponse{
+		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
+			Execution: &commonpb.WorkflowExecution{WorkflowId: id}, Status: status,
+			Type: &commonpb.WorkflowType{Name: cdc.WorkflowCaptureWindow},
+		},
 	}}, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
@@ -71,7 +70,9 @@ func (s *captureSlice) runAndHandBack(ctx workflow.Context) (cdc.CaptureSliceRes
 	if err := s.published(ctx); err != nil && ctx.Err() == nil {
 		return cdc.CaptureSliceResult{}, err
 	}
-	return cdc.CaptureSliceResult{}, temporal.NewCanceledError(s.result())
+	result = s.result()
+	result.HandedBack = true
+	return result, nil
 }
 
 func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error) {

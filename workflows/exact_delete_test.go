@@ -145,6 +145,11 @@ func TestContradictedDelete(t *testing.T) {
 		"updated just now":   func(g *graveyard) { g.put(start.Add(-time.Hour)); g.put(at) },
 		"not in history yet": func(g *graveyard) { g.put(start.Add(-time.Hour)); g.lag = 2 * time.Hour },
 		"no history is kept": func(g *graveyard) { g.put(start.Add(-time.Hour)); g.noHistory = none },
+		"too large to be read": func(g *graveyard) {
+			g.put(start.Add(-time.Hour))
+			g.refused = &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassTooLarge, Status: 200}
+			g.noHistory = &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassTooLarge, Status: 200}
+		},
 		"deleted before": func(g *graveyard) {
 			g.put(start.Add(-time.Hour))
 			g.delete(start.Add(-30 * time.Minute))

@@ -30,7 +30,7 @@ func startPublishing(ctx workflow.Context, in cdc.PublishInput, bulk bool) *publ
 // result waits until the bus has taken the batch. When it has taken nothing for some
 // minutes, lasts is called with the reason, and with an empty class when that is over:
 // the tries go on meanwhile within a second Publish, which leaves nothing in the
-// history however long it takes. A cancelled one ends with what was accepted.
+// history however long it takes.
 func (p *publishing) result(ctx workflow.Context, lasts func(cdc.Class) error) (cdc.PublishResult, error) {
 	result, err := p.get(ctx)
 	if class, _, ok := failed(ctx, err); ok {
@@ -41,6 +41,8 @@ func (p *publishing) result(ctx workflow.Context, lasts func(cdc.Class) error) (
 		p.future = workflow.ExecuteActivity(p.policy, do.Publish, p.in)
 		if result, err = p.get(ctx); err == nil {
 			err = lasts("")
+		} else if len(result.EventIDs) == 0 {
+			result.EventIDs = p.in.Accepted
 		}
 	}
 	if err == nil && len(result.EventIDs) != max(len(p.in.Changes), 1) {
@@ -54,15 +56,10 @@ func (p *publishing) get(ctx workflow.Context) (result cdc.PublishResult, err er
 	err = p.future.Get(ctx, &result)
 	var failure *temporal.ApplicationError
 	var timeout *temporal.TimeoutError
-	var canceled *temporal.CanceledError
 	var accepted []string
 	switch {
 	case err == nil:
 		return result, nil
-	case errors.As(err, &canceled):
-		if canceled.HasDetails() && canceled.Details(&result) != nil {
-			result = cdc.PublishResult{} // the server's own, of one that was not running
-		}
 	case errors.As(err, &failure) && failure.HasDetails():
 		_ = failure.Details(&accepted) // what cannot be read is published again
 	case errors.As(err, &timeout) && timeout.HasLastHeartbeatDetails():

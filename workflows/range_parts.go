@@ -44,21 +44,20 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 	var result cdc.CaptureSliceResult
 	err := slice.future.Get(ctx, &result)
 	r.open = slices.DeleteFunc(r.open, func(o *openSlice) bool { return o == slice })
-	if err == nil {
-		r.plan.Counts.Add(result.Counts)
-		r.finishSlice(part, result.Counts.Published)
-		return nil
-	}
-	if result, ok := handedBack(err); ok {
+	switch {
+	case err == nil && result.HandedBack:
 		r.plan.Counts.Add(result.Counts)
 		part.Known.Merge(result.Published)
 		part.Known.Merge(result.Skipped)
 		if ctx.Err() != nil {
 			r.plan.Done += min(part.Count, result.Counts.Published)
 		}
-	} else if classOf(err) == cdc.ClassInvalidInput {
+	case err == nil:
+		r.plan.Counts.Add(result.Counts)
+		r.finishSlice(part, result.Counts.Published)
+	case classOf(err) == cdc.ClassInvalidInput:
 		return err
-	} else {
+	default:
 		part.Lost = slice.id
 	}
 	return ctx.Err()

@@ -65,11 +65,8 @@ func (r *captureRange) count(ctx workflow.Context, part *cdc.RangePart) error {
 		if _, _, ok := failed(ctx, err); err != nil && !ok {
 			return err
 		}
-		if n == cdc.NotCounted {
-			part.Uncounted = part.Type != "" // an audit is cut by its length anyway
-			continue
-		}
-		total += n // a type of an audited part that cannot be counted is the audit's to tell
+		// One that is not counted is looked at again where the part seems empty.
+		total += max(0, n) // a type of an audited part that cannot be counted is the audit's to tell
 	}
 	part.Count, part.Retry = total, cdc.Retry{}
 	r.plan.Total += total
@@ -83,8 +80,8 @@ func (r *captureRange) typesOf(part *cdc.RangePart) []string {
 	return []string{part.Type}
 }
 
-// uncounted goes on with a part, whose count the store has ceased to tell, by its
-// length.
+// uncounted goes on with a part by its length, because the store does not, or does no
+// longer, say how much is in it.
 func (r *captureRange) uncounted(part *cdc.RangePart) {
 	r.plan.Total -= part.Count
 	part.Count, part.Uncounted, part.Retry = 0, true, cdc.Retry{}

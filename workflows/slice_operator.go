@@ -23,7 +23,7 @@ func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class, asked
 		return s.givenUp, err
 	}
 	if s.in.Audited && s.state.Page.FailingFor(workflow.Now(ctx)) >= cdc.UnsweptAfter {
-		noteUnswept(ctx, s.in.Origin.Datastore, s.in.Type, class)
+		reportUnswept(ctx, s.in.Origin.Datastore, []string{s.in.Type}, class)
 		s.givenUp = true
 		s.state.Counts.Unswept++
 		return true, nil

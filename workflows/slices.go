@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -49,16 +48,6 @@ func sliceAttributes(in cdc.CaptureSliceInput) temporal.SearchAttributes {
 	}
 	return temporal.NewSearchAttributes(
 		cdc.AttrDatastore.ValueSet(in.Origin.Datastore), cdc.AttrState.ValueSet(cdc.StateOpen))
-}
-
-// handedBack is what a slice had published that was handed back, or cancelled with
-// its parent.
-func handedBack(err error) (result cdc.CaptureSliceResult, ok bool) {
-	var canceled *temporal.CanceledError
-	if !errors.As(err, &canceled) || !canceled.HasDetails() {
-		return result, false
-	}
-	return result, canceled.Details(&result) == nil
 }
 
 // sliceLedger reads what a slice had published, or skipped, that did not

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"maps"
 	"slices"
 
 	"go.temporal.io/sdk/workflow"
@@ -71,22 +70,28 @@ func (w *captureWindow) waits(ctx workflow.Context) bool { return len(w.waiting(
 func (w *captureWindow) waiting(ctx workflow.Context) []cdc.Wait {
 	now := workflow.Now(ctx)
 	classes := make(map[string]cdc.Class)
-	for name, retry := range w.wanted.retries {
+	var names []string // of the classes, for their order
+	note := func(name string, retry cdc.Retry) {
 		if retry.Waits(now) {
+			names = append(names, name)
 			classes[name] = retry.Class
 		}
 	}
+	for _, name := range w.wanted.types() {
+		note(name, w.wanted.retries[name])
+	}
 	var ledgers []cdc.Wait
 	for i, t := range w.types {
-		if !t.Closed && w.slices[i] == nil && t.Retry.Waits(now) {
-			classes[t.Type] = t.Retry.Class
+		if !t.Closed && w.slices[i] == nil {
+			note(t.Type, t.Retry)
 		}
 		if lost := w.lost[i]; lost != nil && lost.Retry.Waits(now) {
 			ledgers = append(ledgers, cdc.Wait{Type: t.Type, Class: lost.Retry.Class, Ledger: true})
 		}
 	}
 	var all []cdc.Wait
-	for _, name := range slices.Sorted(maps.Keys(classes)) {
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		all = append(all, cdc.Wait{Type: name, Class: classes[name]})
 	}
 	all = append(append(all, w.refused.waiting()...), ledgers...)
@@ -151,30 +156,39 @@ func (w *captureWindow) closeUnswept(ctx workflow.Context) {
 		return
 	}
 	now := workflow.Now(ctx)
+	var unswept []string
+	var class cdc.Class
 	for i := range w.types {
 		t := &w.types[i]
 		if t.Closed || w.slices[i] != nil || t.Retry.FailingFor(now) < cdc.UnsweptAfter {
 			continue
 		}
-		noteUnswept(ctx, w.origin.Datastore, t.Type, t.Retry.Class)
+		unswept, class = append(unswept, t.Type), t.Retry.Class
 		w.counts.Unswept++
 		w.closeUnread(t)
 	}
 	for _, name := range w.wanted.types() {
-		if w.wanted.retries[name].FailingFor(now) >= cdc.UnsweptAfter {
-			noteUnswept(ctx, w.origin.Datastore, name, w.wanted.retries[name].Class)
+		if retry := w.wanted.retries[name]; retry.FailingFor(now) >= cdc.UnsweptAfter {
+			unswept, class = append(unswept, name), retry.Class
 			w.wanted.keep(name, nil)
 		}
 	}
-	w.describe(ctx)
+	if len(unswept) > 0 {
+		slices.Sort(unswept)
+		reportUnswept(ctx, w.origin.Datastore, slices.Compact(unswept), class)
+		w.describe(ctx)
+	}
 }
 
-// noteUnswept reports a type that is closed although it could not be read.
-func noteUnswept(ctx workflow.Context, datastore, resourceType string, class cdc.Class) {
-	workflow.GetLogger(ctx).Warn("a type that the store has not given for an hour is closed unswept; an audit captures it when it can be read again",
-		"datastore", datastore, "type", resourceType, "class", class)
-	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"datastore": datastore, "type": resourceType}).
-		Counter("healthlake_cdc_types_unswept").Inc(1)
+// reportUnswept counts and logs types that are closed although they could not be read,
+// with the class of one of them.
+func reportUnswept(ctx workflow.Context, datastore string, types []string, class cdc.Class) {
+	workflow.GetLogger(ctx).Warn("types that the store has not given for an hour are closed unswept; an audit captures them when they can be read again",
+		"datastore", datastore, "types", types, "class", class)
+	for _, name := range types {
+		workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"datastore": datastore, "resource_type": name}).
+			Counter("healthlake_cdc_types_unswept").Inc(1)
+	}
 }
 
 // closeUnread closes a type without its being swept.

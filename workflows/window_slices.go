@@ -34,18 +34,15 @@ func (w *captureWindow) sliceClosed(ctx workflow.Context, i int, f workflow.Futu
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	back := false
 	if err != nil {
-		if result, back = handedBack(err); !back {
-			w.lost[i] = &cdc.LostSlice{WorkflowID: slice.id, Retry: cdc.Retry{Due: workflow.Now(ctx)}}
-			return nil
-		}
+		w.lost[i] = &cdc.LostSlice{WorkflowID: slice.id, Retry: cdc.Retry{Due: workflow.Now(ctx)}}
+		return nil
 	}
 	t.Found += result.Published.Len()
 	w.counts.Add(result.Counts)
 	w.add(t.Type, cdc.TypeLedger{Published: result.Published, Skipped: result.Skipped})
 	switch {
-	case back:
+	case result.HandedBack:
 		w.restartPages(ctx, i)
 	case result.GivenUp:
 		w.closeUnread(t)

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -32,8 +31,10 @@ func newWantedVersions(in cdc.CaptureWindowInput, now time.Time) wantedVersions 
 			wanted.retries[version.Type] = cdc.Retry{Due: now}
 		}
 	}
-	if in.Resume != nil {
-		maps.Copy(wanted.retries, in.Resume.Wanted)
+	for _, name := range wanted.types() {
+		if in.Resume != nil && in.Resume.Wanted[name].Failing() {
+			wanted.retries[name] = in.Resume.Wanted[name]
+		}
 	}
 	return wanted
 }

@@ -116,7 +116,7 @@ type flight struct {
 
 // flights are the Publish activities that are under way in a window.
 func (r *rig) flights(ctx context.Context, window cdc.Window) ([]flight, error) {
-	described, err := r.temporal.DescribeWorkflowExecution(ctx, window.ID(), "")
+	described, err := r.described(ctx, window.ID())
 	var none *serviceerror.NotFound
 	if errors.As(err, &none) {
 		return nil, nil

@@ -53,7 +53,7 @@ func (r *rig) audited(t *testing.T, id string) cdc.AuditResult {
 func (r *rig) isThere(t *testing.T, id string) {
 	t.Helper()
 	eventually(t, id+" was started", func(ctx context.Context) error {
-		if _, err := r.temporal.DescribeWorkflowExecution(ctx, id, ""); err != nil {
+		if _, err := r.described(ctx, id); err != nil {
 			return errNotYet
 		}
 		return nil

@@ -122,7 +122,7 @@ func TestTerminatedWindowIsRerun(t *testing.T) {
 func (r *rig) publishesNothing(t *testing.T, id string) {
 	t.Helper()
 	eventually(t, "no Publish is under way", func(ctx context.Context) error {
-		described, err := r.temporal.DescribeWorkflowExecution(ctx, id, "")
+		described, err := r.described(ctx, id)
 		if err != nil {
 			return err
 		}

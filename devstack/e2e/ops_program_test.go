@@ -164,7 +164,7 @@ func (r *rig) writeMany(t testing.TB, window cdc.Window, resourceType, prefix st
 
 // status is an execution's, UNSPECIFIED when there is none.
 func (r *rig) status(ctx context.Context, id string) enumspb.WorkflowExecutionStatus {
-	described, err := r.temporal.DescribeWorkflowExecution(ctx, id, "")
+	described, err := r.described(ctx, id)
 	if err != nil {
 		return enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED
 	}
@@ -236,7 +236,7 @@ func (r *rig) pendingActivity(t *testing.T, what, id string, suits func(*workflo
 	var described *workflowservice.DescribeWorkflowExecutionResponse
 	eventually(t, what, func(ctx context.Context) error {
 		var err error
-		if described, err = r.temporal.DescribeWorkflowExecution(ctx, id, ""); err != nil {
+		if described, err = r.described(ctx, id); err != nil {
 			return err
 		}
 		if !slices.ContainsFunc(described.GetPendingActivities(), suits) {

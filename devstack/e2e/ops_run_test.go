@@ -99,7 +99,7 @@ func TestListsAreFilteredBySearchAttributes(t *testing.T) {
 // attributes are an execution's search attributes: plain text, by design.
 func (r *rig) attributes(t *testing.T, id string) map[string]any {
 	t.Helper()
-	described, err := r.temporal.DescribeWorkflowExecution(t.Context(), id, "")
+	described, err := r.described(t.Context(), id)
 	require.NoError(t, err)
 	plain := make(map[string]any)
 	for name, value := range described.GetWorkflowExecutionInfo().GetSearchAttributes().GetIndexedFields() {

@@ -100,7 +100,7 @@ func TestBackfillBesideLiveTraffic(t *testing.T) {
 }
 
 func (r *rig) running(ctx context.Context, id string) bool {
-	p, err := r.temporal.DescribeWorkflowExecution(ctx, id, "")
+	p, err := r.described(ctx, id)
 	return err == nil && p.GetWorkflowExecutionInfo().GetCloseTime() == nil
 }
 

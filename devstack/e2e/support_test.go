@@ -12,6 +12,7 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"healthlake-cdc/devstack/internal/fhirclient"
 	"healthlake-cdc/devstack/internal/simulator"
@@ -179,4 +180,13 @@ func (r *rig) event(t *testing.T, key string) truth.Event {
 
 func versionKey(datastore, resourceType, id string, version int) string {
 	return fmt.Sprintf("%s/%s/%s/_history/%d", datastore, resourceType, id, version)
+}
+
+// described is an execution as Temporal has it now.
+func (r *rig) described(ctx context.Context, id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	described, err := r.temporal.DescribeWorkflow(ctx, id, "")
+	if err != nil {
+		return nil, err
+	}
+	return described.RawResponse, nil
 }

@@ -140,7 +140,8 @@ type PublishInput struct {
 
 // PublishResult tells what EventBridge accepted, in the order of the input.
 type PublishResult struct {
-	// EventIDs are EventBridge's, one an entry; empty where it was refused.
+	// EventIDs are EventBridge's, one an entry; empty where it was refused, or where a
+	// Publish that was cancelled did not come to it.
 	EventIDs []string `json:"eventIds"`
 	// Refused are the entries that EventBridge will not take as they are.
 	Refused []Refusal `json:"refused,omitempty"`

@@ -186,6 +186,10 @@ type CaptureSliceResult struct {
 	Published HashSet `json:"published"`
 	// Skipped are those that an operator gave up.
 	Skipped HashSet `json:"skipped,omitzero"`
+	// HandedBack is set when it was cancelled before its last page: its parent wants to
+	// continue as new, or was cancelled. That is in the result, for the SDK encodes
+	// what a cancelled workflow reports without saying of which workflow it is.
+	HandedBack bool `json:"handedBack,omitempty"`
 	// GivenUp is set when it was closed before its last page, which could not be read,
 	// by an operator or after UnsweptAfter: its type is not swept.
 	GivenUp bool   `json:"givenUp,omitempty"`

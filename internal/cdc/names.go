@@ -101,7 +101,7 @@ func BulkTaskQueue(taskQueue, datastore string) string {
 	return taskQueue + "/search/" + datastore + "/bulk"
 }
 
-// IsOpen tells of an execution's status whether it has not closed: it runs, or was
+// IsOpen reports by an execution's status whether it has not closed: it runs, or was
 // paused by Temporal's own means.
 func IsOpen(status enumspb.WorkflowExecutionStatus) bool {
 	return status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED

@@ -51,7 +51,7 @@ func tracing(t *testing.T, version cdc.Version, events []*historypb.HistoryEvent
 func TestTraceOfRecordedHistories(t *testing.T) {
 	for _, name := range []string{
 		"window-plain", "window-late-passes-collapsed", "window-extra-pass", "window-type-refused",
-		"window-with-slices", "window-rerun", "slice-pages", "slice-of-replay",
+		"window-with-slices", "window-rerun", "slice-pages", "slice-paused",
 	} {
 		t.Run(name, func(t *testing.T) {
 			events, data := recorded(t, name)

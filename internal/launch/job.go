@@ -23,7 +23,7 @@ func (l *Launcher) Follow(ctx context.Context, datastore string, j cdc.Job) (sta
 		input := cdc.AuditInput{
 			Datastore: datastore, Types: types, Span: &span, Follow: true,
 			Versions: l.config.Versions, CapturedBy: cdc.ByCloudTrail, SourceTime: j.Time,
-			Attributes: attributes,
+			Horizon: l.config.Horizon, Attributes: attributes,
 		}
 		options := client.StartWorkflowOptions{
 			ID:            cdc.JobAuditID(datastore, j.ID),

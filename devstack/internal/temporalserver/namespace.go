@@ -38,7 +38,7 @@ func EnsureNamespace(ctx context.Context, address, namespace string, retention t
 		return fmt.Errorf("creating namespace %q: %w", namespace, err)
 	}
 	err = proc.Poll(ctx, func(ctx context.Context) error {
-		_, err := c.DescribeWorkflowExecution(ctx, probeID, "")
+		_, err := c.DescribeWorkflow(ctx, probeID, "")
 		if _, missing := errors.AsType[*serviceerror.NotFound](err); missing {
 			return nil
 		}

@@ -80,7 +80,7 @@ func TestNamespacesOfTestsAreApart(t *testing.T) {
 	require.Equal(t, one.Address, two.Address)
 	_, err := one.Client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "same", TaskQueue: queue}, waitForSignal, "")
 	require.NoError(t, err)
-	_, err = two.Client.DescribeWorkflowExecution(t.Context(), "same", "")
+	_, err = two.Client.DescribeWorkflow(t.Context(), "same", "")
 	require.ErrorContains(t, err, "not found")
 }
 
