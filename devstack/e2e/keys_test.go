@@ -70,13 +70,13 @@ func polling(t *testing.T, c client.Client, options worker.Options) (stop func()
 // the execution is open all the same.
 func (r *rig) failsTasks(t *testing.T, id string) {
 	t.Helper()
-	eventually(t, "a workflow task of "+id+" has failed", func(context.Context) error {
-		failed := func(kind enumspb.EventType) bool { return kind == enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED }
+	eventually(t, "a workflow task of "+id+" has failed", func(ctx context.Context) error {
 		for _, event := range r.history(t, &commonpb.WorkflowExecution{WorkflowId: id}).GetHistory().GetEvents() {
-			if failed(event.GetEventType()) {
+			if event.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED {
 				return nil
 			}
 		}
+		require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, r.status(ctx, id), "the execution has ended instead")
 		return errNotYet
 	})
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, r.status(t.Context(), id))
