@@ -61,6 +61,8 @@ type Activities struct {
 	// gives none.
 	OtherBus func(name string) (Bus, error)
 	Runs     Runs
+	// Heartbeats takes those of Publish.
+	Heartbeats Heartbeats
 	// Converter decodes what an earlier run's history holds.
 	Converter converter.DataConverter
 	Limits    *Limits

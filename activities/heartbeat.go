@@ -6,37 +6,57 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 )
+
+// Heartbeats is what Publish asks of Temporal for its heartbeats. The SDK's own
+// activity.RecordHeartbeat says neither whether the server took one nor, when the
+// server cannot be reached, ends the activity.
+type Heartbeats interface {
+	RecordActivityHeartbeatWithOptions(ctx context.Context, options client.RecordActivityHeartbeatOptions) error
+}
+
+// heartbeatCall is how long a heartbeat may take. The Publish waits for it: a server
+// that is slow must not end it at once, and the calls of three that fail one after
+// another must fit into the heartbeat timeout (workflows/policies.go).
+const heartbeatCall = 5 * time.Second
 
 // heartbeat records what was accepted, at most once every HeartbeatEvery, while
 // there is more to come: a Publish of one call records none.
 //
-// It also ends a Publish that the server has given to another worker by now. A
-// process that stood still (a stopped container, a frozen machine) and goes on
-// learns of that too late: the answer to its heartbeat comes beside the calls that
-// it makes meanwhile, and a task that waited in its connection all that time looks
-// like a new one. (When a heartbeat cannot be sent, the SDK itself ends the
-// activity's context.)
+// It also ends a Publish when nobody can take down what it does: when the server
+// does not take its heartbeat, and when it has given the task to another worker by
+// now. A process that stood still (a stopped container, a frozen machine) and goes on
+// learns of that too late: a task that waited in its connection all that time looks
+// like a new one.
 type heartbeat struct {
 	ctx    context.Context
-	giveUp context.CancelFunc
+	giveUp context.CancelCauseFunc
 	// timeout is the activity's heartbeat timeout; 0 is none.
 	timeout time.Duration
 	started time.Time // by the server's clock
 	now     func() time.Time
-	send    func(ctx context.Context, accepted []string)
+	// send is an error when the server did not take it down, or says that the activity
+	// has ended.
+	send func(ctx context.Context, accepted []string) error
 
 	last time.Time
 	// pending is what was accepted since the last record.
 	pending []string
 }
 
-func newHeartbeat(ctx context.Context, giveUp context.CancelFunc) *heartbeat {
+func newHeartbeat(ctx context.Context, giveUp context.CancelCauseFunc, to Heartbeats) *heartbeat {
 	info := activity.GetInfo(ctx)
 	return &heartbeat{
 		ctx: ctx, giveUp: giveUp, timeout: info.HeartbeatTimeout, started: info.StartedTime,
 		now: time.Now, last: time.Now(),
-		send: func(ctx context.Context, accepted []string) { activity.RecordHeartbeat(ctx, accepted) },
+		send: func(ctx context.Context, accepted []string) error {
+			return to.RecordActivityHeartbeatWithOptions(ctx, client.RecordActivityHeartbeatOptions{
+				TaskToken: info.TaskToken, Details: []any{accepted},
+				Namespace: info.Namespace, WorkflowID: info.WorkflowExecution.ID,
+				ActivityType: info.ActivityType.Name, WorkflowType: info.WorkflowType.Name, TaskQueue: info.TaskQueue,
+			})
+		},
 	}
 }
 
@@ -45,8 +65,8 @@ func newHeartbeat(ctx context.Context, giveUp context.CancelFunc) *heartbeat {
 // that comes at once costs no heartbeat.
 func (h *heartbeat) begin(accepted []string) {
 	if h.timeout > 0 && h.now().Sub(h.started) >= h.timeout/2 {
-		h.last = h.now()
-		h.send(h.ctx, accepted) // ends ctx when the server says no
+		h.pending = accepted
+		h.flush()
 	}
 }
 
@@ -54,7 +74,7 @@ func (h *heartbeat) begin(accepted []string) {
 func (h *heartbeat) record(accepted []string) {
 	h.pending = accepted
 	if h.expired() {
-		h.giveUp() // what was accepted is recorded all the same, if the server takes it
+		h.giveUp(context.DeadlineExceeded) // what was accepted is recorded all the same, if the server takes it
 	}
 	if h.now().Sub(h.last) >= HeartbeatEvery && slices.Contains(accepted, "") {
 		h.flush()
@@ -69,12 +89,18 @@ func (h *heartbeat) expired() bool {
 	return h.timeout > 0 && h.now().Sub(h.last) >= h.timeout-2*HeartbeatEvery
 }
 
-// flush records what is pending.
+// flush records what is pending, and ends the Publish unless the server takes it. A
+// Publish that has ended, because its worker stops, has it recorded all the same.
 func (h *heartbeat) flush() {
 	if h.pending == nil {
 		return
 	}
-	accepted := h.pending
-	h.last, h.pending = h.now(), nil
-	h.send(h.ctx, accepted)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), heartbeatCall)
+	defer cancel()
+	h.last = h.now()
+	if err := h.send(ctx, h.pending); err != nil {
+		h.giveUp(err)
+		return
+	}
+	h.pending = nil
 }

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -14,16 +15,21 @@ type beating struct {
 	clock  time.Time
 	sent   [][]string
 	gaveUp bool
+	// answer is what the server says to a heartbeat.
+	answer error
 }
 
 func newBeating(timeout time.Duration) *beating {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	b := &beating{clock: start}
 	b.heartbeat = &heartbeat{
-		timeout: timeout, started: start, last: start,
-		giveUp: func() { b.gaveUp = true },
+		ctx: context.Background(), timeout: timeout, started: start, last: start,
+		giveUp: func(error) { b.gaveUp = true },
 		now:    func() time.Time { return b.clock },
-		send:   func(_ context.Context, accepted []string) { b.sent = append(b.sent, accepted) },
+		send: func(_ context.Context, accepted []string) error {
+			b.sent = append(b.sent, accepted)
+			return b.answer
+		},
 	}
 	return b
 }
@@ -66,4 +72,30 @@ func TestTaskThatWaitedAsksWhetherItIsStillOurs(t *testing.T) {
 		}
 		require.False(t, b.gaveUp, "only the server decides; waited %s", waited)
 	}
+}
+
+// A Publish does not go on when nobody can take down what it does: at the first
+// heartbeat that the server does not take, at its begin, too. What was accepted is
+// offered once more when it ends.
+func TestHeartbeatThatIsNotTakenEndsItsPublish(t *testing.T) {
+	unreachable := errors.New("no connection")
+	b := newBeating(30 * time.Second)
+	b.answer = unreachable
+	b.clock = b.clock.Add(HeartbeatEvery / 2)
+	b.record([]string{"e1", "", ""})
+	require.False(t, b.gaveUp, "none was due")
+	b.clock = b.clock.Add(HeartbeatEvery)
+	b.record([]string{"e1", "e2", ""})
+	require.True(t, b.gaveUp)
+	b.flush()
+	b.answer = nil
+	b.flush()
+	b.flush()
+	require.Equal(t, [][]string{{"e1", "e2", ""}, {"e1", "e2", ""}, {"e1", "e2", ""}}, b.sent)
+
+	late := newBeating(30 * time.Second)
+	late.answer = unreachable
+	late.clock = late.clock.Add(time.Minute)
+	late.begin([]string{"e1", ""})
+	require.True(t, late.gaveUp)
 }

@@ -33,15 +33,15 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 		return cdc.PublishResult{}, invalidInput(ctx, err.Error())
 	}
 	accepted := b.acceptedBefore(ctx, in)
-	publishing, giveUp := context.WithCancel(ctx)
-	defer giveUp()
-	beat := newHeartbeat(ctx, giveUp)
+	publishing, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	beat := newHeartbeat(ctx, giveUp, a.Heartbeats)
 	beat.begin(accepted)
 	result, err := bus.Publish(publishing, b.events, accepted, beat.record)
 	result = b.result(result)
 	if err != nil {
 		beat.flush()
-		if canceled(ctx) {
+		if canceled(publishing) {
 			a.finish(in, &result)
 			return result, nil
 		}

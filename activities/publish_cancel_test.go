@@ -3,9 +3,12 @@ package activities
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
@@ -36,6 +39,41 @@ func TestPublishEndsWithAPartOnlyWhenItsWorkflowCancelsIt(t *testing.T) {
 				return a.Publish(ctx, in)
 			}, activity.RegisterOptions{Name: "ended"})
 			value, err := env.ExecuteActivity("ended")
+			if c.fails {
+				var failure *temporal.ApplicationError
+				require.ErrorAs(t, err, &failure)
+				require.Equal(t, string(cdc.ClassInterrupted), failure.Type())
+				return
+			}
+			require.NoError(t, err)
+			var result cdc.PublishResult
+			require.NoError(t, value.Get(&result))
+			require.Equal(t, []string{"event", ""}, result.EventIDs)
+		})
+	}
+}
+
+// Its workflow's cancellation reaches a Publish by the answer to a heartbeat, and so
+// does an operator's pause.
+func TestPublishEndsByTheAnswerToItsHeartbeat(t *testing.T) {
+	in, _ := batch("Patient", "a", "b")
+	for name, c := range map[string]struct {
+		answer error
+		fails  bool
+	}{
+		"cancelled by its workflow": {temporal.NewCanceledError(), false},
+		"paused by an operator":     {activity.ErrActivityPaused, true},
+		"given to another worker":   {serviceerror.NewNotFound("no such task"), true},
+		"cannot be reached":         {serviceerror.NewUnavailable("no connection"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env, a, _, _ := publishEnv(t, func(_ []cdc.Event, _ []string, progress func([]string)) (cdc.PublishResult, error) {
+				time.Sleep(HeartbeatEvery)
+				progress([]string{"event", ""})
+				return cdc.PublishResult{EventIDs: []string{"event", ""}}, &cdc.Error{Op: "PutEvents", Class: cdc.ClassInterrupted}
+			})
+			a.Heartbeats = beatFunc(func(client.RecordActivityHeartbeatOptions) error { return c.answer })
+			value, err := env.ExecuteActivity(a.Publish, in)
 			if c.fails {
 				var failure *temporal.ApplicationError
 				require.ErrorAs(t, err, &failure)

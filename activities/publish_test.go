@@ -9,8 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
@@ -56,12 +55,20 @@ func publishEnv(t *testing.T, b busFunc) (*testsuite.TestActivityEnvironment, *A
 	}
 	env.RegisterActivity(a)
 	beats := new([][]string)
-	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
-		var accepted []string
-		require.NoError(t, details.Get(&accepted))
-		*beats = append(*beats, accepted)
+	a.Heartbeats = beatFunc(func(options client.RecordActivityHeartbeatOptions) error {
+		require.NotEmpty(t, options.TaskToken)
+		require.NotEmpty(t, options.WorkflowID, "details are bound to their workflow")
+		*beats = append(*beats, options.Details[0].([]string))
+		return nil
 	})
 	return env, a, observer, beats
+}
+
+// beatFunc takes heartbeats in a function.
+type beatFunc func(options client.RecordActivityHeartbeatOptions) error
+
+func (f beatFunc) RecordActivityHeartbeatWithOptions(_ context.Context, options client.RecordActivityHeartbeatOptions) error {
+	return f(options)
 }
 
 func TestPublishGoesOnFromItsHeartbeat(t *testing.T) {

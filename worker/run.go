@@ -223,13 +223,10 @@ func (p *process) bulkPublishWorker(fatal chan<- error) worker.Worker {
 	return w
 }
 
-// publishOptions are of workers that publish. Heartbeats are sent as they are
-// recorded, which is once a second.
+// publishOptions are of workers that publish.
 func (p *process) publishOptions(fatal chan<- error, slots int) worker.Options {
 	options := p.baseOptions(fatal)
 	options.MaxConcurrentActivityExecutionSize = slots
-	options.MaxHeartbeatThrottleInterval = activities.HeartbeatEvery
-	options.DefaultHeartbeatThrottleInterval = activities.HeartbeatEvery
 	return options
 }
 

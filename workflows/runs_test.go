@@ -30,6 +30,10 @@ type runs struct {
 	asked []string
 }
 
+func (r *runs) RecordActivityHeartbeatWithOptions(context.Context, client.RecordActivityHeartbeatOptions) error {
+	return nil
+}
+
 func (r *runs) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	r.asked = append(r.asked, id)
 	run, ok := r.ended[id]

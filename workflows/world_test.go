@@ -77,7 +77,7 @@ func (w *world) renew(at time.Time) {
 		w.runs = &runs{ended: make(map[string]ended)}
 	}
 	w.real = &activities.Activities{
-		Store: w.store, Bus: w.bus, Runs: w.runs, Observer: observer{},
+		Store: w.store, Bus: w.bus, Runs: w.runs, Heartbeats: w.runs, Observer: observer{},
 		Converter:     converter.GetDefaultDataConverter(),
 		Limits:        activities.NewLimits(1e6, 1e6),
 		Logger:        slog.New(slog.DiscardHandler),

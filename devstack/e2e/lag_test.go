@@ -19,6 +19,7 @@ func TestSearchLagLongerThanTheFirstPass(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{}, fewTypes)
 	r.worker(t)
+	atStart := r.searchesFor("Observation")
 	window := windowIn(r.datastore(), 5*time.Second)
 	c.pin(window.Start.Add(alone))
 	for id, lag := range map[string]time.Duration{"prompt": 0, "slow": time.Minute, "slowest": 2 * time.Minute} {
@@ -26,9 +27,9 @@ func TestSearchLagLongerThanTheFirstPass(t *testing.T) {
 		put(t, r.writer, "Observation", id)
 	}
 	c.release(0)
-	r.searched(t, "Observation", 1)
+	r.searched(t, "Observation", atStart+1)
 	c.release(90 * time.Second)
-	r.searched(t, "Observation", 2)
+	r.searched(t, "Observation", atStart+2)
 	c.release(3 * time.Minute)
 	report := r.drained(t)
 

@@ -154,11 +154,16 @@ func found(result cdc.HydrateResult, resourceType string) []string {
 	return names
 }
 
+// searchesFor is how often the store was asked for the type: once by a worker's start.
+func (r *rig) searchesFor(resourceType string) int64 {
+	return r.Simulator.Stats().Datastores[r.datastore()].Types[resourceType].Searches
+}
+
 // searched waits until the store was asked for the type n times.
 func (r *rig) searched(t *testing.T, resourceType string, n int64) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d searches for %s", n, resourceType), func(context.Context) error {
-		if r.Simulator.Stats().Datastores[r.datastore()].Types[resourceType].Searches < n {
+		if r.searchesFor(resourceType) < n {
 			return errNotYet
 		}
 		return nil

@@ -44,8 +44,17 @@ var ResourceTypes = strings.Fields(`
 	Task TerminologyCapabilities TestReport TestScript
 	ValueSet VerificationResult VisionPrescription`)
 
-// KnownType reports whether FHIR R4 has a resource type of that name.
+// subscriptionTopic is the one resource type beside R4's that HealthLake stores: R4's
+// subscriptions borrow it from FHIR R5
+// (https://hl7.org/fhir/R5/subscriptiontopic.html).
+const subscriptionTopic = "SubscriptionTopic"
+
+// KnownType reports whether a HealthLake datastore stores resources of a type of that
+// name.
 func KnownType(name string) bool {
+	if name == subscriptionTopic {
+		return true
+	}
 	_, found := slices.BinarySearch(ResourceTypes, name)
 	return found
 }

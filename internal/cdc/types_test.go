@@ -15,6 +15,7 @@ func TestResourceTypes(t *testing.T) {
 		require.True(t, ValidType(name), name)
 		require.True(t, KnownType(name), name)
 	}
+	require.True(t, KnownType("SubscriptionTopic"))
 	for _, name := range []string{"", "Observations", "patient", "Resource", "DomainResource"} {
 		require.False(t, KnownType(name), name)
 	}

@@ -183,6 +183,7 @@ func TestParseRecord(t *testing.T) {
 		"parameters go first":       {changes{d + "requestParameters.datastoreId": "another", d + "resources": []any{tree{"ARN": arnOf(store)}}}, OutcomeUnknownStore, nil},
 		"store in the response":     {changes{d + "requestParameters": nil, d + "responseElements": tree{"statusCode": 200, "datastoreId": store}}, OutcomeTrigger, windows(0)},
 		"another type":              {changes{d + "requestParameters.resourceType": "Basic"}, OutcomeUnconfiguredType, nil},
+		"a subscription's topic":    {changes{d + "requestParameters.resourceType": "SubscriptionTopic"}, OutcomeUnconfiguredType, nil},
 		"type absent":               {changes{d + "requestParameters.resourceType": absent}, OutcomeTrigger, windows(0)},
 		"type null":                 {changes{d + "requestParameters.resourceType": nil}, OutcomeTrigger, windows(0)},
 		"type in small letters":     {changes{d + "requestParameters.resourceType": " observation"}, OutcomeTrigger, windows(0)},
