@@ -2,8 +2,8 @@ package activities
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
@@ -67,12 +67,18 @@ func TestPublishEndsByTheAnswerToItsHeartbeat(t *testing.T) {
 		"cannot be reached":         {serviceerror.NewUnavailable("no connection"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			var asked atomic.Bool
 			env, a, _, _ := publishEnv(t, func(_ []cdc.Event, _ []string, progress func([]string)) (cdc.PublishResult, error) {
-				time.Sleep(HeartbeatEvery)
-				progress([]string{"event", ""})
+				require.Eventually(t, func() bool {
+					progress([]string{"event", ""})
+					return asked.Load()
+				}, 10*HeartbeatEvery, HeartbeatEvery/10, "a heartbeat is due")
 				return cdc.PublishResult{EventIDs: []string{"event", ""}}, &cdc.Error{Op: "PutEvents", Class: cdc.ClassInterrupted}
 			})
-			a.Heartbeats = beatFunc(func(client.RecordActivityHeartbeatOptions) error { return c.answer })
+			a.Heartbeats = beatFunc(func(client.RecordActivityHeartbeatOptions) error {
+				asked.Store(true)
+				return c.answer
+			})
 			value, err := env.ExecuteActivity(a.Publish, in)
 			if c.fails {
 				var failure *temporal.ApplicationError
