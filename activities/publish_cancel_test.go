@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
@@ -39,16 +40,7 @@ func TestPublishEndsWithAPartOnlyWhenItsWorkflowCancelsIt(t *testing.T) {
 				return a.Publish(ctx, in)
 			}, activity.RegisterOptions{Name: "ended"})
 			value, err := env.ExecuteActivity("ended")
-			if c.fails {
-				var failure *temporal.ApplicationError
-				require.ErrorAs(t, err, &failure)
-				require.Equal(t, string(cdc.ClassInterrupted), failure.Type())
-				return
-			}
-			require.NoError(t, err)
-			var result cdc.PublishResult
-			require.NoError(t, value.Get(&result))
-			require.Equal(t, []string{"event", ""}, result.EventIDs)
+			requireEnded(t, value, err, c.fails)
 		})
 	}
 }
@@ -80,16 +72,23 @@ func TestPublishEndsByTheAnswerToItsHeartbeat(t *testing.T) {
 				return c.answer
 			})
 			value, err := env.ExecuteActivity(a.Publish, in)
-			if c.fails {
-				var failure *temporal.ApplicationError
-				require.ErrorAs(t, err, &failure)
-				require.Equal(t, string(cdc.ClassInterrupted), failure.Type())
-				return
-			}
-			require.NoError(t, err)
-			var result cdc.PublishResult
-			require.NoError(t, value.Get(&result))
-			require.Equal(t, []string{"event", ""}, result.EventIDs)
+			requireEnded(t, value, err, c.fails)
 		})
 	}
+}
+
+// requireEnded requires that a Publish of two, of which one was accepted, ended as
+// interrupted, or with that one as its result.
+func requireEnded(t *testing.T, value converter.EncodedValue, err error, fails bool) {
+	t.Helper()
+	if fails {
+		var failure *temporal.ApplicationError
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, string(cdc.ClassInterrupted), failure.Type())
+		return
+	}
+	require.NoError(t, err)
+	var result cdc.PublishResult
+	require.NoError(t, value.Get(&result))
+	require.Equal(t, []string{"event", ""}, result.EventIDs)
 }
