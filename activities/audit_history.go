@@ -89,15 +89,13 @@ func (h *histories) lacks() {
 func (h *histories) page(ctx context.Context, id, next string) (cdc.HistoryPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	for try := 1; ; try++ {
+	return quickly(ctx, func() (cdc.HistoryPage, error) {
 		page, err := h.l.a.Store.History(ctx, h.l.in.Datastore, h.l.name, id, next)
 		h.mu.Lock()
+		defer h.mu.Unlock()
 		h.reads++
-		h.mu.Unlock()
-		if err == nil || try > quickRetries || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
-			return page, err
-		}
-	}
+		return page, err
+	})
 }
 
 // take takes a page in, and tells whether the next one is too old to be of

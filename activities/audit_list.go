@@ -81,7 +81,7 @@ func (l *listing) read(ctx context.Context, span cdc.Span) error {
 	}
 }
 
-// pages reads a span's pages to the end. It tells whether they showed, the margin's
+// pages reads a span's pages to the end. whole is whether they showed, the margin's
 // included, as much as the store had counted; where it did not count, whether they
 // came to an end.
 func (l *listing) pages(ctx context.Context, span cdc.Span) (whole bool, err error) {
@@ -162,7 +162,7 @@ func (l *listing) takeStrange(entries []cdc.Unreadable) {
 // page reads one page, and repeats at once what often passes. It waits for its
 // tokens however long: bulk work stands in line.
 func (l *listing) page(ctx context.Context, span cdc.Span, next string) (cdc.Page, error) {
-	for try := 1; ; try++ {
+	return quickly(ctx, func() (cdc.Page, error) {
 		if err := l.token(ctx); err != nil {
 			return cdc.Page{}, err
 		}
@@ -170,10 +170,8 @@ func (l *listing) page(ctx context.Context, span cdc.Span, next string) (cdc.Pag
 		// Ids and meta are enough, unless bodies are to be measured.
 		page, err := l.a.searchOnce(ctx, l.in.Datastore, l.name, span, next, !l.in.Measure)
 		l.beat()
-		if err == nil || try > quickRetries || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
-			return page, err
-		}
-	}
+		return page, err
+	})
 }
 
 // token waits for one, which at a low rate and with others in line may be longer

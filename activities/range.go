@@ -58,7 +58,7 @@ func (a *Activities) idsPage(ctx context.Context, in cdc.HydratePageInput) (cdc.
 // be published. One that is too large for an answer goes as a reference: a search for
 // its id tells which version that is.
 func (a *Activities) currentOf(ctx context.Context, origin cdc.Origin, resourceType string, span cdc.Span, id string) (change cdc.Change, found bool, searches int, err error) {
-	resource, err := a.quickRead(ctx, func() (cdc.Resource, error) {
+	resource, err := quickly(ctx, func() (cdc.Resource, error) {
 		return a.Store.Read(ctx, origin.Datastore, resourceType, id)
 	})
 	switch {
@@ -202,16 +202,15 @@ func (m *measuring) ids(ctx context.Context) error {
 
 // bulkSearch reads one page with tokens of the bulk share, and repeats at once what
 // often passes.
-func (a *Activities) bulkSearch(ctx context.Context, datastore, resourceType string, span cdc.Span, next string) (cdc.Page, int, error) {
-	for try := 1; ; try++ {
+func (a *Activities) bulkSearch(ctx context.Context, datastore, resourceType string, span cdc.Span, next string) (page cdc.Page, searches int, err error) {
+	page, err = quickly(ctx, func() (cdc.Page, error) {
 		if err := a.Limits.waitBulk(ctx, datastore); err != nil {
-			return cdc.Page{}, try - 1, err
+			return cdc.Page{}, err
 		}
-		page, err := a.searchOnce(ctx, datastore, resourceType, span, next, false)
-		if err == nil || try > quickRetries || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
-			return page, try, err
-		}
-	}
+		searches++
+		return a.searchOnce(ctx, datastore, resourceType, span, next, false)
+	})
+	return page, searches, err
 }
 
 // take counts a page's changes, and the activities that its bodies would need.

@@ -34,7 +34,7 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 		return cdc.ReadDeleteResult{}, invalidInput(ctx, "a delete to read needs a datastore, a type and a resource")
 	}
 	var result cdc.ReadDeleteResult
-	_, err := a.quickRead(ctx, func() (cdc.Resource, error) {
+	_, err := quickly(ctx, func() (cdc.Resource, error) {
 		result.Counts.Reads++
 		return a.Store.Read(ctx, in.Origin.Datastore, d.Type, d.ResourceID)
 	})

@@ -75,6 +75,16 @@ func quicklyRetryable(err error) bool {
 	return class.Retryable() && class != cdc.ClassInterrupted && retryAfter(err) <= quickDelay
 }
 
+// quickly repeats at once, a few times, what fails for a reason that often passes.
+func quickly[T any](ctx context.Context, once func() (T, error)) (T, error) {
+	for try := 1; ; try++ {
+		answer, err := once()
+		if err == nil || try > quickRetries || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
+			return answer, err
+		}
+	}
+}
+
 // pause waits before a quick retry: what the store asked for, or a jittered
 // quarter second, doubled each time. It tells whether to go on.
 func pause(ctx context.Context, try int, asked time.Duration) bool {
@@ -285,7 +295,7 @@ func nearDeadline(ctx context.Context) bool {
 // readVersion reads exactly this version: the current one by a read, an older
 // one from history. Its number of requests is n.
 func (a *Activities) readVersion(ctx context.Context, datastore string, version cdc.Version) (resource cdc.Resource, n int, err error) {
-	resource, err = a.quickRead(ctx, func() (cdc.Resource, error) {
+	resource, err = quickly(ctx, func() (cdc.Resource, error) {
 		return a.Store.Read(ctx, datastore, version.Type, version.ID)
 	})
 	if err == nil && resource.VersionID == version.VersionID {
@@ -294,7 +304,7 @@ func (a *Activities) readVersion(ctx context.Context, datastore string, version 
 	if err != nil && cdc.ClassOf(err) != cdc.ClassNotFound {
 		return cdc.Resource{}, 1, err
 	}
-	resource, err = a.quickRead(ctx, func() (cdc.Resource, error) {
+	resource, err = quickly(ctx, func() (cdc.Resource, error) {
 		return a.Store.VRead(ctx, datastore, version.Type, version.ID, version.VersionID)
 	})
 	if cdc.ClassOf(err) == cdc.ClassRejected {
@@ -302,13 +312,4 @@ func (a *Activities) readVersion(ctx context.Context, datastore string, version 
 		err = &cdc.Error{Op: "GET {Type}/{id}/_history/{version}", Class: cdc.ClassNotFound}
 	}
 	return resource, 2, err
-}
-
-func (a *Activities) quickRead(ctx context.Context, read func() (cdc.Resource, error)) (cdc.Resource, error) {
-	for try := 1; ; try++ {
-		resource, err := read()
-		if err == nil || try > quickRetries || !quicklyRetryable(err) || !pause(ctx, try, retryAfter(err)) {
-			return resource, err
-		}
-	}
 }

@@ -206,14 +206,14 @@ func reportedDelete(at time.Time) cdc.PublishDeleteInput {
 }
 
 // A store that does not let us look confirms nothing: the delete waits for an operator,
-// who mends that, or skips the delete.
+// who fixes that, or skips the delete.
 func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 	forbidden := &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassForbidden, Status: 403}
 	rejected := &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassRejected, Status: 400}
 	later := start.Add(20 * time.Minute)
 	for name, c := range map[string]struct {
 		bury  func(*graveyard)
-		mend  func(*graveyard)
+		fix   func(*graveyard)
 		class cdc.Class
 		want  cdc.PublishDeleteResult
 	}{
@@ -244,11 +244,11 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 				progress := w.progress()
 				require.Equal(t, map[string]cdc.Class{"Patient": c.class}, progress.Refused)
 				require.Len(t, progress.Waiting, 1)
-				if c.mend == nil {
+				if c.fix == nil {
 					w.env.SignalWorkflow(cdc.SignalSkip, cdc.SkipOf(progress.Waiting))
 					return
 				}
-				c.mend(g)
+				c.fix(g)
 				w.env.SignalWorkflow(cdc.SignalRetry, nil)
 			})
 			w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)

@@ -110,7 +110,7 @@ func TestStrangePages(t *testing.T) {
 	huge := r.event(t, versionKey(r.datastore(), "Patient", "huge", 1))
 	require.Equal(t, []string{cdc.PayloadReference, cdc.ReasonOversize}, []string{huge.Meta.Payload, huge.Meta.Reason})
 	conditions := r.Simulator.Stats().Datastores[r.datastore()].Types["Condition"].Searches
-	require.Less(t, conditions, int64(40), "a page that leads to itself is read a few times, not for ever")
+	require.Less(t, conditions, int64(40), "a page that leads to itself is read a few times, not without end")
 	metrics := string(scrape(t, first))
 	require.Regexp(t, `healthlake_cdc_invalid_entries_total\{.*resource_type="Observation".*\} [1-9]`, metrics)
 	require.Regexp(t, `healthlake_cdc_page_loops_total\{.*resource_type="Condition".*\} [1-9]`, metrics)

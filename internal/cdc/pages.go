@@ -12,7 +12,7 @@ import (
 const MostIdlePages = 20
 
 // PageTrail is what the pages of one list were so far: a store may link its pages in
-// a circle, or link on for ever. The zero value is the trail of a list of which no
+// a circle, or link on without end. The zero value is the trail of a list of which no
 // page was read.
 type PageTrail struct {
 	// Seen are salted hashes of the links that were followed and of what the pages

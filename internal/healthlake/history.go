@@ -61,7 +61,7 @@ func (c *Client) History(ctx context.Context, datastore, resourceType, id, next 
 // versions returns the versions of one resource, and the entries that are none of its.
 // A delete (FHIR R4, http.html#history: an entry whose request.method is DELETE has no
 // resource) has the version and the time of its response, as far as the store gives
-// them. Servers tell of one as of a GET that was answered with 410, too, or leave the
+// them. Servers show one as a GET that was answered with 410, too, or leave the
 // request out.
 func (b bundle) versions(resourceType, id string) (entries []cdc.HistoryEntry, unreadable []cdc.Unreadable) {
 	strange := newUnreadables(b.strangeLinks)

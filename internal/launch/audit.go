@@ -23,21 +23,26 @@ func (l *Launcher) Audit(ctx context.Context, in cdc.AuditInput) (id string, sta
 	span := in.Span.Widened()
 	in.Span = &span
 	id = cdc.AuditID(in.Datastore, span)
-	started, err = l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
+	started, err = l.startAudit(ctx, in, client.StartWorkflowOptions{
+		ID:                    id,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary: fmt.Sprintf("audit of datastore %s from %s to %s", in.Datastore,
+			span.From.UTC().Format(time.DateTime), span.To.UTC().Format(time.DateTime)),
+	})
+	return id, started, err
+}
+
+// startAudit starts an audit, with our search attributes where the server has them.
+func (l *Launcher) startAudit(ctx context.Context, in cdc.AuditInput, options client.StartWorkflowOptions) (started bool, err error) {
+	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
+		in, options := in, options
 		in.Attributes = attributes
-		options := client.StartWorkflowOptions{
-			ID:                    id,
-			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-			StaticSummary: fmt.Sprintf("audit of datastore %s from %s to %s", in.Datastore,
-				span.From.UTC().Format(time.DateTime), span.To.UTC().Format(time.DateTime)),
-		}
 		if attributes {
 			options.TypedSearchAttributes = temporal.NewSearchAttributes(
 				cdc.AttrDatastore.ValueSet(in.Datastore), cdc.AttrState.ValueSet(cdc.StateOpen))
 		}
 		return options, cdc.WorkflowAudit, in
 	})
-	return id, started, err
 }
 
 // ExistingAudit is what the latest audit of an ID was started with.

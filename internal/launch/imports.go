@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
@@ -28,34 +27,25 @@ const recordsDelay = 15 * time.Minute
 // only when records of other writes have had the time to come (recordsDelay), and
 // skips nothing but what lies in an import job's own time.
 func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import) (started bool, err error) {
-	types := l.config.Types[datastore]
-	if len(types) == 0 {
-		return false, fmt.Errorf("datastore %s is not configured: see CDC_DATASTORES", datastore)
+	types, err := l.types(datastore)
+	if err != nil {
+		return false, err
 	}
-	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
-		span := i.Span
-		skip := l.config.Imports != config.ImportsPublish && i.Job
-		settle := slices.Max(l.config.Passes)
-		if skip {
-			settle = max(settle, recordsDelay)
-		}
-		input := cdc.AuditInput{
-			Datastore: datastore, Types: types, Span: &span, StartAt: i.Span.To.Add(settle),
-			Versions: l.config.Versions, CapturedBy: cdc.ByImport, SourceTime: i.Time,
-			Skip:         skip,
-			NoStatements: skip && l.config.Imports == config.ImportsOff,
-			Horizon:      l.config.Horizon,
-			Attributes:   attributes,
-		}
-		options := client.StartWorkflowOptions{
-			ID: cdc.ImportAuditID(datastore, i.ID),
-			StaticSummary: fmt.Sprintf("import into datastore %s from %s to %s", datastore,
-				span.From.UTC().Format(time.DateTime), span.To.UTC().Format(time.DateTime)),
-		}
-		if attributes {
-			options.TypedSearchAttributes = temporal.NewSearchAttributes(
-				cdc.AttrDatastore.ValueSet(datastore), cdc.AttrState.ValueSet(cdc.StateOpen))
-		}
-		return options, cdc.WorkflowAudit, input
+	span := i.Span
+	skip := l.config.Imports != config.ImportsPublish && i.Job
+	settle := slices.Max(l.config.Passes)
+	if skip {
+		settle = max(settle, recordsDelay)
+	}
+	return l.startAudit(ctx, cdc.AuditInput{
+		Datastore: datastore, Types: types, Span: &span, StartAt: i.Span.To.Add(settle),
+		Versions: l.config.Versions, CapturedBy: cdc.ByImport, SourceTime: i.Time,
+		Skip:         skip,
+		NoStatements: skip && l.config.Imports == config.ImportsOff,
+		Horizon:      l.config.Horizon,
+	}, client.StartWorkflowOptions{
+		ID: cdc.ImportAuditID(datastore, i.ID),
+		StaticSummary: fmt.Sprintf("import into datastore %s from %s to %s", datastore,
+			span.From.UTC().Format(time.DateTime), span.To.UTC().Format(time.DateTime)),
 	})
 }

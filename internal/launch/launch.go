@@ -73,6 +73,15 @@ func (l *Launcher) startWindow(ctx context.Context, window cdc.Window, rerun int
 	return l.Run(ctx, window, rerun, cdc.WindowRun{SourceTime: cause.Time, CapturedBy: cause.By, Bulk: cause.Bulk})
 }
 
+// types are the configured ones of a datastore.
+func (l *Launcher) types(datastore string) ([]string, error) {
+	types := l.config.Types[datastore]
+	if len(types) == 0 {
+		return nil, fmt.Errorf("datastore %s is not configured: see CDC_DATASTORES", datastore)
+	}
+	return types, nil
+}
+
 // start starts one execution. Reuse is refused, unless build says otherwise, and so
 // is conflict, and a refusal is no error: the execution exists, which is what was
 // wanted.

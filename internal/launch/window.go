@@ -15,9 +15,9 @@ import (
 // is such a run already, open or closed: whoever names the number of a run can ask
 // for it again and starts no other.
 func (l *Launcher) Run(ctx context.Context, window cdc.Window, n int, run cdc.WindowRun) (started bool, err error) {
-	types := l.config.Types[window.Datastore]
-	if len(types) == 0 {
-		return false, fmt.Errorf("datastore %s is not configured: see CDC_DATASTORES", window.Datastore)
+	types, err := l.types(window.Datastore)
+	if err != nil {
+		return false, err
 	}
 	if len(run.Types) > 0 {
 		types = run.Types

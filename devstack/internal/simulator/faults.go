@@ -55,7 +55,7 @@ type Fault struct {
 	Type      string    `json:"type,omitempty"`      // default any
 	// Further tells that only requests that carry a page token fit.
 	Further bool `json:"further,omitempty"`
-	// Bodies tells that only searches for whole resources fit, ID that only requests
+	// Bodies says that only searches for whole resources fit, ID that only requests
 	// for that resource do.
 	Bodies bool   `json:"bodies,omitempty"`
 	ID     string `json:"id,omitempty"`
