@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/consumer"
+	"healthlake-cdc/internal/queue"
 	"healthlake-cdc/internal/telemetry"
 	"healthlake-cdc/internal/trigger"
 )
@@ -40,8 +40,8 @@ func TestOutcomesAreDocumented(t *testing.T) {
 		require.Contains(t, string(text), "`"+string(outcome)+"`")
 	}
 	// Windows are counted under a name of their own.
-	windows := []consumer.Event{consumer.EventWindowOpened, consumer.EventWindowJoined, consumer.EventWindowCoalesced}
-	for _, event := range consumer.Events() {
+	windows := []queue.Event{queue.EventWindowOpened, queue.EventWindowJoined, queue.EventWindowCoalesced}
+	for _, event := range queue.Events() {
 		if !slices.Contains(windows, event) {
 			require.Contains(t, string(text), "`"+string(event)+"`")
 		}

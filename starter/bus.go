@@ -10,7 +10,7 @@ import (
 	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/smithy-go"
 
-	"healthlake-cdc/internal/connect"
+	"healthlake-cdc/internal/temporal"
 )
 
 // busTimeout bounds the look at a bus. Without credentials the SDK looks for them in
@@ -29,7 +29,7 @@ func (s *session) checkBus(ctx context.Context, c *connection, bus string) error
 	}
 	asking, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
-	awsConfig, err := connect.AWS(asking, c.config)
+	awsConfig, err := temporal.AWS(asking, c.config)
 	if err == nil {
 		_, err = eventbridge.NewFromConfig(awsConfig).DescribeEventBus(asking, &eventbridge.DescribeEventBusInput{Name: &bus})
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/launch"
 )
 
 // captured is what capture prints of a window.
@@ -66,7 +65,7 @@ func (s *session) capture(cmd *cobra.Command, at, datastore string, wait bool) e
 	var all []captured
 	for _, id := range datastores {
 		window := cdc.WindowAt(id, t)
-		workflowID, started, err := c.launcher.Capture(ctx, window, launch.Cause{Time: t, By: cdc.ByOperator})
+		workflowID, started, err := c.launcher.Capture(ctx, window, cdc.Cause{Time: t, By: cdc.ByOperator})
 		if err != nil && len(all) > 0 {
 			return errors.Join(s.print(all, capturedText(all)), err) // those were opened
 		}

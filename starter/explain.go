@@ -11,10 +11,9 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"healthlake-cdc/activities"
-	"healthlake-cdc/internal/connect"
-	"healthlake-cdc/internal/explain"
-	"healthlake-cdc/internal/redrive"
-	"healthlake-cdc/internal/temporalclient"
+	"healthlake-cdc/internal/ops/explain"
+	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/temporal"
 )
 
 // defaultUI is where `temporal server start-dev`, and our development stack,
@@ -103,11 +102,11 @@ func (s *session) explain(ctx context.Context, names []string, datastore, ui str
 
 // explainer puts together what explaining needs.
 func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explainer, error) {
-	awsConfig, err := connect.AWS(ctx, c.config)
+	awsConfig, err := temporal.AWS(ctx, c.config)
 	if err != nil {
 		return nil, err
 	}
-	stores, err := connect.Stores(c.config, awsConfig, nil)
+	stores, err := temporal.Stores(c.config, awsConfig, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +126,7 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 func (c *connection) triggers(ctx context.Context) explain.Triggers {
 	found := explain.Triggers{TaskQueue: c.config.TaskQueue}
 	var err error
-	if found.Queue, found.DLQ, err = c.queues(ctx); err != nil && !errors.Is(err, redrive.ErrNoDLQ) {
+	if found.Queue, found.DLQ, err = c.queues(ctx); err != nil && !errors.Is(err, queue.ErrNoDLQ) {
 		found.Unknown = err.Error()
 	}
 	described, err := c.client.DescribeTaskQueue(ctx, c.config.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
@@ -137,5 +136,5 @@ func (c *connection) triggers(ctx context.Context) explain.Triggers {
 
 // retention is how long the namespace keeps closed executions.
 func (c *connection) retention(ctx context.Context) (time.Duration, error) {
-	return temporalclient.Retention(ctx, c.client, c.temporal.Namespace)
+	return temporal.Retention(ctx, c.client, c.temporal.Namespace)
 }

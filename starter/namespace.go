@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"healthlake-cdc/internal/connect"
-	"healthlake-cdc/internal/schedule"
+	"healthlake-cdc/internal/temporal"
 )
 
 // namespaceTimeout bounds the look at what the namespace holds.
@@ -34,17 +33,17 @@ func (c *connection) fits(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
 	const nothing = "nothing was started or signalled"
-	if err := connect.CheckKeys(asking, c.temporal, c.config.Datastores, c.logger); err != nil {
+	if err := temporal.CheckKeys(asking, c.temporal, c.config.Datastores, c.logger); err != nil {
 		return fmt.Errorf("%s: CDC_PAYLOAD_KEYS do not open what the workers have written: %w", nothing, err)
 	}
-	schedules := &schedule.Keeper{
+	schedules := &temporal.AuditSchedules{
 		Service: c.client.WorkflowService(), Converter: c.temporal.Converter, Namespace: c.temporal.Namespace,
 		Logger: c.logger, Now: time.Now,
 	}
 	for _, datastore := range c.config.Datastores {
 		known, err := schedules.Read(asking, datastore)
 		switch {
-		case errors.Is(err, schedule.ErrUndecodable):
+		case errors.Is(err, temporal.ErrUndecodable):
 			return fmt.Errorf("%s: %w", nothing, err)
 		case err != nil:
 			c.logger.Warn("cannot look at the schedule of audits, which says whose the datastore is", "datastore", datastore, "error", err)

@@ -12,11 +12,11 @@ import (
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
+	sdktemporal "go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/status"
+	"healthlake-cdc/internal/ops/status"
 )
 
 // progressEvery is how often a waiting command asks how far the work is; each
@@ -238,7 +238,7 @@ func waitError(ctx context.Context, id string, err error) error {
 // last event of its history says. The SDK's own reading of that does not work with
 // payloads that are bound to their workflows, for it encodes it without saying which.
 func (c *connection) cancelledAt(ctx context.Context, id string, err error) (far cdc.CaptureRangeResult, cancelled bool) {
-	if !temporal.IsCanceledError(err) || ctx.Err() != nil {
+	if !sdktemporal.IsCanceledError(err) || ctx.Err() != nil {
 		return far, false
 	}
 	events := c.client.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)

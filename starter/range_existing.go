@@ -10,7 +10,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/launch"
+	"healthlake-cdc/internal/temporal"
 )
 
 // joined is the range of the same name that was there already.
@@ -49,7 +49,7 @@ func (c *connection) join(ctx context.Context, id string, in cdc.CaptureRangeInp
 
 // existingState is the state of the range that is joined. One that neither runs nor
 // has completed will never publish the rest.
-func existingState(id string, existing launch.ExistingRange) (*joined, error) {
+func existingState(id string, existing temporal.ExistingRange) (*joined, error) {
 	j := &joined{Started: existing.Started, Span: existing.Input.Span}
 	switch existing.Status {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:
@@ -65,7 +65,7 @@ func existingState(id string, existing launch.ExistingRange) (*joined, error) {
 
 // differentAdvice says how to mean the existing range, which relative times never
 // do: they are another range at each moment.
-func differentAdvice(existing launch.ExistingRange, in cdc.CaptureRangeInput) string {
+func differentAdvice(existing temporal.ExistingRange, in cdc.CaptureRangeInput) string {
 	advice := "take another --name"
 	if was := existing.Input.Span; !was.From.Equal(in.Span.From) || !was.To.Equal(in.Span.To) {
 		advice += fmt.Sprintf("; times like 48h are other ones at each start: the existing range is --since %s --until %s",

@@ -9,7 +9,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/launch"
+	"healthlake-cdc/internal/temporal"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -72,7 +72,7 @@ func TestExistingState(t *testing.T) {
 		enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:     "",
 		enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:  "",
 	} {
-		j, err := existingState("replay/x", launch.ExistingRange{Status: status, Started: noon, Input: aReplay()})
+		j, err := existingState("replay/x", temporal.ExistingRange{Status: status, Started: noon, Input: aReplay()})
 		if want == "" {
 			require.ErrorContains(t, err, "its name stays taken", status)
 			continue

@@ -10,15 +10,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/connect"
-	"healthlake-cdc/internal/redrive"
+	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/temporal"
 )
 
 // redriven is what redrive prints.
 type redriven struct {
 	Moved int `json:"moved"`
 	// Left is how many messages the dead-letter queue then has, as SQS estimates.
-	Left redrive.Depth `json:"left"`
+	Left queue.Depth `json:"left"`
 }
 
 func newRedriveCommand(s *session) *cobra.Command {
@@ -48,16 +48,16 @@ func (s *session) redrive(ctx context.Context, limit int) error {
 	if err != nil {
 		return err
 	}
-	awsConfig, err := connect.AWS(ctx, cfg)
+	awsConfig, err := temporal.AWS(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	api := sqs.NewFromConfig(awsConfig)
-	queues, err := redrive.Find(ctx, api, cfg.QueueURL)
+	queues, err := queue.Find(ctx, api, cfg.QueueURL)
 	if err != nil {
 		return err
 	}
-	mover := redrive.Mover{API: api, Queues: queues, Progress: func(moved, of int) {
+	mover := queue.Mover{API: api, Queues: queues, Progress: func(moved, of int) {
 		fmt.Fprintf(s.progress, "%d of %d moved\n", moved, of)
 	}}
 	var report redriven

@@ -15,10 +15,9 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/healthlake"
-	"healthlake-cdc/internal/launch"
 	"healthlake-cdc/internal/telemetry"
+	"healthlake-cdc/internal/temporal"
 )
 
 // session is what every command has: its flags and where it prints.
@@ -107,8 +106,8 @@ func oneRange(_ *cobra.Command, args []string) error {
 type connection struct {
 	config   *config.Config
 	client   client.Client
-	launcher *launch.Launcher
-	temporal *connect.Temporal
+	launcher *temporal.Launcher
+	temporal *temporal.Connection
 	// types are the resource types of each datastore.
 	types map[string][]string
 	// signalTimeout is how long an execution may take to act on a signal, askEvery how
@@ -127,25 +126,25 @@ func (s *session) connect(ctx context.Context) (*connection, error) {
 	if cfg.InsecurePlaintext {
 		fmt.Fprintln(s.progress, "WARNING: payloads are "+cfg.Storage())
 	}
-	types, err := connect.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) {
-		awsConfig, err := connect.AWS(ctx, cfg)
+	types, err := temporal.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) {
+		awsConfig, err := temporal.AWS(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}
-		return connect.Stores(cfg, awsConfig, nil)
+		return temporal.Stores(cfg, awsConfig, nil)
 	})
 	if err != nil {
 		return nil, err
 	}
-	temporal, err := connect.DialTemporal(ctx, cfg, config.Starter, logger, connect.Observers{})
+	conn, err := temporal.Dial(ctx, cfg, config.Starter, logger, temporal.Observers{})
 	if err != nil {
 		return nil, err
 	}
-	launcher := launch.New(temporal.Client, launch.Config{
-		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Audited: cfg.AuditOn(), Attributes: temporal.Attributes, Logger: logger,
+	launcher := temporal.NewLauncher(conn.Client, temporal.LauncherConfig{
+		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Audited: cfg.AuditOn(), Attributes: conn.Attributes, Logger: logger,
 	})
 	c := &connection{
-		config: cfg, client: temporal.Client, launcher: launcher, temporal: temporal, types: types,
+		config: cfg, client: conn.Client, launcher: launcher, temporal: conn, types: types,
 		signalTimeout: signalTimeout, askEvery: askEvery, logger: logger,
 	}
 	return c, nil

@@ -14,7 +14,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/connect"
+	"healthlake-cdc/internal/temporal"
 )
 
 // waiter is an execution that waits and loses signals, which the real server's do at
@@ -99,7 +99,7 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 			if c.says != "" && c.waiter.closes == 0 {
 				timeout = time.Millisecond
 			}
-			connected := &connection{client: &c.waiter, temporal: &connect.Temporal{Namespace: "n"}, signalTimeout: timeout}
+			connected := &connection{client: &c.waiter, temporal: &temporal.Connection{Namespace: "n"}, signalTimeout: timeout}
 			err := connected.skipUntilTaken(t.Context(), "window/d/x", waits, waits.Waiting)
 			if c.says == "" {
 				require.NoError(t, err)
@@ -111,6 +111,6 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	connected := &connection{client: &waiter{answers: []cdc.Progress{waits}}, temporal: &connect.Temporal{}, signalTimeout: time.Minute}
+	connected := &connection{client: &waiter{answers: []cdc.Progress{waits}}, temporal: &temporal.Connection{}, signalTimeout: time.Minute}
 	require.ErrorContains(t, connected.skipUntilTaken(ctx, "window/d/x", waits, waits.Waiting), "interrupted")
 }

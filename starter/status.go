@@ -8,10 +8,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/spf13/cobra"
 
-	"healthlake-cdc/internal/connect"
-	"healthlake-cdc/internal/redrive"
-	"healthlake-cdc/internal/retention"
-	"healthlake-cdc/internal/status"
+	"healthlake-cdc/internal/ops/status"
+	"healthlake-cdc/internal/preflight"
+	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/temporal"
 )
 
 // shortestLookback is one in which there can be windows at all.
@@ -77,29 +77,29 @@ func (c *connection) retentionNotice(ctx context.Context) string {
 	if c.config.QueueURL == "" {
 		return ""
 	}
-	awsConfig, err := connect.AWS(ctx, c.config)
+	awsConfig, err := temporal.AWS(ctx, c.config)
 	if err != nil {
 		return "" // the queues' depths say why
 	}
-	keeps, err := redrive.Kept(ctx, sqs.NewFromConfig(awsConfig), c.config.QueueURL)
+	keeps, err := queue.Kept(ctx, sqs.NewFromConfig(awsConfig), c.config.QueueURL)
 	if err != nil {
 		return "" // likewise
 	}
-	return retention.Notice(c.temporal.Namespace, kept, keeps)
+	return preflight.Notice(c.temporal.Namespace, kept, keeps)
 }
 
 // queues asks SQS how deep the trigger queue and its dead-letter queue are. What
 // could be found out is returned with the error.
-func (c *connection) queues(ctx context.Context) (queue, dlq *redrive.Depth, err error) {
+func (c *connection) queues(ctx context.Context) (triggers, deadLetters *queue.Depth, err error) {
 	if c.config.QueueURL == "" {
-		return nil, nil, redrive.ErrNoQueue
+		return nil, nil, queue.ErrNoQueue
 	}
-	awsConfig, err := connect.AWS(ctx, c.config)
+	awsConfig, err := temporal.AWS(ctx, c.config)
 	if err != nil {
 		return nil, nil, err
 	}
 	api := sqs.NewFromConfig(awsConfig)
-	found, err := redrive.Find(ctx, api, c.config.QueueURL)
+	found, err := queue.Find(ctx, api, c.config.QueueURL)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/healthlake"
-	"healthlake-cdc/internal/subscriptions"
+	"healthlake-cdc/internal/ops/subscriptions"
+	"healthlake-cdc/internal/temporal"
 )
 
 // subscriptionPlan is what subscriptions plan and apply print.
@@ -98,11 +98,11 @@ func (s *session) subscriptions(ctx context.Context, flags subscriptionFlags, ap
 	if err != nil {
 		return err
 	}
-	awsConfig, err := connect.AWS(ctx, cfg)
+	awsConfig, err := temporal.AWS(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	store, err := connect.Stores(cfg, awsConfig, nil)
+	store, err := temporal.Stores(cfg, awsConfig, nil)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func subscriptionSettings(ctx context.Context, cfg *config.Config, store *health
 	if settings.Datastores, err = selectOne(cfg.Datastores, flags.datastore); err != nil {
 		return settings, err
 	}
-	settings.Types, err = connect.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) { return store, nil })
+	settings.Types, err = temporal.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) { return store, nil })
 	if err != nil || len(flags.types) == 0 {
 		return settings, err
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/redrive"
-	"healthlake-cdc/internal/retention"
-	"healthlake-cdc/internal/temporalclient"
+	"healthlake-cdc/internal/preflight"
+	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/temporal"
 )
 
 const (
@@ -63,7 +63,7 @@ func (a auditPlan) String() string {
 func (p *process) auditPlan(ctx context.Context) (auditPlan, error) {
 	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
-	kept, err := temporalclient.Retention(ctx, p.temporal.Client, p.temporal.Namespace)
+	kept, err := temporal.Retention(ctx, p.temporal.Client, p.temporal.Namespace)
 	if err != nil {
 		p.logger.Error("the namespace's retention cannot be read; the schedules of audits are left as they are", "error", err)
 		return auditPlan{horizon: p.cfg.Horizon(leastRetention)}, nil
@@ -77,11 +77,11 @@ func (p *process) noticeRetention(ctx context.Context, awsConfig aws.Config, pla
 	if p.options.role == roleWorker { // which reads no queue, and may not be allowed to
 		return
 	}
-	keeps, err := redrive.Kept(ctx, sqs.NewFromConfig(awsConfig), p.cfg.QueueURL)
+	keeps, err := queue.Kept(ctx, sqs.NewFromConfig(awsConfig), p.cfg.QueueURL)
 	if err != nil {
 		p.logger.Info("cannot tell for how long the queues keep messages", "error", err)
 	}
-	if text := retention.Notice(p.temporal.Namespace, plan.retention, keeps); text != "" {
+	if text := preflight.Notice(p.temporal.Namespace, plan.retention, keeps); text != "" {
 		p.logger.Warn("queues keep messages for longer than Temporal keeps closed windows", "notice", text)
 	}
 }

@@ -13,11 +13,9 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/connect"
-	"healthlake-cdc/internal/redrive"
-	"healthlake-cdc/internal/retention"
-	"healthlake-cdc/internal/schedule"
-	"healthlake-cdc/internal/temporalclient"
+	"healthlake-cdc/internal/preflight"
+	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/temporal"
 )
 
 // checkTimeout bounds each dependency's check.
@@ -34,11 +32,11 @@ type checker struct {
 // check is worker --check: the settings are valid already, or it would not be
 // called.
 func check(ctx context.Context, cfg *config.Config, logger *slog.Logger, out io.Writer) error {
-	awsConfig, err := connect.AWS(ctx, cfg)
+	awsConfig, err := temporal.AWS(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	stores, err := connect.Stores(cfg, awsConfig, nil)
+	stores, err := temporal.Stores(cfg, awsConfig, nil)
 	if err != nil {
 		return err
 	}
@@ -82,26 +80,26 @@ func (c *checker) report(name string, err error, found string) {
 
 // temporal looks at the namespace, and at what it holds.
 func (c *checker) temporal(ctx context.Context) {
-	var temporal *connect.Temporal
+	var conn *temporal.Connection
 	c.do(ctx, "Temporal", func(ctx context.Context) (_ string, err error) {
-		if temporal, err = connect.DialTemporal(ctx, c.cfg, config.Worker, c.logger, connect.Observers{}); err != nil {
+		if conn, err = temporal.Dial(ctx, c.cfg, config.Worker, c.logger, temporal.Observers{}); err != nil {
 			return "", err
 		}
-		return c.namespace(ctx, temporal)
+		return c.namespace(ctx, conn)
 	})
-	if temporal == nil {
+	if conn == nil {
 		return
 	}
-	defer temporal.Client.Close()
-	keeper := newKeeper(c.cfg, temporal, "", c.logger)
-	c.do(ctx, "payload keys", func(ctx context.Context) (string, error) { return c.keys(ctx, temporal, keeper) })
+	defer conn.Client.Close()
+	keeper := newKeeper(c.cfg, conn, "", c.logger)
+	c.do(ctx, "payload keys", func(ctx context.Context) (string, error) { return c.keys(ctx, conn, keeper) })
 	for _, datastore := range c.cfg.Datastores {
 		c.do(ctx, "owner", func(ctx context.Context) (string, error) { return c.owner(ctx, keeper, datastore) })
 	}
 }
 
-func (c *checker) namespace(ctx context.Context, temporal *connect.Temporal) (string, error) {
-	kept, err := temporalclient.Retention(ctx, temporal.Client, temporal.Namespace)
+func (c *checker) namespace(ctx context.Context, conn *temporal.Connection) (string, error) {
+	kept, err := temporal.Retention(ctx, conn.Client, conn.Namespace)
 	if err != nil {
 		return "", err
 	}
@@ -109,21 +107,21 @@ func (c *checker) namespace(ctx context.Context, temporal *connect.Temporal) (st
 	if err != nil {
 		return "", err
 	}
-	c.notice(ctx, temporal.Namespace, kept)
-	if !temporal.Attributes {
+	c.notice(ctx, conn.Namespace, kept)
+	if !conn.Attributes {
 		return "", errors.New("search attributes are missing and may not be created: run the commands that were logged")
 	}
-	return fmt.Sprintf("namespace %s, retention %s, %s, search attributes usable", temporal.Namespace, kept, plan), nil
+	return fmt.Sprintf("namespace %s, retention %s, %s, search attributes usable", conn.Namespace, kept, plan), nil
 }
 
 // keys checks that the payload keys open what the namespace holds.
-func (c *checker) keys(ctx context.Context, temporal *connect.Temporal, keeper *schedule.Keeper) (string, error) {
+func (c *checker) keys(ctx context.Context, conn *temporal.Connection, keeper *temporal.AuditSchedules) (string, error) {
 	for _, datastore := range c.cfg.Datastores {
-		if _, err := keeper.Read(ctx, datastore); errors.Is(err, schedule.ErrUndecodable) {
+		if _, err := keeper.Read(ctx, datastore); errors.Is(err, temporal.ErrUndecodable) {
 			return "", fmt.Errorf("schedule %s: %w", cdc.AuditScheduleID(datastore), err)
 		}
 	}
-	if err := connect.CheckKeys(ctx, temporal, c.cfg.Datastores, c.logger); err != nil {
+	if err := temporal.CheckKeys(ctx, conn, c.cfg.Datastores, c.logger); err != nil {
 		return "", err
 	}
 	return "they open what the namespace holds", nil
@@ -131,10 +129,10 @@ func (c *checker) keys(ctx context.Context, temporal *connect.Temporal, keeper *
 
 // owner checks that the datastore is this fleet's, or nobody's, and says which types
 // this worker would take out of its audits.
-func (c *checker) owner(ctx context.Context, keeper *schedule.Keeper, datastore string) (string, error) {
+func (c *checker) owner(ctx context.Context, keeper *temporal.AuditSchedules, datastore string) (string, error) {
 	known, err := keeper.Read(ctx, datastore)
 	switch {
-	case errors.Is(err, schedule.ErrUndecodable):
+	case errors.Is(err, temporal.ErrUndecodable):
 		return datastore + ": see payload keys", nil
 	case err != nil:
 		fmt.Fprintf(c.out, "WARNING  %-16s %s: its schedule cannot be read: %v\n", "owner", datastore, err)
@@ -142,7 +140,7 @@ func (c *checker) owner(ctx context.Context, keeper *schedule.Keeper, datastore 
 	case known == nil:
 		return datastore + " has none yet: the first worker makes it this fleet's", nil
 	case known.Input.Owner != keeper.Owner:
-		return "", &schedule.OtherOwnerError{Datastore: datastore, Found: known.Input.Owner, Ours: keeper.Owner}
+		return "", &temporal.OtherOwnerError{Datastore: datastore, Found: known.Input.Owner, Ours: keeper.Owner}
 	}
 	if extra := known.Extra(c.types[datastore]); len(extra) > 0 && len(c.types[datastore]) > 0 {
 		fmt.Fprintf(c.out, "WARNING  %-16s %s: %s would leave its audits, once no worker polls that is configured with them\n", "resource types", datastore, strings.Join(extra, ", "))
@@ -153,11 +151,11 @@ func (c *checker) owner(ctx context.Context, keeper *schedule.Keeper, datastore 
 // notice warns of queues that keep messages for longer than closed windows are
 // kept. It is no failure: it costs repeats, never a version.
 func (c *checker) notice(ctx context.Context, namespace string, kept time.Duration) {
-	keeps, err := redrive.Kept(ctx, sqs.NewFromConfig(c.aws), c.cfg.QueueURL)
+	keeps, err := queue.Kept(ctx, sqs.NewFromConfig(c.aws), c.cfg.QueueURL)
 	if err != nil {
 		return // the check of the queue says why
 	}
-	if text := retention.Notice(namespace, kept, keeps); text != "" {
+	if text := preflight.Notice(namespace, kept, keeps); text != "" {
 		fmt.Fprintf(c.out, "WARNING  %-16s %s\n", "retention", text)
 	}
 }

@@ -10,14 +10,14 @@ import (
 
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/payload"
-	"healthlake-cdc/internal/temporalclient"
+	"healthlake-cdc/internal/temporal"
 )
 
 // serveCodec decodes payloads for the Temporal UI in a browser on this machine.
 // It answers with patient data: it listens on loopback unless told otherwise and
 // takes requests from the named origins only.
 func serveCodec(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger) error {
-	namespace, err := temporalclient.Namespace(nil)
+	namespace, err := temporal.Namespace(nil)
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,7 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/connect"
-	"healthlake-cdc/internal/schedule"
+	"healthlake-cdc/internal/temporal"
 )
 
 const (
@@ -27,11 +26,11 @@ func ownerOf(cfg *config.Config) cdc.Owner {
 }
 
 // newKeeper makes what reads and keeps the schedules of audits.
-func newKeeper(cfg *config.Config, temporal *connect.Temporal, off string, logger *slog.Logger) *schedule.Keeper {
-	return &schedule.Keeper{
-		Service: temporal.Client.WorkflowService(), Converter: temporal.Converter, Namespace: temporal.Namespace,
+func newKeeper(cfg *config.Config, conn *temporal.Connection, off string, logger *slog.Logger) *temporal.AuditSchedules {
+	return &temporal.AuditSchedules{
+		Service: conn.Client.WorkflowService(), Converter: conn.Converter, Namespace: conn.Namespace,
 		Owner: ownerOf(cfg), Identity: "healthlake-cdc-worker", Every: cfg.AuditEvery, Off: off,
-		Attributes: temporal.Attributes, Logger: logger, Now: time.Now,
+		Attributes: conn.Attributes, Logger: logger, Now: time.Now,
 	}
 }
 
@@ -42,11 +41,11 @@ func newKeeper(cfg *config.Config, temporal *connect.Temporal, off string, logge
 func (p *process) checkNamespace(ctx context.Context, awsConfig aws.Config, plan auditPlan) error {
 	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
-	if err := connect.CheckKeys(ctx, p.temporal, p.cfg.Datastores, p.logger); err != nil {
+	if err := temporal.CheckKeys(ctx, p.temporal, p.cfg.Datastores, p.logger); err != nil {
 		return err
 	}
 	p.audits = &audits{
-		Keeper: newKeeper(p.cfg, p.temporal, plan.off, p.logger), horizon: plan.horizon,
+		AuditSchedules: newKeeper(p.cfg, p.temporal, plan.off, p.logger), horizon: plan.horizon,
 		// A consumer runs no workflows, and a plan needs the retention.
 		readOnly: p.options.role == roleConsumer || plan.retention == 0,
 	}
@@ -61,7 +60,7 @@ func (p *process) checkNamespace(ctx context.Context, awsConfig aws.Config, plan
 		case err == nil:
 		case refuses(err):
 			return err
-		case errors.Is(err, schedule.ErrNotAllowed):
+		case errors.Is(err, temporal.ErrNotAllowed):
 			p.logger.Error("going on without a schedule of audits: nothing finds what triggers did not report, and nothing says whose the datastore is",
 				"datastore", datastore, "error", err)
 		default:
@@ -73,7 +72,7 @@ func (p *process) checkNamespace(ctx context.Context, awsConfig aws.Config, plan
 
 // audits are the schedules that a worker keeps.
 type audits struct {
-	*schedule.Keeper
+	*temporal.AuditSchedules
 	horizon time.Duration
 	// readOnly leaves the schedules as they are, and only looks whose they are.
 	readOnly bool
@@ -90,7 +89,7 @@ func (p *process) keepAudit(ctx context.Context, datastore string) error {
 		if err != nil || known == nil || known.Input.Owner == p.audits.Owner {
 			return err
 		}
-		return &schedule.OtherOwnerError{Datastore: datastore, Found: known.Input.Owner, Ours: p.audits.Owner}
+		return &temporal.OtherOwnerError{Datastore: datastore, Found: known.Input.Owner, Ours: p.audits.Owner}
 	case p.audits.kept[datastore]:
 		return p.audits.Follow(ctx, datastore, p.sweeps[datastore])
 	}
@@ -109,8 +108,8 @@ func (p *process) keepAudit(ctx context.Context, datastore string) error {
 
 // refuses reports whether a worker must not run beside what it found.
 func refuses(err error) bool {
-	var other *schedule.OtherOwnerError
-	return errors.As(err, &other) || errors.Is(err, schedule.ErrUndecodable)
+	var other *temporal.OtherOwnerError
+	return errors.As(err, &other) || errors.Is(err, temporal.ErrUndecodable)
 }
 
 // followAudits looks at the schedules again while the worker runs. It ends when
@@ -126,7 +125,7 @@ func (p *process) followAudits(ctx context.Context) error {
 		}
 		for _, datastore := range p.cfg.Datastores {
 			err := p.keepAudit(ctx, datastore)
-			var other *schedule.OtherOwnerError
+			var other *temporal.OtherOwnerError
 			switch {
 			case errors.As(err, &other):
 				return err

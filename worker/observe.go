@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/consumer"
 	"healthlake-cdc/internal/eventbus"
 	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/queue"
 	"healthlake-cdc/internal/telemetry"
 	"healthlake-cdc/internal/trigger"
 )
@@ -76,31 +76,31 @@ type consumerMetrics struct {
 	metrics *telemetry.Metrics
 }
 
-// Outcome implements consumer.Metrics.
+// Outcome implements queue.Metrics.
 func (m consumerMetrics) Outcome(outcome trigger.Outcome) {
 	m.metrics.Trigger(m.ctx, string(outcome))
 }
 
-// Count implements consumer.Metrics.
-func (m consumerMetrics) Count(event consumer.Event, n int) {
+// Count implements queue.Metrics.
+func (m consumerMetrics) Count(event queue.Event, n int) {
 	m.metrics.Messages(m.ctx, string(event), n)
 }
 
-// Window implements consumer.Metrics: windows and who asked for them.
-func (m consumerMetrics) Window(source string, event consumer.Event) {
+// Window implements queue.Metrics: windows and who asked for them.
+func (m consumerMetrics) Window(source string, event queue.Event) {
 	result := telemetry.WindowCoalesced
-	if event == consumer.EventWindowOpened {
+	if event == queue.EventWindowOpened {
 		result = telemetry.WindowOpened
 	}
 	m.metrics.Windows(m.ctx, result, source, 1)
 }
 
-// Delay implements consumer.Metrics.
+// Delay implements queue.Metrics.
 func (m consumerMetrics) Delay(source string, d time.Duration) {
 	m.metrics.TriggerDelay(m.ctx, source, d)
 }
 
-// Paused implements consumer.Metrics.
+// Paused implements queue.Metrics.
 func (m consumerMetrics) Paused(paused bool) {
 	ctx := m.ctx
 	m.metrics.PollingPaused(ctx, paused)

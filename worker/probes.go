@@ -13,8 +13,8 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/connect"
 	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/temporal"
 )
 
 // probes ask each dependency whether it is there and can be used. Each returns
@@ -47,7 +47,7 @@ func (p *probes) credentials(ctx context.Context) (string, error) {
 }
 
 func (p *probes) resourceTypes(ctx context.Context) (string, error) {
-	types, err := connect.ResourceTypes(ctx, p.cfg, func() (*healthlake.Client, error) { return p.stores, nil })
+	types, err := temporal.ResourceTypes(ctx, p.cfg, func() (*healthlake.Client, error) { return p.stores, nil })
 	if err != nil {
 		return "", err
 	}

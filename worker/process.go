@@ -12,22 +12,21 @@ import (
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/connect"
-	"healthlake-cdc/internal/consumer"
 	"healthlake-cdc/internal/eventbus"
 	"healthlake-cdc/internal/healthlake"
-	"healthlake-cdc/internal/launch"
+	"healthlake-cdc/internal/queue"
 	"healthlake-cdc/internal/telemetry"
+	"healthlake-cdc/internal/temporal"
 	"healthlake-cdc/internal/trigger"
 )
 
 // newProcess waits for what the worker needs and puts it together.
 func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger, t *telemetry.Telemetry) (*process, error) {
-	awsConfig, err := connect.AWS(ctx, cfg)
+	awsConfig, err := temporal.AWS(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	stores, err := connect.Stores(cfg, awsConfig, observeStore(ctx, t.Metrics))
+	stores, err := temporal.Stores(cfg, awsConfig, observeStore(ctx, t.Metrics))
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +36,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 	}
 	p := &process{cfg: cfg, options: o, logger: logger, metrics: t.Metrics}
 	dial := dependency{name: "Temporal", probe: func(ctx context.Context) (_ string, err error) {
-		p.temporal, err = connect.DialTemporal(ctx, cfg, config.Worker, logger, connect.Observers{
+		p.temporal, err = temporal.Dial(ctx, cfg, config.Worker, logger, temporal.Observers{
 			Metrics: t.TemporalHandler(), Plaintext: func(kind string) { t.Metrics.Plaintext(context.WithoutCancel(ctx), kind) },
 		})
 		return "", err
@@ -51,7 +50,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 		p.close()
 		return nil, err
 	}
-	launcher := launch.New(p.temporal.Client, launch.Config{
+	launcher := temporal.NewLauncher(p.temporal.Client, temporal.LauncherConfig{
 		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Audited: cfg.AuditOn() && plan.off == "", Versions: cfg.Versions, Imports: cfg.Imports,
 		Horizon: plan.horizon, Attributes: p.temporal.Attributes, Logger: logger,
 	})
@@ -78,7 +77,7 @@ func (p *process) close() {
 	}
 }
 
-func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, stores *healthlake.Client, launcher *launch.Launcher, metrics *telemetry.Metrics) error {
+func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, stores *healthlake.Client, launcher *temporal.Launcher, metrics *telemetry.Metrics) error {
 	buses := &buses{config: eventbus.Config{
 		Client: eventbus.NewClient(awsConfig), MaxBytes: p.cfg.MaxEventBytes,
 		Observe: observeBus(ctx, metrics), Logger: p.logger,
@@ -100,10 +99,10 @@ func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, store
 	return nil
 }
 
-func (p *process) newConsumer(ctx context.Context, awsConfig aws.Config, launcher *launch.Launcher, metrics *telemetry.Metrics) error {
+func (p *process) newConsumer(ctx context.Context, awsConfig aws.Config, launcher *temporal.Launcher, metrics *telemetry.Metrics) error {
 	datastores, types := set(p.cfg.Datastores), set(p.types)
 	var err error
-	p.consumer, err = consumer.New(consumer.Config{
+	p.consumer, err = queue.New(queue.Config{
 		// Two clients: ReceiveMessage backs off when the SDK's retry token budget
 		// is empty, and deletes would empty it.
 		Receive: sqs.NewFromConfig(awsConfig), Delete: sqs.NewFromConfig(awsConfig),
@@ -129,27 +128,27 @@ func set(names []string) map[string]bool {
 }
 
 // opener lets the consumer, which knows nothing of Temporal, start workflows.
-type opener struct{ launcher *launch.Launcher }
+type opener struct{ launcher *temporal.Launcher }
 
-// Open implements consumer.Opener.
-func (o opener) Open(ctx context.Context, window cdc.Window, cause consumer.Cause) (bool, error) {
-	opened, err := o.launcher.OpenWindow(ctx, window, launch.Cause{Time: cause.Time, By: cause.Source, Bulk: cause.Bulk})
+// Open implements queue.Opener.
+func (o opener) Open(ctx context.Context, window cdc.Window, cause cdc.Cause) (bool, error) {
+	opened, err := o.launcher.OpenWindow(ctx, window, cause)
 	return opened, unavailable(err)
 }
 
-// PublishDelete implements consumer.Opener.
+// PublishDelete implements queue.Opener.
 func (o opener) PublishDelete(ctx context.Context, datastore string, d cdc.Delete, source string) (bool, error) {
 	started, err := o.launcher.PublishDelete(ctx, datastore, d, source)
 	return started, unavailable(err)
 }
 
-// Import implements consumer.Opener.
+// Import implements queue.Opener.
 func (o opener) Import(ctx context.Context, datastore string, i cdc.Import) (bool, error) {
 	started, err := o.launcher.Import(ctx, datastore, i)
 	return started, unavailable(err)
 }
 
-// Follow implements consumer.Opener.
+// Follow implements queue.Opener.
 func (o opener) Follow(ctx context.Context, datastore string, j cdc.Job) (bool, error) {
 	started, err := o.launcher.Follow(ctx, datastore, j)
 	return started, unavailable(err)
@@ -162,5 +161,5 @@ func unavailable(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", consumer.ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", queue.ErrUnavailable, err)
 }

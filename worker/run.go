@@ -16,10 +16,9 @@ import (
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/connect"
-	"healthlake-cdc/internal/consumer"
-	"healthlake-cdc/internal/schedule"
+	"healthlake-cdc/internal/queue"
 	"healthlake-cdc/internal/telemetry"
+	"healthlake-cdc/internal/temporal"
 	"healthlake-cdc/workflows"
 )
 
@@ -148,10 +147,10 @@ type process struct {
 	cfg        *config.Config
 	options    options
 	logger     *slog.Logger
-	temporal   *connect.Temporal
+	temporal   *temporal.Connection
 	metrics    *telemetry.Metrics
 	activities *activities.Activities
-	consumer   *consumer.Consumer
+	consumer   *queue.Consumer
 	types      []string
 	// sweeps are the resource types to sweep, by datastore.
 	sweeps map[string][]string
@@ -256,7 +255,7 @@ func (p *process) pageWorkers(datastore string, fatal chan<- error) []worker.Wor
 		options.DisableWorkflowWorker = true
 		options.MaxConcurrentActivityExecutionSize = pageSlots
 		options.TaskQueueActivitiesPerSecond = queue.rate
-		options.Identity = p.temporal.Identity + schedule.Mark(p.sweeps[datastore], ownerOf(p.cfg))
+		options.Identity = p.temporal.Identity + temporal.Mark(p.sweeps[datastore], ownerOf(p.cfg))
 		w := worker.New(p.temporal.Client, queue.name, options)
 		workflows.RegisterActivities(w, p.activities)
 		all = append(all, w)

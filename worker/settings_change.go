@@ -12,7 +12,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/connect"
+	"healthlake-cdc/internal/temporal"
 )
 
 const (
@@ -138,9 +138,9 @@ func (p *process) startedWith(ctx context.Context, executions []*workflowpb.Work
 		if _, rerun, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId()); err != nil || rerun > 0 {
 			continue
 		}
-		in, err := connect.WindowInput(ctx, p.temporal, info.GetExecution())
+		in, err := temporal.WindowInput(ctx, p.temporal, info.GetExecution())
 		switch {
-		case errors.Is(err, connect.ErrWindowInput):
+		case errors.Is(err, temporal.ErrWindowInput):
 			continue // checkKeys has looked at these
 		case err != nil:
 			return nil, err

@@ -8,7 +8,7 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/schedule"
+	"healthlake-cdc/internal/temporal"
 )
 
 // How CDC_SEARCH_RATE is shared: windows' first pages, their further pages, bulk
@@ -66,7 +66,7 @@ func (p *process) fleetSize(ctx context.Context) (int, error) {
 	}
 	seen := make(map[string]bool)
 	for _, poller := range described.GetPollers() {
-		if time.Since(poller.GetLastAccessTime().AsTime()) < schedule.PollerAge {
+		if time.Since(poller.GetLastAccessTime().AsTime()) < temporal.PollerAge {
 			seen[poller.GetIdentity()] = true
 		}
 	}

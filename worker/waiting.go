@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 
-	"healthlake-cdc/internal/waiting"
+	"healthlake-cdc/internal/temporal"
 )
 
 // countWaiting exposes how many executions wait for an operator. In a namespace
@@ -12,7 +12,7 @@ func (p *process) countWaiting(ctx context.Context) error {
 	if !p.temporal.Attributes {
 		return nil
 	}
-	return waiting.Counter{
+	return temporal.WaitingCounter{
 		Temporal: p.temporal.Client, Namespace: p.temporal.Namespace, Datastores: p.cfg.Datastores,
 		Observe: func(datastore string, n int64) { p.metrics.Waiting(ctx, datastore, n) },
 		Logger:  p.logger,

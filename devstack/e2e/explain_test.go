@@ -16,7 +16,7 @@ import (
 	"healthlake-cdc/devstack/internal/stack"
 	"healthlake-cdc/devstack/internal/temporalserver"
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/explain"
+	"healthlake-cdc/internal/ops/explain"
 )
 
 // explained is what starter explain --json says of one resource or version. What

@@ -12,7 +12,7 @@ import (
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/explain"
+	"healthlake-cdc/internal/ops/explain"
 )
 
 // A backfill whose worker is killed twice, and Temporal as well: nothing is lost,

@@ -16,8 +16,8 @@ import (
 	"healthlake-cdc/devstack/internal/fhirdata"
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
-	"healthlake-cdc/internal/redrive"
-	"healthlake-cdc/internal/status"
+	"healthlake-cdc/internal/ops/status"
+	"healthlake-cdc/internal/queue"
 )
 
 // transactions are bundles of n small Patients.
@@ -78,8 +78,8 @@ func TestStatus(t *testing.T) {
 	require.InDelta(t, r.result(t, window.ID()).Counts.Searches, store.SearchesPerHour, 0)
 	require.Len(t, report.Workers, 2)
 	require.Empty(t, report.Waiting)
-	require.Equal(t, &redrive.Depth{}, report.Queue)
-	require.Equal(t, &redrive.Depth{Visible: 3}, report.DLQ)
+	require.Equal(t, &queue.Depth{}, report.Queue)
+	require.Equal(t, &queue.Depth{Visible: 3}, report.DLQ)
 
 	text := r.operate(t, "status").stdout
 	require.Contains(t, text, "3 wait")
@@ -93,7 +93,7 @@ func TestStatus(t *testing.T) {
 // buryMessages puts n messages into the dead-letter queue.
 func (r *rig) buryMessages(t *testing.T, n int) {
 	t.Helper()
-	queues, err := redrive.Find(t.Context(), r.SQS(), r.Outputs["QueueUrl"])
+	queues, err := queue.Find(t.Context(), r.SQS(), r.Outputs["QueueUrl"])
 	require.NoError(t, err)
 	url, _, err := queues.Dead(t.Context(), r.SQS())
 	require.NoError(t, err)
@@ -114,8 +114,8 @@ func TestRedrive(t *testing.T) {
 	r := newRig(t, stack.Options{}, fewTypes)
 	r.buryMessages(t, 25)
 	var report struct {
-		Moved int           `json:"moved"`
-		Left  redrive.Depth `json:"left"`
+		Moved int         `json:"moved"`
+		Left  queue.Depth `json:"left"`
 	}
 	redriven := func(args ...string) {
 		t.Helper()
@@ -123,7 +123,7 @@ func TestRedrive(t *testing.T) {
 	}
 	redriven("--max", "12")
 	require.Equal(t, 12, report.Moved)
-	require.Equal(t, redrive.Depth{Visible: 13}, report.Left)
+	require.Equal(t, queue.Depth{Visible: 13}, report.Left)
 	redriven("--max", "100")
 	require.Equal(t, 13, report.Moved)
 	require.Zero(t, report.Left)
@@ -176,7 +176,7 @@ func TestRedriveAll(t *testing.T) {
 		})
 		require.NoError(t, err)
 	}
-	queues, err := redrive.Find(t.Context(), r.SQS(), r.Outputs["QueueUrl"])
+	queues, err := queue.Find(t.Context(), r.SQS(), r.Outputs["QueueUrl"])
 	require.NoError(t, err)
 	eventually(t, "the messages are in the dead-letter queue", func(ctx context.Context) error {
 		if _, err := r.SQS().ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(queues.URL), MaxNumberOfMessages: 10}); err != nil {
@@ -190,7 +190,7 @@ func TestRedriveAll(t *testing.T) {
 	got := r.operate(t, "redrive")
 	require.Contains(t, got.stdout, "3 messages moved, 0 left")
 	require.Contains(t, got.stderr, "3 of 3 moved")
-	after, err := redrive.Find(t.Context(), r.SQS(), queues.URL)
+	after, err := queue.Find(t.Context(), r.SQS(), queues.URL)
 	require.NoError(t, err)
 	require.Equal(t, 3, after.Depth.Visible)
 }

@@ -17,8 +17,8 @@ import (
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/explain"
-	"healthlake-cdc/internal/status"
+	"healthlake-cdc/internal/ops/explain"
+	"healthlake-cdc/internal/ops/status"
 )
 
 // dealtWith is what starter retry and skip print.

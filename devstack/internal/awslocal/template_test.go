@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"healthlake-cdc/internal/subscriptions"
+	"healthlake-cdc/internal/ops/subscriptions"
 )
 
 const (

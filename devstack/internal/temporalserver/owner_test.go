@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/schedule"
+	"healthlake-cdc/internal/temporal"
 )
 
 // polls runs a worker of the owner's fleet with the given types on the datastore's task
@@ -19,7 +19,7 @@ import (
 func polls(t *testing.T, ns TestNamespace, owner cdc.Owner, types ...string) (stop func()) {
 	t.Helper()
 	queue := cdc.LiveTaskQueue(owner.TaskQueue, "store")
-	identity := "worker@" + t.Name() + schedule.Mark(types, owner)
+	identity := "worker@" + t.Name() + temporal.Mark(types, owner)
 	w := worker.New(ns.Client, queue, worker.Options{DisableWorkflowWorker: true, Identity: identity})
 	w.RegisterActivityWithOptions(func(context.Context) error { return nil }, activity.RegisterOptions{Name: "any"})
 	require.NoError(t, w.Start())
@@ -39,13 +39,13 @@ func polls(t *testing.T, ns TestNamespace, owner cdc.Owner, types ...string) (st
 
 // later lets the keeper's time go on by more than the age at which a worker that does
 // not poll any more is counted out.
-func later(k *schedule.Keeper) {
-	at := time.Now().Add(2 * schedule.PollerAge)
+func later(k *temporal.AuditSchedules) {
+	at := time.Now().Add(2 * temporal.PollerAge)
 	k.Now = func() time.Time { return at }
 }
 
 // with is a keeper of the same namespace and keys for another fleet.
-func with(k *schedule.Keeper, owner cdc.Owner) *schedule.Keeper {
+func with(k *temporal.AuditSchedules, owner cdc.Owner) *temporal.AuditSchedules {
 	other := *k
 	other.Owner = owner
 	return &other
@@ -62,7 +62,7 @@ func TestADatastoreHasOneOwner(t *testing.T) {
 			"at start":       with(k, second).Keep(t.Context(), auditOf("Patient")),
 			"while it works": with(k, second).Follow(t.Context(), "store", []string{"Patient"}),
 		} {
-			var other *schedule.OtherOwnerError
+			var other *temporal.OtherOwnerError
 			require.ErrorAs(t, err, &other, name)
 			require.Equal(t, k.Owner, other.Found)
 			require.Equal(t, second, other.Ours)

@@ -12,17 +12,17 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/payload"
-	"healthlake-cdc/internal/schedule"
+	"healthlake-cdc/internal/temporal"
 )
 
 // keeperOf keeps schedules in a namespace, with a payload key of its own.
-func keeperOf(t *testing.T, ns TestNamespace) *schedule.Keeper {
+func keeperOf(t *testing.T, ns TestNamespace) *temporal.AuditSchedules {
 	t.Helper()
 	ring, err := payload.ParseKeys(payload.GenerateKey())
 	require.NoError(t, err)
 	codec, err := payload.NewCodec(ring, ns.Name, payload.Migration{})
 	require.NoError(t, err)
-	return &schedule.Keeper{
+	return &temporal.AuditSchedules{
 		Service: ns.Client.WorkflowService(), Converter: payload.NewDataConverter(codec), Namespace: ns.Name,
 		Owner: cdc.Owner{TaskQueue: "queue", Bus: "changes"}, Identity: "test", Every: 15 * time.Minute,
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
@@ -30,7 +30,7 @@ func keeperOf(t *testing.T, ns TestNamespace) *schedule.Keeper {
 }
 
 // scheduled reads the input of a datastore's schedule.
-func scheduled(t *testing.T, k *schedule.Keeper) (*workflowservice.DescribeScheduleResponse, cdc.AuditInput) {
+func scheduled(t *testing.T, k *temporal.AuditSchedules) (*workflowservice.DescribeScheduleResponse, cdc.AuditInput) {
 	t.Helper()
 	found, err := k.Service.DescribeSchedule(t.Context(), &workflowservice.DescribeScheduleRequest{
 		Namespace: k.Namespace, ScheduleId: cdc.AuditScheduleID("store"),
@@ -135,7 +135,7 @@ func TestAuditScheduleOfAnotherKey(t *testing.T) {
 	ns := ForTest(t)
 	require.NoError(t, keeperOf(t, ns).Keep(t.Context(), auditOf("Patient")))
 	err := keeperOf(t, ns).Keep(t.Context(), auditOf("Patient", "Device"))
-	require.ErrorIs(t, err, schedule.ErrUndecodable)
+	require.ErrorIs(t, err, temporal.ErrUndecodable)
 	require.ErrorIs(t, err, payload.ErrUnknownKey)
 	require.ErrorContains(t, err, "CDC_PAYLOAD_KEYS")
 }

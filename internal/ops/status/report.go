@@ -1,0 +1,123 @@
+// Package status collects how everything stands, from what Temporal and SQS show at
+// one moment. It keeps to a bounded number of windows and of queries, which are
+// billed, and says what its figures are based on.
+package status
+
+import (
+	"time"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/queue"
+)
+
+// Report is how the whole stands. Its JSON is stable: fields are added, never
+// renamed. It holds no FHIR id.
+type Report struct {
+	At time.Time `json:"at"`
+	// Lookback is how far back windows were looked at, in seconds.
+	Lookback float64 `json:"lookbackSeconds"`
+	Stores   []Store `json:"stores"`
+	Ranges   []Range `json:"ranges"`
+	// Audits are those that are open.
+	Audits []Range `json:"audits"`
+	// Queue and DLQ are nil when not known: QueueNote says why.
+	Queue     *queue.Depth `json:"queue"`
+	DLQ       *queue.Depth `json:"deadLetterQueue"`
+	QueueNote string       `json:"queueNote,omitempty"`
+	Waiting   []Waiting    `json:"waiting"`
+	// Failed are the executions that ended before they were done and that nothing has
+	// made good, at most 50 of the FailedTotal that there are.
+	Failed      []Failed `json:"failed"`
+	FailedTotal int      `json:"failedTotal"`
+	Workers     []Worker `json:"workers"`
+	// Notes say what the figures are based on and what is left out.
+	Notes []string `json:"notes"`
+}
+
+// Store is how one datastore stands.
+type Store struct {
+	Datastore string `json:"datastore"`
+	// OpenWindows is exact as far as Temporal's visibility is; OldestOpen is the
+	// start of the oldest, zero when none is open.
+	OpenWindows  int       `json:"openWindows"`
+	OldestOpen   time.Time `json:"oldestOpen,omitzero"`
+	OldestOpenID string    `json:"oldestOpenId,omitempty"`
+	// The figures of an hour are estimates.
+	WindowsPerHour  float64 `json:"windowsPerHour"`
+	ActionsPerHour  float64 `json:"actionsPerHour"`
+	DollarsPerHour  float64 `json:"actionDollarsPerHour"`
+	SearchesPerHour float64 `json:"searchesPerHour"`
+	Types           []Type  `json:"types"`
+	// Audit is what the last scheduled audit left, nil when none has completed
+	// within the namespace's retention.
+	Audit *Audit `json:"audit"`
+}
+
+// Audit is how far a datastore is audited.
+type Audit struct {
+	WorkflowID string    `json:"workflowId"`
+	Closed     time.Time `json:"closed"`
+	// Through is up to where every type is stated or in Unsettled.
+	Through time.Time `json:"through"`
+	// Unsettled is how many spans are not complete: something is missing, not published
+	// yet, not known, or not listed. Missing is how many versions are missing in them,
+	// and Oldest the beginning of the oldest.
+	Unsettled int       `json:"unsettledSpans"`
+	Oldest    time.Time `json:"oldestUnsettled,omitzero"`
+	Missing   int       `json:"missing"`
+	// Healed is how many versions the last run published, Passed how many spans
+	// had grown older than the horizon before they were audited or settled.
+	Healed int `json:"healed"`
+	Passed int `json:"passedSpans"`
+}
+
+// Type is how one resource type of a datastore stands.
+type Type struct {
+	Type string `json:"type"`
+	// Published is when EventBridge accepted the type's last event of the windows
+	// that were read, LastUpdated the time of that version in the store. Both are
+	// zero when there was none within the look back.
+	Published   time.Time `json:"lastPublished,omitzero"`
+	LastUpdated time.Time `json:"lastUpdated,omitzero"`
+	// Lag is from the one to the other, in seconds.
+	Lag    float64 `json:"lagSeconds,omitempty"`
+	Window string  `json:"window,omitempty"`
+}
+
+// Range is a replay, a backfill or an audit that is open.
+type Range struct {
+	WorkflowID string    `json:"workflowId"`
+	Started    time.Time `json:"started"`
+	// Progress is nil when no worker answered.
+	Progress *cdc.Progress `json:"progress"`
+}
+
+// Waiting is something that does not go on by itself, or has not for long.
+type Waiting struct {
+	WorkflowID string `json:"workflowId"`
+	Type       string `json:"type,omitempty"`
+	// Class is the class of the error, empty when there is none to tell.
+	Class cdc.Class `json:"class,omitempty"`
+	What  string    `json:"what"`
+	// Operator tells that someone has to do something; otherwise it is retried
+	// and may pass.
+	Operator bool `json:"operator"`
+}
+
+// Worker is a process that polls the task queue.
+type Worker struct {
+	Identity string    `json:"identity"`
+	LastSeen time.Time `json:"lastSeen"`
+	// Workflows and Activities tell what it polls for.
+	Workflows  bool `json:"workflows"`
+	Activities bool `json:"activities"`
+}
+
+const (
+	// actionsPerWindow is what a window costs, whatever is in it, but for further
+	// pages: start, two timers, two or three searches' activities, a Publish and
+	// the attributes at its close.
+	actionsPerWindow = 7
+	// dollarsPerAction is Temporal Cloud's list price of $50 for a million.
+	dollarsPerAction = 50.0 / 1e6
+)

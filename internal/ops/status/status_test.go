@@ -1,0 +1,223 @@
+package status
+
+import (
+	"compress/gzip"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/payload"
+	"healthlake-cdc/internal/queue"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func TestWindowQueryNamesTheStoreOnly(t *testing.T) {
+	require.Equal(t, "WorkflowType = 'CaptureWindow' AND WorkflowId STARTS_WITH 'window/abc/' AND "+running, windowQuery("abc", running))
+}
+
+func TestWindowsOfKeepsWindowsTheNewestFirst(t *testing.T) {
+	info := func(id string) *workflowpb.WorkflowExecutionInfo {
+		return &workflowpb.WorkflowExecutionInfo{
+			Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: "run"},
+			Status:    enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, StartTime: timestamppb.New(noon),
+		}
+	}
+	old, recent := cdc.WindowAt("d", noon), cdc.WindowAt("d", noon.Add(time.Minute))
+	all := windowsOf([]*workflowpb.WorkflowExecutionInfo{info(old.ID()), info("replay/x"), info(recent.RerunID(2))})
+	require.Len(t, all, 2)
+	require.Equal(t, recent.RerunID(2), all[0].id)
+	require.Equal(t, old, all[1].Window)
+	require.True(t, all[0].open)
+}
+
+// The newest windows are read, and for each type the newest that published it.
+func TestSample(t *testing.T) {
+	c := &collection{Collector: &Collector{}}
+	var recent []window
+	for i := range 100 {
+		w := window{id: fmt.Sprintf("w%d", i)}
+		switch i {
+		case 20, 40:
+			w.types = []string{"Patient"}
+		case 60:
+			w.types = []string{"Patient", "Claim"}
+		}
+		recent = append(recent, w)
+	}
+	ids := func(windows []window) (all []string) {
+		for _, w := range windows {
+			all = append(all, w.id)
+		}
+		return all
+	}
+	require.Equal(t, []string{"w0", "w1", "w2", "w20", "w60"}, ids(c.sample(recent)))
+	for i := range recent {
+		recent[i].types = nil
+	}
+	require.Equal(t, []string{"w0", "w1", "w2", "w3", "w4", "w5", "w6", "w7"}, ids(c.sample(recent)))
+	for i := range recent {
+		recent[i].types = []string{fmt.Sprintf("T%d", i)}
+	}
+	require.Len(t, c.sample(recent), mostRead)
+	require.Empty(t, c.sample(nil))
+}
+
+func TestHoldUps(t *testing.T) {
+	require.Nil(t, holdUps("w", nil))
+	require.Empty(t, holdUps("w", &cdc.Progress{}))
+	found := holdUps("w", &cdc.Progress{
+		Refused: map[string]cdc.Class{"Patient": cdc.ClassForbidden, "Claim": cdc.ClassThrottled},
+		Waiting: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}, {Type: "Goal", Versions: 2}, {Bus: true, Class: cdc.ClassBusMissing}},
+	})
+	require.Len(t, found, 4)
+	require.Equal(t, Waiting{
+		WorkflowID: "w", Type: "Claim", Class: cdc.ClassThrottled, What: "the type Claim cannot be read (Throttled): it is tried again",
+	}, found[0])
+	require.True(t, found[1].Operator, "nobody but an operator ends a 403")
+	require.Contains(t, found[1].What, "the type Patient, which cannot be read (Forbidden)")
+	require.Contains(t, found[2].What, "2 of Goal, which EventBridge refuses")
+	require.Equal(t, cdc.ClassBusMissing, found[3].Class)
+	require.Contains(t, found[3].What, "the event bus, which takes nothing (BusMissing)")
+
+	found = holdUps("window/d/r1", &cdc.Progress{Waiting: []cdc.Wait{{Ledger: true, Class: cdc.ClassLedger}}})
+	require.Len(t, found, 1)
+	require.True(t, found[0].Operator)
+	require.Equal(t, cdc.ClassLedger, found[0].Class)
+	require.Contains(t, found[0].What, "CDC_PAYLOAD_KEYS")
+	found = holdUps(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Waiting: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}}})
+	require.Len(t, found, 1)
+	require.Equal(t, "the resource cannot be read, so its delete is not confirmed", found[0].What)
+	require.True(t, found[0].Operator)
+	found = holdUps(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Waiting: []cdc.Wait{{Versions: 1}}})
+	require.Len(t, found, 1)
+	require.Contains(t, found[0].What, "1 of an unnamed type, which EventBridge refuses")
+}
+
+// A window is overdue long after its last pass, or after it was opened where that
+// was later.
+func TestOverdue(t *testing.T) {
+	w := window{Window: cdc.WindowAt("d", noon), id: "w", opened: noon.Add(5 * time.Second)}
+	late := w
+	late.id, late.opened = "late", noon.Add(2*time.Hour)
+	for _, c := range []struct {
+		at   time.Time
+		want int
+	}{
+		{noon.Add(70*time.Second + patience), 0},
+		{noon.Add(71*time.Second + patience), 1},
+		{noon.Add(2*time.Hour + patience), 1},
+		{noon.Add(2*time.Hour + patience + time.Second), 2},
+	} {
+		run := &collection{
+			asked: make(map[string]bool), Collector: &Collector{Passes: []time.Duration{10 * time.Second, time.Minute}},
+			report: Report{At: c.at}, unanswered: true,
+		}
+		run.waiting(t.Context(), []window{late, w})
+		require.Len(t, run.report.Waiting, c.want, c.at)
+	}
+}
+
+// What a recorded run published is told with its lag, and what it searched.
+func TestHistoryOfARecordedWindow(t *testing.T) {
+	const histories = "../../../workflows/testdata/histories"
+	key, err := os.ReadFile(filepath.Join(histories, "test-only-payload-key.txt"))
+	require.NoError(t, err)
+	ring, err := payload.ParseKeys(strings.TrimSpace(string(key)))
+	require.NoError(t, err)
+	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
+	require.NoError(t, err)
+	file, err := os.Open(filepath.Join(histories, "window-extra-pass.json.gz"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, file.Close()) }()
+	unzipped, err := gzip.NewReader(file)
+	require.NoError(t, err)
+	recorded, err := client.HistoryFromJSON(unzipped, client.HistoryJSONOptions{})
+	require.NoError(t, err)
+
+	h := history{
+		converter: payload.NewDataConverter(codec), window: "w",
+		published: make(map[string]Type), inputs: make(map[int64]cdc.PublishInput),
+	}
+	for _, event := range recorded.GetEvents() {
+		require.NoError(t, h.take(event))
+	}
+	require.True(t, h.closed)
+	require.Positive(t, h.counts.Searches)
+	require.NotEmpty(t, h.published)
+	for name, one := range h.published {
+		require.Equal(t, name, one.Type)
+		require.Equal(t, "w", one.Window)
+		require.True(t, one.Published.After(one.LastUpdated))
+		require.InDelta(t, one.Published.Sub(one.LastUpdated).Seconds(), one.Lag, 1e-9)
+	}
+}
+
+func TestText(t *testing.T) {
+	report := Report{
+		At: noon,
+		Stores: []Store{{
+			Datastore: "abc", OpenWindows: 2, OldestOpen: noon.Add(-time.Minute), WindowsPerHour: 360, ActionsPerHour: 2520,
+			DollarsPerHour: 0.126, SearchesPerHour: 25920,
+			Types: []Type{{Type: "Claim"}, {Type: "Patient", Published: noon.Add(-time.Second), LastUpdated: noon.Add(-21 * time.Second), Lag: 20}},
+		}},
+		Queue: &queue.Depth{Visible: 1, InFlight: 2, Delayed: 3}, QueueNote: "it has none",
+		Ranges: []Range{
+			{WorkflowID: "replay/x", Started: noon, Progress: &cdc.Progress{Range: &cdc.RangeProgress{Planned: true, Done: 1, Total: 4}}},
+			{WorkflowID: "replay/y", Started: noon},
+		},
+		Waiting: []Waiting{{WorkflowID: "w", Type: "Claim", Class: cdc.ClassForbidden, What: "the type Claim waits", Operator: true}},
+		Failed:  []Failed{{WorkflowID: "f", Status: "timed out", Closed: noon, What: "it is missing", Do: "run it again"}}, FailedTotal: 3,
+		Notes: []string{"a note"},
+	}
+	text := report.Text()
+	for _, want := range []string{
+		"2, the oldest from 2026-11-23T11:59:00Z (1m0s ago)", "360 windows, 2520 actions ($0.1260), 25920 searches",
+		"last published 2026-11-23T11:59:59Z, 20.0 s after it was written", "1 other types", "1 wait, 2 in flight, 3 delayed",
+		"unknown: it has none", "1 of 4 versions (25 %)", "no worker answers", "NONE polls", "WAITS FOR YOU", "w: the type Claim waits", "a note",
+		"TIMED OUT", "f at 2026-11-23T12:00:00Z: it is missing. Do: run it again", "and 2 more",
+	} {
+		require.Contains(t, text, want)
+	}
+	require.NotContains(t, text, "%!")
+}
+
+// What the last audit has left, summed up.
+func TestAuditOf(t *testing.T) {
+	edges := func(minutes ...int) (all cdc.Edges) {
+		for _, m := range minutes {
+			all = append(all, noon.Add(time.Duration(m)*time.Minute))
+		}
+		return all
+	}
+	span := func(m int) cdc.Span {
+		return cdc.Span{From: noon.Add(time.Duration(m) * time.Minute), To: noon.Add(time.Duration(m+1) * time.Minute)}
+	}
+	found := auditOf(cdc.AuditResult{Totals: cdc.AuditTotals{Healed: 3}, State: &cdc.AuditState{
+		Tracks: []cdc.AuditTrack{{Types: []string{"Patient"}, Edges: edges(0, 1, 30)}, {Types: []string{"Claim"}, Edges: edges(10)}},
+		Unsettled: []cdc.UnsettledSpan{
+			{Span: span(7), Types: []cdc.UnsettledType{{Type: "Patient", Reason: cdc.UnsettledOpen, Missing: 2}}},
+			{Span: span(5), Types: []cdc.UnsettledType{{Type: "Patient", Missing: 1}, {Type: "Claim", Missing: 4}}},
+		},
+		Passed: []cdc.AuditPart{{Span: span(-99)}},
+	}})
+	require.Equal(t, Audit{
+		Through: noon.Add(10 * time.Minute), Unsettled: 2, Oldest: noon.Add(5 * time.Minute), Missing: 7, Healed: 3, Passed: 1,
+	}, found)
+	require.Contains(t, found.text(), "7 missing; 2 spans are not settled, the oldest from 2026-11-23T12:05:00Z; 1 SPANS GREW OLDER")
+	require.Len(t, found.waiting(), 1)
+	var none *Audit
+	require.Empty(t, none.waiting())
+	require.Contains(t, none.text(), "no scheduled audit")
+}

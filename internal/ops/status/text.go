@@ -1,0 +1,118 @@
+package status
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"healthlake-cdc/internal/queue"
+)
+
+// Text is the report for a terminal.
+func (r Report) Text() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, store := range r.Stores {
+		store.text(w, r.At)
+	}
+	fmt.Fprintf(w, "queue\t%s\n", depth(r.Queue, r.QueueNote))
+	fmt.Fprintf(w, "dead-letter queue\t%s\n", depth(r.DLQ, r.QueueNote))
+	for _, one := range r.Ranges {
+		text := "not known: no worker answers, or see the notes"
+		if p := one.Progress; p != nil {
+			text = fmt.Sprintf("%d published, %d searches", p.Counts.Published, p.Counts.Searches)
+			if p.Range != nil {
+				text = p.Range.Text() + "; " + text
+			}
+		}
+		fmt.Fprintf(w, "replay or backfill\t%s, since %s: %s\n", one.WorkflowID, clock(one.Started), text)
+	}
+	for _, one := range r.Audits {
+		text := "not known: no worker answers, or see the notes"
+		if p := one.Progress; p != nil {
+			text = fmt.Sprintf("%d of %d spans, %d healed, %d searches", p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
+		}
+		fmt.Fprintf(w, "audit\t%s, since %s: %s\n", one.WorkflowID, clock(one.Started), text)
+	}
+	for _, worker := range r.Workers {
+		fmt.Fprintf(w, "worker\t%s, seen %s ago\n", worker.Identity, r.At.Sub(worker.LastSeen).Round(time.Second))
+	}
+	if len(r.Workers) == 0 {
+		fmt.Fprintln(w, "worker\tNONE polls the task queue")
+	}
+	for _, one := range r.Waiting {
+		fmt.Fprintf(w, "%s\t%s\n", one.label(), one.text())
+	}
+	if len(r.Waiting) == 0 {
+		fmt.Fprintln(w, "waiting\tnothing waits for an operator, as far as could be seen")
+	}
+	for _, f := range r.Failed {
+		fmt.Fprintf(w, "%s\t%s at %s: %s. Do: %s\n", strings.ToUpper(f.Status), f.WorkflowID, clock(f.Closed), f.What, f.Do)
+	}
+	if more := r.FailedTotal - len(r.Failed); more > 0 {
+		fmt.Fprintf(w, "FAILED\tand %d more\n", more)
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "note\t%s\n", note)
+	}
+	_ = w.Flush() // into memory
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func (s Store) text(w *tabwriter.Writer, now time.Time) {
+	fmt.Fprintf(w, "datastore\t%s\n", s.Datastore)
+	open := "none"
+	if s.OpenWindows > 0 {
+		open = fmt.Sprintf("%d, the oldest from %s (%s ago)", s.OpenWindows, clock(s.OldestOpen), now.Sub(s.OldestOpen).Round(time.Second))
+	}
+	fmt.Fprintf(w, "  open windows\t%s\n", open)
+	fmt.Fprintf(w, "  an hour, about\t%.0f windows, %.0f actions ($%.4f), %.0f searches\n",
+		s.WindowsPerHour, s.ActionsPerHour, s.DollarsPerHour, s.SearchesPerHour)
+	fmt.Fprintf(w, "  audited\t%s\n", s.Audit.text())
+	silent := 0
+	for _, one := range s.Types {
+		if one.Published.IsZero() {
+			silent++
+			continue
+		}
+		fmt.Fprintf(w, "  %s\tlast published %s, %.1f s after it was written\n", one.Type, clock(one.Published), one.Lag)
+	}
+	if silent > 0 {
+		fmt.Fprintf(w, "  %d other types\tnothing seen\n", silent)
+	}
+}
+
+func (a *Audit) text() string {
+	if a == nil {
+		return "no scheduled audit has completed"
+	}
+	text := fmt.Sprintf("through %s, %d missing", clock(a.Through), a.Missing)
+	if a.Unsettled > 0 {
+		text += fmt.Sprintf("; %d spans are not settled, the oldest from %s", a.Unsettled, clock(a.Oldest))
+	}
+	if a.Passed > 0 {
+		text += fmt.Sprintf("; %d SPANS GREW OLDER than the horizon unaudited or unsettled: see %s", a.Passed, a.WorkflowID)
+	}
+	return text
+}
+
+func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func depth(d *queue.Depth, note string) string {
+	if d == nil {
+		return "unknown: " + note
+	}
+	return fmt.Sprintf("%d wait, %d in flight, %d delayed", d.Visible, d.InFlight, d.Delayed)
+}
+
+func (w Waiting) label() string {
+	if w.Operator {
+		return "WAITS FOR YOU"
+	}
+	return "waiting"
+}
+
+func (w Waiting) text() string {
+	return w.WorkflowID + ": " + w.What
+}

@@ -1,0 +1,44 @@
+// Package preflight checks that a program can do its work: worker --check, the start of
+// a program, and its probes.
+package preflight
+
+import (
+	"fmt"
+	"time"
+
+	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/temporal"
+)
+
+// Notice says that a queue keeps messages for longer than the namespace keeps
+// closed windows, with the command that mends it; it is empty when none does. A
+// message that comes that late opens its window a second time, and what the window
+// holds is published again: a repeat rather than a loss.
+func Notice(namespace string, retention time.Duration, keeps queue.Keeps) string {
+	if keeps.Longest() <= retention {
+		return ""
+	}
+	which := fmt.Sprintf("the dead-letter queue keeps messages for %s", spell(keeps.DLQ))
+	if keeps.Queue > retention {
+		which = fmt.Sprintf("the trigger queue keeps messages for %s", spell(keeps.Queue))
+		if keeps.DLQ > retention {
+			which += fmt.Sprintf(", its dead-letter queue for %s", spell(keeps.DLQ))
+		}
+	}
+	own, cloud := temporal.RetentionCommands(namespace, keeps.Longest())
+	return fmt.Sprintf("namespace %s keeps closed windows for %s, but %s: a message that comes later than that publishes its window a second time. Run `%s` (on Temporal Cloud: `%s`), or set the queues' MessageRetentionPeriod to %d at most",
+		namespace, spell(retention), which, own, cloud, int64(retention/time.Second))
+}
+
+// spell writes whole days and hours as such.
+func spell(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= day && d%day == 0:
+		return fmt.Sprintf("%d d", d/day)
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	default:
+		return d.String()
+	}
+}

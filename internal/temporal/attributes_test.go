@@ -1,0 +1,116 @@
+package temporal
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+)
+
+var all = map[string]enumspb.IndexedValueType{
+	"CdcDatastore":   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+	"CdcState":       enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+	"CdcTypes":       enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+	"CdcWindowStart": enumspb.INDEXED_VALUE_TYPE_DATETIME,
+	"CdcPublished":   enumspb.INDEXED_VALUE_TYPE_INT,
+}
+
+func TestAttributesAreCreatedAndAwaited(t *testing.T) {
+	f := startFrontend(t)
+	f.lag = 7 // a whole round of questions finds nothing yet
+	f.attributes["CdcState"] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
+	ok, commands, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Empty(t, commands)
+	require.Equal(t, all, f.attributes)
+
+	adds := f.adds
+	ok, _, err = EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "default")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, adds, f.adds, "what is there is not created again")
+}
+
+func TestARaceForTheColumnsIsTriedAgain(t *testing.T) {
+	f := startFrontend(t)
+	f.addErrs = []error{serviceerror.NewInternal("race condition adding search attributes")}
+	ok, _, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, 2, f.adds)
+}
+
+func TestCommandsWhereCreatingIsNotPermitted(t *testing.T) {
+	for name, refusal := range map[string]error{
+		"denied":        serviceerror.NewPermissionDenied("Request unauthorized.", ""),
+		"unimplemented": serviceerror.NewUnimplemented("unknown service"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := startFrontend(t)
+			f.listErr, f.addErrs = refusal, []error{refusal}
+			f.attributes["CdcDatastore"] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
+			ok, commands, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "clinic's own")
+			require.NoError(t, err)
+			require.False(t, ok)
+			require.Equal(t, []string{
+				`temporal operator search-attribute create --namespace 'clinic'\''s own' --name CdcState --type Keyword`,
+				`temporal operator search-attribute create --namespace 'clinic'\''s own' --name CdcTypes --type KeywordList`,
+				`temporal operator search-attribute create --namespace 'clinic'\''s own' --name CdcWindowStart --type Datetime`,
+				`temporal operator search-attribute create --namespace 'clinic'\''s own' --name CdcPublished --type Int`,
+			}, commands)
+		})
+	}
+}
+
+func TestHostedServersThatHaveThemNeedNoPermission(t *testing.T) {
+	f := startFrontend(t)
+	f.attributes = all
+	f.listErr = serviceerror.NewPermissionDenied("Request unauthorized.", "")
+	ok, commands, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Empty(t, commands)
+	require.Zero(t, f.adds)
+}
+
+func TestAnotherTypeIsRefused(t *testing.T) {
+	f := startFrontend(t)
+	f.attributes["CdcTypes"] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
+	ok, _, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "clinic")
+	require.False(t, ok)
+	require.ErrorContains(t, err, `CdcTypes of namespace "clinic" is of type Keyword and must be KeywordList`)
+	require.Zero(t, f.adds)
+}
+
+func TestAFullNamespaceIsAnErrorWithCommands(t *testing.T) {
+	f := startFrontend(t)
+	f.addErrs = []error{serviceerror.NewInvalidArgument("cannot have more than 3 search attribute of type Int")}
+	ok, commands, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "")
+	require.False(t, ok)
+	require.ErrorContains(t, err, "more than 3")
+	require.Len(t, commands, 5)
+}
+
+func TestAMissingNamespaceIsAnError(t *testing.T) {
+	f := startFrontend(t)
+	f.countErr = serviceerror.NewNamespaceNotFound("clinic")
+	ok, _, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "clinic")
+	require.False(t, ok)
+	require.ErrorContains(t, err, `namespace "clinic"`)
+}
+
+func TestWaitingEndsWithItsContext(t *testing.T) {
+	f := startFrontend(t)
+	f.lag = 1 << 30
+	c := dial(t, f, environment{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	f.onAdd = cancel
+	_, _, err := EnsureSearchAttributes(ctx, c, "")
+	require.Error(t, err)
+	require.Error(t, ctx.Err())
+	require.Equal(t, 1, f.adds)
+}
