@@ -17,10 +17,7 @@ var (
 
 // Every link of the documents to a file or a heading of ours leads somewhere.
 func TestLinksLeadSomewhere(t *testing.T) {
-	documents := []string{"../README.md", "../CHANGELOG.md", "../deploy/README.md"}
-	own, err := filepath.Glob("*.md")
-	require.NoError(t, err)
-	for _, document := range append(documents, own...) {
+	for _, document := range documents(t) {
 		text, err := os.ReadFile(document)
 		require.NoError(t, err)
 		for _, match := range linkPattern.FindAllStringSubmatch(string(text), -1) {
