@@ -53,7 +53,7 @@ func withoutRefused(done cdc.AuditSpanResult) cdc.AuditSpanResult {
 	kept := done
 	kept.Types = nil
 	for _, t := range done.Types {
-		if t.Refused == "" {
+		if t.Unavailable == "" {
 			kept.Types = append(kept.Types, t)
 		}
 	}

@@ -120,7 +120,7 @@ func TestAuditSpanOfHistoriesThatHoldDeletesOrAreNotThere(t *testing.T) {
 	}
 	store.historyError = &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassForbidden}
 	result = audited(t, auditor(store, e), everything(1, "Patient"))
-	require.Equal(t, cdc.ClassForbidden, result.Types[0].Refused, "a missing permission is an operator's matter")
+	require.Equal(t, cdc.ClassForbidden, result.Types[0].Unavailable, "a missing permission is an operator's matter")
 }
 
 // A result names so many versions that it is a payload that Temporal takes.

@@ -124,7 +124,7 @@ func (s *spanAudit) refuse(name string, err error) {
 		s.retryable = err
 	}
 	s.a.Logger.Warn("the store does not list a type for an audit", "datastore", s.in.Datastore, "type", name, "error", err)
-	s.done.Types = append(s.done.Types, cdc.TypeAudit{Type: name, Refused: class, Deletes: s.deletes[name]})
+	s.done.Types = append(s.done.Types, cdc.TypeAudit{Type: name, Unavailable: class, Deletes: s.deletes[name]})
 }
 
 // audit lists one type and compares it.
@@ -199,7 +199,7 @@ func (s *spanAudit) published(starts []time.Time) []int {
 	sums := make([]int, len(s.done.Types))
 	for i, t := range s.done.Types {
 		for _, start := range starts {
-			if t.Refused == "" {
+			if t.Unavailable == "" {
 				sums[i] += published(s.ledgers.of(start).ledger, t.Type)
 			}
 		}

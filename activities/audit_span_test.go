@@ -52,7 +52,7 @@ func TestAuditSpanStartsAgainWhenATokenIsRefused(t *testing.T) {
 		return nil
 	}
 	result = audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
-	require.Equal(t, cdc.ClassPageToken, result.Types[0].Refused, "not for ever")
+	require.Equal(t, cdc.ClassPageToken, result.Types[0].Unavailable, "not for ever")
 }
 
 func TestAuditSpanCutsLongListings(t *testing.T) {
@@ -94,8 +94,8 @@ func TestAuditSpanOfTypesThatAreRefused(t *testing.T) {
 	}
 	a := auditor(store, e)
 	result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Claim", "Device", "Patient"}})
-	require.Equal(t, cdc.ClassUnavailable, result.Types[0].Refused)
-	require.Equal(t, cdc.ClassForbidden, result.Types[1].Refused)
+	require.Equal(t, cdc.ClassUnavailable, result.Types[0].Unavailable)
+	require.Equal(t, cdc.ClassForbidden, result.Types[1].Unavailable)
 	require.Equal(t, 1, result.Types[2].Missing)
 
 	// No type at all, for a reason that may pass: the attempt fails.
@@ -109,7 +109,7 @@ func TestAuditSpanOfTypesThatAreRefused(t *testing.T) {
 	require.Len(t, s.result().Types, 2)
 	// What does not pass by itself is answered at once.
 	result = audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Device"}})
-	require.Equal(t, cdc.ClassForbidden, result.Types[0].Refused)
+	require.Equal(t, cdc.ClassForbidden, result.Types[0].Unavailable)
 }
 
 // A retry goes on from the types that are in the heartbeats.

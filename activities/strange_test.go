@@ -246,7 +246,7 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 		}
 		s.mu.Unlock()
 		result = audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
-		require.Empty(t, result.Types[0].Refused, status)
+		require.Empty(t, result.Types[0].Unavailable, status)
 		require.Equal(t, 3+len(strange)-1, result.Types[0].HistoryUnavailable, "all but p000's")
 
 		page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1), IDs: []string{"a b", "p000", ".."}})

@@ -103,7 +103,7 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 	if err := s.print(reports, auditText(reports)); err != nil {
 		return err
 	}
-	return unsettled(reports)
+	return unresolved(reports)
 }
 
 // startAudits starts the audit of each datastore, or joins the one that runs. Beside an
@@ -210,14 +210,14 @@ func (s *session) awaitAudit(ctx context.Context, c client.Client, id string) (*
 	}
 }
 
-// unsettled is the error of audits after which something is missing, not published
+// unresolved is the error of audits after which something is missing, not published
 // yet, or not known.
-func unsettled(reports []auditReport) error {
+func unresolved(reports []auditReport) error {
 	missing, spans := 0, 0
 	for _, r := range reports {
 		if r.Result != nil {
 			missing += r.Result.Totals.Missing
-			spans += len(r.Result.Unsettled)
+			spans += len(r.Result.Unresolved)
 		}
 	}
 	switch {
@@ -269,10 +269,10 @@ func (r auditReport) table(b *strings.Builder) {
 			s.Deletes.Exact+s.Deletes.Unresolved, s.Deletes.Contradicted)
 	}
 	_ = w.Flush() // into memory
-	if r.Result.Left > 0 {
-		fmt.Fprintf(b, "and %d more statements, which are on the bus\n", r.Result.Left)
+	if r.Result.StatementsOmitted > 0 {
+		fmt.Fprintf(b, "and %d more statements, which are on the bus\n", r.Result.StatementsOmitted)
 	}
-	for _, u := range r.Result.Unsettled {
+	for _, u := range r.Result.Unresolved {
 		for _, one := range u.Types {
 			fmt.Fprintf(b, "not complete: %s from %s to %s: %s", one.Type, u.Span.From.UTC().Format(time.RFC3339), u.Span.To.UTC().Format(time.RFC3339), one.Reason)
 			if one.Class != "" {

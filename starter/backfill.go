@@ -68,7 +68,7 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 	if err := c.config.CheckHorizon(retention); err != nil {
 		return err
 	}
-	in.Versions, in.Settle = c.config.Versions, settleTime(c.config.Passes)
+	in.Versions, in.WindowsCloseAfter = c.config.Versions, settleTime(c.config.Passes)
 	in.Horizon = c.config.Horizon(retention)
 	in.Border, err = c.launcher.Border(ctx, c.temporal.Namespace, in.Datastores, now, in.Horizon)
 	if err != nil {

@@ -76,7 +76,7 @@ func (s *session) hold(ctx context.Context, name string, hold bool) error {
 	if err != nil {
 		return err
 	}
-	if err := c.client.SignalWorkflow(ctx, id, "", cdc.SignalHold, hold); err != nil {
+	if err := c.client.SignalWorkflow(ctx, id, "", cdc.SignalPause, hold); err != nil {
 		return fmt.Errorf("signalling %s: %w", id, err)
 	}
 	state := "resumed"

@@ -150,7 +150,7 @@ func (a *audit) step(ctx workflow.Context) (more bool, err error) {
 	if part, ok := nextPart(a.state.Tracks, a.until(), a.longest()); ok {
 		return true, a.audit(ctx, part, true)
 	}
-	for i := range a.state.Unsettled {
+	for i := range a.state.Unresolved {
 		if part, ok := a.retry(i); ok {
 			return true, a.audit(ctx, part, false)
 		}
@@ -163,10 +163,10 @@ func (a *audit) step(ctx workflow.Context) (more bool, err error) {
 	return false, nil
 }
 
-// retry marks the i-th unsettled span as tried in this run. An asked audit waits
+// retry marks the i-th unresolved span as tried in this run. An asked audit waits
 // within its rounds and does not come back.
 func (a *audit) retry(i int) (cdc.AuditPart, bool) {
-	u := &a.state.Unsettled[i]
+	u := &a.state.Unresolved[i]
 	if u.Tried || a.asked() {
 		return cdc.AuditPart{}, false
 	}
@@ -196,7 +196,7 @@ func (a *audit) align(ctx workflow.Context) error {
 		return nil
 	}
 	a.state.Tracks = withoutOthers(a.state.Tracks, a.in.Types)
-	a.state.Unsettled = unsettledOf(a.state.Unsettled, a.in.Types)
+	a.state.Unresolved = unresolvedOf(a.state.Unresolved, a.in.Types)
 	fresh := withoutTrack(a.state.Tracks, a.in.Types)
 	if len(fresh) == 0 {
 		return nil
@@ -240,11 +240,11 @@ func (a *audit) forget(ctx workflow.Context) {
 	if len(passed) == 0 {
 		return
 	}
-	a.state.Passed = append(a.state.Passed, passed...)
+	a.state.Expired = append(a.state.Expired, passed...)
 	metrics := workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"datastore": a.in.Datastore})
 	for _, part := range passed {
 		seconds := int64(part.Span.To.Sub(part.Span.From) / time.Second)
-		metrics.Counter("healthlake_cdc_audit_passed_seconds").Inc(seconds * int64(len(part.Types)))
+		metrics.Counter("healthlake_cdc_audit_expired_unaudited_seconds").Inc(seconds * int64(len(part.Types)))
 		workflow.GetLogger(ctx).Error("a span grew older than the audit's horizon before it was audited or settled: nobody knows whether something of it is missing; `starter backfill` publishes it again",
 			"datastore", a.in.Datastore, "from", part.Span.From, "to", part.Span.To, "types", len(part.Types))
 	}
@@ -257,7 +257,7 @@ func (a *audit) close(ctx workflow.Context) (cdc.AuditResult, error) {
 	}
 	result := cdc.AuditResult{Datastore: a.in.Datastore, Totals: a.state.Totals}
 	if a.asked() {
-		result.Statements, result.Left, result.Unsettled = a.state.Statements, a.state.StatementsLeft, a.state.Unsettled
+		result.Statements, result.StatementsOmitted, result.Unresolved = a.state.Statements, a.state.StatementsOmitted, a.state.Unresolved
 	} else {
 		state := a.state
 		result.State = &state

@@ -10,7 +10,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// shownSpans is how many unsettled spans the details list.
+// shownSpans is how many unresolved spans the details list.
 const shownSpans = 20
 
 // describe sets the text that the Temporal UI shows of the audit now.
@@ -42,17 +42,17 @@ func (a *audit) describe(ctx workflow.Context) {
 			fmt.Fprintf(&text, "| %s | %d |\n", figure.name, figure.n)
 		}
 	}
-	fmt.Fprintf(&text, "| unsettled spans | %d |\n", len(a.state.Unsettled))
-	for _, part := range a.state.Passed {
-		fmt.Fprintf(&text, "\n%s grew older than the horizon unaudited or unsettled, %d types\n", spanText(part.Span), len(part.Types))
+	fmt.Fprintf(&text, "| unresolved spans | %d |\n", len(a.state.Unresolved))
+	for _, part := range a.state.Expired {
+		fmt.Fprintf(&text, "\n%s grew older than the horizon unaudited or unresolved, %d types\n", spanText(part.Span), len(part.Types))
 	}
 	if a.state.FoundDropped > 0 {
 		fmt.Fprintf(&text, "\n%d versions that were found later are not in statements: more than %d\n", a.state.FoundDropped, mostFound)
 	}
-	if len(a.state.Unsettled) > 0 {
-		text.WriteString("\n| unsettled | why | missing | open | unknown | runs |\n|---|---|---|---|---|---|\n")
+	if len(a.state.Unresolved) > 0 {
+		text.WriteString("\n| unresolved | why | missing | open | unknown | runs |\n|---|---|---|---|---|---|\n")
 	}
-	for _, u := range a.state.Unsettled[:min(len(a.state.Unsettled), shownSpans)] {
+	for _, u := range a.state.Unresolved[:min(len(a.state.Unresolved), shownSpans)] {
 		missing, open, unknown := 0, 0, 0
 		for _, t := range u.Types {
 			missing, open, unknown = missing+t.Missing, open+t.Open, unknown+t.Unknown
@@ -62,8 +62,8 @@ func (a *audit) describe(ctx workflow.Context) {
 	workflow.SetCurrentDetails(ctx, text.String())
 }
 
-// reasonsOf is how many types of an unsettled span have which reason.
-func reasonsOf(u cdc.UnsettledSpan) string {
+// reasonsOf is how many types of an unresolved span have which reason.
+func reasonsOf(u cdc.UnresolvedSpan) string {
 	counts := make(map[string]int)
 	var names []string
 	for _, t := range u.Types {

@@ -105,8 +105,8 @@ func (a *audit) round(s *spanAudit) {
 	f := a.state.Follow
 	for _, t := range s.result.Types {
 		switch {
-		case t.Refused != "":
-			f.Unlisted = f.Unlisted || t.Refused.Retryable()
+		case t.Unavailable != "":
+			f.Unlisted = f.Unlisted || t.Unavailable.Retryable()
 			leave(f, s.part.Span.From)
 		case s.found[t.Type]:
 			f.Found = true

@@ -46,7 +46,7 @@ func (a *auditor) follow() cdc.AuditInput {
 // stated once, whatever the number of rounds.
 func (a *auditor) requireFollowed(result cdc.AuditResult, versions int) {
 	a.t.Helper()
-	require.Empty(a.t, result.Unsettled)
+	require.Empty(a.t, result.Unresolved)
 	require.Equal(a.t, []int{versions, versions, versions, 0}, []int{
 		result.Totals.InStore, result.Totals.Published, result.Totals.Healed, result.Totals.Missing,
 	})
@@ -138,7 +138,7 @@ func TestAuditFollowsAJobThroughAnOutage(t *testing.T) {
 		a := newAuditor(t)
 		a.refused["Patient"] = class
 		result := a.run(start, a.follow(), nil)
-		require.Equal(t, cdc.UnsettledRefused, result.Unsettled[0].Types[0].Reason)
+		require.Equal(t, cdc.UnresolvedUnavailable, result.Unresolved[0].Types[0].Reason)
 		require.WithinDuration(t, start.Add(took), a.env.Now(), 3*time.Minute, class)
 	}
 }
@@ -163,7 +163,7 @@ func TestAuditFollowsOnlyWhatNobodyElsePublishes(t *testing.T) {
 	}
 	result := a.run(start, a.follow(), nil)
 	require.WithinDuration(t, start.Add(10*time.Minute), a.env.Now(), 3*time.Minute)
-	require.Equal(t, []cdc.UnsettledType{{Type: "Device", Reason: cdc.UnsettledMissing, Missing: 2}}, result.Unsettled[0].Types)
+	require.Equal(t, []cdc.UnresolvedType{{Type: "Device", Reason: cdc.UnresolvedMissing, Missing: 2}}, result.Unresolved[0].Types)
 	require.Zero(t, result.Totals.Healed)
 }
 
@@ -192,7 +192,7 @@ func TestAuditFollowsAJobOfThreeDays(t *testing.T) {
 	in := a.follow()
 	result := a.run(start, in, nil)
 	require.Equal(t, result.Totals.InStore, result.Totals.Healed)
-	require.Empty(t, result.Unsettled)
+	require.Empty(t, result.Unresolved)
 	require.WithinDuration(t, start.Add(72*time.Hour), a.env.Now(), 10*time.Minute)
 	require.Greater(t, a.executions, 3)
 	require.LessOrEqual(t, most, 1_100)

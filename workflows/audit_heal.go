@@ -75,7 +75,7 @@ func (a *audit) rounds(s *spanAudit) int {
 	if a.following() {
 		return 1 // the next round is soon
 	}
-	u := a.unsettledSpan(s.part)
+	u := a.unresolvedSpan(s.part)
 	missing := 0
 	for _, t := range u.Types {
 		missing += t.Missing
@@ -91,14 +91,14 @@ func (a *audit) rounds(s *spanAudit) int {
 	}
 }
 
-// unsettledSpan is what is known of a part's span from earlier runs.
-func (a *audit) unsettledSpan(part cdc.AuditPart) cdc.UnsettledSpan {
-	for _, u := range a.state.Unsettled {
+// unresolvedSpan is what is known of a part's span from earlier runs.
+func (a *audit) unresolvedSpan(part cdc.AuditPart) cdc.UnresolvedSpan {
+	for _, u := range a.state.Unresolved {
 		if u.Span == part.Span {
 			return u
 		}
 	}
-	return cdc.UnsettledSpan{Span: part.Span}
+	return cdc.UnresolvedSpan{Span: part.Span}
 }
 
 // stuck is how many runs in a row have not brought the span on, with this one.

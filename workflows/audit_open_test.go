@@ -35,9 +35,9 @@ func TestAuditLooksAgainAtTypesOfOpenWindows(t *testing.T) {
 			device := a.latest("Device")[0]
 			require.Equal(t, []int{7, 0, 0, 0}, []int{device.Published, device.Missing, device.Open, device.Healed})
 			require.Equal(t, 3, a.latest("Patient")[0].Healed)
-			require.Empty(t, result.Unsettled)
+			require.Empty(t, result.Unresolved)
 			if !asked {
-				require.Empty(t, result.State.Unsettled)
+				require.Empty(t, result.State.Unresolved)
 			}
 		})
 	}
@@ -60,9 +60,9 @@ func TestAskedAuditDoesNotWaitForAnOperator(t *testing.T) {
 	require.Equal(t, []int{11, 5, 6, 0, 0}, []int{
 		result.Totals.InStore, result.Totals.Published, result.Totals.Open, result.Totals.Missing, result.Totals.Healed,
 	})
-	require.Equal(t, []cdc.UnsettledType{
-		{Type: "Claim", Reason: cdc.UnsettledOpen, Open: 2}, {Type: "Patient", Reason: cdc.UnsettledOpen, Open: 4},
-	}, result.Unsettled[0].Types)
+	require.Equal(t, []cdc.UnresolvedType{
+		{Type: "Claim", Reason: cdc.UnresolvedOpen, Open: 2}, {Type: "Patient", Reason: cdc.UnresolvedOpen, Open: 4},
+	}, result.Unresolved[0].Types)
 }
 
 // A type that an open run does not sweep is not about to be published: it is missing,
@@ -73,10 +73,10 @@ func TestAuditHealsWhatAnOpenRunDoesNotSweep(t *testing.T) {
 	a.open[start], a.unswept[start] = true, "Claim"
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Claim"), nil)
 	require.Empty(t, a.heals)
-	require.Equal(t, []cdc.UnsettledType{{Type: "Claim", Reason: cdc.UnsettledMissing, Missing: 2}}, first.State.Unsettled[0].Types)
+	require.Equal(t, []cdc.UnresolvedType{{Type: "Claim", Reason: cdc.UnresolvedMissing, Missing: 2}}, first.State.Unresolved[0].Types)
 	delete(a.open, start)
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Claim"), &first)
-	require.Empty(t, second.State.Unsettled)
+	require.Empty(t, second.State.Unresolved)
 	require.Equal(t, 2, a.latest("Claim")[0].Healed)
 }
 
@@ -91,7 +91,7 @@ func TestAuditHealsATypeThatWindowsClosedUnswept(t *testing.T) {
 	require.Empty(t, a.heals)
 	delete(a.refused, "Claim")
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Claim", "Patient"), &first)
-	require.Empty(t, second.State.Unsettled)
+	require.Empty(t, second.State.Unresolved)
 	require.Equal(t, []cdc.WindowGap{{Start: start, Missing: 2, Types: []string{"Claim"}}}, a.heals[0].Windows)
 	require.Equal(t, 2, a.latest("Claim")[0].Healed)
 }
@@ -108,14 +108,14 @@ func TestAuditStatesNothingOfBeforeHealing(t *testing.T) {
 	}
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Patient"), nil)
 	require.Empty(t, a.latest("Patient"))
-	require.Equal(t, cdc.UnsettledRefused, first.State.Unsettled[0].Types[0].Reason)
+	require.Equal(t, cdc.UnresolvedUnavailable, first.State.Unresolved[0].Types[0].Reason)
 	a.looked = nil
 	delete(a.refused, "Patient")
 	a.run(start.Add(50*time.Minute), a.scheduled("Patient"), &first)
 	require.Equal(t, []int{5, 0}, []int{a.latest("Patient")[0].Published, a.latest("Patient")[0].Missing})
 }
 
-// A store that counts more versions than it lists leaves its span unsettled, however
+// A store that counts more versions than it lists leaves its span unresolved, however
 // equal everything else is; entries that cannot be read are stated, and do not.
 func TestAuditOfAStoreThatCountsMoreThanItLists(t *testing.T) {
 	a := newAuditor(t)
@@ -123,13 +123,13 @@ func TestAuditOfAStoreThatCountsMoreThanItLists(t *testing.T) {
 	a.incomplete["Patient"] = true
 	a.invalid["Device"] = 3
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Device", "Patient"), nil)
-	require.Equal(t, []cdc.UnsettledType{{Type: "Patient", Reason: cdc.UnsettledIncomplete}}, first.State.Unsettled[0].Types)
+	require.Equal(t, []cdc.UnresolvedType{{Type: "Patient", Reason: cdc.UnresolvedIncomplete}}, first.State.Unresolved[0].Types)
 	require.Equal(t, 5, a.latest("Patient")[0].Published)
 	require.Equal(t, 3, a.latest("Device")[0].Unreadable)
 	require.Equal(t, 3, first.Totals.Unreadable)
 	delete(a.incomplete, "Patient")
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Device", "Patient"), &first)
-	require.Empty(t, second.State.Unsettled)
+	require.Empty(t, second.State.Unresolved)
 }
 
 // What no readable ledger is of is not stated, and not healed: it may have been
@@ -144,7 +144,7 @@ func TestAuditOfWindowsWhoseLedgersAreGone(t *testing.T) {
 	in := a.scheduled("Device", "Patient")
 	in.Span = &cdc.Span{From: start, To: start.Add(5 * time.Minute)}
 	result := a.run(start.Add(time.Hour), in, nil)
-	require.Equal(t, []cdc.UnsettledType{{Type: "Patient", Reason: cdc.UnsettledUnreadable, Unknown: 6, Healed: 3}}, result.Unsettled[0].Types)
+	require.Equal(t, []cdc.UnresolvedType{{Type: "Patient", Reason: cdc.UnresolvedUnreadable, Unknown: 6, Healed: 3}}, result.Unresolved[0].Types)
 	require.Empty(t, a.latest("Patient"))
 	require.Equal(t, 2, a.latest("Device")[0].Healed)
 	require.Equal(t, []int{6, 0, 5}, []int{result.Totals.Unknown, result.Totals.Missing, result.Totals.Healed})

@@ -89,7 +89,7 @@ func (a *audit) split(part cdc.AuditPart, fresh bool) error {
 	// one listing. Nothing of it was stated, so its halves may be.
 	halves := []cdc.AuditPart{{Span: early, Types: part.Types}, {Span: late, Types: part.Types}}
 	a.state.Restate = append(halves, a.state.Restate...)
-	a.dropUnsettled(part)
+	a.dropUnresolved(part)
 	return nil
 }
 
@@ -114,7 +114,7 @@ func (s *spanAudit) take(again cdc.AuditSpanResult) {
 func (s *spanAudit) unfinished() []string {
 	var types []string
 	for _, t := range s.result.Types {
-		if t.Refused == "" && t.Missing+t.Open+t.OpenWindows > 0 {
+		if t.Unavailable == "" && t.Missing+t.Open+t.OpenWindows > 0 {
 			types = append(types, t.Type)
 		}
 	}
@@ -152,7 +152,7 @@ func unfinished(result cdc.AuditSpanResult) int {
 func (s *spanAudit) count(again cdc.AuditSpanResult) {
 	for _, t := range s.result.Types {
 		i := slices.IndexFunc(again.Types, func(u cdc.TypeAudit) bool { return u.Type == t.Type })
-		if i < 0 || again.Types[i].Refused != "" || t.Refused != "" {
+		if i < 0 || again.Types[i].Unavailable != "" || t.Unavailable != "" {
 			continue
 		}
 		now := again.Types[i]
@@ -164,7 +164,7 @@ func (s *spanAudit) count(again cdc.AuditSpanResult) {
 // known reports whether an audit can say of each version of the type whether it was
 // published. Of a type of which it cannot, there is no statement: one that called
 // such a version missing, or left it out of what is in the store, would not be true.
-func known(t cdc.TypeAudit) bool { return t.Refused == "" && t.Unknown == 0 }
+func known(t cdc.TypeAudit) bool { return t.Unavailable == "" && t.Unknown == 0 }
 
 // statements are those of every type whose figures are known.
 func (a *audit) statements(s *spanAudit) []cdc.Statement {
@@ -236,12 +236,12 @@ func (a *audit) settle(s *spanAudit, statements []cdc.Statement, unstated []stri
 	totals.Spans++
 	totals.Windows += s.windows
 
-	before := a.unsettledSpan(s.part)
-	a.dropUnsettled(s.part)
-	u := cdc.UnsettledSpan{
-		Span: s.part.Span, Types: s.unsettled(healed, unstated), Tries: before.Tries + 1, Stuck: s.stuck(before.Stuck), Tried: true,
+	before := a.unresolvedSpan(s.part)
+	a.dropUnresolved(s.part)
+	u := cdc.UnresolvedSpan{
+		Span: s.part.Span, Types: s.unresolved(healed, unstated), Tries: before.Tries + 1, Stuck: s.stuck(before.Stuck), Tried: true,
 	}
-	a.addUnsettled(u)
+	a.addUnresolved(u)
 	for _, gap := range s.result.Windows {
 		if gap.Open {
 			totals.OpenWindows++
@@ -261,59 +261,59 @@ func (a *audit) settle(s *spanAudit, statements []cdc.Statement, unstated []stri
 	}
 }
 
-// dropUnsettled takes a part's types out of the unsettled spans. Its other types
+// dropUnresolved takes a part's types out of the unresolved spans. Its other types
 // stay.
-func (a *audit) dropUnsettled(part cdc.AuditPart) {
-	var kept []cdc.UnsettledSpan
-	for _, u := range a.state.Unsettled {
+func (a *audit) dropUnresolved(part cdc.AuditPart) {
+	var kept []cdc.UnresolvedSpan
+	for _, u := range a.state.Unresolved {
 		if u.Span == part.Span {
-			u.Types = slices.DeleteFunc(slices.Clone(u.Types), func(t cdc.UnsettledType) bool { return slices.Contains(part.Types, t.Type) })
+			u.Types = slices.DeleteFunc(slices.Clone(u.Types), func(t cdc.UnresolvedType) bool { return slices.Contains(part.Types, t.Type) })
 		}
 		if len(u.Types) > 0 {
 			kept = append(kept, u)
 		}
 	}
-	a.state.Unsettled = kept
+	a.state.Unresolved = kept
 }
 
-// addUnsettled adds types to the unsettled spans, which stay in order of time.
-func (a *audit) addUnsettled(u cdc.UnsettledSpan) {
+// addUnresolved adds types to the unresolved spans, which stay in order of time.
+func (a *audit) addUnresolved(u cdc.UnresolvedSpan) {
 	if len(u.Types) == 0 {
 		return
 	}
-	all := a.state.Unsettled
-	if i := slices.IndexFunc(all, func(other cdc.UnsettledSpan) bool { return other.Span == u.Span }); i >= 0 {
+	all := a.state.Unresolved
+	if i := slices.IndexFunc(all, func(other cdc.UnresolvedSpan) bool { return other.Span == u.Span }); i >= 0 {
 		all[i].Types = append(all[i].Types, u.Types...)
 		all[i].Tries, all[i].Stuck = max(all[i].Tries, u.Tries), max(all[i].Stuck, u.Stuck)
 		all[i].Tried = all[i].Tried || u.Tried
 		return
 	}
-	a.state.Unsettled = append(all, u)
-	slices.SortStableFunc(a.state.Unsettled, func(x, y cdc.UnsettledSpan) int { return x.Span.From.Compare(y.Span.From) })
+	a.state.Unresolved = append(all, u)
+	slices.SortStableFunc(a.state.Unresolved, func(x, y cdc.UnresolvedSpan) int { return x.Span.From.Compare(y.Span.From) })
 }
 
-// unsettled are the types that have to be looked at again, with the reason. Entries
-// that are no readable version are counted, and keep nothing unsettled: they would do
+// unresolved are the types that have to be looked at again, with the reason. Entries
+// that are no readable version are counted, and keep nothing unresolved: they would do
 // so for as long as the store shows them.
-func (s *spanAudit) unsettled(healed map[string]int, unstated []string) []cdc.UnsettledType {
-	var all []cdc.UnsettledType
+func (s *spanAudit) unresolved(healed map[string]int, unstated []string) []cdc.UnresolvedType {
+	var all []cdc.UnresolvedType
 	for _, t := range s.result.Types {
-		u := cdc.UnsettledType{
-			Type: t.Type, Class: t.Refused, Missing: t.Missing, Open: t.Open, Unknown: t.Unknown, Healed: healed[t.Type],
+		u := cdc.UnresolvedType{
+			Type: t.Type, Class: t.Unavailable, Missing: t.Missing, Open: t.Open, Unknown: t.Unknown, Healed: healed[t.Type],
 		}
 		switch {
-		case t.Refused != "":
-			u.Reason = cdc.UnsettledRefused
+		case t.Unavailable != "":
+			u.Reason = cdc.UnresolvedUnavailable
 		case t.Unknown > 0:
-			u.Reason = cdc.UnsettledUnreadable
+			u.Reason = cdc.UnresolvedUnreadable
 		case t.Missing > 0:
-			u.Reason = cdc.UnsettledMissing
+			u.Reason = cdc.UnresolvedMissing
 		case t.Open > 0:
-			u.Reason = cdc.UnsettledOpen
+			u.Reason = cdc.UnresolvedOpen
 		case t.Incomplete:
-			u.Reason = cdc.UnsettledIncomplete
+			u.Reason = cdc.UnresolvedIncomplete
 		case slices.Contains(unstated, t.Type):
-			u.Reason = cdc.UnsettledUnstated
+			u.Reason = cdc.UnresolvedUnstated
 		default:
 			continue
 		}
@@ -328,7 +328,7 @@ func (a *audit) keep(s cdc.Statement) {
 	switch {
 	case !a.asked() || s.InStore+s.Superseded+s.Unreadable == 0 && !s.Deletes.Any():
 	case len(a.state.Statements) >= mostStatements:
-		a.state.StatementsLeft++
+		a.state.StatementsOmitted++
 	default:
 		a.state.Statements = append(a.state.Statements, s)
 	}

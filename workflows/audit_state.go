@@ -10,10 +10,10 @@ import (
 
 // forNextRun is a run's state as the next one begins with it.
 func forNextRun(s cdc.AuditState) cdc.AuditState {
-	s.Totals, s.Restate, s.Passed = cdc.AuditTotals{}, nil, nil
-	s.Unsettled = slices.Clone(s.Unsettled)
-	for i := range s.Unsettled {
-		s.Unsettled[i].Tried = false
+	s.Totals, s.Restate, s.Expired = cdc.AuditTotals{}, nil, nil
+	s.Unresolved = slices.Clone(s.Unresolved)
+	for i := range s.Unresolved {
+		s.Unresolved[i].Tried = false
 	}
 	return s
 }
@@ -32,11 +32,11 @@ func withoutOthers(tracks []cdc.AuditTrack, types []string) []cdc.AuditTrack {
 	return kept
 }
 
-// unsettledOf leaves the same types out of the unsettled spans.
-func unsettledOf(spans []cdc.UnsettledSpan, types []string) []cdc.UnsettledSpan {
-	var kept []cdc.UnsettledSpan
+// unresolvedOf leaves the same types out of the unresolved spans.
+func unresolvedOf(spans []cdc.UnresolvedSpan, types []string) []cdc.UnresolvedSpan {
+	var kept []cdc.UnresolvedSpan
 	for _, u := range spans {
-		u.Types = slices.DeleteFunc(slices.Clone(u.Types), func(t cdc.UnsettledType) bool { return !slices.Contains(types, t.Type) })
+		u.Types = slices.DeleteFunc(slices.Clone(u.Types), func(t cdc.UnresolvedType) bool { return !slices.Contains(types, t.Type) })
 		if len(u.Types) > 0 {
 			kept = append(kept, u)
 		}
@@ -124,7 +124,7 @@ func forget(s *cdc.AuditState, edge time.Time) []cdc.AuditPart {
 		tracks = append(tracks, track)
 	}
 	s.Tracks = tracks
-	s.Unsettled = slices.DeleteFunc(slices.Clone(s.Unsettled), func(u cdc.UnsettledSpan) bool {
+	s.Unresolved = slices.DeleteFunc(slices.Clone(s.Unresolved), func(u cdc.UnresolvedSpan) bool {
 		if !u.Span.From.Before(edge) {
 			return false
 		}
@@ -218,7 +218,7 @@ func restate(s *cdc.AuditState, span cdc.Span, name string) {
 // healedBefore is how many versions of a type earlier audits of the span healed, or
 // the rounds that followed a job.
 func healedBefore(s *cdc.AuditState, span cdc.Span, name string) int {
-	for _, u := range s.Unsettled {
+	for _, u := range s.Unresolved {
 		for _, t := range u.Types {
 			if u.Span == span && t.Type == name {
 				return t.Healed

@@ -35,7 +35,7 @@ func TestAuditGoesOnFromTheLastStatement(t *testing.T) {
 	require.Len(t, a.heals, 1)
 	require.Equal(t, cdc.ByAudit, a.heals[0].CapturedBy)
 	require.Equal(t, []string{"Patient"}, a.looks[1].Types, "only what missed something is looked at again")
-	require.Empty(t, second.State.Unsettled)
+	require.Empty(t, second.State.Unresolved)
 }
 
 // Nothing is old enough yet: no span, and the next run begins where this did.
@@ -73,10 +73,10 @@ func TestAuditTellsOfWhatGrewOlderThanTheHorizon(t *testing.T) {
 	later := start.Add(30 * time.Hour)
 	result := a.run(later, a.scheduled("Patient"), &first)
 	edge := later.Add(-22 * time.Hour).Add(cdc.WindowWidth)
-	require.Equal(t, []cdc.AuditPart{{Span: cdc.Span{From: start.Add(20 * time.Minute), To: edge}, Types: []string{"Patient"}}}, result.State.Passed)
+	require.Equal(t, []cdc.AuditPart{{Span: cdc.Span{From: start.Add(20 * time.Minute), To: edge}, Types: []string{"Patient"}}}, result.State.Expired)
 	require.Equal(t, edge, a.looks[1].Span.From)
 	next := a.run(later.Add(time.Hour), a.scheduled("Patient"), &result)
-	require.Empty(t, next.State.Passed, "once")
+	require.Empty(t, next.State.Expired, "once")
 }
 
 // A type begins at its first window, or when it came into the schedule, never
@@ -113,15 +113,15 @@ func TestAuditComesBackUntilAllIsSettled(t *testing.T) {
 	a.open[window] = true
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Patient"), nil)
 	require.Empty(t, a.heals, "an open window is not rerun")
-	require.Equal(t, cdc.UnsettledOpen, first.State.Unsettled[0].Types[0].Reason)
+	require.Equal(t, cdc.UnresolvedOpen, first.State.Unresolved[0].Types[0].Reason)
 	stated := a.latest("Patient")[0]
 	require.Equal(t, []int{1, 0, 4}, []int{stated.Published, stated.Missing, stated.Open}, "it is about to publish them")
 
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Patient"), &first)
-	require.Equal(t, 2, second.State.Unsettled[0].Tries)
+	require.Equal(t, 2, second.State.Unresolved[0].Tries)
 	delete(a.open, window)
 	third := a.run(start.Add(65*time.Minute), a.scheduled("Patient"), &second)
-	require.Empty(t, third.State.Unsettled)
+	require.Empty(t, third.State.Unresolved)
 	settled := a.latest("Patient")[0]
 	require.Equal(t, []int{5, 0, 4}, []int{settled.Published, settled.Missing, settled.Healed})
 	a.run(start.Add(80*time.Minute), a.scheduled("Patient"), &third)
@@ -147,11 +147,11 @@ func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Claim", "Device", "Patient"), nil)
 	require.Len(t, a.heals, 4, "one with progress, three without")
 	reasons := make(map[string]string)
-	for _, u := range first.State.Unsettled[0].Types {
+	for _, u := range first.State.Unresolved[0].Types {
 		reasons[u.Type] = u.Reason
 	}
 	require.Equal(t, map[string]string{
-		"Claim": cdc.UnsettledRefused, "Device": cdc.UnsettledUnreadable, "Patient": cdc.UnsettledMissing,
+		"Claim": cdc.UnresolvedUnavailable, "Device": cdc.UnresolvedUnreadable, "Patient": cdc.UnresolvedMissing,
 	}, reasons)
 	require.Empty(t, a.latest("Claim"), "no figures, no statement")
 	require.Empty(t, a.latest("Device"), "whether they were published is not known: any figure would be a guess")
@@ -162,14 +162,14 @@ func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 	delete(a.unreadable, unreadable)
 	delete(a.refused, "Claim")
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Claim", "Device", "Patient"), &first)
-	require.Empty(t, second.State.Unsettled)
+	require.Empty(t, second.State.Unresolved)
 	require.Equal(t, 6, a.latest("Patient")[0].Healed, "of all runs")
 	require.NotEmpty(t, a.latest("Claim"))
 	require.Equal(t, 4, second.Totals.Healed-3, "this run's: 4 patients and 3 devices")
 }
 
 // Only what is not settled is looked at again.
-func TestAuditComesBackForUnsettledTypesOnly(t *testing.T) {
+func TestAuditComesBackForIncompleteTypesOnly(t *testing.T) {
 	a := newAuditor(t)
 	a.refused["Claim"] = cdc.ClassForbidden
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Claim", "Patient"), nil)
@@ -227,15 +227,15 @@ func TestAuditContinuesAsNew(t *testing.T) {
 	require.Equal(t, wantResult, gotResult)
 }
 
-// A statement that EventBridge refuses leaves its type unsettled.
+// A statement that EventBridge refuses leaves its type unresolved.
 func TestAuditStatesAgainWhatWasRefused(t *testing.T) {
 	a := newAuditor(t)
 	a.refuseStatements = "Patient"
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Device", "Patient"), nil)
-	require.Equal(t, cdc.UnsettledUnstated, first.State.Unsettled[0].Types[0].Reason)
+	require.Equal(t, cdc.UnresolvedUnstated, first.State.Unresolved[0].Types[0].Reason)
 	a.refuseStatements = ""
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Device", "Patient"), &first)
-	require.Empty(t, second.State.Unsettled)
+	require.Empty(t, second.State.Unresolved)
 	require.Equal(t, a.latest("Device"), fill(a.latest("Patient"), "Device"))
 }
 
@@ -296,7 +296,7 @@ func TestAskedAudit(t *testing.T) {
 	}
 	result := a.run(start.Add(2*time.Minute), in, nil)
 	require.Nil(t, result.State)
-	require.Empty(t, result.Unsettled)
+	require.Empty(t, result.Unresolved)
 	require.Len(t, result.Statements, 1, "of the types that hold anything")
 	s := result.Statements[0]
 	require.Equal(t, []int{5, 5, 0, 4}, []int{s.InStore, s.Published, s.Missing, s.Healed})
@@ -313,7 +313,7 @@ func TestAskedAuditEndsWithAnOpenWindow(t *testing.T) {
 	in := a.scheduled("Patient")
 	in.Span = &cdc.Span{From: start, To: start.Add(10 * time.Second)}
 	result := a.run(start.Add(time.Minute), in, nil)
-	require.Equal(t, cdc.UnsettledOpen, result.Unsettled[0].Types[0].Reason)
+	require.Equal(t, cdc.UnresolvedOpen, result.Unresolved[0].Types[0].Reason)
 	require.Equal(t, []int{0, 4, 1}, []int{result.Totals.Missing, result.Totals.Open, result.Totals.OpenWindows})
 	require.Len(t, a.looks, 4, "the first, and three without progress")
 }

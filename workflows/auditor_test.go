@@ -111,15 +111,15 @@ func (a *auditor) look(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanR
 	result := cdc.AuditSpanResult{Counts: cdc.Counts{Searches: len(in.Types)}}
 	gaps := make(map[time.Time]*cdc.WindowGap)
 	for _, name := range in.Types {
-		t := cdc.TypeAudit{Type: name, Refused: a.refused[name], Digest: fmt.Sprint(in.Span.From.Unix(), name)}
+		t := cdc.TypeAudit{Type: name, Unavailable: a.refused[name], Digest: fmt.Sprint(in.Span.From.Unix(), name)}
 		t.Incomplete, t.Unreadable = a.incomplete[name], a.invalid[name]
 		for _, start := range a.starts() {
 			h := a.held[start][name]
 			sweeps := a.open[start] && a.unswept[start] != name
-			if in.Span.Contains(start) && sweeps && t.Refused == "" {
+			if in.Span.Contains(start) && sweeps && t.Unavailable == "" {
 				t.OpenWindows++
 			}
-			if !in.Span.Contains(start) || h == nil || t.Refused != "" {
+			if !in.Span.Contains(start) || h == nil || t.Unavailable != "" {
 				continue
 			}
 			t.InStore += h.inStore

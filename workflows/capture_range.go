@@ -99,7 +99,7 @@ func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error)
 	workflow.Go(ctx, r.listenToOperator)
 	workflow.Go(ctx, r.handBackSlices)
 	r.work(ctx)
-	r.takeHold(ctx)
+	r.drainPauses(ctx)
 	r.handleSignals(ctx)
 	if ctx.Err() != nil || r.err != nil {
 		r.plan.Paused = false // it goes on no more

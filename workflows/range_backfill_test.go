@@ -97,7 +97,7 @@ func TestBackfillAuditsItsRecentPart(t *testing.T) {
 	w.fillHours("Patient", 2, 150)
 	w.store.fill("Patient", 30, start.Add(3*time.Hour), 150) // recent
 	in := backfillOf("Patient", "Observation")
-	in.Border, in.Versions, in.Settle = start.Add(2*time.Hour+30*time.Minute), cdc.VersionsAll, 4*time.Minute
+	in.Border, in.Versions, in.WindowsCloseAfter = start.Add(2*time.Hour+30*time.Minute), cdc.VersionsAll, 4*time.Minute
 	in.Horizon = 22 * time.Hour
 	for _, dry := range []bool{true, false} {
 		in.Span.To = start.Add(24 * time.Hour) // now
@@ -131,7 +131,7 @@ func TestBackfillAuditsItsRecentPart(t *testing.T) {
 			require.Equal(t, i < 3, audit.StartAt.IsZero())
 		}
 		require.Equal(t, in.Span.To, at)
-		require.Equal(t, in.Span.To.Add(in.Settle), asked[3].StartAt.UTC())
+		require.Equal(t, in.Span.To.Add(in.WindowsCloseAfter), asked[3].StartAt.UTC())
 		require.Equal(t, 300+4*3, result.Counts.Published)
 		require.Equal(t, 330, result.Total)
 		require.Equal(t, 330, result.Done)

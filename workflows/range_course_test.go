@@ -144,7 +144,7 @@ func TestRangeHoldsAndGoesOn(t *testing.T) {
 	renewRange(w)
 	begin := w.now()
 	held := 0
-	w.when(begin.Add(40*time.Second), func() { w.env.SignalWorkflow(cdc.SignalHold, true) })
+	w.when(begin.Add(40*time.Second), func() { w.env.SignalWorkflow(cdc.SignalPause, true) })
 	w.when(begin.Add(50*time.Second), func() {
 		held = len(w.bus.keys())
 		require.Positive(t, held)
@@ -152,7 +152,7 @@ func TestRangeHoldsAndGoesOn(t *testing.T) {
 	})
 	w.when(begin.Add(10*time.Hour), func() {
 		require.Len(t, w.bus.keys(), held, "nothing is published meanwhile")
-		w.env.SignalWorkflow(cdc.SignalHold, false)
+		w.env.SignalWorkflow(cdc.SignalPause, false)
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, in)
 	result := w.rangeResult()
@@ -160,7 +160,7 @@ func TestRangeHoldsAndGoesOn(t *testing.T) {
 	require.Equal(t, w.store.keys(all), w.bus.keys())
 	p := w.rangeProgress()
 	require.InDelta(t, 100, p.Rate, 10, "the pause is not counted")
-	require.Zero(t, p.Left)
+	require.Zero(t, p.ETA)
 }
 
 func TestRangeKeepsItsRate(t *testing.T) {

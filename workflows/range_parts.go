@@ -127,7 +127,7 @@ func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
 		CapturedBy: r.in.CapturedBy, SourceTime: r.in.SourceTime, DryRun: r.in.DryRun, Attributes: r.in.Attributes,
 		Horizon: r.in.Horizon,
 	}
-	if settled := piece.To.Add(r.in.Settle); settled.After(workflow.Now(ctx)) {
+	if settled := piece.To.Add(r.in.WindowsCloseAfter); settled.After(workflow.Now(ctx)) {
 		in.StartAt = settled // its windows are open until then, and would be waited for
 	}
 	for tries := 1; ; tries++ {

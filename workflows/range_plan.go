@@ -156,43 +156,43 @@ func (r *captureRange) cutByTime(part *cdc.RangePart) {
 	r.replace(part, half(late), half(early))
 }
 
-// setHold pauses the range, or lets it go on, and tells its open slices.
-func (r *captureRange) setHold(ctx workflow.Context, hold bool) {
+// setPaused pauses or resumes the range, and tells its open slices.
+func (r *captureRange) setPaused(ctx workflow.Context, pause bool) {
 	now := workflow.Now(ctx)
-	if hold == r.plan.Paused {
+	if pause == r.plan.Paused {
 		return
 	}
-	r.plan.Paused = hold
-	if hold {
-		r.plan.HeldFrom = now
+	r.plan.Paused = pause
+	if pause {
+		r.plan.PausedAt = now
 	} else {
-		r.plan.Held += now.Sub(r.plan.HeldFrom)
-		r.plan.HeldFrom = time.Time{}
+		r.plan.PausedFor += now.Sub(r.plan.PausedAt)
+		r.plan.PausedAt = time.Time{}
 	}
 	r.turn++
 	r.describe(ctx)
 	for _, slice := range slices.Clone(r.open) {
-		// One that has closed meanwhile has nothing to hold.
-		_ = slice.future.SignalChildWorkflow(ctx, cdc.SignalHold, hold).Get(ctx, nil)
+		// One that has closed meanwhile has nothing to pause.
+		_ = slice.future.SignalChildWorkflow(ctx, cdc.SignalPause, pause).Get(ctx, nil)
 	}
 }
 
 // listen takes the operator's signals.
 func (r *captureRange) listen(ctx workflow.Context) {
-	signals := workflow.GetSignalChannel(ctx, cdc.SignalHold)
+	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)
 	for {
-		var hold bool
-		signals.Receive(ctx, &hold)
-		r.setHold(ctx, hold)
+		var pause bool
+		signals.Receive(ctx, &pause)
+		r.setPaused(ctx, pause)
 	}
 }
 
-// takeHold takes what has come since, before the range continues as new: no slice
+// drainPauses takes what has come since, before the range continues as new: no slice
 // is open then.
-func (r *captureRange) takeHold(ctx workflow.Context) {
-	signals := workflow.GetSignalChannel(ctx, cdc.SignalHold)
-	var hold bool
-	for signals.ReceiveAsync(&hold) {
-		r.setHold(ctx, hold)
+func (r *captureRange) drainPauses(ctx workflow.Context) {
+	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)
+	var pause bool
+	for signals.ReceiveAsync(&pause) {
+		r.setPaused(ctx, pause)
 	}
 }

@@ -58,7 +58,7 @@ func (s *captureSlice) takeHold(ctx workflow.Context) {
 	if s.in.Range == nil {
 		return
 	}
-	signals := workflow.GetSignalChannel(ctx, cdc.SignalHold)
+	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)
 	for signals.ReceiveAsync(&s.in.Range.Paused) { // the last one counts
 	}
 }
@@ -76,7 +76,7 @@ func (s *captureSlice) hold(ctx workflow.Context) error {
 	s.holds = true
 	defer func() { s.holds = false }()
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("paused · **%d published** · %d searches", s.state.Counts.Published, s.state.Counts.Searches))
-	signals := workflow.GetSignalChannel(ctx, cdc.SignalHold)
+	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)
 	for s.in.Range.Paused {
 		selector := workflow.NewSelector(ctx)
 		selector.AddReceive(signals, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, &s.in.Range.Paused) })

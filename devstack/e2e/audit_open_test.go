@@ -37,7 +37,7 @@ func TestAuditOfAWindowThatIsOpen(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &reports))
 	result := reports[0].Result
-	require.Equal(t, []cdc.UnsettledType{{Type: "Patient", Reason: cdc.UnsettledOpen, Open: poisoned}}, result.Unsettled[0].Types)
+	require.Equal(t, []cdc.UnresolvedType{{Type: "Patient", Reason: cdc.UnresolvedOpen, Open: poisoned}}, result.Unresolved[0].Types)
 	require.Equal(t, []int{many + few + poisoned, many + few, poisoned, 0, 0}, []int{
 		result.Totals.InStore, result.Totals.Published, result.Totals.Open, result.Totals.Missing, result.Totals.Healed,
 	})

@@ -88,7 +88,7 @@ func TestImportWithoutRecords(t *testing.T) {
 			require.Equal(t, cdc.ByImport, event.Meta.CapturedBy)
 		}
 	}
-	require.Empty(t, result.Unsettled)
+	require.Empty(t, result.Unresolved)
 	statements := r.subscriber.Statements()
 	require.NotEmpty(t, statements)
 	require.Empty(t, truth.CheckStatements(r.Simulator.WriteLog(r.datastore()), statements))

@@ -61,8 +61,8 @@ type AuditSpanResult struct {
 // TypeAudit is what an audit found of one type in a span.
 type TypeAudit struct {
 	Type string `json:"type"`
-	// Refused is why the store did not list the type; there are no figures then.
-	Refused Class `json:"refused,omitempty"`
+	// Unavailable is why the store did not list the type; there are no figures then.
+	Unavailable Class `json:"unavailable,omitempty"`
 	// InStore = Published + Missing + Skipped + Open + Unknown.
 	InStore   int `json:"inStore"`
 	Published int `json:"published"`

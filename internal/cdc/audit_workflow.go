@@ -66,11 +66,11 @@ type AuditState struct {
 	// Begun is when the run began; a run keeps it over a continue-as-new.
 	Begun time.Time `json:"begun"`
 	// Tracks tell, by types, which spans were stated: everything of a type before
-	// the end of its track was, or is in Unsettled.
+	// the end of its track was, or is in Unresolved.
 	Tracks []AuditTrack `json:"tracks,omitempty"`
-	// Unsettled spans are audited and stated again at each run.
-	Unsettled []UnsettledSpan `json:"unsettled,omitempty"`
-	// Restate are settled spans to be stated anew in this run, for versions of
+	// Unresolved spans are audited and stated again at each run.
+	Unresolved []UnresolvedSpan `json:"unresolved,omitempty"`
+	// Restate are complete spans to be stated anew in this run, for versions of
 	// theirs that the audits of other spans found.
 	Restate []AuditPart `json:"restate,omitempty"`
 	// Found are those versions, within the horizon, and FoundDropped how many
@@ -80,13 +80,13 @@ type AuditState struct {
 	// Healed is how many versions were healed in stated spans, for statements
 	// that are made anew (VersionsAll).
 	Healed []HealedSpan `json:"healed,omitempty"`
-	// Passed are spans that had grown older than the horizon, in this run, before
-	// they were audited or settled.
-	Passed []AuditPart `json:"passed,omitempty"`
-	// Statements of an asked audit that tell of any version, and StatementsLeft
+	// Expired are spans that had grown older than the horizon, in this run, before
+	// they were audited or complete.
+	Expired []AuditPart `json:"expired,omitempty"`
+	// Statements of an asked audit that tell of any version, and StatementsOmitted
 	// how many more there were than are kept.
-	Statements     []Statement `json:"statements,omitempty"`
-	StatementsLeft int         `json:"statementsLeft,omitempty"`
+	Statements        []Statement `json:"statements,omitempty"`
+	StatementsOmitted int         `json:"statementsOmitted,omitempty"`
 	// Totals are of this run.
 	Totals AuditTotals `json:"totals"`
 	// Follow is how far the audit has followed a job; nil of any other audit.
@@ -132,12 +132,12 @@ type AuditPart struct {
 	Types []string `json:"types"`
 }
 
-// UnsettledSpan is a span of which anything was missing, not published yet, not known
+// UnresolvedSpan is a span of which anything was missing, not published yet, not known
 // or refused when it was last audited.
-type UnsettledSpan struct {
+type UnresolvedSpan struct {
 	Span Span `json:"span"`
-	// Types are those that are not settled, with where they stand.
-	Types []UnsettledType `json:"types"`
+	// Types are those that are not complete, with where they stand.
+	Types []UnresolvedType `json:"types"`
 	// Tries is how many runs have audited the span.
 	Tries int `json:"tries"`
 	// Stuck is how many runs in a row have healed it without progress.
@@ -146,21 +146,21 @@ type UnsettledSpan struct {
 	Tried bool `json:"tried,omitempty"`
 }
 
-// Why a type of a span is not settled.
+// Why a type of a span is not complete.
 const (
-	UnsettledOpen       = "open"       // an open window has not published everything
-	UnsettledUnreadable = "unreadable" // a window's ledger cannot be read, or is older than the horizon
-	UnsettledMissing    = "missing"    // something is missing after healing
-	UnsettledRefused    = "refused"    // the store did not list the type
-	UnsettledUnstated   = "unstated"   // EventBridge refused the statement
-	UnsettledIncomplete = "incomplete" // the store counts more versions than it lists
+	UnresolvedOpen        = "open"        // an open window has not published everything
+	UnresolvedUnreadable  = "unreadable"  // a window's ledger cannot be read, or is older than the horizon
+	UnresolvedMissing     = "missing"     // something is missing after healing
+	UnresolvedUnavailable = "unavailable" // the store did not list the type
+	UnresolvedUnstated    = "unstated"    // EventBridge refused the statement
+	UnresolvedIncomplete  = "incomplete"  // the store counts more versions than it lists
 )
 
-// UnsettledType is a type of an unsettled span.
-type UnsettledType struct {
+// UnresolvedType is a type of an unresolved span.
+type UnresolvedType struct {
 	Type   string `json:"type"`
 	Reason string `json:"reason"`
-	// Class is the store's error, with UnsettledRefused.
+	// Class is the store's error, with UnresolvedUnavailable.
 	Class Class `json:"class,omitempty"`
 	// Missing after the last healing, and Healed in all runs so far.
 	Missing int `json:"missing,omitempty"`
@@ -228,10 +228,10 @@ type AuditResult struct {
 	Totals    AuditTotals `json:"totals"`
 	// Statements of an asked audit that tell of any version, Left how many more
 	// there were than are kept.
-	Statements []Statement `json:"statements,omitempty"`
-	Left       int         `json:"left,omitempty"`
-	// Unsettled spans of an asked audit.
-	Unsettled []UnsettledSpan `json:"unsettled,omitempty"`
+	Statements        []Statement `json:"statements,omitempty"`
+	StatementsOmitted int         `json:"statementsOmitted,omitempty"`
+	// Unresolved spans of an asked audit.
+	Unresolved []UnresolvedSpan `json:"unresolved,omitempty"`
 	// State is what a scheduled audit leaves to the next.
 	State *AuditState `json:"state,omitempty"`
 }

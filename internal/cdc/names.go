@@ -53,10 +53,10 @@ const (
 	SignalSkip = "skip"
 )
 
-// SignalHold pauses a range, or lets it go on: its argument, a bool, tells whether
-// it is to hold. A range passes it on to its slices. One signal for both, so that
+// SignalPause pauses or resumes a range: its argument, a bool, says whether it is to be paused.
+// A range passes it on to its slices. One signal for both, so that
 // the last one counts.
-const SignalHold = "hold"
+const SignalPause = "pause"
 
 // Who captured a change: the value of meta.capturedBy.
 const (

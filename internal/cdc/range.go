@@ -25,9 +25,9 @@ type CaptureRangeInput struct {
 	// backfill starts. Zero, or not before the span's end, is no recent part.
 	Border time.Time `json:"border,omitzero"`
 	// Versions is VersionsLatest or VersionsAll, for the recent part's statements;
-	// Settle is how long after its end a window has usually closed.
-	Versions string        `json:"versions,omitempty"`
-	Settle   time.Duration `json:"settle,omitempty"`
+	// WindowsCloseAfter is how long after its end a window has usually closed.
+	Versions          string        `json:"versions,omitempty"`
+	WindowsCloseAfter time.Duration `json:"windowsCloseAfter,omitempty"`
 	// Horizon is how far back ledgers are relied on when the recent part is audited:
 	// after a long pause less of it than the border says.
 	Horizon time.Duration `json:"horizon,omitempty"`
@@ -53,12 +53,12 @@ type ResourceID struct {
 // RangePlan is what a range still has to do and has done. It is carried over a
 // continue-as-new.
 type RangePlan struct {
-	// Started is when the range began; Held for how long it was paused since.
-	Started time.Time     `json:"started"`
-	Held    time.Duration `json:"held,omitempty"`
-	// Paused since HeldFrom.
+	// Started is when the range began; PausedFor how long it was paused since.
+	Started   time.Time     `json:"started"`
+	PausedFor time.Duration `json:"pausedFor,omitempty"`
+	// Paused since PausedAt.
 	Paused   bool      `json:"paused,omitempty"`
-	HeldFrom time.Time `json:"heldFrom,omitzero"`
+	PausedAt time.Time `json:"pausedAt,omitzero"`
 	// Planned tells that every part was counted once: Total is known.
 	Planned bool `json:"planned,omitempty"`
 	// Parts are still to do, the next one last.
@@ -159,21 +159,21 @@ type RangeProgress struct {
 	// Worked is for how long the range has worked until At, pauses left out.
 	Worked time.Duration `json:"worked,omitempty"`
 	At     time.Time     `json:"at,omitzero"`
-	// Rate is versions a second since the range started, pauses left out, and Left
+	// Rate is versions a second since the range started, without pauses, and ETA
 	// how long the rest takes at it; both 0 while they cannot be told.
 	Rate float64       `json:"rate,omitempty"`
-	Left time.Duration `json:"left,omitempty"`
+	ETA  time.Duration `json:"eta,omitempty"`
 }
 
 // Progress is how far the plan is at a moment.
 func (p RangePlan) Progress(at time.Time, slices []string, open int) RangeProgress {
-	held := p.Held
+	paused := p.PausedFor
 	if p.Paused {
-		held += at.Sub(p.HeldFrom)
+		paused += at.Sub(p.PausedAt)
 	}
 	progress := RangeProgress{
 		Planned: p.Planned, Total: p.Total, Done: p.Done, Open: open, Slices: slices, Paused: p.Paused,
-		Worked: at.Sub(p.Started) - held, At: at,
+		Worked: at.Sub(p.Started) - paused, At: at,
 	}
 	progress.pace()
 	return progress
@@ -195,10 +195,10 @@ func (p *RangeProgress) Add(done int, at time.Time) {
 }
 
 func (p *RangeProgress) pace() {
-	p.Rate, p.Left = 0, 0
+	p.Rate, p.ETA = 0, 0
 	if p.Worked > 0 && p.Done > 0 {
 		p.Rate = float64(p.Done) / p.Worked.Seconds()
-		p.Left = time.Duration(float64(max(0, p.Total-p.Done)) / p.Rate * float64(time.Second)).Round(time.Second)
+		p.ETA = time.Duration(float64(max(0, p.Total-p.Done)) / p.Rate * float64(time.Second)).Round(time.Second)
 	}
 }
 
@@ -222,7 +222,7 @@ func (p RangeProgress) Text() string {
 	case p.Paused:
 		text += ", paused"
 	case p.Rate > 0:
-		text += fmt.Sprintf(", %s left", p.Left)
+		text += fmt.Sprintf(", about %s to go", p.ETA)
 	}
 	return text
 }

@@ -7,18 +7,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRangeProgressTellsRateAndWhatIsLeft(t *testing.T) {
+func TestRangeProgressRateAndETA(t *testing.T) {
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	p := RangePlan{Started: began, Planned: true, Total: 1000, Done: 250, Held: 50 * time.Second}
+	p := RangePlan{Started: began, Planned: true, Total: 1000, Done: 250, PausedFor: 50 * time.Second}
 	at := began.Add(100 * time.Second)
 	got := p.Progress(at, []string{"a", "b"}, 3)
 	require.Equal(t, RangeProgress{
 		Planned: true, Total: 1000, Done: 250, Open: 3, Slices: []string{"a", "b"},
-		Worked: 50 * time.Second, At: at, Rate: 5, Left: 150 * time.Second,
+		Worked: 50 * time.Second, At: at, Rate: 5, ETA: 150 * time.Second,
 	}, got)
-	require.Equal(t, "250 of 1000 versions (25 %), 5/s, 2m30s left", got.Text())
+	require.Equal(t, "250 of 1000 versions (25 %), 5/s, about 2m30s to go", got.Text())
 
-	p.Paused, p.HeldFrom = true, began.Add(100*time.Second)
+	p.Paused, p.PausedAt = true, began.Add(100*time.Second)
 	later := p.Progress(began.Add(time.Hour), nil, 3)
 	require.InDelta(t, 5, later.Rate, 1e-9, "a pause is not counted")
 	require.Equal(t, "250 of 1000 versions (25 %), 5/s, paused", later.Text())
@@ -35,12 +35,12 @@ func TestRangeProgressWithOpenSlices(t *testing.T) {
 	plan := RangePlan{Started: began, Planned: true, Total: 1000}
 	p := plan.Progress(began.Add(10*time.Second), []string{"a"}, 1)
 	p.Add(250, began.Add(50*time.Second))
-	require.Equal(t, "250 of 1000 versions (25 %), 5/s, 2m30s left", p.Text())
+	require.Equal(t, "250 of 1000 versions (25 %), 5/s, about 2m30s to go", p.Text())
 	p.Add(2000, began.Add(40*time.Second))
 	require.Equal(t, 1000, p.Done, "the store has more than were counted")
 	require.Equal(t, 50*time.Second, p.Worked, "a clock that is behind takes nothing back")
 
-	plan.Paused, plan.HeldFrom = true, began.Add(10*time.Second)
+	plan.Paused, plan.PausedAt = true, began.Add(10*time.Second)
 	held := plan.Progress(began.Add(10*time.Second), []string{"a"}, 1)
 	held.Add(100, began.Add(time.Hour))
 	require.InDelta(t, 10, held.Rate, 1e-9, "a pause is not counted")

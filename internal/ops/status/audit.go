@@ -61,13 +61,13 @@ func auditOf(result cdc.AuditResult) Audit {
 	if result.State == nil {
 		return found
 	}
-	found.Unsettled, found.Passed = len(result.State.Unsettled), len(result.State.Passed)
+	found.Unresolved, found.Expired = len(result.State.Unresolved), len(result.State.Expired)
 	for i, track := range result.State.Tracks {
 		if i == 0 || track.Through().Before(found.Through) {
 			found.Through = track.Through()
 		}
 	}
-	for i, span := range result.State.Unsettled {
+	for i, span := range result.State.Unresolved {
 		if i == 0 || span.Span.From.Before(found.Oldest) {
 			found.Oldest = span.Span.From
 		}

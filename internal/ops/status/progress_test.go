@@ -41,7 +41,7 @@ func TestProgressOfARangeHasItsOpenSlices(t *testing.T) {
 	require.Equal(t, 160, p.Range.Done)
 	require.Equal(t, 160, p.Counts.Published)
 	require.InDelta(t, 8, p.Range.Rate, 1e-9)
-	require.Equal(t, 30*time.Second, p.Range.Left)
+	require.Equal(t, 30*time.Second, p.Range.ETA)
 	require.Equal(t, []cdc.Wait{{Type: "Patient", Versions: 2}}, waits, "once")
 
 	_, _, err = Progress(t.Context(), a, "replay/y", at)

@@ -57,18 +57,18 @@ type Store struct {
 type Audit struct {
 	WorkflowID string    `json:"workflowId"`
 	Closed     time.Time `json:"closed"`
-	// Through is up to where every type is stated or in Unsettled.
+	// Through is up to where every type is stated or in Unresolved.
 	Through time.Time `json:"through"`
-	// Unsettled is how many spans are not complete: something is missing, not published
+	// Unresolved is how many spans are not complete: something is missing, not published
 	// yet, not known, or not listed. Missing is how many versions are missing in them,
 	// and Oldest the beginning of the oldest.
-	Unsettled int       `json:"unsettledSpans"`
-	Oldest    time.Time `json:"oldestUnsettled,omitzero"`
-	Missing   int       `json:"missing"`
-	// Healed is how many versions the last run published, Passed how many spans
-	// had grown older than the horizon before they were audited or settled.
-	Healed int `json:"healed"`
-	Passed int `json:"passedSpans"`
+	Unresolved int       `json:"unresolvedSpans"`
+	Oldest     time.Time `json:"oldestUnresolved,omitzero"`
+	Missing    int       `json:"missing"`
+	// Healed is how many versions the last run published, Expired how many spans
+	// grew older than the horizon before they were audited or complete.
+	Healed  int `json:"healed"`
+	Expired int `json:"expiredSpans"`
 }
 
 // Type is how one resource type of a datastore stands.

@@ -206,16 +206,16 @@ func TestAuditOf(t *testing.T) {
 	}
 	found := auditOf(cdc.AuditResult{Totals: cdc.AuditTotals{Healed: 3}, State: &cdc.AuditState{
 		Tracks: []cdc.AuditTrack{{Types: []string{"Patient"}, Edges: edges(0, 1, 30)}, {Types: []string{"Claim"}, Edges: edges(10)}},
-		Unsettled: []cdc.UnsettledSpan{
-			{Span: span(7), Types: []cdc.UnsettledType{{Type: "Patient", Reason: cdc.UnsettledOpen, Missing: 2}}},
-			{Span: span(5), Types: []cdc.UnsettledType{{Type: "Patient", Missing: 1}, {Type: "Claim", Missing: 4}}},
+		Unresolved: []cdc.UnresolvedSpan{
+			{Span: span(7), Types: []cdc.UnresolvedType{{Type: "Patient", Reason: cdc.UnresolvedOpen, Missing: 2}}},
+			{Span: span(5), Types: []cdc.UnresolvedType{{Type: "Patient", Missing: 1}, {Type: "Claim", Missing: 4}}},
 		},
-		Passed: []cdc.AuditPart{{Span: span(-99)}},
+		Expired: []cdc.AuditPart{{Span: span(-99)}},
 	}})
 	require.Equal(t, Audit{
-		Through: noon.Add(10 * time.Minute), Unsettled: 2, Oldest: noon.Add(5 * time.Minute), Missing: 7, Healed: 3, Passed: 1,
+		Through: noon.Add(10 * time.Minute), Unresolved: 2, Oldest: noon.Add(5 * time.Minute), Missing: 7, Healed: 3, Expired: 1,
 	}, found)
-	require.Contains(t, found.text(), "7 missing; 2 spans are not settled, the oldest from 2026-11-23T12:05:00Z; 1 SPANS GREW OLDER")
+	require.Contains(t, found.text(), "7 missing; 2 time ranges are incomplete, the oldest from 2026-11-23T12:05:00Z; 1 TIME RANGES EXPIRED")
 	require.Len(t, found.waiting(), 1)
 	var none *Audit
 	require.Empty(t, none.waiting())

@@ -88,11 +88,11 @@ func (a *Audit) text() string {
 		return "no scheduled audit has completed"
 	}
 	text := fmt.Sprintf("through %s, %d missing", clock(a.Through), a.Missing)
-	if a.Unsettled > 0 {
-		text += fmt.Sprintf("; %d spans are not settled, the oldest from %s", a.Unsettled, clock(a.Oldest))
+	if a.Unresolved > 0 {
+		text += fmt.Sprintf("; %d time ranges are incomplete, the oldest from %s", a.Unresolved, clock(a.Oldest))
 	}
-	if a.Passed > 0 {
-		text += fmt.Sprintf("; %d SPANS GREW OLDER than the horizon unaudited or unsettled: see %s", a.Passed, a.WorkflowID)
+	if a.Expired > 0 {
+		text += fmt.Sprintf("; %d TIME RANGES EXPIRED: they grew older than the horizon before their audit was complete: see %s", a.Expired, a.WorkflowID)
 	}
 	return text
 }
