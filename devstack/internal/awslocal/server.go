@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // maxRequestBytes bounds a request's body: 1 MiB of details may grow sixfold
@@ -51,7 +49,6 @@ type Config struct {
 type Server struct {
 	cfg      Config
 	http     *http.Server
-	verifier *verifier // nil: any request is accepted
 	faults   *faultBox
 	sqs      *sqsService
 	events   *busService
@@ -81,11 +78,6 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.events.add(defaultBus, "")
 	s.services = map[string]*service{"AmazonSQS": s.sqs.api(), "AWSEvents": s.events.api()}
-	if !cfg.SkipSignatures {
-		s.verifier = &verifier{
-			accessKeyID: cfg.AccessKeyID, secret: cfg.SecretAccessKey, region: cfg.Region, signer: v4.NewSigner(),
-		}
-	}
 	mux := http.NewServeMux()
 	mux.Handle(FaultsPath, s.faults)
 	mux.HandleFunc("/", s.serveAPI)
@@ -229,8 +221,8 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		svc.writeError(w, apiErrorf("RequestEntityTooLarge", "The request could not be read, or has more than %d bytes.", maxRequestBytes))
 		return
 	}
-	if s.verifier != nil {
-		if err := s.verifier.verify(r, body, svc.name); err != nil {
+	if !s.cfg.SkipSignatures {
+		if err := s.verifySignature(r, body, svc.name); err != nil {
 			svc.writeError(w, err)
 			return
 		}

@@ -9,24 +9,18 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"healthlake-cdc/devstack/internal/sigv4"
 )
 
 // Service is the name that requests to HealthLake are signed for.
 const Service = "healthlake"
 
-const amzDateLayout = "20060102T150405Z"
-
-// verifier checks Signature Version 4 by signing what arrived once more.
+// verifier checks Signature Version 4.
 type verifier struct {
 	credentials aws.Credentials
-	region      string
+	service     sigv4.Service
 	now         func() time.Time
-	signer      *v4.Signer
-}
-
-func newVerifier(credentials aws.Credentials, region string, now func() time.Time) *verifier {
-	return &verifier{credentials: credentials, region: region, now: now, signer: v4.NewSigner()}
 }
 
 var errSignature = forbidden("SignatureDoesNotMatch",
@@ -39,23 +33,23 @@ func (v *verifier) verify(r *http.Request, payloadHash string) (url.Values, *pro
 	if header == "" {
 		return nil, forbidden("MissingAuthenticationToken", "the request is not signed: sign it for service healthlake")
 	}
-	given, ok := parseAuthorization(header)
-	if !ok || !slices.Contains(given.signed, "host") || !slices.Contains(given.signed, "x-amz-date") {
+	given, ok := sigv4.Parse(header)
+	if !ok || !slices.Contains(given.SignedHeaders, "host") || !slices.Contains(given.SignedHeaders, "x-amz-date") {
 		return nil, forbidden("IncompleteSignature", "the Authorization header lacks a part: sign with AWS4-HMAC-SHA256")
 	}
 	token := r.Header.Get("X-Amz-Security-Token")
-	if given.accessKey != v.credentials.AccessKeyID ||
+	if given.AccessKeyID != v.credentials.AccessKeyID ||
 		subtle.ConstantTimeCompare([]byte(token), []byte(v.credentials.SessionToken)) != 1 {
 		return nil, forbidden("InvalidClientTokenId", "the access key or the session token is not known: check the credentials")
 	}
-	date, err := time.Parse(amzDateLayout, r.Header.Get("X-Amz-Date"))
+	date, err := time.Parse(sigv4.TimeFormat, r.Header.Get("X-Amz-Date"))
 	if err != nil {
 		return nil, forbidden("IncompleteSignature", "X-Amz-Date cannot be read: send it as 20060102T150405Z")
 	}
 	if date.Sub(v.now()).Abs() > Skew {
 		return nil, forbidden("RequestTimeTooSkewed", "the signature's date is too far from now: check the clock")
 	}
-	if given.scope != strings.Join([]string{date.Format("20060102"), v.region, Service, "aws4_request"}, "/") {
+	if given.Scope != v.service.Scope(date) {
 		return nil, forbidden("SignatureDoesNotMatch", "the credential's scope is wrong: sign for the store's region and service healthlake")
 	}
 	if sent := r.Header.Get("X-Amz-Content-Sha256"); sent != "" && sent != payloadHash {
@@ -68,8 +62,9 @@ func (v *verifier) verify(r *http.Request, payloadHash string) (url.Values, *pro
 	if err != nil {
 		return nil, errSignature
 	}
-	again, err := v.sign(r, given, raw, payloadHash, date)
-	if err != nil || subtle.ConstantTimeCompare([]byte(again), []byte(given.signature)) != 1 {
+	encoded := *r
+	encoded.URL = &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: raw}
+	if v.service.Verify(&encoded, given, v.credentials, payloadHash, date) != nil {
 		return nil, errSignature
 	}
 	// No page token contains a space: here a library took the token's plus for
@@ -79,54 +74,4 @@ func (v *verifier) verify(r *http.Request, payloadHash string) (url.Values, *pro
 		return nil, errSignature
 	}
 	return query, nil
-}
-
-func (v *verifier) sign(r *http.Request, given authorization, rawQuery, payloadHash string, date time.Time) (string, error) {
-	again := &http.Request{
-		Method: r.Method,
-		URL:    &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: rawQuery},
-		Host:   r.Host,
-		Header: http.Header{},
-	}
-	for _, name := range given.signed {
-		switch name {
-		case "host": // the signer's own
-		case "content-length":
-			again.ContentLength = r.ContentLength
-		default:
-			key := http.CanonicalHeaderKey(name)
-			again.Header[key] = slices.Clone(r.Header[key])
-		}
-	}
-	if err := v.signer.SignHTTP(r.Context(), v.credentials, again, payloadHash, Service, v.region, date); err != nil {
-		return "", err
-	}
-	parsed, _ := parseAuthorization(again.Header.Get("Authorization"))
-	return parsed.signature, nil
-}
-
-// authorization is the header's parts. Scope is date/region/service/aws4_request.
-type authorization struct {
-	accessKey, scope, signature string
-	signed                      []string
-}
-
-func parseAuthorization(header string) (authorization, bool) {
-	rest, ok := strings.CutPrefix(header, "AWS4-HMAC-SHA256 ")
-	if !ok {
-		return authorization{}, false
-	}
-	var a authorization
-	for part := range strings.SplitSeq(rest, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		switch name {
-		case "Credential":
-			a.accessKey, a.scope, _ = strings.Cut(value, "/")
-		case "SignedHeaders":
-			a.signed = strings.Split(value, ";")
-		case "Signature":
-			a.signature = value
-		}
-	}
-	return a, a.accessKey != "" && a.scope != "" && a.signature != "" && len(a.signed) > 0
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"healthlake-cdc/devstack/internal/sigv4"
 )
 
 // Server is the simulator: an http.Handler, and after Start a listener.
@@ -50,7 +52,7 @@ func New(cfg Config) *Server {
 		tokens: newTokens(newChance(cfg.Seed, streamTokens), cfg.TokenLifetime),
 	}
 	s.identity = userIdentity(cfg, s.now())
-	s.auth = newVerifier(cfg.Credentials, cfg.Region, s.now)
+	s.auth = &verifier{credentials: cfg.Credentials, service: sigv4.Service{Name: Service, Region: cfg.Region}, now: s.now}
 	s.trail = newTrail(cfg.Trail, cfg.Seed, s.now)
 	s.SetSearchLag(cfg.SearchLag)
 	s.notices.Store(&cfg.Notices)
