@@ -1,18 +1,17 @@
-# syntax=docker/dockerfile:1.10
-# The three programs, each alone in an image of its own: a static binary, the CA
-# certificates, and a user without name or rights. No shell, no package manager.
+# syntax=docker/dockerfile:1.10@sha256:865e5dd094beca432e8c0a1d5e1c465db5f998dca4e439981029b3b81fb39ed5
+# One image for each of the three programs: a static binary, the CA certificates, and a
+# user without a name or privileges. No shell, no package manager.
 #
 #   docker build --target worker  -t healthlake-cdc/worker .
 #   docker build --target starter -t healthlake-cdc/starter .
 #   docker build --target devstack -t healthlake-cdc/devstack .    (synthetic data only)
 
-# The sources, on the machine that builds; Go compiles for the others.
-FROM --platform=$BUILDPLATFORM golang:1.26.8 AS source
-# The modules are built apart, as their go.mod files say; go.work is for
-# development.
+# The build machine compiles for every platform.
+FROM --platform=$BUILDPLATFORM golang:1.26.8@sha256:6c2a5538f964f1c82f97ad14988bf05de100d922d159d0e398b54c7b0ca0c6c9 AS source
+# Each module builds by its own go.mod; go.work is for development.
 ENV CGO_ENABLED=0 GOWORK=off GOTOOLCHAIN=local GOFLAGS="-trimpath -buildvcs=false"
 WORKDIR /src
-# Dependencies change less often than sources: they have layers of their own.
+# Dependencies change less often than sources, so they have layers of their own.
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
@@ -35,7 +34,7 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
 
 FROM scratch AS base
 COPY --from=source /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-# A number, so that Kubernetes can tell that it is not root.
+# A number, so that Kubernetes can verify that it is not root.
 USER 65532:65532
 
 FROM base AS devstack
@@ -54,9 +53,9 @@ CMD ["--help"]
 # The last target is what `docker build .` builds.
 FROM base AS worker
 COPY --from=build-worker /out/worker /worker
-# On loopback nobody outside of the container could scrape it.
+# On loopback, nothing outside the container could scrape it.
 ENV CDC_METRICS_ADDR=0.0.0.0:9464
 EXPOSE 9464
-# healthz: a worker that waits for Temporal is alive; a restart would not help it.
+# healthz: a worker that waits for Temporal is alive, and a restart would not help.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=30s CMD ["/worker", "--probe", "healthz"]
 ENTRYPOINT ["/worker"]

@@ -1,11 +1,12 @@
-# Everything here needs Go and make, nothing else. `make lint` builds its own tools.
+# Everything here needs Go and make, nothing else. `make lint` and `make vuln` build their own tools.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint
+.PHONY: help demo test bench lint vuln
 
 # The tools are a module of their own, outside of go.work: see tools/go.mod.
 BIN := $(CURDIR)/bin
 GOLANGCI_LINT := $(BIN)/golangci-lint
 WORKFLOWCHECK := $(BIN)/workflowcheck
+GOVULNCHECK := $(BIN)/govulncheck
 # MODULES are the folders of go.work, TEMPORAL is the Temporal server's module, outside of it.
 MODULES := . devstack
 TEMPORAL := devstack/temporal
@@ -38,9 +39,18 @@ lint: $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## check format, vet, architecture, and 
 	  (cd $$module && go vet ./... && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...); done
 	$(WORKFLOWCHECK) -config .workflowcheck.yaml ./workflows/...
 
+# govulncheck ends with 3 when the code calls something with a known vulnerability.
+vuln: $(GOVULNCHECK) ## look for known vulnerabilities in what the modules call
+	@set -e; for module in $(MODULES) $(TEMPORAL); do echo "checking module $$module"; \
+	  if [ $$module = $(TEMPORAL) ]; then export GOWORK=off; fi; \
+	  (cd $$module && $(GOVULNCHECK) ./...); done
+
 $(GOLANGCI_LINT): tools/go.mod tools/go.sum
 	@echo "building golangci-lint (once, a few minutes)"
 	cd tools && GOWORK=off go build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 $(WORKFLOWCHECK): tools/go.mod tools/go.sum
 	cd tools && GOWORK=off go build -o $@ go.temporal.io/sdk/contrib/tools/workflowcheck
+
+$(GOVULNCHECK): tools/go.mod tools/go.sum
+	cd tools && GOWORK=off go build -o $@ golang.org/x/vuln/cmd/govulncheck

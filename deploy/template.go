@@ -1,5 +1,5 @@
-// Package deploy holds the CloudFormation template for programs that apply it
-// themselves: the development stack, which may run where there is no clone.
+// Package deploy holds the CloudFormation template for the development stack, which
+// applies it and may run without a clone.
 package deploy
 
 import _ "embed"

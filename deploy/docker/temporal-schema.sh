@@ -1,7 +1,7 @@
 #!/bin/sh
 # Creates Temporal's databases and brings their schemas up to the version of this
-# image. What is there already stays, so it runs at every start. Where the
-# database is and who we are comes from SQL_ variables.
+# image. It keeps what exists, so it runs at every start. The SQL_ variables say where the
+# database is and which user to use.
 set -eu
 for database in temporal temporal_visibility; do
   schema=${database#temporal_}

@@ -134,8 +134,8 @@ func TestTheWorkerIsToldWhatTheStandInsOffer(t *testing.T) {
 func TestTheFileForSyntheticRecordsIsForNoOthers(t *testing.T) {
 	text, err := os.ReadFile(composeFile)
 	require.NoError(t, err)
-	require.Contains(t, string(text), "synthetic, and this file is for such alone")
-	require.NotContains(t, string(text), "For real AWS: change")
+	require.Contains(t, string(text), "synthetic records only")
+	require.Contains(t, string(text), "For real AWS add deploy/docker/aws.yml")
 }
 
 func parse(t *testing.T, text string) *url.URL {

@@ -134,8 +134,8 @@ func TestAStopIsLongerThanALongPoll(t *testing.T) {
 	require.Empty(t, worker.StopSignal, "SIGTERM is what the worker takes for a stop")
 }
 
-// pinned images have a full version: they change when this repository does.
-var pinned = regexp.MustCompile(`^[a-z0-9./-]+:\d+(\.\d+)+$`)
+// pinned images have a full version and its digest: they change when this repository does.
+var pinned = regexp.MustCompile(`^[a-z0-9./-]+:\d+(\.\d+)+@sha256:[0-9a-f]{64}$`)
 
 func TestImagesArePinnedOrOurs(t *testing.T) {
 	for name, service := range composed(t).Services {

@@ -66,14 +66,20 @@ func TestTheImagesOfTemporalReadWhatTheyAreTold(t *testing.T) {
 	}
 }
 
-// Server, schema and namespace are of one release, and of the series that the
-// end-to-end tests run.
+// Server, schema and namespace have one release, of the series that the end-to-end tests
+// run.
 func TestTemporalsImagesAreOfOneRelease(t *testing.T) {
 	_, embedded := module(t, serverModule)
 	services := composed(t).Services
-	_, server, _ := strings.Cut(services["temporal"].Image, ":")
+	version := func(service, image string) string {
+		_, rest, ok := strings.Cut(services[service].Image, image+":")
+		require.True(t, ok, service)
+		tag, _, _ := strings.Cut(rest, "@")
+		return tag
+	}
+	server := version("temporal", "temporalio/server")
 	for _, tools := range []string{"temporal-schema", "temporal-namespace"} {
-		require.Equal(t, "temporalio/admin-tools:"+server, services[tools].Image)
+		require.Equal(t, server, version(tools, "temporalio/admin-tools"))
 	}
 	series := regexp.MustCompile(`^v?(\d+\.\d+)\.`)
 	require.Equal(t, series.FindStringSubmatch(embedded)[1], series.FindStringSubmatch(server)[1])
