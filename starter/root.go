@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.temporal.io/sdk/client"
 
 	"healthlake-cdc/internal/config"
@@ -22,7 +23,7 @@ import (
 
 // session is what every command has: its flags and where it prints.
 type session struct {
-	flags  *config.Flags
+	flags  *pflag.FlagSet
 	asJSON bool
 	out    io.Writer
 	// progress is where long work shows how far it is.
@@ -45,8 +46,9 @@ the worker's; a flag of the same meaning overrides.`,
 			s.out, s.progress = cmd.OutOrStdout(), cmd.ErrOrStderr()
 		},
 	}
-	s.flags = config.BindFlags(root.PersistentFlags(), config.Starter)
-	root.PersistentFlags().BoolVar(&s.asJSON, "json", false, "print JSON instead of text")
+	s.flags = root.PersistentFlags()
+	config.BindFlags(s.flags)
+	s.flags.BoolVar(&s.asJSON, "json", false, "print JSON instead of text")
 	root.AddCommand(newCaptureCommand(s), newReplayCommand(s), newBackfillCommand(s),
 		newPauseCommand(s), newResumeCommand(s), newCancelCommand(s), newSchemaCommand(s), newKeysCommand(s),
 		newExplainCommand(s), newAuditCommand(s), newStatusCommand(s), newRedriveCommand(s), newRetryCommand(s), newSkipCommand(s),

@@ -57,11 +57,10 @@ const (
 	defaultCodecAddr = "127.0.0.1:8081"
 )
 
-func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+// flagSet defines the flags that have no variable.
+func (o *options) flagSet() *pflag.FlagSet {
 	flags := pflag.NewFlagSet("worker", pflag.ContinueOnError)
-	flags.SetOutput(stderr)
 	flags.SortFlags = false
-	var o options
 	flags.BoolVar(&o.check, "check", false, "check all settings, reach every dependency, say what is missing, and exit")
 	flags.StringVar(&o.probe, "probe", "", "ask the worker that runs on this machine with the same settings for healthz or readyz, and exit 0 if all is well")
 	flags.StringVar(&o.role, "role", roleAll, "all, consumer (only the queue), worker (only workflows and activities) or codec (only decodes payloads for the Temporal UI)")
@@ -71,7 +70,14 @@ func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	flags.StringSliceVar(&o.codecOrigin, "codec-origin", []string{"http://localhost:8233", "http://127.0.0.1:8233"}, "origins of the Temporal UI that may use the codec endpoint")
 	flags.BoolVar(&o.codecEncode, "codec-encode", false, "let the codec endpoint encode, too: whoever reaches it can then write payloads that workers believe")
 	flags.BoolVar(&o.takeOver, "take-over", false, "become the owner of datastores that another fleet (another task queue or event bus) captured into this namespace; refused while that fleet still polls")
-	bound := config.BindFlags(flags, config.Worker)
+	return flags
+}
+
+func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	var o options
+	flags := o.flagSet()
+	flags.SetOutput(stderr)
+	config.BindFlags(flags)
 	flags.Usage = func() { usage(stderr, flags) }
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
@@ -82,7 +88,7 @@ func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q: see worker --help", flags.Arg(0))
 	}
-	cfg, err := config.Load(programOf(o.role), environ, bound)
+	cfg, err := config.Load(programOf(o.role), environ, flags)
 	if err != nil {
 		return err
 	}

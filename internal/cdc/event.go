@@ -210,14 +210,15 @@ func (f EventFormat) event(m meta, resourceType string, at time.Time, body []byt
 	}
 	detail.WriteByte('}')
 	return Event{
-		Source:     f.name(f.Source, resourceType),
-		DetailType: f.name(f.DetailType, resourceType),
+		Source:     EventName(f.Source, resourceType),
+		DetailType: EventName(f.DetailType, resourceType),
 		Time:       at,
 		Detail:     detail.Bytes(),
 	}, nil
 }
 
-func (f EventFormat) name(template, resourceType string) string {
+// EventName returns a source or detail type with the resource type filled in.
+func EventName(template, resourceType string) string {
 	return strings.NewReplacer("{type}", strings.ToLower(resourceType), "{Type}", resourceType).Replace(template)
 }
 

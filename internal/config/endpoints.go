@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -56,52 +57,42 @@ func awsHost(host string) (region string, isAWS bool) {
 
 // endpoints checks where we are told to call: nothing goes to AWS unencrypted, and
 // everything lies in the region for which requests are signed.
-func (s settings) endpoints(c *Config, bad check) {
+func (s *settings) endpoints(c *Config) {
 	for _, name := range []string{"CDC_HEALTHLAKE_ENDPOINT", "CDC_QUEUE_URL", endpointAll, endpointSQS, endpointEvents} {
 		u, err := url.Parse(s.given(name))
 		if err != nil || u.Host == "" {
 			continue
 		}
 		region, isAWS := awsHost(u.Hostname())
-		bad(!isAWS || u.Scheme == "https", name, "calls AWS by %s: write https", u.Scheme)
-		bad(region == "" || c.Region == "" || region == c.Region, name,
+		s.check(!isAWS || u.Scheme == "https", name, "calls AWS by %s: write https", u.Scheme)
+		s.check(region == "" || c.Region == "" || region == c.Region, name,
 			"is in region %s, and AWS_REGION is %s: requests are signed for one region; correct one of them", region, c.Region)
-	}
-	if region := busRegion(c.EventBus); region != "" && c.Region != "" {
-		bad(region == c.Region, "CDC_EVENT_BUS",
-			"is in region %s, and AWS_REGION is %s: EventBridge takes no events for a bus of another region; correct one of them", region, c.Region)
 	}
 }
 
-// CheckBus refuses what cannot be the name or the ARN of an event bus that we can
-// publish to.
+// CheckBus returns an error for what cannot be the name or the ARN of an event bus that
+// we can publish to.
 func (c *Config) CheckBus(bus string) error {
-	if !ValidBus(bus) {
+	name, region := bus, ""
+	if a, err := arn.Parse(bus); err == nil {
+		name, region = strings.TrimPrefix(a.Resource, "event-bus/"), a.Region
+		if a.Service != "events" || a.Region == "" || a.AccountID == "" || name == a.Resource {
+			name = ""
+		}
+	}
+	if !busNamePattern.MatchString(name) {
 		return fmt.Errorf("%q is neither the name nor the ARN of an event bus", bus)
 	}
-	if region := busRegion(bus); region != "" && region != c.Region {
-		return fmt.Errorf("%s is in region %s, and AWS_REGION is %s: EventBridge takes no events for a bus of another region", bus, region, c.Region)
+	if region != "" && c.Region != "" && region != c.Region {
+		return fmt.Errorf("is in region %s, and AWS_REGION is %s: EventBridge accepts no events for a bus of another region; correct one of them", region, c.Region)
 	}
 	return nil
 }
 
-// busRegion is the region of a bus that is given by its ARN, else "".
-func busRegion(bus string) string {
-	parsed, err := arn.Parse(bus)
-	if err != nil {
-		return ""
-	}
-	return parsed.Region
-}
-
-// plaintext refuses to run without payload keys unless everything is on this machine
-// or in a network of its containers: real records come from a HealthLake elsewhere.
-// Programs that read no queue and publish nothing are asked only for what they are
-// told of.
-func (s settings) plaintext(c *Config, p Program, bad check) {
-	if !c.InsecurePlaintext {
-		return
-	}
+// plaintext requires that everything is on this machine or in a network of its
+// containers: real records come from a HealthLake elsewhere. Programs that read no queue
+// and publish nothing need no endpoint, but one that is set must be local.
+func (s *settings) plaintext(c *Config, p Program) {
 	var elsewhere []string
 	look := func(name, address string, needed bool) {
 		switch {
@@ -115,17 +106,14 @@ func (s settings) plaintext(c *Config, p Program, bad check) {
 	look("CDC_HEALTHLAKE_ENDPOINT", s.given("CDC_HEALTHLAKE_ENDPOINT"), worker)
 	look("CDC_QUEUE_URL", c.QueueURL, false)
 	for _, name := range []string{endpointSQS, endpointEvents} {
-		address := s.given(name)
-		if address == "" {
-			address = s.given(endpointAll)
-		}
+		address := cmp.Or(s.given(name), s.given(endpointAll))
 		if ignored, _ := strconv.ParseBool(s.given(ignoreEndpoint)); ignored {
 			address = ""
 		}
 		look(name, address, worker)
 	}
 	look("TEMPORAL_ADDRESS", temporalAddress(s.environ), true)
-	bad(len(elsewhere) == 0, "CDC_INSECURE_PLAINTEXT",
+	s.check(len(elsewhere) == 0, "CDC_INSECURE_PLAINTEXT",
 		"is for synthetic data on one machine, but %s: set CDC_PAYLOAD_KEYS (starter keys generate)", strings.Join(elsewhere, ", "))
 }
 

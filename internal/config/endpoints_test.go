@@ -111,7 +111,6 @@ func TestAcceptPlaintextUntil(t *testing.T) {
 	require.Zero(t, load(t).AcceptPlaintextUntil)
 	c := load(t, "CDC_ACCEPT_PLAINTEXT_UNTIL=2026-12-01T02:00:00+02:00")
 	require.Equal(t, time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), c.AcceptPlaintextUntil)
-	require.Contains(t, c.String(), "CDC_ACCEPT_PLAINTEXT_UNTIL=2026-12-01T00:00:00Z")
 	_, err := Load(Worker, environ("CDC_ACCEPT_PLAINTEXT_UNTIL=tomorrow"), nil)
 	require.ErrorContains(t, err, `CDC_ACCEPT_PLAINTEXT_UNTIL: "tomorrow" is not a time: write it as 2026-12-01T00:00:00Z`)
 	_, err = Load(Worker, environ(append(local, "CDC_ACCEPT_PLAINTEXT_UNTIL=2026-12-01T00:00:00Z")...), nil)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,39 +13,24 @@ import (
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/caarlos0/env/v11"
+	"github.com/spf13/pflag"
 )
 
-// Load reads the settings of a program from an environment as [os.Environ] gives
-// it and from the flags that were set (nil: none), then checks them. The error is
-// one line; it names every variable that is wrong, so that all can be mended at
-// once, and shows no secret.
-func Load(p Program, environ []string, flags *Flags) (*Config, error) {
-	vars := toMap(environ)
-	problems := unknown(vars)
-	set := sources(vars, flags)
-
+// Load reads the settings of a program from an environment as [os.Environ] gives it
+// and from the flags that were set (nil: none), then checks them. The error is one
+// line; it names every variable that is wrong, so that all can be fixed at once, and
+// shows no secret.
+func Load(p Program, environ []string, flags *pflag.FlagSet) (*Config, error) {
 	c := &Config{}
-	err := env.ParseWithOptions(c, env.Options{
-		Environment: set.values,
-		FuncMap: map[reflect.Type]env.ParserFunc{
-			reflect.TypeFor[[]string]():        parseList,
-			reflect.TypeFor[[]time.Duration](): parseDurations,
-			reflect.TypeFor[time.Duration]():   func(s string) (any, error) { return parseDuration(s) },
-		},
-	})
-	malformed, err := set.parseProblems(err)
-	if err != nil {
+	s := newSettings(environ, flags)
+	s.checkNames()
+	if err := s.parse(c); err != nil {
 		return nil, fmt.Errorf("loading configuration: %w", err)
 	}
-	if set.emptyMetricsAddr {
-		c.MetricsAddr = ""
-	}
-	c.Region = region(vars)
-	problems = append(problems, malformed...)
-	problems = append(problems, set.validate(c, p, malformed)...)
-	if len(problems) > 0 {
-		texts := make([]string, len(problems))
-		for i, problem := range problems {
+	s.validate(c, p)
+	if len(s.problems) > 0 {
+		texts := make([]string, len(s.problems))
+		for i, problem := range s.problems {
 			texts[i] = problem.text
 		}
 		return nil, errors.New("configuration: " + strings.Join(texts, "; "))
@@ -52,85 +38,102 @@ func Load(p Program, environ []string, flags *Flags) (*Config, error) {
 	return c, nil
 }
 
-// problem is what is wrong with one variable.
-type problem struct {
-	name string
-	text string
-}
-
-// settings are the variables after flags have overridden the environment.
+// settings are the variables after flags have overridden the environment, and what is
+// wrong with them.
 type settings struct {
-	environ          lookup // as it was given
-	values           map[string]string
-	flags            map[string]bool // variables that a flag gave
-	emptyMetricsAddr bool
+	environ  lookup            // as it was given
+	values   map[string]string // of our variables
+	flags    map[string]string // the flags that gave them, with their dashes
+	noServer bool              // CDC_METRICS_ADDR was given empty
+	problems []problem
 }
 
-func sources(vars map[string]string, flags *Flags) settings {
-	s := settings{environ: vars, values: make(map[string]string), flags: make(map[string]bool)}
+// problem is what is wrong with one variable.
+type problem struct{ name, text string }
+
+func newSettings(environ []string, flags *pflag.FlagSet) *settings {
+	s := &settings{environ: make(lookup), values: make(map[string]string), flags: make(map[string]string)}
+	for _, line := range environ {
+		if name, value, ok := strings.Cut(line, "="); ok {
+			s.environ[name] = value
+		}
+	}
 	for _, v := range variables {
-		value, given := vars[v.Name]
-		if text, ok := flags.lookup(v.Flag); ok {
-			value, given = text, true
-			s.flags[v.Name] = true
+		value, given := s.environ[v.name]
+		if flags != nil && v.flag != "" && flags.Changed(v.flag) {
+			value, given = flags.Lookup(v.flag).Value.String(), true
+			s.flags[v.name] = "--" + v.flag
 		}
 		// Compose files and charts pass variables empty that nobody set.
 		if value = strings.TrimSpace(value); value != "" {
-			s.values[v.Name] = value
-		} else if given && v.Name == "CDC_METRICS_ADDR" {
-			s.emptyMetricsAddr = true
+			s.values[v.name] = value
+		} else if given && v.name == "CDC_METRICS_ADDR" {
+			s.noServer = true
 		}
 	}
 	return s
 }
 
-// name returns what the user wrote: the flag or the variable.
-func (s settings) name(variable string) string {
-	if s.flags[variable] {
-		for _, v := range variables {
-			if v.Name == variable {
-				return "--" + v.Flag
-			}
-		}
-	}
-	return variable
-}
-
 // given is the value of a variable of ours or of an SDK's, "" for none.
-func (s settings) given(variable string) string {
-	if value := s.values[variable]; value != "" || strings.HasPrefix(variable, prefix) {
-		return value
+func (s *settings) given(name string) string {
+	if strings.HasPrefix(name, prefix) {
+		return s.values[name] // a flag may have emptied it
 	}
-	return strings.TrimSpace(s.environ[variable])
+	return strings.TrimSpace(s.environ[name])
 }
 
-func (s settings) problem(variable, format string, args ...any) problem {
-	return problem{variable, s.name(variable) + ": " + fmt.Sprintf(format, args...)}
+// check notes a problem with a variable unless ok, and only the first of each.
+func (s *settings) check(ok bool, name, format string, args ...any) {
+	if ok || slices.ContainsFunc(s.problems, func(p problem) bool { return p.name == name }) {
+		return
+	}
+	s.problems = append(s.problems, problem{name, cmp.Or(s.flags[name], name) + ": " + fmt.Sprintf(format, args...)})
 }
 
-// parseProblems names the variables of a parser's errors; an error of another
-// kind is a mistake in our tags.
-func (s settings) parseProblems(err error) ([]problem, error) {
-	if err == nil {
-		return nil, nil
+// checkNames finds CDC_ variables that are not in the table, most likely misspelt.
+func (s *settings) checkNames() {
+	known := Names()
+	for name := range s.environ {
+		if !strings.HasPrefix(name, prefix) || slices.Contains(known, name) {
+			continue
+		}
+		s.problems = append(s.problems, problem{name, fmt.Sprintf("%q is not a setting%s", name, suggestion(name, known))})
 	}
+	slices.SortFunc(s.problems, func(a, b problem) int { return strings.Compare(a.name, b.name) })
+}
+
+// parse fills in c. Its error is a mistake in our tags.
+func (s *settings) parse(c *Config) error {
+	err := env.ParseWithOptions(c, env.Options{
+		Environment: s.values,
+		FuncMap: map[reflect.Type]env.ParserFunc{
+			reflect.TypeFor[[]string]():        parseList,
+			reflect.TypeFor[[]time.Duration](): parseDurations,
+			reflect.TypeFor[time.Duration]():   func(text string) (any, error) { return parseDuration(text) },
+		},
+	})
 	var all env.AggregateError
-	if !errors.As(err, &all) {
-		return nil, err
+	if err != nil && !errors.As(err, &all) {
+		return err
 	}
-	var out []problem
 	for _, one := range all.Errors {
 		var parse env.ParseError
 		if !errors.As(one, &parse) {
-			return nil, one
+			return one
 		}
 		for _, v := range variables {
-			if v.field == fieldIndex(parse.Name) {
-				out = append(out, s.problem(v.Name, "%v", readable(parse.Err)))
-			}
+			s.check(v.field != parse.Name, v.name, "%v", readable(parse.Err))
 		}
 	}
-	return out, nil
+	if s.noServer {
+		c.MetricsAddr = ""
+	}
+	if len(c.ResourceTypes) == 0 {
+		c.ResourceTypes = slices.Clone(defaultTypes)
+	}
+	c.AcceptPlaintextUntil = c.AcceptPlaintextUntil.UTC()
+	c.Region = region(s.environ)
+	return nil
 }
 
 // readable says for users what packages strconv and time say for programmers.
@@ -150,35 +153,8 @@ func readable(err error) error {
 	return fmt.Errorf("%q is not %s", number.Num, what)
 }
 
-// unknown finds CDC_ variables that are not in the table, most likely misspelt.
-func unknown(vars map[string]string) []problem {
-	var out []problem
-	for name := range vars {
-		if !strings.HasPrefix(name, prefix) || slices.ContainsFunc(variables, func(v Variable) bool { return v.Name == name }) {
-			continue
-		}
-		text := fmt.Sprintf("%q is not a setting", name)
-		if near := nearest(name, names()); near != "" {
-			text += ": did you mean " + near + "?"
-		}
-		out = append(out, problem{name, text})
-	}
-	slices.SortFunc(out, func(a, b problem) int { return strings.Compare(a.name, b.name) })
-	return out
-}
-
-func toMap(environ []string) map[string]string {
-	out := make(map[string]string, len(environ))
-	for _, line := range environ {
-		if name, value, ok := strings.Cut(line, "="); ok {
-			out[name] = value
-		}
-	}
-	return out
-}
-
-func parseList(s string) (any, error) {
-	items := strings.Split(s, ",")
+func parseList(text string) (any, error) {
+	items := strings.Split(text, ",")
 	for i, item := range items {
 		if items[i] = strings.TrimSpace(item); items[i] == "" {
 			return nil, fmt.Errorf("item %d of the list is empty", i+1)
@@ -187,8 +163,8 @@ func parseList(s string) (any, error) {
 	return items, nil
 }
 
-func parseDurations(s string) (any, error) {
-	items := strings.Split(s, ",")
+func parseDurations(text string) (any, error) {
+	items := strings.Split(text, ",")
 	out := make([]time.Duration, len(items))
 	for i, item := range items {
 		var err error
@@ -199,36 +175,28 @@ func parseDurations(s string) (any, error) {
 	return out, nil
 }
 
-func parseDuration(s string) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a duration: write it as 10s, 5m or 1h30m", s)
+		return 0, fmt.Errorf("%q is not a duration: write it as 10s, 5m or 1h30m", text)
 	}
 	return d, nil
 }
 
 // region finds the AWS region where the SDK looks for it, so that our default
 // endpoint and the SDK's agree; "" when there is none.
-func region(vars map[string]string) string {
-	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
-		if vars[name] != "" {
-			return vars[name]
-		}
+func region(environ lookup) string {
+	if name := cmp.Or(environ["AWS_REGION"], environ["AWS_DEFAULT_REGION"]); name != "" {
+		return name
 	}
-	profile := vars["AWS_PROFILE"]
-	if profile == "" {
-		profile = vars["AWS_DEFAULT_PROFILE"]
-	}
-	if profile == "" {
-		profile = "default"
-	}
+	profile := cmp.Or(environ["AWS_PROFILE"], environ["AWS_DEFAULT_PROFILE"], "default")
 	// A profile that is missing or unreadable is the SDK's to report.
 	//nolint:forbidigo // it reads two small files: there is nothing to cancel
 	shared, err := awsconfig.LoadSharedConfigProfile(context.Background(), profile, func(o *awsconfig.LoadSharedConfigOptions) {
-		if file := vars["AWS_CONFIG_FILE"]; file != "" {
+		if file := environ["AWS_CONFIG_FILE"]; file != "" {
 			o.ConfigFiles = []string{file}
 		}
-		if file := vars["AWS_SHARED_CREDENTIALS_FILE"]; file != "" {
+		if file := environ["AWS_SHARED_CREDENTIALS_FILE"]; file != "" {
 			o.CredentialsFiles = []string{file}
 		}
 	})

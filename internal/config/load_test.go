@@ -11,10 +11,9 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
+	"healthlake-cdc/docs/docstest"
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/payload"
 )
 
 const key = "k1:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
@@ -225,9 +224,9 @@ func TestRegionIsWhereTheSDKLooks(t *testing.T) {
 
 func TestFlagsOverride(t *testing.T) {
 	set := pflag.NewFlagSet("worker", pflag.ContinueOnError)
-	flags := BindFlags(set, Worker)
+	BindFlags(set)
 	require.NoError(t, set.Parse([]string{"--datastores=x,y", "--metrics-addr", "", "--insecure-plaintext", "--payload-keys="}))
-	c, err := Load(Worker, environ(append(local[2:], "CDC_LOOKBACK=7s")...), flags)
+	c, err := Load(Worker, environ(append(local[2:], "CDC_LOOKBACK=7s")...), set)
 	require.NoError(t, err)
 	require.Equal(t, []string{"x", "y"}, c.Datastores)
 	require.Empty(t, c.MetricsAddr)
@@ -236,62 +235,39 @@ func TestFlagsOverride(t *testing.T) {
 	require.Equal(t, 7*time.Second, c.Lookback)
 
 	set = pflag.NewFlagSet("worker", pflag.ContinueOnError)
-	flags = BindFlags(set, Worker)
+	BindFlags(set)
 	require.NoError(t, set.Parse([]string{"--passes=0s"}))
-	_, err = Load(Worker, environ(), flags)
+	_, err = Load(Worker, environ(), set)
 	require.ErrorContains(t, err, "--passes: 0s is not above 0s")
 }
 
 func TestEveryVariableHasAFlagAndHelp(t *testing.T) {
 	set := pflag.NewFlagSet("worker", pflag.ContinueOnError)
-	BindFlags(set, Worker)
+	BindFlags(set)
 	usage := set.FlagUsages()
-	for _, v := range Variables() {
-		require.NotEmpty(t, v.Help, v.Name)
-		require.Contains(t, Table(), "| `"+v.Name+"` |")
-		if strings.HasPrefix(v.Name, "CDC_") {
-			require.Contains(t, usage, "--"+v.Flag+" ")
-			require.Contains(t, usage, "("+v.Name)
+	for _, v := range variables {
+		require.NotEmpty(t, v.help, v.name)
+		if strings.HasPrefix(v.name, prefix) {
+			require.Contains(t, usage, "--"+v.flag+" ")
+			require.Contains(t, usage, "("+v.name)
 		}
 	}
-	require.Contains(t, usage, "(CDC_QUEUE_URL, required)")
+	require.Contains(t, usage, "(CDC_QUEUE_URL, required by the worker)")
 	require.Contains(t, usage, "(CDC_LOOKBACK, default 5s)")
-	for _, line := range strings.Split(strings.TrimSpace(Table()), "\n") {
-		require.Equal(t, 5, strings.Count(strings.ReplaceAll(line, `\|`, ""), "|"), line)
-	}
+}
+
+// The settings in docs/reference.md are the ones that the programs load.
+func TestReference(t *testing.T) {
+	docstest.Section(t, "../../docs/reference.md", "settings", Reference())
 }
 
 func TestPrintedFormsHideKeys(t *testing.T) {
 	c := load(t)
 	var logged strings.Builder
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("starting", "config", c)
-	for _, text := range []string{c.String(), fmt.Sprintf("%v %+v %#v %s", c, c, c, c), fmt.Sprintf("%v %+v %#v", *c, *c, *c), logged.String()} {
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v", c, c, c), fmt.Sprintf("%v %+v %#v", *c, *c, *c), logged.String()} {
 		require.NotContains(t, text, "QUFB")
 		require.NotContains(t, text, "AAAA")
 		require.Contains(t, text, "[keys k1]")
 	}
-	require.Contains(t, c.String(), "CDC_PASSES=10s,1m0s")
-	require.Contains(t, logged.String(), `"CDC_DATASTORES":"0ea2c0a3b5f94d0fbb4e1bb2b9ef3b16"`)
-}
-
-// What String prints can be given back, keys excepted.
-func TestPrintedFormLoads(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		passes := rapid.SliceOfNDistinct(rapid.IntRange(1, 600), 1, 10, rapid.ID).Draw(t, "passes")
-		last := 0
-		texts := make([]string, len(passes))
-		for i := range passes {
-			last += passes[i]
-			texts[i] = fmt.Sprintf("%ds", last)
-		}
-		c, err := Load(Worker, environ("CDC_PASSES="+strings.Join(texts, ","), "CDC_AUDIT_AFTER=5h",
-			fmt.Sprintf("CDC_SEARCH_RATE=%v", rapid.Float64Range(0.001, 1e6).Draw(t, "rate"))), nil)
-		require.NoError(t, err)
-		vars := append(strings.Split(c.String(), " "), "AWS_REGION=eu-west-1", "CDC_PAYLOAD_KEYS="+payload.GenerateKey())
-		// A horizon of 0 prints as 0s, which means unset.
-		again, err := Load(Worker, vars, nil)
-		require.NoError(t, err)
-		again.PayloadKeys = c.PayloadKeys
-		require.Equal(t, c, again)
-	})
 }

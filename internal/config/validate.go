@@ -10,13 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
-
 	"healthlake-cdc/internal/cdc"
 )
 
 const (
-	// maxPasses keeps a window's course readable; each pass searches every type.
+	// maxPasses bounds a window's history; each pass searches every type.
 	maxPasses = 10
 	// maxPassDelay is well within the day for which the smallest namespaces keep
 	// a closed window, and with it its ID.
@@ -27,8 +25,6 @@ const (
 	minEventBytes = 1024
 	// maxEventBytes is EventBridge's limit for a PutEvents call: 1 MB.
 	maxEventBytes = 1 << 20
-	// maxTypeLength bounds a resource type's name; FHIR R4's longest has 33.
-	maxTypeLength = 64
 	// maxSource and maxDetailType are EventBridge's limits in characters.
 	maxSource     = 256
 	maxDetailType = 128
@@ -37,147 +33,139 @@ const (
 	maxTaskQueue = 200
 )
 
+// longestType stands for the types of a store that are not known yet: ValidType allows
+// 64 characters.
+var longestType = strings.Repeat("T", 64)
+
 var (
-	datastorePattern    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-	resourceTypePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{0,63}$`)
-	regionPattern       = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
-	busNamePattern      = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,256}$`)
-	taskQueuePattern    = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,200}$`)
-	sourcePattern       = regexp.MustCompile(`^[A-Za-z0-9._/-]+$`)
-	detailTypePattern   = regexp.MustCompile(`^[A-Za-z0-9 ._:/-]+$`)
+	regionPattern     = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+	busNamePattern    = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,256}$`)
+	taskQueuePattern  = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,200}$`)
+	sourcePattern     = regexp.MustCompile(`^[A-Za-z0-9._/-]+$`)
+	detailTypePattern = regexp.MustCompile(`^[A-Za-z0-9 ._:/-]+$`)
 )
 
 // validate checks each value and the values against one another, and fills in the
-// endpoint. Variables that could not be parsed are left out.
-func (s settings) validate(c *Config, p Program, malformed []problem) []problem {
-	var out []problem
-	failed := func(name string) bool {
-		same := func(q problem) bool { return q.name == name }
-		return slices.ContainsFunc(malformed, same) || slices.ContainsFunc(out, same)
-	}
-	bad := func(ok bool, name, format string, args ...any) {
-		if !ok && !failed(name) {
-			out = append(out, s.problem(name, format, args...))
-		}
-	}
-	oneOf := func(name, value string, allowed ...string) {
-		bad(slices.Contains(allowed, value), name, "%q is not one of %s", value, strings.Join(allowed, ", "))
-	}
-
+// endpoint. Variables that already have a problem are not checked again.
+func (s *settings) validate(c *Config, p Program) {
 	for _, v := range variables {
-		bad(!v.NeededBy(p) || s.values[v.Name] != "", v.Name, "is required by the %s: %s", p, v.Help)
+		s.check(!strings.Contains(v.requiredBy, string(p)) || s.values[v.name] != "", v.name, "is required by the %s: %s", p, v.help)
 	}
-	for _, id := range c.Datastores {
-		bad(datastorePattern.MatchString(id), "CDC_DATASTORES", "%q is not a datastore id: 1 to 64 of A-Z a-z 0-9 _ -", id)
-	}
-	bad(duplicate(c.Datastores) == "", "CDC_DATASTORES", "%q is listed twice", duplicate(c.Datastores))
-	if !c.AllResourceTypes() {
-		for _, t := range c.ResourceTypes {
-			bad(t != AllTypes, "CDC_RESOURCE_TYPES", "* stands alone: it means every type")
-			err := CheckType(t)
-			bad(err == nil, "CDC_RESOURCE_TYPES", "%v", err)
-		}
-		bad(duplicate(c.ResourceTypes) == "", "CDC_RESOURCE_TYPES", "%q is listed twice", duplicate(c.ResourceTypes))
-	}
-	bad(c.QueueURL == "" || baseURL(c.QueueURL), "CDC_QUEUE_URL", "is not the http or https URL of a queue")
-	bad(c.EventBus == "" || ValidBus(c.EventBus), "CDC_EVENT_BUS", "%q is neither the name nor the ARN of an event bus", c.EventBus)
-	s.endpoint(c, bad)
-	s.endpoints(c, bad)
-
-	bad(c.Lookback >= 0 && c.Lookback <= maxLookback, "CDC_LOOKBACK", "%v is not between 0s and %v", c.Lookback, maxLookback)
-	for i, d := range c.Passes {
-		bad(d > 0 && d <= maxPassDelay, "CDC_PASSES", "%v is not above 0s and at most %v", d, maxPassDelay)
-		bad(i == 0 || d > c.Passes[i-1], "CDC_PASSES", "%v follows a longer or equal delay: write them ascending", d)
-	}
-	bad(len(c.Passes) <= maxPasses, "CDC_PASSES", "has %d delays, at most %d are allowed", len(c.Passes), maxPasses)
-	bad(c.SearchRate > 0 && !math.IsInf(c.SearchRate, 0), "CDC_SEARCH_RATE", "%v is not a number of searches above 0", c.SearchRate)
-	oneOf("CDC_VERSIONS", c.Versions, VersionsLatest, VersionsAll)
-	oneOf("CDC_IMPORTS", c.Imports, ImportsPublish, ImportsSummary, ImportsOff)
-	oneOf("CDC_EVENT_PAYLOAD", c.EventPayload, PayloadFull, PayloadReference)
-	oneOf("CDC_LOG_FORMAT", c.LogFormat, LogJSON, LogText)
-	s.audit(c, bad)
-
-	bad(c.MaxEventBytes >= minEventBytes && c.MaxEventBytes <= maxEventBytes, "CDC_MAX_EVENT_BYTES",
-		"%d is not between %d and %d, EventBridge's limit for a call", c.MaxEventBytes, minEventBytes, maxEventBytes)
-	template(bad, "CDC_EVENT_SOURCE", c.EventSource, c.ResourceTypes, sourcePattern, maxSource)
-	template(bad, "CDC_DETAIL_TYPE", c.DetailType, c.ResourceTypes, detailTypePattern, maxDetailType)
-	bad(!strings.HasPrefix(strings.ToLower(c.EventSource), "aws."), "CDC_EVENT_SOURCE", "must not start with aws.: EventBridge keeps that for AWS")
-
-	bad(c.PayloadKeys != nil || c.InsecurePlaintext, "CDC_PAYLOAD_KEYS",
-		"is required: payloads hold patient data; give id:base64key, or set CDC_INSECURE_PLAINTEXT=true for a trial with synthetic data")
-	bad(c.PayloadKeys == nil || !c.InsecurePlaintext, "CDC_INSECURE_PLAINTEXT", "contradicts CDC_PAYLOAD_KEYS: unset one of them")
-	c.AcceptPlaintextUntil = c.AcceptPlaintextUntil.UTC()
-	bad(c.AcceptPlaintextUntil.IsZero() || !c.InsecurePlaintext, "CDC_ACCEPT_PLAINTEXT_UNTIL", "contradicts CDC_INSECURE_PLAINTEXT: without keys nothing is migrated; unset one of them")
-	s.plaintext(c, p, bad)
-	bad(taskQueuePattern.MatchString(c.TaskQueue), "CDC_TASK_QUEUE", "%q is not 1 to %d of A-Z a-z 0-9 . _ / -", c.TaskQueue, maxTaskQueue)
-	bad(c.MetricsAddr == "" || validAddr(c.MetricsAddr), "CDC_METRICS_ADDR", "%q is not host:port", c.MetricsAddr)
-	bad((c.DeploymentName == "") == (c.BuildID == ""), "TEMPORAL_DEPLOYMENT_NAME", "goes with TEMPORAL_WORKER_BUILD_ID: set both or neither")
-	return out
+	s.stores(c)
+	s.healthLake(c)
+	s.check(c.QueueURL == "" || baseURL(c.QueueURL), "CDC_QUEUE_URL", "is not the http or https URL of a queue")
+	err := c.CheckBus(c.EventBus)
+	s.check(c.EventBus == "" || err == nil, "CDC_EVENT_BUS", "%v", err)
+	s.endpoints(c)
+	s.capture(c)
+	s.audit(c)
+	s.events(c)
+	s.payloads(c, p)
+	s.check(taskQueuePattern.MatchString(c.TaskQueue), "CDC_TASK_QUEUE", "%q is not 1 to %d of A-Z a-z 0-9 . _ / -", c.TaskQueue, maxTaskQueue)
+	s.check(c.MetricsAddr == "" || validAddr(c.MetricsAddr), "CDC_METRICS_ADDR", "%q is not host:port", c.MetricsAddr)
+	s.oneOf("CDC_LOG_FORMAT", c.LogFormat, LogJSON, LogText)
+	s.check((c.DeploymentName == "") == (c.BuildID == ""), "TEMPORAL_DEPLOYMENT_NAME", "goes with TEMPORAL_WORKER_BUILD_ID: set both or neither")
 }
 
-type check func(ok bool, name, format string, args ...any)
+func (s *settings) oneOf(name, value string, allowed ...string) {
+	s.check(slices.Contains(allowed, value), name, "%q is not one of %s", value, strings.Join(allowed, ", "))
+}
 
-// endpoint checks HealthLake's base, which URLs are joined to, and makes the
+func (s *settings) stores(c *Config) {
+	for _, id := range c.Datastores {
+		s.check(cdc.ValidDatastore(id), "CDC_DATASTORES", "%q is not a datastore id: 1 to 64 of A-Z a-z 0-9 _ -", id)
+	}
+	s.check(duplicate(c.Datastores) == "", "CDC_DATASTORES", "%q is listed twice", duplicate(c.Datastores))
+	if c.AllResourceTypes() {
+		return
+	}
+	for _, t := range c.ResourceTypes {
+		s.check(t != allTypes, "CDC_RESOURCE_TYPES", "* stands alone: it means every type")
+		err := CheckType(t)
+		s.check(err == nil, "CDC_RESOURCE_TYPES", "%v", err)
+	}
+	s.check(duplicate(c.ResourceTypes) == "", "CDC_RESOURCE_TYPES", "%q is listed twice", duplicate(c.ResourceTypes))
+}
+
+// healthLake checks HealthLake's base URL, which paths are appended to, and makes the
 // default one. The region is needed with any endpoint: requests are signed for it.
-func (s settings) endpoint(c *Config, bad check) {
-	bad(c.Region != "", "AWS_REGION", "is required: requests are signed for a region; set it, or a region in the AWS profile")
-	bad(c.Region == "" || regionPattern.MatchString(c.Region), "AWS_REGION", "%q is not a region", c.Region)
+func (s *settings) healthLake(c *Config) {
+	s.check(c.Region != "", "AWS_REGION", "is required: requests are signed for a region; set it, or a region in the AWS profile")
+	s.check(regionPattern.MatchString(c.Region), "AWS_REGION", "%q is not a region", c.Region)
 	if c.HealthLakeEndpoint == "" {
 		c.HealthLakeEndpoint = "https://healthlake." + c.Region + ".amazonaws.com"
 		return
 	}
-	bad(baseURL(c.HealthLakeEndpoint), "CDC_HEALTHLAKE_ENDPOINT", "is not an http or https URL without user, query or fragment")
+	s.check(baseURL(c.HealthLakeEndpoint), "CDC_HEALTHLAKE_ENDPOINT", "is not an http or https URL without user, query or fragment")
 	c.HealthLakeEndpoint = strings.TrimRight(c.HealthLakeEndpoint, "/")
 }
 
-func (s settings) audit(c *Config, bad check) {
-	bad(c.AuditEvery >= 0, "CDC_AUDIT_EVERY", "%v is negative", c.AuditEvery)
-	bad(c.AuditAfter >= 0, "CDC_AUDIT_AFTER", "%v is negative", c.AuditAfter)
-	bad(c.AuditHorizon >= 0, "CDC_AUDIT_HORIZON", "%v is negative", c.AuditHorizon)
+func (s *settings) capture(c *Config) {
+	s.check(c.Lookback >= 0 && c.Lookback <= maxLookback, "CDC_LOOKBACK", "%v is not between 0s and %v", c.Lookback, maxLookback)
+	for i, d := range c.Passes {
+		s.check(d > 0 && d <= maxPassDelay, "CDC_PASSES", "%v is not above 0s and at most %v", d, maxPassDelay)
+		s.check(i == 0 || d > c.Passes[i-1], "CDC_PASSES", "%v follows a longer or equal delay: write them ascending", d)
+	}
+	s.check(len(c.Passes) <= maxPasses, "CDC_PASSES", "has %d delays, at most %d are allowed", len(c.Passes), maxPasses)
+	s.check(c.SearchRate > 0 && !math.IsInf(c.SearchRate, 0), "CDC_SEARCH_RATE", "%v is not a number of searches above 0", c.SearchRate)
+	s.oneOf("CDC_VERSIONS", c.Versions, cdc.VersionsLatest, cdc.VersionsAll)
+	s.oneOf("CDC_IMPORTS", c.Imports, ImportsPublish, ImportsSummary, ImportsOff)
+}
+
+func (s *settings) audit(c *Config) {
+	s.check(c.AuditEvery >= 0, "CDC_AUDIT_EVERY", "%v is negative", c.AuditEvery)
+	s.check(c.AuditAfter >= 0, "CDC_AUDIT_AFTER", "%v is negative", c.AuditAfter)
+	s.check(c.AuditHorizon >= 0, "CDC_AUDIT_HORIZON", "%v is negative", c.AuditHorizon)
 	if !c.AuditOn() || len(c.Passes) == 0 {
 		return
 	}
-	settled := cdc.WindowWidth + c.Passes[len(c.Passes)-1]
-	bad(c.AuditAfter >= settled, "CDC_AUDIT_AFTER",
-		"%v contradicts CDC_PASSES: the last pass of a span is due %v after it, audit later", c.AuditAfter, settled)
-	bad(c.AuditHorizon == 0 || c.AuditHorizon > c.AuditAfter, "CDC_AUDIT_HORIZON",
+	lastPass := cdc.WindowWidth + c.Passes[len(c.Passes)-1]
+	s.check(c.AuditAfter >= lastPass, "CDC_AUDIT_AFTER",
+		"%v contradicts CDC_PASSES: the last pass is due up to %v after a write, audit later", c.AuditAfter, lastPass)
+	s.check(c.AuditHorizon == 0 || c.AuditHorizon > c.AuditAfter, "CDC_AUDIT_HORIZON",
 		"%v contradicts CDC_AUDIT_AFTER: nothing would be old enough (%v) and within the horizon", c.AuditHorizon, c.AuditAfter)
 }
 
-// template checks what a source or detail type becomes for each resource type.
-func template(bad check, name, text string, types []string, allowed *regexp.Regexp, longest int) {
-	bare := strings.NewReplacer("{type}", "", "{Type}", "").Replace(text)
-	bad(!strings.ContainsAny(bare, "{}"), name, "%q has a placeholder other than {type} and {Type}", text)
+func (s *settings) events(c *Config) {
+	s.oneOf("CDC_EVENT_PAYLOAD", c.EventPayload, PayloadFull, PayloadReference)
+	s.check(c.MaxEventBytes >= minEventBytes && c.MaxEventBytes <= maxEventBytes, "CDC_MAX_EVENT_BYTES",
+		"%d is not between %d and %d, EventBridge's limit for a call", c.MaxEventBytes, minEventBytes, maxEventBytes)
+	s.eventName("CDC_EVENT_SOURCE", c.EventSource, c.ResourceTypes, sourcePattern, maxSource)
+	s.eventName("CDC_DETAIL_TYPE", c.DetailType, c.ResourceTypes, detailTypePattern, maxDetailType)
+	s.check(!strings.HasPrefix(strings.ToLower(c.EventSource), "aws."), "CDC_EVENT_SOURCE", "must not start with aws.: EventBridge keeps that for AWS")
+}
+
+// eventName checks what a source or detail type becomes for each resource type.
+func (s *settings) eventName(name, template string, types []string, allowed *regexp.Regexp, maxLength int) {
+	s.check(!strings.ContainsAny(cdc.EventName(template, ""), "{}"), name, "%q has a placeholder other than {type} and {Type}", template)
 	for _, t := range types {
-		if t == AllTypes {
-			t = strings.Repeat("T", maxTypeLength)
+		if t == allTypes {
+			t = longestType
 		}
-		if !resourceTypePattern.MatchString(t) {
+		if !cdc.ValidType(t) {
 			continue // reported already
 		}
-		made := strings.NewReplacer("{type}", strings.ToLower(t), "{Type}", t).Replace(text)
-		bad(allowed.MatchString(made), name, "%q has characters other than %s", text, allowed)
-		bad(len(made) <= longest, name, "has more than %d characters with the type filled in, EventBridge's limit", longest)
+		text := cdc.EventName(template, t)
+		s.check(allowed.MatchString(text), name, "%q has characters other than %s", template, allowed)
+		s.check(len(text) <= maxLength, name, "has more than %d characters with the type filled in, EventBridge's limit", maxLength)
 	}
+}
+
+func (s *settings) payloads(c *Config, p Program) {
+	s.check(c.PayloadKeys != nil || c.InsecurePlaintext, "CDC_PAYLOAD_KEYS",
+		"is required: payloads hold patient data; give id:base64key, or set CDC_INSECURE_PLAINTEXT=true for a trial with synthetic data")
+	if !c.InsecurePlaintext {
+		return
+	}
+	s.check(c.PayloadKeys == nil, "CDC_INSECURE_PLAINTEXT", "contradicts CDC_PAYLOAD_KEYS: unset one of them")
+	s.check(c.AcceptPlaintextUntil.IsZero(), "CDC_ACCEPT_PLAINTEXT_UNTIL", "contradicts CDC_INSECURE_PLAINTEXT: without keys nothing is migrated; unset one of them")
+	s.plaintext(c, p)
 }
 
 func baseURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
 		u.User == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
-}
-
-// ValidBus tells whether s can be the name or the ARN of an event bus.
-func ValidBus(s string) bool {
-	if !arn.IsARN(s) {
-		return busNamePattern.MatchString(s)
-	}
-	a, err := arn.Parse(s)
-	if err != nil || a.Service != "events" || a.Region == "" || a.AccountID == "" {
-		return false
-	}
-	name, ok := strings.CutPrefix(a.Resource, "event-bus/")
-	return ok && busNamePattern.MatchString(name)
 }
 
 func validAddr(s string) bool {

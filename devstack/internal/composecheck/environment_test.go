@@ -32,10 +32,7 @@ var sdkVariables = []string{
 
 func settings() []string {
 	all := append([]string(nil), sdkVariables...)
-	for _, variable := range config.Variables() {
-		all = append(all, variable.Name)
-	}
-	return all
+	return append(all, config.Names()...)
 }
 
 func TestEveryVariableExists(t *testing.T) {
