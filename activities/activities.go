@@ -26,7 +26,7 @@ type Store interface {
 	Count(ctx context.Context, datastore, resourceType string, span cdc.Span) (int, error)
 	Read(ctx context.Context, datastore, resourceType, id string) (cdc.Resource, error)
 	VRead(ctx context.Context, datastore, resourceType, id, version string) (cdc.Resource, error)
-	History(ctx context.Context, datastore, resourceType, id, next string) (cdc.HistoryPage, error)
+	History(ctx context.Context, datastore, resourceType, id, next string) (cdc.Page, error)
 }
 
 // Bus takes events. accepted holds, for each event, the id that EventBridge

@@ -86,10 +86,10 @@ func (h *histories) lacks() {
 
 // page reads one page, and repeats at once what often passes. Reads are no
 // searches: they take no tokens.
-func (h *histories) page(ctx context.Context, id, next string) (cdc.HistoryPage, error) {
+func (h *histories) page(ctx context.Context, id, next string) (cdc.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return quickly(ctx, func() (cdc.HistoryPage, error) {
+	return quickly(ctx, func() (cdc.Page, error) {
 		page, err := h.l.a.Store.History(ctx, h.l.in.Datastore, h.l.name, id, next)
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -100,14 +100,12 @@ func (h *histories) page(ctx context.Context, id, next string) (cdc.HistoryPage,
 
 // take takes a page in, and tells whether the next one is too old to be of
 // interest: the newest version comes first. content stands for what the page held.
-func (h *histories) take(page cdc.HistoryPage) (older bool, content cdc.Hash) {
+func (h *histories) take(page cdc.Page) (older bool, content cdc.Hash) {
 	h.l.a.noteUnreadable(h.l.in.Datastore, h.l.name, h.l.in.Span, page.Unreadable)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.l.takeStrange(page.Unreadable)
-	held := cdc.Page{Unreadable: page.Unreadable}
-	for _, entry := range page.Entries {
-		held.Resources = append(held.Resources, entry.Resource)
+	for _, entry := range page.Resources {
 		at := entry.Time()
 		older = !at.IsZero() && at.Before(h.from) && at.Before(h.l.in.Span.From)
 		switch {
@@ -115,7 +113,7 @@ func (h *histories) take(page cdc.HistoryPage) (older bool, content cdc.Hash) {
 		case h.l.in.Span.Contains(at):
 			v := storedVersion{Version: entry.Version, hidden: true}
 			if h.l.in.Measure {
-				v.weigh(h.l.a.change(h.l.originOf(entry.Version), entry.Resource))
+				v.weigh(h.l.a.change(h.l.originOf(entry.Version), entry))
 			}
 			h.l.take(v)
 		case at.Before(h.l.in.Span.From) && !at.Before(h.from):
@@ -125,7 +123,7 @@ func (h *histories) take(page cdc.HistoryPage) (older bool, content cdc.Hash) {
 			}
 		}
 	}
-	return older, held.Content(cdc.Salt{})
+	return older, page.Content(cdc.Salt{})
 }
 
 // wantHistory are the resources whose histories are to be read: those shown in the

@@ -72,7 +72,7 @@ func TestAuditSpanCutsLongListings(t *testing.T) {
 	}
 	result := audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(4), Types: []string{"Patient"}})
 	require.Equal(t, n, result.Types[0].InStore)
-	require.Less(t, longest, longListing/pageSize)
+	require.Less(t, longest, longListing/cdc.PageSize)
 
 	store.claims = largestListing + 1
 	result = audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(4), Types: []string{"Patient"}})

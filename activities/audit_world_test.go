@@ -36,7 +36,7 @@ type auditStore struct {
 	Store // nothing else is asked
 
 	mu       sync.Mutex
-	versions []cdc.HistoryEntry
+	versions []cdc.Resource
 	// fail answers a search of a type (further: of a next page) with an error.
 	fail func(resourceType string, further bool) error
 	// paged is called after each page, with the store unlocked.
@@ -55,13 +55,13 @@ func (s *auditStore) write(resourceType, id string, number int, at time.Time) cd
 	defer s.mu.Unlock()
 	v := cdc.Version{Type: resourceType, ID: id, VersionID: strconv.Itoa(number), LastUpdated: at.UTC().Format(time.RFC3339Nano)}
 	body := fmt.Sprintf(`{"resourceType":%q,"id":%q}`, resourceType, id)
-	s.versions = append(s.versions, cdc.HistoryEntry{Resource: cdc.Resource{Version: v, Body: []byte(body)}})
+	s.versions = append(s.versions, cdc.Resource{Version: v, Body: []byte(body)})
 	return v
 }
 
 // current are the newest versions of a type in a span.
 func (s *auditStore) current(resourceType string, span cdc.Span) []cdc.Resource {
-	newest := make(map[string]cdc.HistoryEntry)
+	newest := make(map[string]cdc.Resource)
 	for _, v := range s.versions {
 		if v.Type == resourceType {
 			newest[v.ID] = v
@@ -70,7 +70,7 @@ func (s *auditStore) current(resourceType string, span cdc.Span) []cdc.Resource 
 	var shown []cdc.Resource
 	for _, v := range newest {
 		if !v.Deleted && span.Contains(v.Time()) {
-			shown = append(shown, v.Resource)
+			shown = append(shown, v)
 		}
 	}
 	slices.SortFunc(shown, func(a, b cdc.Resource) int { return strings.Compare(b.ID, a.ID) })
@@ -104,7 +104,7 @@ func (s *auditStore) page(_, resourceType string, span cdc.Span, offset int, ids
 	if s.claims > 0 {
 		page.Total = s.claims
 	}
-	end := min(len(shown), offset+pageSize)
+	end := min(len(shown), offset+cdc.PageSize)
 	for _, resource := range shown[min(offset, end):end] {
 		if idsOnly {
 			resource.Body = nil
@@ -128,16 +128,16 @@ func (s *auditStore) page(_, resourceType string, span cdc.Span, offset int, ids
 }
 
 // History gives pages of two versions, newest first.
-func (s *auditStore) History(_ context.Context, _, resourceType, id, next string) (cdc.HistoryPage, error) {
+func (s *auditStore) History(_ context.Context, _, resourceType, id, next string) (cdc.Page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if next == "" {
 		s.histories = append(s.histories, id)
 	}
 	if s.historyError != nil {
-		return cdc.HistoryPage{}, s.historyError
+		return cdc.Page{}, s.historyError
 	}
-	var all []cdc.HistoryEntry
+	var all []cdc.Resource
 	for _, v := range slices.Backward(s.versions) {
 		if v.Type == resourceType && v.ID == id {
 			all = append(all, v)
@@ -145,7 +145,7 @@ func (s *auditStore) History(_ context.Context, _, resourceType, id, next string
 	}
 	offset, _ := strconv.Atoi(next)
 	end := min(len(all), offset+2)
-	page := cdc.HistoryPage{Entries: all[offset:end]}
+	page := cdc.Page{Resources: all[offset:end]}
 	if end < len(all) {
 		page.Next = strconv.Itoa(end)
 	}

@@ -172,7 +172,7 @@ func (h *hydration) fit(answer *cdc.Answer, changes []cdc.Change) bool {
 func (h *hydration) readFurther(ctx context.Context) {
 	for i := range h.result.Answers {
 		answer := &h.result.Answers[i]
-		if answer.Remaining > furtherInHydrate*pageSize {
+		if answer.Remaining > furtherInHydrate*cdc.PageSize {
 			continue // a slice's work
 		}
 		known := h.in.Asks[i].Known
@@ -188,7 +188,7 @@ func (h *hydration) readFurther(ctx context.Context) {
 				break // the answer so far stands; the next attempt meets the error again
 			}
 			if answer.Remaining > 0 {
-				answer.Remaining = max(0, answer.Remaining-pageSize)
+				answer.Remaining = max(0, answer.Remaining-cdc.PageSize)
 			}
 			if !h.fit(answer, r.answer.Changes) {
 				answer.State = cdc.AnswerLeft // the same page again, for the rest

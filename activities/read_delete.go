@@ -74,7 +74,7 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 }
 
 // lastHistory is a resource's history, newest first, from before the delete on.
-func (a *Activities) lastHistory(ctx context.Context, in cdc.ReadDeleteInput) (entries []cdc.HistoryEntry, pages int, err error) {
+func (a *Activities) lastHistory(ctx context.Context, in cdc.ReadDeleteInput) (entries []cdc.Resource, pages int, err error) {
 	next := ""
 	for pages < historyPages {
 		page, err := a.Store.History(ctx, in.Origin.Datastore, in.Delete.Type, in.Delete.ResourceID, next)
@@ -86,10 +86,10 @@ func (a *Activities) lastHistory(ctx context.Context, in cdc.ReadDeleteInput) (e
 		if err != nil {
 			return nil, pages, err
 		}
-		entries = append(entries, page.Entries...)
+		entries = append(entries, page.Resources...)
 		// The body before the tombstone is the first that is older than any tombstone
 		// of this delete could be.
-		enough := slices.ContainsFunc(entries, func(e cdc.HistoryEntry) bool {
+		enough := slices.ContainsFunc(entries, func(e cdc.Resource) bool {
 			return !e.Deleted && e.Time().Before(in.Delete.EventTime.Add(-tombstoneBefore))
 		})
 		if next = page.Next; next == "" || enough {
@@ -104,7 +104,7 @@ func (a *Activities) lastHistory(ctx context.Context, in cdc.ReadDeleteInput) (e
 // about then, or is the newest entry of a resource that is gone and does not say
 // when it was written. One that is not may be of an earlier delete, whose
 // repetition wrote nothing, or history may not show the delete yet.
-func tombstoneOf(entries []cdc.HistoryEntry, deleted time.Time, gone bool) (index int, settled bool) {
+func tombstoneOf(entries []cdc.Resource, deleted time.Time, gone bool) (index int, settled bool) {
 	index = -1
 	nearest := time.Duration(0)
 	for i, entry := range entries {
@@ -130,7 +130,7 @@ func tombstoneOf(entries []cdc.HistoryEntry, deleted time.Time, gone bool) (inde
 }
 
 // tombstone is the entry at an index, with the body of the version before it.
-func (a *Activities) tombstone(in cdc.ReadDeleteInput, entries []cdc.HistoryEntry, at int) *cdc.Tombstone {
+func (a *Activities) tombstone(in cdc.ReadDeleteInput, entries []cdc.Resource, at int) *cdc.Tombstone {
 	t := &cdc.Tombstone{VersionID: entries[at].VersionID}
 	if !entries[at].Time().IsZero() {
 		t.LastUpdated = entries[at].LastUpdated
@@ -140,8 +140,8 @@ func (a *Activities) tombstone(in cdc.ReadDeleteInput, entries []cdc.HistoryEntr
 }
 
 // addBody adds the newest body of the entries, or why it does not travel.
-func (a *Activities) addBody(in cdc.ReadDeleteInput, t *cdc.Tombstone, entries []cdc.HistoryEntry) {
-	last := slices.IndexFunc(entries, func(e cdc.HistoryEntry) bool { return !e.Deleted })
+func (a *Activities) addBody(in cdc.ReadDeleteInput, t *cdc.Tombstone, entries []cdc.Resource) {
+	last := slices.IndexFunc(entries, func(e cdc.Resource) bool { return !e.Deleted })
 	if last < 0 {
 		return
 	}

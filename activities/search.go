@@ -12,9 +12,6 @@ import (
 )
 
 const (
-	// pageSize is HealthLake's largest _count (HealthLake developer guide,
-	// "FHIR search parameters").
-	pageSize = 100
 	// quickRetries is how often a search is repeated at once, within its
 	// attempt, for an error that often passes; what lasts is Temporal's to retry.
 	quickRetries = 2

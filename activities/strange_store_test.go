@@ -171,7 +171,7 @@ func (n *noted) Invalid(_, _ string, entries int) {
 // activities are on top of the real client. What they log is in the buffer.
 func (s *strangeStore) activities(t *testing.T) (*Activities, *noted, *bytes.Buffer) {
 	client, err := healthlake.New(healthlake.Config{
-		Endpoint: s.URL, Credentials: aws.AnonymousCredentials{}, MaxBodyBytes: s.limit, Retries: -1,
+		Endpoint: s.URL, Credentials: aws.AnonymousCredentials{}, MaxBodyBytes: s.limit,
 	})
 	require.NoError(t, err)
 	n, log := &noted{}, &bytes.Buffer{}

@@ -17,7 +17,7 @@ import (
 type graveyard struct {
 	*store
 	// entries are the history, oldest first, each shown lag after its write.
-	entries []cdc.HistoryEntry
+	entries []cdc.Resource
 	lag     time.Duration
 	// pages is how many entries a page of history holds; 0 is all.
 	pages int
@@ -30,7 +30,7 @@ const buried = "SECRET-p"
 func (g *graveyard) put(at time.Time) {
 	version := cdc.Version{Type: "Patient", ID: buried, VersionID: string(rune('1' + len(g.entries))), LastUpdated: at.UTC().Format(time.RFC3339Nano)}
 	body := []byte(`{"resourceType":"Patient","id":"` + buried + `","meta":{"versionId":"` + version.VersionID + `"}}`)
-	g.entries = append(g.entries, cdc.HistoryEntry{Resource: cdc.Resource{Version: version, Body: body}})
+	g.entries = append(g.entries, cdc.Resource{Version: version, Body: body})
 }
 
 func (g *graveyard) delete(at time.Time) {
@@ -44,25 +44,25 @@ func (g *graveyard) Read(_ context.Context, _, _, _ string) (cdc.Resource, error
 		return cdc.Resource{}, g.refused
 	}
 	if n := len(g.entries); n > 0 && !g.entries[n-1].Deleted {
-		return g.entries[n-1].Resource, nil
+		return g.entries[n-1], nil
 	}
 	return cdc.Resource{}, &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassNotFound, Status: 410}
 }
 
-func (g *graveyard) History(_ context.Context, _, _, _, next string) (cdc.HistoryPage, error) {
+func (g *graveyard) History(_ context.Context, _, _, _, next string) (cdc.Page, error) {
 	if g.noHistory != nil {
-		return cdc.HistoryPage{}, g.noHistory
+		return cdc.Page{}, g.noHistory
 	}
-	var shown []cdc.HistoryEntry
+	var shown []cdc.Resource
 	for _, entry := range slices.Backward(g.entries) {
 		if !entry.Time().Add(g.lag).After(g.now()) {
 			shown = append(shown, entry)
 		}
 	}
 	shown = shown[len(next):] // a token is as long as what came before
-	page := cdc.HistoryPage{Entries: shown}
+	page := cdc.Page{Resources: shown}
 	if g.pages > 0 && len(shown) > g.pages {
-		page.Entries, page.Next = shown[:g.pages], next+strings.Repeat("x", g.pages)
+		page.Resources, page.Next = shown[:g.pages], next+strings.Repeat("x", g.pages)
 	}
 	return page, nil
 }

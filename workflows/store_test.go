@@ -250,19 +250,19 @@ func (s *store) VRead(_ context.Context, _, resourceType, id, version string) (c
 	return cdc.Resource{}, &cdc.Error{Op: "GET {Type}/{id}/_history/{version}", Class: cdc.ClassNotFound, Status: 404}
 }
 
-func (s *store) History(_ context.Context, _, resourceType, id, _ string) (cdc.HistoryPage, error) {
+func (s *store) History(_ context.Context, _, resourceType, id, _ string) (cdc.Page, error) {
 	if err := s.enter(call{op: "history", resourceType: resourceType, id: id}); err != nil {
-		return cdc.HistoryPage{}, err
+		return cdc.Page{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.history {
-		return cdc.HistoryPage{}, &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassRejected, Status: 400}
+		return cdc.Page{}, &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassRejected, Status: 400}
 	}
-	var page cdc.HistoryPage
+	var page cdc.Page
 	for _, v := range slices.Backward(s.log) {
 		if v.Type == resourceType && v.ID == id {
-			page.Entries = append(page.Entries, cdc.HistoryEntry{Resource: cdc.Resource{Version: v.Version, Body: v.body}})
+			page.Resources = append(page.Resources, cdc.Resource{Version: v.Version, Body: v.body})
 		}
 	}
 	return page, nil

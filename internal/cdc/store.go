@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// PageSize is how many resources a page is asked to hold: HealthLake's largest _count
+// (HealthLake developer guide, "FHIR search parameters").
+const PageSize = 100
+
 // SearchRequest asks for the first page of the versions of one type whose
 // meta.lastUpdated lies in a span.
 type SearchRequest struct {
@@ -25,29 +29,32 @@ type SearchRequest struct {
 // Resource is one version as the store gave it.
 type Resource struct {
 	Version
-	// Body is the resource byte for byte; nil on pages of ids.
+	// Body is the resource byte for byte; nil on pages of ids, and of a tombstone.
 	Body []byte
+	// Deleted is set on a tombstone, which a history has for a delete.
+	Deleted bool
 }
 
-// Page is one page of a search.
+// Page is one page of a search, or of a resource's history, newest version first.
 type Page struct {
 	Resources []Resource
 	// Next leads to the following page; empty on the last one. It is for the
-	// client's Next only, and may name patient data.
+	// client only, and may name patient data.
 	Next string
 	// Total is how many matches the whole search has, -1 when the store did not say.
 	Total int
 	// Date is the answer's Date header, in whole seconds; zero when there was none.
 	Date time.Time
-	// Unreadable are the entries that are no readable version of the type.
+	// Unreadable are the entries that are no readable version of the type, or of the
+	// history's resource.
 	Unreadable []Unreadable
 	// IDsOnly is set when the resources have no bodies, whatever was asked for: a
 	// page that was too large is followed by one of ids.
 	IDsOnly bool
 }
 
-// Unreadable is an entry of a search or a history that is no readable version: it
-// has no valid id, version or time, or is no JSON.
+// Unreadable is an entry of a page that is no readable version: it has no valid id,
+// version or time, or is no JSON.
 type Unreadable struct {
 	// Digest is the SHA-256 of its bytes, so that an entry that is listed twice
 	// counts once.
@@ -59,19 +66,4 @@ type Unreadable struct {
 // In reports whether the entry lies, or may lie, in a span.
 func (u Unreadable) In(span Span) bool {
 	return u.LastUpdated.IsZero() || span.Contains(u.LastUpdated)
-}
-
-// HistoryEntry is one version in a resource's history. A tombstone has no body.
-type HistoryEntry struct {
-	Resource
-	Deleted bool
-}
-
-// HistoryPage is one page of a resource's history, newest first.
-type HistoryPage struct {
-	Entries []HistoryEntry
-	// Next leads to the following page; empty on the last one.
-	Next string
-	// Unreadable are the entries that are no readable version of the resource.
-	Unreadable []Unreadable
 }

@@ -21,7 +21,7 @@ var (
 	errNotJSON      = errors.New("the answer is not the JSON that was asked for")
 	errNotBundle    = errors.New("the answer is not a Bundle")
 	errNotStatement = errors.New("the answer is not a CapabilityStatement with searchable types")
-	errNotVersion   = errors.New("the answer is not the resource that was asked for")
+	errNotAsked     = errors.New("the answer is not the resource that was asked for")
 	// errUnreadable is of the resource that was asked for, which is as the store keeps
 	// it: asking again brings the same.
 	errUnreadable = errors.New("the resource has no readable version, id or time, or is not valid JSON in UTF-8")
@@ -33,9 +33,9 @@ type bundle struct {
 	total   int // -1 where the store does not say
 	next    string
 	entries []entry
-	// strangeLinks are links that cannot be read, on a page without a next one that
+	// unreadableLinks are links that cannot be read, on a page without a next one that
 	// can.
-	strangeLinks [][]byte
+	unreadableLinks [][]byte
 }
 
 // entry is one entry, and as much of it as can be read.
@@ -98,10 +98,10 @@ func decodeTotal(value []byte) int {
 	return *n
 }
 
-// addLinks takes the next link out of a list of links, or out of the only one where
-// a server has left out the list.
+// addLinks finds the next link in a list of links, or in the only one where a server
+// has left out the list.
 func (b *bundle) addLinks(list []byte) {
-	var strange [][]byte
+	var unreadable [][]byte
 	one := func(link []byte) {
 		relation, url := "", ""
 		err := eachMember(link, func(name string, value []byte) {
@@ -114,7 +114,7 @@ func (b *bundle) addLinks(list []byte) {
 		})
 		switch {
 		case err != nil || relation == "next" && url == "":
-			strange = append(strange, link)
+			unreadable = append(unreadable, link)
 		case relation == "next" && b.next == "":
 			b.next = url
 		}
@@ -122,12 +122,12 @@ func (b *bundle) addLinks(list []byte) {
 	if list[0] == '{' {
 		one(list)
 	} else if eachElement(list, one) != nil && string(list) != "null" {
-		strange = append(strange, list)
+		unreadable = append(unreadable, list)
 	}
 	if b.next == "" {
-		b.strangeLinks = append(b.strangeLinks, strange...)
+		b.unreadableLinks = append(b.unreadableLinks, unreadable...)
 	} else {
-		b.strangeLinks = nil
+		b.unreadableLinks = nil
 	}
 }
 
@@ -169,9 +169,9 @@ func memberOf(object []byte, member string) string {
 
 // resources returns the matches of a type, and the entries that are no readable
 // version.
-func (b bundle) resources(resourceType string) ([]Resource, []cdc.Unreadable) {
-	resources := make([]Resource, 0, len(b.entries))
-	strange := newUnreadables(b.strangeLinks)
+func (b bundle) resources(resourceType string) ([]cdc.Resource, []cdc.Unreadable) {
+	resources := make([]cdc.Resource, 0, len(b.entries))
+	unreadable := newUnreadables(b.unreadableLinks)
 	for _, e := range b.entries {
 		if e.mode != "" && e.mode != searchMatch {
 			continue
@@ -179,19 +179,19 @@ func (b bundle) resources(resourceType string) ([]Resource, []cdc.Unreadable) {
 		resource, err := decodeResource(e.resource)
 		switch {
 		case e.ambiguous:
-			strange.add(e.raw, Resource{})
+			unreadable.add(e.raw, cdc.Resource{})
 		case resource.Type != resourceType && cdc.ValidType(resource.Type):
 			// Not what was asked for, as an OperationOutcome without a mode is.
 		case err != nil:
-			strange.add(e.raw, resource)
+			unreadable.add(e.raw, resource)
 		default:
 			resources = append(resources, resource)
 		}
 	}
-	return resources, strange.list
+	return resources, unreadable.list
 }
 
-// unreadables are the strange entries of one page.
+// unreadables are the entries of one page that are no readable version.
 type unreadables struct {
 	list []cdc.Unreadable
 	seen map[[sha256.Size]byte]uint64
@@ -200,13 +200,13 @@ type unreadables struct {
 func newUnreadables(links [][]byte) *unreadables {
 	u := &unreadables{seen: make(map[[sha256.Size]byte]uint64)}
 	for _, link := range links {
-		u.add(link, Resource{})
+		u.add(link, cdc.Resource{})
 	}
 	return u
 }
 
 // add adds an entry. Two on one page that are the same to the last byte are two.
-func (u *unreadables) add(raw []byte, resource Resource) {
+func (u *unreadables) add(raw []byte, resource cdc.Resource) {
 	digest := sha256.Sum256(raw)
 	n := u.seen[digest]
 	u.seen[digest]++
@@ -218,8 +218,8 @@ func (u *unreadables) add(raw []byte, resource Resource) {
 
 // decodeResource reads what names a version; the body is kept as it is. With an
 // error, what can be read is there all the same.
-func decodeResource(body []byte) (Resource, error) {
-	resource := Resource{Body: body}
+func decodeResource(body []byte) (cdc.Resource, error) {
+	resource := cdc.Resource{Body: body}
 	v := &resource.Version
 	var types, ids, metas, versions, times int
 	err := eachMember(body, func(name string, value []byte) {

@@ -76,14 +76,13 @@ func TestAnswersThatAreNoSearchset(t *testing.T) {
 			_, err := searchPatients(s.client(t))
 			e := requireClass(t, cdc.ClassMalformed, err)
 			require.Equal(t, 200, e.Status)
-			require.Len(t, s.asked(), 1+DefaultRetries, "another answer may be whole")
 		})
 	}
 }
 
 // examplePage is a page of 100 resources of about 1.4 KB, like Synthea's.
 func examplePage() []byte {
-	resources := make([]string, PageSize)
+	resources := make([]string, cdc.PageSize)
 	for i := range resources {
 		coding := strings.Repeat(`{"system":"http://loinc.org","code":"8302-2","display":"Body Height","value":1.10},`, 15)
 		resources[i] = fmt.Sprintf(`{"resourceType":"Observation","id":"o%d","meta":{"versionId":"1","lastUpdated":"2026-03-01T12:00:00.000Z"},"code":{"coding":[%s]}}`,
@@ -101,7 +100,7 @@ func BenchmarkDecodePage(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if resources, unreadable := decoded.resources("Observation"); len(resources) != PageSize || len(unreadable) != 0 {
+		if resources, unreadable := decoded.resources("Observation"); len(resources) != cdc.PageSize || len(unreadable) != 0 {
 			b.Fatal("page lost resources")
 		}
 	}

@@ -2,16 +2,14 @@ package healthlake
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http"
 	"net/url"
 	"time"
 
 	"healthlake-cdc/internal/cdc"
 )
-
-// PageSize is how many resources a page is asked to hold: HealthLake's largest
-// _count.
-const PageSize = 100
 
 // margin is what a search asks for beyond the span on either side: FHIR leaves
 // the precision of a boundary to the server.
@@ -29,71 +27,64 @@ const (
 	opMetadata = "GET metadata"
 	// opHistoryNext is a further page of a history.
 	opHistoryNext = "GET {Type}/{id}/_history?page"
-)
-
-// SearchRequest, Resource and Page are the contract's types, so that the
-// activities need not import this package.
-type (
-	// SearchRequest asks for a first page.
-	SearchRequest = cdc.SearchRequest
-	// Resource is one version as the store gave it.
-	Resource = cdc.Resource
-	// Page is one page of a search.
-	Page = cdc.Page
+	// opPut is the only write: of SubscriptionTopics and Subscriptions.
+	opPut = "PUT {Type}/{id}"
 )
 
 // ReadOps are the route templates of reads of single resources; all others are
 // searches, but for the CapabilityStatement.
 var ReadOps = []string{opRead, opVRead, opHistory, opHistoryNext}
 
-// Search asks for the first page, of at most PageSize resources. A page that is larger
+// Search asks for the first page, of at most cdc.PageSize resources. A page that is larger
 // than an answer may be, this one or a further one, is answered as an empty page whose
 // Next begins the list again: of ids alone (Page.IDsOnly).
-func (c *Client) Search(ctx context.Context, req SearchRequest) (Page, error) {
-	if err := checkAsk(opSearch, req.Datastore, req.Type, &req.Span); err != nil {
-		return Page{}, err
+func (c *Client) Search(ctx context.Context, req cdc.SearchRequest) (cdc.Page, error) {
+	asked := list{span: req.Span, id: req.ID, idsOnly: req.IDsOnly, total: req.Total, count: cdc.PageSize}
+	r, err := c.get(opSearch, req.Datastore, req.Type, asked.query())
+	if err != nil {
+		return cdc.Page{}, err
 	}
-	asked := list{span: req.Span, id: req.ID, idsOnly: req.IDsOnly, total: req.Total, count: PageSize}
-	return c.page(ctx, request{
-		op: opSearch, datastore: req.Datastore, resourceType: req.Type,
-		target: c.target(req.Datastore, asked.query(), req.Type),
-	}, asked)
+	if !req.Span.To.After(req.Span.From) {
+		return cdc.Page{}, invalidInput(opSearch, adviceEmptySpan)
+	}
+	return c.page(ctx, r, asked)
 }
 
 // Next asks for a further page, by Page.Next. When the store refuses the page's
 // token the class is cdc.ClassPageToken; a link that leaves the datastore's base
 // is cdc.ClassRejected, and nothing is sent.
-func (c *Client) Next(ctx context.Context, datastore, resourceType, next string) (Page, error) {
-	if err := checkAsk(opNext, datastore, resourceType, nil); err != nil {
-		return Page{}, err
+func (c *Client) Next(ctx context.Context, datastore, resourceType, next string) (cdc.Page, error) {
+	r, err := c.get(opNext, datastore, resourceType, nil)
+	if err != nil {
+		return cdc.Page{}, err
 	}
 	if next == "" {
-		return Page{}, invalidInput(opNext, "there is no next link to follow")
+		return cdc.Page{}, invalidInput(opNext, "there is no next link to follow")
 	}
 	link, asked := unmarked(next)
-	target, err := c.follow(datastore, link)
-	if err != nil {
-		return Page{}, &cdc.Error{
-			Op: opNext, Class: cdc.ClassRejected,
-			Advice: err.Error() + ", so it is not followed: write CDC_HEALTHLAKE_ENDPOINT as the store names itself",
-		}
+	if r.target, err = c.follow(datastore, link); err != nil {
+		return cdc.Page{}, notFollowed(opNext, err)
 	}
-	return c.page(ctx, request{
-		op: opNext, datastore: datastore, resourceType: resourceType, target: target,
-	}, asked)
+	return c.page(ctx, r, asked)
 }
 
-func (c *Client) page(ctx context.Context, r request, asked list) (Page, error) {
-	var page Page
+// notFollowed is the error of a next link that leads elsewhere.
+func notFollowed(op string, err error) error {
+	return &cdc.Error{
+		Op: op, Class: cdc.ClassRejected,
+		Advice: err.Error() + ", so it is not followed: write CDC_HEALTHLAKE_ENDPOINT as the store names itself",
+	}
+}
+
+func (c *Client) page(ctx context.Context, r request, asked list) (cdc.Page, error) {
+	idsOnly := asked.idsOnly || r.target.Query().Has("_elements")
+	var page cdc.Page
 	err := c.do(ctx, r, func(a answer) error {
 		b, err := decodeBundle(a.body)
 		if err != nil {
 			return err
 		}
-		page = Page{
-			Total: b.total, Date: a.date, Next: c.portable(r.datastore, b.next, asked),
-			IDsOnly: asked.idsOnly || r.target.Query().Has("_elements"),
-		}
+		page = cdc.Page{Total: b.total, Date: a.date, Next: c.portable(r.datastore, b.next, asked), IDsOnly: idsOnly}
 		page.Resources, page.Unreadable = b.resources(r.resourceType)
 		return nil
 	})
@@ -101,14 +92,14 @@ func (c *Client) page(ctx context.Context, r request, asked list) (Page, error) 
 	if errors.As(err, &e) && e.Class == cdc.ClassTooLarge {
 		if !asked.span.From.IsZero() && asked.smaller() {
 			first := c.target(r.datastore, asked.query(), r.resourceType)
-			return Page{Total: -1, Next: asked.mark(first.RequestURI()), IDsOnly: true}, nil
+			return cdc.Page{Total: -1, Next: asked.mark(first.RequestURI()), IDsOnly: true}, nil
 		}
-		return Page{}, malformed(r.op, e.Status, errTooLarge, false).Error
+		return cdc.Page{}, malformed(r.op, e.Status, errTooLarge)
 	}
 	if err != nil {
-		return Page{}, err
+		return cdc.Page{}, err
 	}
-	if page.IDsOnly {
+	if idsOnly {
 		for i := range page.Resources {
 			page.Resources[i].Body = nil // a part of a resource, never to be published
 		}
@@ -119,26 +110,23 @@ func (c *Client) page(ctx context.Context, r request, asked list) (Page, error) 
 // Count asks how many versions search shows of a type in exactly this span, as
 // exactly as the store reads boundaries; cdc.NotCounted when the store does not say.
 func (c *Client) Count(ctx context.Context, datastore, resourceType string, span cdc.Span) (int, error) {
-	if err := checkAsk(opCount, datastore, resourceType, &span); err != nil {
-		return 0, err
-	}
-	query := url.Values{
+	r, err := c.get(opCount, datastore, resourceType, url.Values{
 		"_lastUpdated": {"ge" + instant(span.From), "lt" + instant(span.To)},
 		"_summary":     {"count"},
+	})
+	if err != nil {
+		return 0, err
+	}
+	if !span.To.After(span.From) {
+		return 0, invalidInput(opCount, adviceEmptySpan)
 	}
 	total := 0
-	err := c.do(ctx, request{
-		op: opCount, datastore: datastore, resourceType: resourceType,
-		target: c.target(datastore, query, resourceType),
-	}, func(a answer) error {
+	err = c.do(ctx, r, func(a answer) error {
 		b, err := decodeBundle(a.body)
-		if err != nil {
-			return err
-		}
 		if total = b.total; total < 0 {
 			total = cdc.NotCounted
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return 0, err
@@ -149,52 +137,45 @@ func (c *Client) Count(ctx context.Context, datastore, resourceType string, span
 // Read asks for a resource's current version. One that is not there, or is
 // deleted, is cdc.ClassNotFound; one that is larger than an answer may be is
 // cdc.ClassTooLarge; one that is no readable version is cdc.ClassRejected.
-func (c *Client) Read(ctx context.Context, datastore, resourceType, id string) (Resource, error) {
-	if err := checkAsk(opRead, datastore, resourceType, nil); err != nil {
-		return Resource{}, err
+func (c *Client) Read(ctx context.Context, datastore, resourceType, id string) (cdc.Resource, error) {
+	r, err := c.get(opRead, datastore, resourceType, nil, id)
+	if err != nil {
+		return cdc.Resource{}, err
 	}
-	if !cdc.UsableID(id) {
-		return Resource{}, invalidInput(opRead, adviceNoID)
-	}
-	return c.resource(ctx, request{
-		op: opRead, datastore: datastore, resourceType: resourceType,
-		target: c.target(datastore, nil, resourceType, id),
-	}, id, "")
+	return c.resource(ctx, r, id, "")
 }
 
 // VRead asks for one version of a resource. One that is not there (any more) is
 // cdc.ClassNotFound.
-func (c *Client) VRead(ctx context.Context, datastore, resourceType, id, version string) (Resource, error) {
-	if err := checkAsk(opVRead, datastore, resourceType, nil); err != nil {
-		return Resource{}, err
+func (c *Client) VRead(ctx context.Context, datastore, resourceType, id, version string) (cdc.Resource, error) {
+	r, err := c.get(opVRead, datastore, resourceType, nil, id, "_history", version)
+	if err != nil {
+		return cdc.Resource{}, err
 	}
-	if !cdc.UsableID(id) || !cdc.UsableVersion(version) {
-		return Resource{}, invalidInput(opVRead, adviceNoID)
+	if !cdc.UsableVersion(version) {
+		return cdc.Resource{}, invalidInput(opVRead, adviceNoID)
 	}
-	return c.resource(ctx, request{
-		op: opVRead, datastore: datastore, resourceType: resourceType,
-		target: c.target(datastore, nil, resourceType, id, "_history", version),
-	}, id, version)
+	return c.resource(ctx, r, id, version)
 }
 
-func (c *Client) resource(ctx context.Context, r request, id, version string) (Resource, error) {
-	var resource Resource
+func (c *Client) resource(ctx context.Context, r request, id, version string) (cdc.Resource, error) {
+	var resource cdc.Resource
 	err := c.do(ctx, r, func(a answer) (err error) {
 		resource, err = decodeResource(a.body)
 		switch {
 		case errors.Is(err, errNotJSON):
 			return err
 		case resource.Type != r.resourceType || resource.ID != id:
-			return errNotVersion
+			return errNotAsked
 		case err != nil:
 			return errUnreadable
 		case version != "" && resource.VersionID != version:
-			return errNotVersion
+			return errNotAsked
 		}
 		return nil
 	})
 	if err != nil {
-		return Resource{}, err
+		return cdc.Resource{}, err
 	}
 	return resource, nil
 }
@@ -206,16 +187,58 @@ func (c *Client) SearchableTypes(ctx context.Context, datastore string) ([]strin
 		return nil, invalidInput(opMetadata, "the datastore id is not valid")
 	}
 	var types []string
-	err := c.do(ctx, request{
-		op: opMetadata, datastore: datastore, target: c.target(datastore, nil, "metadata"),
-	}, func(a answer) (err error) {
+	r := request{op: opMetadata, datastore: datastore, target: c.target(datastore, nil, "metadata")}
+	err := c.do(ctx, r, func(a answer) (err error) {
 		types, err = decodeStatement(a.body)
 		return err
 	})
+	return types, err
+}
+
+// ReadDefinition reads a resource that defines something, such as a Subscription,
+// as it is. found is false when there is none.
+func (c *Client) ReadDefinition(ctx context.Context, datastore, resourceType, id string) (body json.RawMessage, found bool, err error) {
+	r, err := c.definition(opRead, datastore, resourceType, id)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return types, nil
+	err = c.do(ctx, r, func(a answer) error {
+		var head struct{ ResourceType, ID string }
+		if json.Unmarshal(a.body, &head) != nil || head.ResourceType != resourceType || head.ID != id {
+			return errNotAsked
+		}
+		body = a.body
+		return nil
+	})
+	if cdc.ClassOf(err) == cdc.ClassNotFound {
+		return nil, false, nil
+	}
+	return body, err == nil, err
+}
+
+// PutDefinition writes a resource under its id. created is set when there was none
+// before.
+func (c *Client) PutDefinition(ctx context.Context, datastore, resourceType, id string, body []byte) (created bool, err error) {
+	r, err := c.definition(opPut, datastore, resourceType, id)
+	if err != nil {
+		return false, err
+	}
+	if len(body) == 0 {
+		return false, invalidInput(opPut, "there is no resource to put")
+	}
+	r.body = body
+	err = c.do(ctx, r, func(a answer) error {
+		created = a.status == http.StatusCreated
+		return nil
+	})
+	return created, err
+}
+
+func (c *Client) definition(op, datastore, resourceType, id string) (request, error) {
+	if !cdc.ValidResourceID(id) {
+		return request{}, invalidInput(op, adviceNoID)
+	}
+	return c.get(op, datastore, resourceType, nil, id)
 }
 
 // instant writes a time as a FHIR instant, to the millisecond as stores do, and
@@ -226,21 +249,4 @@ func instant(t time.Time) string {
 		layout = "2006-01-02T15:04:05.000000000Z"
 	}
 	return t.UTC().Format(layout)
-}
-
-// checkAsk keeps what is not a name of a store or type out of paths.
-func checkAsk(op, datastore, resourceType string, span *cdc.Span) error {
-	switch {
-	case !cdc.ValidDatastore(datastore):
-		return invalidInput(op, "the datastore id is not valid")
-	case !cdc.ValidType(resourceType):
-		return invalidInput(op, "the resource type is not valid")
-	case span != nil && !span.To.After(span.From):
-		return invalidInput(op, "the span is empty: its end must be after its beginning")
-	}
-	return nil
-}
-
-func invalidInput(op, advice string) error {
-	return &cdc.Error{Op: op, Class: cdc.ClassInvalidInput, Advice: advice}
 }

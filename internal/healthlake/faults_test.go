@@ -19,7 +19,7 @@ import (
 // operations are the client's calls, each with patient data in its arguments.
 var operations = map[string]func(context.Context, *Client) error{
 	opSearch: func(ctx context.Context, c *Client) error {
-		_, err := c.Search(ctx, SearchRequest{Datastore: testDatastore, Type: "Patient", Span: testSpan})
+		_, err := c.Search(ctx, cdc.SearchRequest{Datastore: testDatastore, Type: "Patient", Span: testSpan})
 		return err
 	},
 	opNext: func(ctx context.Context, c *Client) error {
@@ -106,15 +106,8 @@ func TestClassesOfStatus(t *testing.T) {
 				e := requireClass(t, want, call(context.Background(), s.client(t)))
 				require.Equal(t, op, e.Op)
 				require.Equal(t, tc.code, e.Code)
-				attempts := 1
-				if want.Retryable() {
-					attempts += DefaultRetries
-				}
-				require.Len(t, s.calls, attempts, op)
-				for _, call := range s.calls {
-					require.Equal(t, want, call.Class)
-					require.Equal(t, e.Status, call.Status)
-				}
+				require.Len(t, s.calls, 1, op)
+				require.Equal(t, want, s.calls[0].Class)
 			}
 		})
 	}
@@ -137,20 +130,19 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	date := suiteTime.Format(http.TimeFormat)
 	cases := []struct {
-		name     string
-		header   []string
-		want     time.Duration
-		attempts int
+		name   string
+		header []string
+		want   time.Duration
 	}{
-		{name: "none", attempts: 3},
-		{name: "short", header: []string{"Retry-After", "2"}, want: 2 * time.Second, attempts: 3},
-		{name: "long", header: []string{"Retry-After", " 7 "}, want: 7 * time.Second, attempts: 1},
-		{name: "date", header: []string{"Date", date, "Retry-After", suiteTime.Add(90 * time.Second).Format(http.TimeFormat)}, want: 90 * time.Second, attempts: 1},
-		{name: "past date", header: []string{"Date", date, "Retry-After", suiteTime.Add(-time.Hour).Format(http.TimeFormat)}, attempts: 3},
-		{name: "date, own clock", header: []string{"Date", "", "Retry-After", suiteTime.Add(23 * time.Second).Format(http.TimeFormat)}, want: 3 * time.Second, attempts: 1},
-		{name: "absurd", header: []string{"Retry-After", "99999999999999999999999"}, want: maxRetryAfter, attempts: 1},
-		{name: "negative", header: []string{"Retry-After", "-5"}, attempts: 3},
-		{name: "nonsense", header: []string{"Retry-After", "soon"}, attempts: 3},
+		{name: "none"},
+		{name: "short", header: []string{"Retry-After", "2"}, want: 2 * time.Second},
+		{name: "long", header: []string{"Retry-After", " 7 "}, want: 7 * time.Second},
+		{name: "date", header: []string{"Date", date, "Retry-After", suiteTime.Add(90 * time.Second).Format(http.TimeFormat)}, want: 90 * time.Second},
+		{name: "past date", header: []string{"Date", date, "Retry-After", suiteTime.Add(-time.Hour).Format(http.TimeFormat)}},
+		{name: "date, own clock", header: []string{"Date", "", "Retry-After", suiteTime.Add(23 * time.Second).Format(http.TimeFormat)}, want: 3 * time.Second},
+		{name: "absurd", header: []string{"Retry-After", "99999999999999999999999"}, want: maxRetryAfter},
+		{name: "negative", header: []string{"Retry-After", "-5"}},
+		{name: "nonsense", header: []string{"Retry-After", "soon"}},
 	}
 	for _, tc := range cases {
 		for _, status := range []int{429, 503} {
@@ -161,22 +153,9 @@ func TestRetryAfter(t *testing.T) {
 				_, err := searchPatients(c)
 				e := requireClass(t, map[int]cdc.Class{429: cdc.ClassThrottled, 503: cdc.ClassUnavailable}[status], err)
 				require.Equal(t, tc.want, e.RetryAfter)
-				require.Len(t, s.asked(), tc.attempts)
-				require.Len(t, s.waits, tc.attempts-1)
-				for i, wait := range s.waits {
-					require.GreaterOrEqual(t, wait, max(tc.want, firstBackoff<<i/2))
-					require.LessOrEqual(t, wait, max(tc.want, firstBackoff<<i))
-				}
 			})
 		}
 	}
-}
-
-func TestRetriesCanBeTurnedOff(t *testing.T) {
-	s := newStore(t, refusing(500))
-	_, err := searchPatients(s.client(t, func(cfg *Config) { cfg.Retries = -1 }))
-	requireClass(t, cdc.ClassUnavailable, err)
-	require.Len(t, s.asked(), 1)
 }
 
 func TestTruncatedBodies(t *testing.T) {
@@ -208,7 +187,6 @@ func TestTruncatedBodies(t *testing.T) {
 			s := newStore(t, handler)
 			_, err := searchPatients(s.client(t))
 			requireClass(t, cdc.ClassMalformed, err)
-			require.Len(t, s.asked(), 1+DefaultRetries)
 		})
 	}
 }
@@ -237,7 +215,7 @@ func TestBodyLimit(t *testing.T) {
 	}
 	for name, handler := range handlers {
 		t.Run(name, func(t *testing.T) {
-			limit := func(cfg *Config) { cfg.MaxBodyBytes = int64(len(page)) }
+			limit := func(c *Client) { c.maxBody = int64(len(page)) }
 			_, err := searchPatients(newStore(t, handler(page)).client(t, limit))
 			require.NoError(t, err, "a body of exactly the limit is taken")
 			s := newStore(t, handler(page+" "))
@@ -265,7 +243,7 @@ func TestEndlessBody(t *testing.T) {
 			}
 		}
 	})
-	_, err := s.client(t, func(cfg *Config) { cfg.MaxBodyBytes = 1 << 20 }).Count(context.Background(), testDatastore, "Patient", testSpan)
+	_, err := s.client(t, func(c *Client) { c.maxBody = 1 << 20 }).Count(context.Background(), testDatastore, "Patient", testSpan)
 	requireClass(t, cdc.ClassMalformed, err)
 }
 
@@ -289,7 +267,6 @@ func TestConnectionResetInTheBody(t *testing.T) {
 	})
 	_, err := searchPatients(s.client(t))
 	requireClass(t, cdc.ClassUnavailable, err)
-	require.Len(t, s.asked(), 1+DefaultRetries)
 }
 
 // hanging answers with what start writes and then not until the client is gone.
@@ -307,11 +284,10 @@ func hanging(arrived chan<- struct{}, start string) http.HandlerFunc {
 
 func TestHangingStore(t *testing.T) {
 	for name, start := range map[string]string{"no header": "", "half a body": `{"resourceType":"Bundle",`} {
-		t.Run(name+", attempt's timeout", func(t *testing.T) {
+		t.Run(name+", request's timeout", func(t *testing.T) {
 			s := newStore(t, hanging(make(chan struct{}, 9), start))
-			_, err := searchPatients(s.client(t, func(cfg *Config) { cfg.Timeout = 50 * time.Millisecond }))
+			_, err := searchPatients(s.client(t, func(c *Client) { c.timeout = 50 * time.Millisecond }))
 			requireClass(t, cdc.ClassUnavailable, err)
-			require.Len(t, s.calls, 1, "who hangs is not asked again at once")
 		})
 		t.Run(name+", caller's deadline", func(t *testing.T) {
 			s := newStore(t, hanging(make(chan struct{}, 9), start))
@@ -334,22 +310,6 @@ func TestHangingStore(t *testing.T) {
 	}
 }
 
-// TestStoppingBetweenAttempts: who is told to stop while waiting says so, and
-// who has no time left tells why the attempt failed.
-func TestStoppingBetweenAttempts(t *testing.T) {
-	for wait, class := range map[error]cdc.Class{
-		context.Canceled:         cdc.ClassInterrupted,
-		context.DeadlineExceeded: cdc.ClassThrottled,
-	} {
-		s := newStore(t, refusing(429))
-		c := s.client(t)
-		c.sleep = func(context.Context, time.Duration) error { return wait }
-		_, err := searchPatients(c)
-		requireClass(t, class, err)
-		require.Len(t, s.asked(), 1)
-	}
-}
-
 func TestNoConnection(t *testing.T) {
 	s := newStore(t, answering(searchset("")))
 	c := s.client(t)
@@ -367,7 +327,7 @@ func TestUntrustedCertificate(t *testing.T) {
 	s.Config.ErrorLog = discardLog
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	_, err := searchPatients(s.client(t, func(cfg *Config) { cfg.Transport = nil }))
+	_, err := searchPatients(s.client(t, func(c *Client) { c.http.Transport = newTransport() }))
 	e := requireClass(t, cdc.ClassUnavailable, err)
 	require.Contains(t, e.Advice, "certificate")
 }

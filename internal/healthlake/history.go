@@ -3,57 +3,50 @@ package healthlake
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 
 	"healthlake-cdc/internal/cdc"
 )
 
 // History asks for a page of a resource's history, newest first: the first one,
-// or by HistoryPage.Next a further one. A resource without history is
+// or by Page.Next a further one. A resource without history is
 // cdc.ClassNotFound; a store that keeps none for the type refuses with
 // cdc.ClassRejected. When the store refuses a further page's token the class is
 // cdc.ClassPageToken. A page that is larger than an answer may be is answered as an
 // empty one, whose Next begins the history again in smaller pages.
-func (c *Client) History(ctx context.Context, datastore, resourceType, id, next string) (cdc.HistoryPage, error) {
-	if err := checkAsk(opHistory, datastore, resourceType, nil); err != nil {
-		return cdc.HistoryPage{}, err
+func (c *Client) History(ctx context.Context, datastore, resourceType, id, next string) (cdc.Page, error) {
+	asked := list{count: cdc.PageSize}
+	r, err := c.get(opHistory, datastore, resourceType, asked.historyQuery(), id, "_history")
+	if err != nil {
+		return cdc.Page{}, err
 	}
-	if !cdc.UsableID(id) {
-		return cdc.HistoryPage{}, invalidInput(opHistory, adviceNoID)
-	}
-	asked := list{count: PageSize}
-	first := func(l list) *url.URL {
-		return c.target(datastore, url.Values{"_count": {strconv.Itoa(l.count)}}, resourceType, id, "_history")
-	}
-	op, target := opHistory, first(asked)
+	first := *r.target
 	if next != "" {
-		op = opHistoryNext
-		var err error
+		r.op = opHistoryNext
 		link, of := unmarked(next)
 		if of.count > 0 {
 			asked = of
 		}
-		if target, err = c.follow(datastore, link); err != nil {
-			return cdc.HistoryPage{}, &cdc.Error{Op: op, Class: cdc.ClassRejected, Advice: err.Error() + ", so it is not followed"}
+		if r.target, err = c.follow(datastore, link); err != nil {
+			return cdc.Page{}, notFollowed(r.op, err)
 		}
 	}
-	var page cdc.HistoryPage
-	err := c.do(ctx, request{op: op, datastore: datastore, resourceType: resourceType, target: target}, func(a answer) error {
+	var page cdc.Page
+	err = c.do(ctx, r, func(a answer) error {
 		b, err := decodeBundle(a.body)
 		if err != nil {
 			return err
 		}
-		page = cdc.HistoryPage{Next: c.portable(datastore, b.next, asked)}
-		page.Entries, page.Unreadable = b.versions(resourceType, id)
+		page = cdc.Page{Total: -1, Next: c.portable(datastore, b.next, asked)}
+		page.Resources, page.Unreadable = b.versions(resourceType, id)
 		return nil
 	})
 	if cdc.ClassOf(err) == cdc.ClassTooLarge && asked.fewer() {
-		return cdc.HistoryPage{Next: asked.mark(first(asked).RequestURI())}, nil
+		first.RawQuery = encodeQuery(asked.historyQuery())
+		return cdc.Page{Total: -1, Next: asked.mark(first.RequestURI())}, nil
 	}
 	if err != nil {
-		return cdc.HistoryPage{}, err
+		return cdc.Page{}, err
 	}
 	return page, nil
 }
@@ -63,25 +56,26 @@ func (c *Client) History(ctx context.Context, datastore, resourceType, id, next 
 // resource) has the version and the time of its response, as far as the store gives
 // them. Servers show one as a GET that was answered with 410, too, or leave the
 // request out.
-func (b bundle) versions(resourceType, id string) (entries []cdc.HistoryEntry, unreadable []cdc.Unreadable) {
-	strange := newUnreadables(b.strangeLinks)
+func (b bundle) versions(resourceType, id string) ([]cdc.Resource, []cdc.Unreadable) {
+	var versions []cdc.Resource
+	unreadable := newUnreadables(b.unreadableLinks)
 	for _, e := range b.entries {
 		if e.tombstone() {
-			entries = append(entries, cdc.HistoryEntry{Deleted: true, Resource: Resource{Version: cdc.Version{
+			versions = append(versions, cdc.Resource{Deleted: true, Version: cdc.Version{
 				Type: resourceType, ID: id,
 				VersionID:   versionOf(e.response.etag, e.response.location),
 				LastUpdated: e.response.lastModified,
-			}}})
+			}})
 			continue
 		}
 		resource, err := decodeResource(e.resource)
 		if err != nil || e.ambiguous || resource.Type != resourceType || resource.ID != id {
-			strange.add(e.raw, resource)
+			unreadable.add(e.raw, resource)
 			continue
 		}
-		entries = append(entries, cdc.HistoryEntry{Resource: resource})
+		versions = append(versions, resource)
 	}
-	return entries, strange.list
+	return versions, unreadable.list
 }
 
 // tombstone reports whether an entry of a history is of a delete.

@@ -37,17 +37,17 @@ func TestHistory(t *testing.T) {
 	page, err := c.History(ctx, testDatastore, "Patient", secretID, "")
 	require.NoError(t, err)
 	require.Len(t, page.Unreadable, 2, "another resource's version, and one without a version")
-	require.Len(t, page.Entries, 2)
-	require.True(t, page.Entries[0].Deleted)
-	require.Equal(t, cdc.Version{Type: "Patient", ID: secretID, VersionID: "9", LastUpdated: "2026-03-01T12:00:09.123Z"}, page.Entries[0].Version)
-	require.Empty(t, page.Entries[0].Body)
-	require.Equal(t, patient(secretID, "8"), string(page.Entries[1].Body))
+	require.Len(t, page.Resources, 2)
+	require.True(t, page.Resources[0].Deleted)
+	require.Equal(t, cdc.Version{Type: "Patient", ID: secretID, VersionID: "9", LastUpdated: "2026-03-01T12:00:09.123Z"}, page.Resources[0].Version)
+	require.Empty(t, page.Resources[0].Body)
+	require.Equal(t, patient(secretID, "8"), string(page.Resources[1].Body))
 
 	page, err = c.History(ctx, testDatastore, "Patient", secretID, page.Next)
 	require.NoError(t, err)
 	require.Empty(t, page.Next)
-	versions := make([]string, len(page.Entries))
-	for i, entry := range page.Entries {
+	versions := make([]string, len(page.Resources))
+	for i, entry := range page.Resources {
 		versions[i] = entry.VersionID
 	}
 	require.Equal(t, []string{"6", "", "4"}, versions, "a tombstone may not say which version it is")

@@ -10,8 +10,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// list is what the pages of a search or a history are of. A next link carries it
-// along, behind a mark, for a link alone does not always tell: a server may page by a
+// list is what the pages of a search or a history are of. A next link carries it,
+// behind a mark, because a link alone does not always show it: a server may page by a
 // number under which it keeps the search.
 type list struct {
 	span    cdc.Span
@@ -24,14 +24,14 @@ type list struct {
 
 // pageSizes are what a page is asked to hold, one after the other, while it is larger
 // than an answer may be.
-var pageSizes = []int{PageSize, 25, 5, 1}
+var pageSizes = []int{cdc.PageSize, 25, 5, 1}
 
 // smaller turns a search's list into the next smaller one, and reports whether there
 // is one: first the same of ids alone, whose bodies are then read one by one, then
 // fewer of those, for a store that does not know _elements.
 func (l *list) smaller() bool {
 	if !l.idsOnly {
-		l.idsOnly, l.count = true, PageSize
+		l.idsOnly, l.count = true, cdc.PageSize
 		return true
 	}
 	return l.fewer()
@@ -67,6 +67,9 @@ func (l *list) query() url.Values {
 	}
 	return query
 }
+
+// historyQuery is what a history's first page is asked for with.
+func (l *list) historyQuery() url.Values { return url.Values{"_count": {strconv.Itoa(l.count)}} }
 
 // tokenEscapes are those of a search parameter's value (FHIR R4, search.html#escaping).
 var tokenEscapes = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)

@@ -33,8 +33,8 @@ func (d *divider) next() byte {
 	return 0
 }
 
-// takes steps over a character, if it is the next one.
-func (d *divider) takes(c byte) bool {
+// skip steps over a character, if it is the next one.
+func (d *divider) skip(c byte) bool {
 	if d.next() != c {
 		return false
 	}
@@ -42,8 +42,8 @@ func (d *divider) takes(c byte) bool {
 	return true
 }
 
-// str steps over a string and reports whether it ends.
-func (d *divider) str() bool {
+// skipString steps over a string and reports whether it ends.
+func (d *divider) skipString() bool {
 	for d.at++; ; d.at++ {
 		n := bytes.IndexByte(d.text[d.at:], '"')
 		if n < 0 {
@@ -73,7 +73,7 @@ func (d *divider) value() []byte {
 	for d.at < len(d.text) {
 		switch d.text[d.at] {
 		case '"':
-			if !d.str() {
+			if !d.skipString() {
 				return nil
 			}
 		case '{', '[':
@@ -92,67 +92,62 @@ func (d *divider) value() []byte {
 	return nil
 }
 
-// eachMember calls take with each member of an object, in order. A name that is there
+// eachMember calls do with each member of an object, in order. A name that is there
 // twice comes twice.
-func eachMember(object []byte, take func(name string, value []byte)) error {
-	d := divider{text: object}
-	if !d.takes('{') {
+func eachMember(object []byte, do func(name string, value []byte)) error {
+	return each(object, '{', '}', do)
+}
+
+// eachElement calls do with each element of an array, in order.
+func eachElement(array []byte, do func(element []byte)) error {
+	return each(array, '[', ']', func(_ string, element []byte) { do(element) })
+}
+
+func each(text []byte, begin, end byte, do func(name string, value []byte)) error {
+	d := divider{text: text}
+	if !d.skip(begin) {
 		return errNotDivided
 	}
-	for first := true; !d.takes('}'); first = false {
-		if !first && !d.takes(',') || d.next() != '"' {
+	for first := true; !d.skip(end); first = false {
+		if !first && !d.skip(',') {
 			return errNotDivided
 		}
-		start := d.at
-		if !d.str() {
-			return errNotDivided
-		}
-		name := nameOf(d.text[start:d.at])
-		if !d.takes(':') {
-			return errNotDivided
+		name := ""
+		if begin == '{' {
+			var ok bool
+			if name, ok = d.name(); !ok {
+				return errNotDivided
+			}
 		}
 		value := d.value()
 		if len(value) == 0 {
 			return errNotDivided
 		}
-		take(name, value)
+		do(name, value)
 	}
-	return d.end()
-}
-
-// eachElement calls take with each element of an array, in order.
-func eachElement(array []byte, take func(element []byte)) error {
-	d := divider{text: array}
-	if !d.takes('[') {
-		return errNotDivided
-	}
-	for first := true; !d.takes(']'); first = false {
-		if !first && !d.takes(',') {
-			return errNotDivided
-		}
-		value := d.value()
-		if len(value) == 0 {
-			return errNotDivided
-		}
-		take(value)
-	}
-	return d.end()
-}
-
-// end reports, as an error, that something follows.
-func (d *divider) end() error {
 	if d.next() != 0 || d.at < len(d.text) {
-		return errNotDivided
+		return errNotDivided // something follows
 	}
 	return nil
 }
 
-// nameOf is a member's name. FHIR's need no escapes, but may have them.
-func nameOf(quoted []byte) string {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1 : len(quoted)-1])
+// name steps over a member's name and its colon. FHIR's names need no escapes, but may
+// have them.
+func (d *divider) name() (name string, ok bool) {
+	if d.next() != '"' {
+		return "", false
 	}
-	return text(quoted)
+	start := d.at
+	if !d.skipString() {
+		return "", false
+	}
+	quoted := d.text[start:d.at]
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		name = string(quoted[1 : len(quoted)-1])
+	} else {
+		name = text(quoted)
+	}
+	return name, d.skip(':')
 }
 
 // text is the text of a JSON string, empty for anything else.

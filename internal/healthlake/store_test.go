@@ -37,7 +37,6 @@ type store struct {
 	mu    sync.Mutex
 	uris  []string
 	calls []Call
-	waits []time.Duration
 }
 
 func newStore(t *testing.T, handler http.HandlerFunc) *store {
@@ -68,37 +67,29 @@ func (s *store) asked() []string {
 	return append([]string(nil), s.uris...)
 }
 
-// client returns a client of the store that does not really wait between
-// attempts but notes how long it would have.
-func (s *store) client(t *testing.T, change ...func(*Config)) *Client {
+// client returns a client of the store, which notes its calls.
+func (s *store) client(t *testing.T, change ...func(*Client)) *Client {
 	t.Helper()
-	cfg := Config{
+	client, err := New(Config{
 		Endpoint:    s.URL,
 		Region:      testRegion,
 		Credentials: credentials.NewStaticCredentialsProvider(suiteKeyID, suiteSecret, suiteToken),
-		Transport:   s.Client().Transport,
 		Observe: func(call Call) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.calls = append(s.calls, call)
 		},
-	}
-	for _, f := range change {
-		f(&cfg)
-	}
-	client, err := New(cfg)
+	})
 	require.NoError(t, err)
-	client.sleep = func(ctx context.Context, d time.Duration) error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.waits = append(s.waits, d)
-		return ctx.Err()
+	client.http.Transport = s.Client().Transport
+	for _, f := range change {
+		f(client)
 	}
 	return client
 }
 
-func searchPatients(c *Client) (Page, error) {
-	return c.Search(context.Background(), SearchRequest{Datastore: testDatastore, Type: "Patient", Span: testSpan})
+func searchPatients(c *Client) (cdc.Page, error) {
+	return c.Search(context.Background(), cdc.SearchRequest{Datastore: testDatastore, Type: "Patient", Span: testSpan})
 }
 
 // patient is a resource that is spelled in a way no encoder would.

@@ -156,7 +156,7 @@ func TestStrangeIDsAreAsked(t *testing.T) {
 		require.NoError(t, err, id)
 		page, err := c.History(ctx, testDatastore, "Patient", id, "")
 		require.NoError(t, err, id)
-		require.Len(t, page.Entries, 1)
+		require.Len(t, page.Resources, 1)
 		require.Len(t, s.asked(), 3)
 		for status, class := range map[int]cdc.Class{404: cdc.ClassNotFound, 410: cdc.ClassNotFound, 400: cdc.ClassRejected} {
 			s := newStore(t, refusing(status))
@@ -217,9 +217,9 @@ func TestTooLargePages(t *testing.T) {
 		answering(searchset(next, page...))(w, r)
 	})
 	list := func(limit int64) (full, ids map[string]bool, err error) {
-		c := s.client(t, func(cfg *Config) { cfg.MaxBodyBytes = limit })
+		c := s.client(t, func(c *Client) { c.maxBody = limit })
 		full, ids = map[string]bool{}, map[string]bool{}
-		page, err := c.Search(context.Background(), SearchRequest{Datastore: testDatastore, Type: "Patient", Span: testSpan, Total: true})
+		page, err := c.Search(context.Background(), cdc.SearchRequest{Datastore: testDatastore, Type: "Patient", Span: testSpan, Total: true})
 		for pages := 0; err == nil && pages < 500; pages++ {
 			for _, resource := range page.Resources {
 				require.Equal(t, page.IDsOnly, resource.Body == nil)
@@ -269,7 +269,7 @@ func TestTooLargeHistory(t *testing.T) {
 		answering(searchset(next, page...))(w, r)
 	})
 	for limit, want := range map[int64]int{10 * large: versions, large: 0} {
-		c := s.client(t, func(cfg *Config) { cfg.MaxBodyBytes = limit })
+		c := s.client(t, func(c *Client) { c.maxBody = limit })
 		seen := map[string]bool{}
 		next := ""
 		for range 50 {
@@ -279,7 +279,7 @@ func TestTooLargeHistory(t *testing.T) {
 				break
 			}
 			require.NoError(t, err)
-			for _, entry := range page.Entries {
+			for _, entry := range page.Resources {
 				seen[entry.VersionID] = true
 			}
 			if next = page.Next; next == "" {
@@ -309,16 +309,16 @@ func TestTombstonesOfOtherForms(t *testing.T) {
 		page, err := s.client(t).History(context.Background(), testDatastore, "Patient", "1", "")
 		require.NoError(t, err, entry)
 		require.Len(t, page.Unreadable, 1, entry)
-		require.Len(t, page.Entries, 1, entry)
-		require.Equal(t, deleted, page.Entries[0].Deleted, entry)
+		require.Len(t, page.Resources, 1, entry)
+		require.Equal(t, deleted, page.Resources[0].Deleted, entry)
 		if deleted {
-			require.Equal(t, "9", page.Entries[0].VersionID)
-			require.Equal(t, "2026-03-01T12:00:09.123Z", page.Entries[0].LastUpdated)
+			require.Equal(t, "9", page.Resources[0].VersionID)
+			require.Equal(t, "2026-03-01T12:00:09.123Z", page.Resources[0].LastUpdated)
 		}
 	}
 	s := newStore(t, answering(`{"resourceType":"Bundle","entry":[{"request":{"method":"GET"},"response":{"status":"200"}}]}`))
 	page, err := s.client(t).History(context.Background(), testDatastore, "Patient", "1", "")
 	require.NoError(t, err)
-	require.Empty(t, page.Entries)
+	require.Empty(t, page.Resources)
 	require.Len(t, page.Unreadable, 1)
 }

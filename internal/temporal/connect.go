@@ -103,12 +103,11 @@ func AWS(ctx context.Context, cfg *config.Config) (aws.Config, error) {
 	return loaded, nil
 }
 
-// Stores makes the client of the datastores. It makes one attempt a call: who
-// calls it takes a token for each, and retries.
+// Stores makes the client of the datastores.
 func Stores(cfg *config.Config, awsConfig aws.Config, observe func(healthlake.Call)) (*healthlake.Client, error) {
 	return healthlake.New(healthlake.Config{
 		Endpoint: cfg.HealthLakeEndpoint, Region: cfg.Region, Credentials: awsConfig.Credentials,
-		Retries: -1, Observe: observe,
+		Observe: observe,
 	})
 }
 

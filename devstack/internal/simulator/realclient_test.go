@@ -22,7 +22,7 @@ func TestRealClientReadsStrangeIDs(t *testing.T) {
 	s, writer := start(t, simulator.Config{AnyIDs: true})
 	id := simulator.DefaultCredentials
 	reader, err := healthlake.New(healthlake.Config{
-		Endpoint: s.URL(), Region: "us-east-1", Retries: -1,
+		Endpoint: s.URL(), Region: "us-east-1",
 		Credentials: credentials.NewStaticCredentialsProvider(id.AccessKeyID, id.SecretAccessKey, ""),
 	})
 	require.NoError(t, err)
@@ -44,11 +44,11 @@ func TestRealClientReadsStrangeIDs(t *testing.T) {
 		require.Equal(t, []string{id, "3"}, []string{resource.ID, resource.VersionID})
 		page, err := reader.History(ctx, store, "Patient", id, "")
 		require.NoError(t, err, id)
-		require.Len(t, page.Entries, 100, id)
+		require.Len(t, page.Resources, 100, id)
 		if !strings.ContainsAny(id, `/%`) && strings.Trim(id, ".") != "" { // such a link could be read in two ways
 			page, err = reader.History(ctx, store, "Patient", id, page.Next)
 			require.NoError(t, err, id)
-			require.Len(t, page.Entries, 2, id)
+			require.Len(t, page.Resources, 2, id)
 		}
 		_, err = reader.Read(ctx, store, "Patient", id+"-none")
 		require.Equal(t, cdc.ClassNotFound, cdc.ClassOf(err), id)

@@ -1,0 +1,159 @@
+package healthlake
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// What an operator can do, by what went wrong.
+const (
+	adviceNoKeys      = "no AWS credentials could be had: check the worker's credential chain"
+	adviceForbidden   = "check the worker's IAM permissions on the datastore, AWS_REGION and the machine's clock"
+	adviceNoAnswer    = "no answer in time: check the store's health and the network"
+	adviceNoConnect   = "no connection: check CDC_HEALTHLAKE_ENDPOINT, the network and the store's health"
+	adviceCertificate = "the endpoint's certificate is not trusted: check CDC_HEALTHLAKE_ENDPOINT and the machine's root certificates"
+	adviceRedirect    = "the store redirects, which is not followed: check CDC_HEALTHLAKE_ENDPOINT"
+	adviceNotThere    = "check CDC_DATASTORES and CDC_HEALTHLAKE_ENDPOINT, and that the store knows the resource type"
+	adviceRejected    = "the store does not take this request: check that it searches this resource type by _lastUpdated"
+	advicePut         = "the store does not take this resource: check that it supports FHIR Subscriptions, and has less than 50"
+	adviceStatus      = "the answer has a status that no FHIR read has: check what stands between us and the store"
+	adviceCutOff      = "the answer is cut off"
+	adviceEmptySpan   = "the span is empty: its end must be after its beginning"
+	adviceNoID        = "an id or a version is empty, too long, or holds control characters"
+)
+
+// unsent classifies a request without an answer. ctx is the caller's, bounded the
+// request's. The text of err, which holds the URL, goes no further.
+func unsent(ctx, bounded context.Context, op string, err error) *cdc.Error {
+	if e := ended(ctx, bounded, op, 0); e != nil {
+		return e
+	}
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, errNoKeys):
+		return &cdc.Error{Op: op, Class: cdc.ClassForbidden, Advice: adviceNoKeys}
+	case errors.As(err, &certificate):
+		return &cdc.Error{Op: op, Class: cdc.ClassUnavailable, Advice: adviceCertificate}
+	default:
+		return &cdc.Error{Op: op, Class: cdc.ClassUnavailable, Advice: adviceNoConnect}
+	}
+}
+
+// ended is the error of a request that ended because a context did, else nil.
+func ended(ctx, bounded context.Context, op string, status int) *cdc.Error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return &cdc.Error{Op: op, Class: cdc.ClassInterrupted, Status: status}
+	case bounded.Err() != nil:
+		return &cdc.Error{Op: op, Class: cdc.ClassUnavailable, Status: status, Advice: adviceNoAnswer}
+	}
+	return nil
+}
+
+// unread classifies an answer whose body did not arrive whole.
+func unread(ctx, bounded context.Context, op string, status int, err error) *cdc.Error {
+	if e := ended(ctx, bounded, op, status); e != nil {
+		return e
+	}
+	var network net.Error
+	switch {
+	case errors.Is(err, errTooLarge) && (op == opCount || op == opMetadata):
+		return malformed(op, status, errTooLarge) // there is nothing smaller to ask for
+	case errors.Is(err, errTooLarge):
+		return &cdc.Error{Op: op, Class: cdc.ClassTooLarge, Status: status, Advice: errTooLarge.Error()}
+	case errors.As(err, &network):
+		return &cdc.Error{Op: op, Class: cdc.ClassUnavailable, Status: status, Advice: adviceNoConnect}
+	default:
+		return malformed(op, status, errors.New(adviceCutOff))
+	}
+}
+
+// undecoded classifies an answer that did arrive whole and is not what was asked for.
+func undecoded(op string, status int, err error) *cdc.Error {
+	if errors.Is(err, errUnreadable) {
+		return &cdc.Error{Op: op, Class: cdc.ClassRejected, Status: status, Advice: err.Error()}
+	}
+	return malformed(op, status, err)
+}
+
+// malformed is the error of an answer that cannot be used; reason is one of this
+// package's own errors, which repeat nothing of the answer.
+func malformed(op string, status int, reason error) *cdc.Error {
+	return &cdc.Error{Op: op, Class: cdc.ClassMalformed, Status: status, Advice: reason.Error()}
+}
+
+func invalidInput(op, advice string) *cdc.Error {
+	return &cdc.Error{Op: op, Class: cdc.ClassInvalidInput, Advice: advice}
+}
+
+// refused classifies an answer that is not 200, by its status and the code in its
+// header, which may be followed by a colon and a namespace. Neither the body nor a code
+// that AWS does not have goes further: they may quote the request.
+func refused(op string, resp *http.Response, now time.Time) *cdc.Error {
+	code, _, _ := strings.Cut(resp.Header.Get("X-Amzn-Errortype"), ":")
+	decided, known := cdc.ClassOfAWSCode(code)
+	if !known {
+		code = ""
+	}
+	class, advice := classify(op, resp.StatusCode, decided)
+	return &cdc.Error{
+		Op: op, Class: class, Status: resp.StatusCode, Code: code,
+		RetryAfter: retryAfter(resp.Header, now), Advice: advice,
+	}
+}
+
+// classify goes by the operation, the status and the class that the code decides.
+func classify(op string, status int, decided cdc.Class) (class cdc.Class, advice string) {
+	gone := status == http.StatusNotFound || status == http.StatusGone
+	switch {
+	case status == http.StatusTooManyRequests || decided == cdc.ClassThrottled:
+		return cdc.ClassThrottled, ""
+	case status >= 500 || status == http.StatusRequestTimeout || decided == cdc.ClassUnavailable:
+		return cdc.ClassUnavailable, ""
+	case status == http.StatusUnauthorized || status == http.StatusForbidden || decided == cdc.ClassForbidden:
+		return cdc.ClassForbidden, adviceForbidden
+	case gone && (op == opRead || op == opVRead || op == opHistory):
+		return cdc.ClassNotFound, ""
+	case (op == opNext || op == opHistoryNext) && (gone || status == http.StatusBadRequest):
+		return cdc.ClassPageToken, ""
+	case status < 300:
+		return cdc.ClassMalformed, adviceStatus
+	case status < 400:
+		return cdc.ClassRejected, adviceRedirect
+	case op == opPut:
+		return cdc.ClassRejected, advicePut
+	case gone:
+		return cdc.ClassRejected, adviceNotThere
+	default:
+		return cdc.ClassRejected, adviceRejected
+	}
+}
+
+// maxRetryAfter bounds what a store may ask for: a header gone wrong must not
+// hold a window for days.
+const maxRetryAfter = time.Hour
+
+// retryAfter reads a Retry-After header, in seconds or as an HTTP date, which is
+// measured by the answer's own Date where it has one: clocks differ.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	text := strings.TrimSpace(header.Get("Retry-After"))
+	if seconds, err := strconv.ParseUint(text, 10, 63); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
+	}
+	until, err := http.ParseTime(text)
+	if err != nil {
+		return 0 // not given, or not readable
+	}
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		now = date
+	}
+	return min(max(until.Sub(now), 0), maxRetryAfter)
+}
