@@ -13,10 +13,11 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
+	sdktemporal "go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/ledger"
+	"healthlake-cdc/internal/temporal"
 )
 
 // Store is what the activities ask of a datastore. Its errors are *cdc.Error.
@@ -60,14 +61,13 @@ type Activities struct {
 	// OtherBus gives the bus of a name or an ARN, for replays to another bus. Nil
 	// gives none.
 	OtherBus func(name string) (Bus, error)
-	Runs     Runs
+	// Executions reads what earlier executions did.
+	Executions temporal.Executions
 	// Heartbeats takes those of Publish.
 	Heartbeats Heartbeats
-	// Converter decodes what an earlier run's history holds.
-	Converter converter.DataConverter
-	Limits    *Limits
-	Observer  Observer
-	Logger    *slog.Logger
+	Limits     *Limits
+	Observer   Observer
+	Logger     *slog.Logger
 	// Format names the events.
 	Format cdc.EventFormat
 	// MaxEventBytes is CDC_MAX_EVENT_BYTES: a change whose event would be larger
@@ -97,7 +97,7 @@ func applicationError(ctx context.Context, err error, details ...any) error {
 			return err
 		}
 	}
-	return temporal.NewApplicationErrorWithOptions(known.Error(), string(known.Class), temporal.ApplicationErrorOptions{
+	return sdktemporal.NewApplicationErrorWithOptions(known.Error(), string(known.Class), sdktemporal.ApplicationErrorOptions{
 		NonRetryable:   known.Class == cdc.ClassInvalidInput,
 		NextRetryDelay: nextDelay(ctx, known.RetryAfter),
 		Details:        details,
@@ -118,6 +118,15 @@ func nextDelay(ctx context.Context, asked time.Duration) time.Duration {
 	}
 	return asked
 }
+
+// Ledger reads what a closed window's run, or a closed slice, has published. One that is
+// still open is an error, retried until it has closed; so is one that cannot be read.
+func (a *Activities) Ledger(ctx context.Context, in cdc.LedgerInput) (cdc.Ledger, error) {
+	read, err := a.ledgers().Closed(ctx, in.WorkflowID)
+	return read, applicationError(ctx, err)
+}
+
+func (a *Activities) ledgers() ledger.Reader { return ledger.Reader{Executions: a.Executions} }
 
 func invalidInput(ctx context.Context, what string) error {
 	return applicationError(ctx, &cdc.Error{Op: "activity input", Class: cdc.ClassInvalidInput, Advice: what})

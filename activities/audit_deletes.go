@@ -3,16 +3,15 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/serviceerror"
-	workflowpb "go.temporal.io/api/workflow/v1"
 	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
 const (
@@ -59,14 +58,14 @@ func (d *deleteResults) put(id string, result cdc.PublishDeleteResult) {
 // deletesQuery finds the deletes of the span that have closed, and perhaps others
 // beside it: by the event's time, which they were started with, or, where our search
 // attributes are not registered, by the time of their start.
-func deletesQuery(in cdc.AuditSpanInput) string {
+func deletesQuery(in cdc.AuditSpanInput) temporal.Query {
 	at, from, to := cdc.AttrWindowStart.GetName(), in.Span.From.Add(-deletesMargin), in.Span.To.Add(deletesMargin)
 	if !in.Attributes {
-		at, from, to = "StartTime", in.Span.From.Add(-deletesEarly), in.Span.To.Add(deletesLate)
+		at, from, to = temporal.StartTime, in.Span.From.Add(-deletesEarly), in.Span.To.Add(deletesLate)
 	}
 	// Every listing of ours names the beginning of the IDs last.
-	return fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Completed' AND %s >= '%s' AND %s < '%s' AND WorkflowId STARTS_WITH '%s'",
-		cdc.WorkflowPublishDelete, at, from.UTC().Format(time.RFC3339), at, to.UTC().Format(time.RFC3339), cdc.DeleteID(in.Datastore, ""))
+	return temporal.OfType(cdc.WorkflowPublishDelete).WithStatus("Completed").Since(at, from).Before(at, to).
+		WithPrefix(cdc.DeleteID(in.Datastore, ""))
 }
 
 // countDeletes counts by type what became of the deletes of the span. What a record
@@ -117,11 +116,12 @@ func (a *Activities) countDeletes(ctx context.Context, in cdc.AuditSpanInput, be
 
 // closedDeletes are the deletes that the query finds of the store.
 func (a *Activities) closedDeletes(ctx context.Context, in cdc.AuditSpanInput) (closed []*commonpb.WorkflowExecution, err error) {
-	err = a.eachExecution(ctx, deletesQuery(in), func(info *workflowpb.WorkflowExecutionInfo) {
+	found, err := a.Executions.List(ctx, deletesQuery(in), 0)
+	for _, info := range found {
 		if of, _, err := cdc.ParseDeleteID(info.GetExecution().GetWorkflowId()); err == nil && of == in.Datastore {
 			closed = append(closed, info.GetExecution())
 		}
-	})
+	}
 	return closed, err
 }
 
@@ -132,9 +132,9 @@ func (a *Activities) deleteResult(ctx context.Context, id, runID string) (cdc.Pu
 		return known, nil
 	}
 	var result cdc.PublishDeleteResult
-	if err := a.Runs.GetWorkflow(ctx, id, runID).Get(ctx, &result); err != nil {
-		if classOfFailure(a.unreadResult(ctx, id, err)) != cdc.ClassLedger {
-			return result, fmt.Errorf("reading result of delete: %w", err)
+	if err := a.Executions.Result(ctx, id, runID, &result); err != nil {
+		if !temporal.IsNotFound(err) && !errors.Is(err, temporal.ErrUndecodable) {
+			return result, err
 		}
 		a.Logger.Warn("a delete's result cannot be decoded and is not counted", "delete", id)
 		result = cdc.PublishDeleteResult{}

@@ -3,21 +3,13 @@ package activities
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sort"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
-	workflowpb "go.temporal.io/api/workflow/v1"
-	"go.temporal.io/api/workflowservice/v1"
-
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
-
-// firstPage is how many executions are listed at a time.
-const firstPage = 1000
 
 // mostFirstReads bounds the windows whose beginning is read. Beyond it a window
 // counts as one that no trigger opened.
@@ -81,39 +73,21 @@ func (a *Activities) windowsBetween(ctx context.Context, datastore string, from,
 func (a *Activities) newestRuns(ctx context.Context, datastore string, span cdc.Span) (map[time.Time]int, error) {
 	newest := make(map[time.Time]int)
 	for hour := span.From.UTC().Truncate(time.Hour); hour.Before(span.To); hour = hour.Add(time.Hour) {
-		err := a.eachExecution(ctx, cdc.WindowsOfHourQuery(datastore, hour), func(info *workflowpb.WorkflowExecutionInfo) {
+		runs, err := a.Executions.List(ctx, temporal.WindowsOfHour(datastore, hour), 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range runs {
 			window, n, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId())
 			if err != nil || window.Datastore != datastore || !span.Contains(window.Start) {
-				return // SQL visibility does not tell upper from lower case
+				continue // SQL visibility does not tell upper from lower case
 			}
 			if known, ok := newest[window.Start]; !ok || n > known {
 				newest[window.Start] = n
 			}
-		})
-		if err != nil {
-			return nil, err
 		}
 	}
 	return newest, nil
-}
-
-// eachExecution calls take for every execution that visibility finds.
-func (a *Activities) eachExecution(ctx context.Context, query string, take func(*workflowpb.WorkflowExecutionInfo)) error {
-	var next []byte
-	for {
-		page, err := a.Runs.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-			Query: query, PageSize: firstPage, NextPageToken: next,
-		})
-		if err != nil {
-			return fmt.Errorf("listing executions: %w", err)
-		}
-		for _, info := range page.GetExecutions() {
-			take(info)
-		}
-		if next = page.GetNextPageToken(); len(next) == 0 {
-			return nil
-		}
-	}
 }
 
 // firstSearch looks for the first windows of types in the same row of windows.
@@ -151,13 +125,14 @@ func (s *firstSearch) opened(ctx context.Context, i, limit int) (int, error) {
 	for ; i < limit; i++ {
 		types, known := s.swept[i]
 		if !known && len(s.swept) < mostFirstReads {
-			in, err := s.a.windowInput(ctx, cdc.WindowAt(s.datastore, s.starts[i]).ID())
-			if err != nil {
-				return limit, err
-			}
-			if in == nil {
+			var in cdc.CaptureWindowInput
+			err := s.a.Executions.Input(ctx, cdc.WindowAt(s.datastore, s.starts[i]).ID(), "", &in)
+			switch {
+			case errors.Is(err, temporal.ErrUndecodable):
 				s.undecodable++
-			} else if in.CapturedBy == cdc.ByCloudTrail || in.CapturedBy == cdc.BySubscription {
+			case err != nil && !temporal.IsNotFound(err): // one that is gone was nobody's
+				return limit, err
+			case in.CapturedBy == cdc.ByCloudTrail || in.CapturedBy == cdc.BySubscription:
 				types = in.Types
 			}
 			s.swept[i] = types
@@ -167,28 +142,6 @@ func (s *firstSearch) opened(ctx context.Context, i, limit int) (int, error) {
 		}
 	}
 	return limit, nil
-}
-
-// windowInput is what a window's first run was started with; nil when that cannot be
-// decoded. One that is gone was nobody's.
-func (a *Activities) windowInput(ctx context.Context, id string) (*cdc.CaptureWindowInput, error) {
-	in := &cdc.CaptureWindowInput{}
-	events := a.Runs.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	if !events.HasNext() {
-		return in, nil
-	}
-	event, err := events.Next()
-	var gone *serviceerror.NotFound
-	if errors.As(err, &gone) {
-		return in, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading a window's start: %w", err)
-	}
-	if err := a.Converter.FromPayloads(event.GetWorkflowExecutionStartedEventAttributes().GetInput(), in); err != nil {
-		return nil, nil //nolint:nilnil,nilerr // as the comment says
-	}
-	return in, nil
 }
 
 func sortedKeys(m map[string]time.Time) []string {

@@ -64,7 +64,7 @@ func TestFirstWindows(t *testing.T) {
 		for _, name := range types {
 			ask.Types[name] = before
 		}
-		a := &Activities{Runs: known, Converter: converter.GetDefaultDataConverter()}
+		a := &Activities{Executions: executionsOf(known)}
 		got, err := a.FirstWindows(context.Background(), ask)
 		require.NoError(t, err)
 		require.Equal(t, want, got.Starts)
@@ -78,7 +78,7 @@ func TestFirstWindowsBeforeEachTypesTime(t *testing.T) {
 	known := executions{window.ID(): openedWith(t, cdc.CaptureWindowInput{
 		Window: window, Types: []string{"Patient", "Device"}, CapturedBy: cdc.ByCloudTrail,
 	})}
-	a := &Activities{Runs: known, Converter: converter.GetDefaultDataConverter()}
+	a := &Activities{Executions: executionsOf(known)}
 	got, err := a.FirstWindows(t.Context(), cdc.FirstWindowsInput{
 		Datastore: "d", From: at.Add(-time.Hour),
 		Types: map[string]time.Time{"Patient": at.Add(time.Minute), "Device": at},
@@ -103,7 +103,7 @@ func TestFirstWindowsThatCannotBeDecoded(t *testing.T) {
 		known[window.ID()] = opened
 	}
 	var log bytes.Buffer
-	a := &Activities{Runs: known, Converter: converter.GetDefaultDataConverter(), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	a := &Activities{Executions: executionsOf(known), Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	ask := cdc.FirstWindowsInput{Datastore: "d", From: at, Types: map[string]time.Time{"Patient": at.Add(time.Hour)}}
 	got, err := a.FirstWindows(t.Context(), ask)
 	require.NoError(t, err)

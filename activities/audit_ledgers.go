@@ -2,14 +2,10 @@ package activities
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/internal/cdc"
@@ -115,11 +111,11 @@ func (l *ledgers) look(ctx context.Context, starts []time.Time, beat func()) err
 		}
 		newest := run
 		for {
-			exists, err := l.a.exists(ctx, window.RerunID(newest+1))
+			described, err := l.a.Executions.Describe(ctx, window.RerunID(newest+1))
 			if err != nil {
 				return nil, err
 			}
-			if !exists {
+			if described == nil {
 				break
 			}
 			newest++
@@ -169,12 +165,12 @@ func (l *ledgers) read(ctx context.Context, window cdc.Window, n int) (*windowLe
 		w.expired = beyondHorizon(window.Start, l.horizon)
 		return w, nil
 	}
-	found, err := l.a.ledgerSoFar(ctx, window.RerunID(n))
-	switch classOfFailure(err) {
+	found, err := l.a.ledgers().Current(ctx, window.RerunID(n))
+	switch cdc.ClassOf(err) {
 	case "":
-		w.ledger, w.open, w.waiting, w.sweeps = l.only(found.ledger), found.open, found.waiting, found.types
-		w.wanted = make(map[typedKey]bool, len(found.wanted))
-		for _, v := range found.wanted {
+		w.ledger, w.open, w.waiting, w.sweeps = l.only(found.Ledger), found.Open, found.Waiting, found.Types
+		w.wanted = make(map[typedKey]bool, len(found.Wanted))
+		for _, v := range found.Wanted {
 			w.wanted[typedKey{v.Type, v.Key()}] = true
 		}
 	case cdc.ClassLedger:
@@ -220,30 +216,4 @@ func size(ledger cdc.Ledger) int {
 		}
 	}
 	return sum
-}
-
-// exists tells whether there is an execution of that ID, open or closed.
-func (a *Activities) exists(ctx context.Context, workflowID string) (bool, error) {
-	_, err := a.Runs.DescribeWorkflowExecution(ctx, workflowID, "")
-	var notFound *serviceerror.NotFound
-	if errors.As(err, &notFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("describing execution: %w", err)
-	}
-	return true, nil
-}
-
-// classOfFailure is the class of an activity's error, empty where there is none or
-// where it has no class: of Temporal itself.
-func classOfFailure(err error) cdc.Class {
-	if err == nil {
-		return ""
-	}
-	var failure *temporal.ApplicationError
-	if errors.As(err, &failure) {
-		return cdc.Class(failure.Type())
-	}
-	return cdc.ClassUnavailable
 }

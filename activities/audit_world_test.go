@@ -17,7 +17,6 @@ import (
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
 )
@@ -197,7 +196,7 @@ func (silent) Invalid(string, string, int) {}
 
 func auditor(store *auditStore, e *engine) *Activities {
 	return &Activities{
-		Store: store, Runs: e, Converter: converter.GetDefaultDataConverter(), Observer: silent{},
+		Store: store, Executions: executionsOf(e), Observer: silent{},
 		Limits: NewLimits(1e6, 1e6), Logger: slog.New(slog.DiscardHandler), MaxEventBytes: 1_000_000,
 		Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
 	}

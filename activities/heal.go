@@ -2,16 +2,14 @@ package activities
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
-	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/converter"
 	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
 const (
@@ -135,15 +133,15 @@ func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 	began := time.Now()
 	var waiting time.Time // since then, for an operator
 	for wait := firstLook; ; wait = min(2*wait, longestLook) {
-		described, err := h.a.Runs.DescribeWorkflowExecution(ctx, workflowID, "")
+		described, err := h.a.Executions.Describe(ctx, workflowID)
 		if err != nil {
-			return false, fmt.Errorf("describing execution: %w", err)
+			return false, err
 		}
 		info := described.GetWorkflowExecutionInfo()
-		if !isOpen(info) {
+		if !cdc.IsOpen(info.GetStatus()) {
 			return true, nil
 		}
-		if !waitsForOperator(info) {
+		if !temporal.WaitsForOperator(info) {
 			waiting = time.Time{}
 		} else if waiting.IsZero() {
 			waiting = time.Now()
@@ -163,12 +161,4 @@ func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 		case <-timer.C:
 		}
 	}
-}
-
-// waitsForOperator reports whether a window says so by CdcState, where our search
-// attributes are registered. They are not encoded by our codec.
-func waitsForOperator(info *workflowpb.WorkflowExecutionInfo) bool {
-	var state string
-	payload := info.GetSearchAttributes().GetIndexedFields()[cdc.AttrState.GetName()]
-	return payload != nil && converter.GetDefaultDataConverter().FromPayload(payload, &state) == nil && state == cdc.StateWaiting
 }

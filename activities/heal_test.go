@@ -80,7 +80,7 @@ func gapAt(n, run int) cdc.WindowGap {
 func TestHealRunsWhatMissesSomething(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOpener(2 * time.Minute)
-		a := &Activities{Runs: o, Windows: o}
+		a := &Activities{Executions: executionsOf(o), Windows: o}
 		wanted := []cdc.Version{version("Patient", "w")}
 		in := cdc.HealInput{Datastore: testStore, Horizon: ages, CapturedBy: cdc.ByAudit, SourceTime: auditStart, Windows: []cdc.WindowGap{
 			gapAt(0, -1), gapAt(1, 0), gapAt(2, 4), gapAt(3, 0), gapAt(4, 0), gapAt(5, 0),
@@ -111,7 +111,7 @@ func TestHealRunsWhatMissesSomething(t *testing.T) {
 
 func TestHealSkips(t *testing.T) {
 	o := newOpener(0)
-	a := &Activities{Runs: o, Windows: o}
+	a := &Activities{Executions: executionsOf(o), Windows: o}
 	_, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Skip: true, Windows: []cdc.WindowGap{gapAt(0, 0)}})
 	require.NoError(t, err)
 	require.True(t, o.runs[windowAt(testStore, 0).RerunID(1)].Skip)
@@ -123,7 +123,7 @@ func TestHealStartsNothingOlderThanTheHorizon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		<-time.After(time.Until(windowAt(testStore, 1000).Start)) // the bubble's clock begins in 2000
 		o := newOpener(2 * time.Minute)
-		a := &Activities{Runs: o, Windows: o}
+		a := &Activities{Executions: executionsOf(o), Windows: o}
 		var gaps []cdc.WindowGap
 		for n := range healsAtOnce {
 			gaps = append(gaps, gapAt(6+n, -1)) // they close a minute after the one below has become too old
@@ -146,14 +146,14 @@ func TestHealHasFewWindowsOpenAndEndsInTime(t *testing.T) {
 			gaps = append(gaps, gapAt(n, -1))
 		}
 		o := newOpener(time.Minute)
-		a := &Activities{Runs: o, Windows: o}
+		a := &Activities{Executions: executionsOf(o), Windows: o}
 		result, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: gaps})
 		require.NoError(t, err)
 		require.Equal(t, cdc.HealResult{Started: len(gaps)}, result)
 		require.Equal(t, healsAtOnce, o.most)
 
 		o = newOpener(-1)
-		a = &Activities{Runs: o, Windows: o}
+		a = &Activities{Executions: executionsOf(o), Windows: o}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		result, err = a.Heal(ctx, cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: gaps})
@@ -182,7 +182,7 @@ func TestHealLeavesWhatWaitsForAnOperator(t *testing.T) {
 			o := newOpener(c.takes)
 			began := time.Now()
 			o.waits = func(id string) bool { return id == windowAt(testStore, 0).ID() && time.Since(began) < c.waiting }
-			a := &Activities{Runs: o, Windows: o}
+			a := &Activities{Executions: executionsOf(o), Windows: o}
 			result, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: []cdc.WindowGap{gapAt(0, -1)}})
 			require.NoError(t, err)
 			require.Equal(t, cdc.HealResult{Started: 1, Open: c.open}, result, name)
@@ -194,7 +194,7 @@ func TestHealLeavesWhatWaitsForAnOperator(t *testing.T) {
 func TestHealThatCannotStart(t *testing.T) {
 	o := newOpener(0)
 	o.fail = errors.New("Temporal is away")
-	a := &Activities{Runs: o, Windows: o}
+	a := &Activities{Executions: executionsOf(o), Windows: o}
 	_, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: []cdc.WindowGap{gapAt(0, 0), gapAt(1, 0)}})
 	require.ErrorContains(t, err, "Temporal is away")
 }

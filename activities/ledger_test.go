@@ -15,8 +15,10 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	sdktemporal "go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
 const (
@@ -228,15 +230,15 @@ func ledgerWith(resourceType string, ids ...string) cdc.Ledger {
 	return ledger
 }
 
-func readLedger(e executions, id string) (cdc.Ledger, error) {
-	a := &Activities{Runs: e, Converter: converter.GetDefaultDataConverter()}
-	return a.Ledger(context.Background(), cdc.LedgerInput{WorkflowID: id})
+// executionsOf lets activities read these executions.
+func executionsOf(client temporal.Client) temporal.Executions {
+	return temporal.Executions{Client: client, Data: converter.GetDefaultDataConverter()}
 }
 
-func requireSame(t *testing.T, want, got cdc.Ledger) {
+func requireClass(t *testing.T, class cdc.Class, err error) {
 	t.Helper()
-	require.Equal(t, want.Names(), got.Names())
-	for _, name := range want.Names() {
-		require.Equal(t, want.Types[name].Published.Sorted(), got.Types[name].Published.Sorted(), name)
-	}
+	failure, ok := err.(*sdktemporal.ApplicationError) //nolint:errorlint // it must be the outermost error
+	require.True(t, ok, "an activity's error is Temporal's own: %v", err)
+	require.Equal(t, string(class), failure.Type())
+	require.False(t, failure.NonRetryable())
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake"
@@ -176,7 +175,7 @@ func (s *strangeStore) activities(t *testing.T) (*Activities, *noted, *bytes.Buf
 	require.NoError(t, err)
 	n, log := &noted{}, &bytes.Buffer{}
 	return &Activities{
-		Store: client, Runs: newEngine(), Converter: converter.GetDefaultDataConverter(), Observer: n,
+		Store: client, Executions: executionsOf(newEngine()), Observer: n,
 		Limits: NewLimits(1e6, 1e6), Logger: slog.New(slog.NewTextHandler(log, nil)), MaxEventBytes: 1_000_000,
 		Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
 	}, n, log

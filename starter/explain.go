@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
 
-	"healthlake-cdc/activities"
+	"healthlake-cdc/internal/ledger"
 	"healthlake-cdc/internal/ops/explain"
 	"healthlake-cdc/internal/queue"
 	"healthlake-cdc/internal/temporal"
@@ -116,7 +116,7 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 	}
 	return &explain.Explainer{
 		Store: stores, Runs: c.client, Converter: c.temporal.Converter,
-		Ledgers: &activities.Activities{Runs: c.client, Converter: c.temporal.Converter},
+		Ledgers: ledger.Reader{Executions: c.temporal.Executions()},
 		Types:   c.types, Namespace: c.temporal.Namespace, Retention: retention, UIURL: ui,
 		Triggers: c.triggers, Now: time.Now,
 	}, nil

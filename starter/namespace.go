@@ -33,7 +33,7 @@ func (c *connection) fits(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
 	const nothing = "nothing was started or signalled"
-	if err := temporal.CheckKeys(asking, c.temporal, c.config.Datastores, c.logger); err != nil {
+	if err := temporal.CheckKeys(asking, c.temporal.Executions(), c.config.Datastores, c.logger); err != nil {
 		return fmt.Errorf("%s: CDC_PAYLOAD_KEYS do not open what the workers have written: %w", nothing, err)
 	}
 	schedules := &temporal.AuditSchedules{

@@ -121,7 +121,7 @@ func (c *checker) keys(ctx context.Context, conn *temporal.Connection, keeper *t
 			return "", fmt.Errorf("schedule %s: %w", cdc.AuditScheduleID(datastore), err)
 		}
 	}
-	if err := temporal.CheckKeys(ctx, conn, c.cfg.Datastores, c.logger); err != nil {
+	if err := temporal.CheckKeys(ctx, conn.Executions(), c.cfg.Datastores, c.logger); err != nil {
 		return "", err
 	}
 	return "they open what the namespace holds", nil

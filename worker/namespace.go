@@ -41,7 +41,7 @@ func newKeeper(cfg *config.Config, conn *temporal.Connection, off string, logger
 func (p *process) checkNamespace(ctx context.Context, awsConfig aws.Config, plan auditPlan) error {
 	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
-	if err := temporal.CheckKeys(ctx, p.temporal, p.cfg.Datastores, p.logger); err != nil {
+	if err := temporal.CheckKeys(ctx, p.temporal.Executions(), p.cfg.Datastores, p.logger); err != nil {
 		return err
 	}
 	p.audits = &audits{

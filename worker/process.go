@@ -88,7 +88,7 @@ func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, store
 	}
 	p.activities = &activities.Activities{
 		Store: stores, Bus: bus, OtherBus: buses.get,
-		Runs: p.temporal.Client, Heartbeats: p.temporal.Client, Converter: p.temporal.Converter,
+		Executions: p.temporal.Executions(), Heartbeats: p.temporal.Client,
 		Limits:   activities.NewLimits(p.cfg.SearchRate*liveShare, p.cfg.SearchRate*auditShare),
 		Observer: observer{ctx, metrics}, Logger: p.logger,
 		Format:        cdc.EventFormat{Source: p.cfg.EventSource, DetailType: p.cfg.DetailType},

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	workflowpb "go.temporal.io/api/workflow/v1"
-	"go.temporal.io/api/workflowservice/v1"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/temporal"
@@ -115,16 +114,13 @@ func notSwept(configured []string, windows []sweptWindow, now time.Time) (missin
 // last rolloutTime, or else the newest before. What an operator opened had the
 // settings of wherever the starter ran, and is left out.
 func (p *process) sweptWindows(ctx context.Context, datastore string, now time.Time) ([]sweptWindow, error) {
-	query := cdc.WindowsQuery(datastore)
-	recent := fmt.Sprintf("%s AND StartTime >= '%s'", query, now.Add(-rolloutTime).UTC().Format(time.RFC3339))
-	for _, query := range []string{recent, query} {
-		answer, err := p.temporal.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-			Namespace: p.temporal.Namespace, Query: query, PageSize: settingsWindows,
-		})
+	query := temporal.Windows(datastore)
+	for _, query := range []temporal.Query{query.Since(temporal.StartTime, now.Add(-rolloutTime)), query} {
+		windows, err := p.temporal.Executions().List(ctx, query, settingsWindows)
 		if err != nil {
-			return nil, fmt.Errorf("listing windows: %w", err)
+			return nil, err
 		}
-		found, err := p.startedWith(ctx, answer.GetExecutions())
+		found, err := p.startedWith(ctx, windows)
 		if err != nil || len(found) > 0 {
 			return found, err
 		}
@@ -138,9 +134,10 @@ func (p *process) startedWith(ctx context.Context, executions []*workflowpb.Work
 		if _, rerun, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId()); err != nil || rerun > 0 {
 			continue
 		}
-		in, err := temporal.WindowInput(ctx, p.temporal, info.GetExecution())
+		var in cdc.CaptureWindowInput
+		err := p.temporal.Executions().Input(ctx, info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId(), &in)
 		switch {
-		case errors.Is(err, temporal.ErrWindowInput):
+		case errors.Is(err, temporal.ErrUndecodable):
 			continue // checkKeys has looked at these
 		case err != nil:
 			return nil, err

@@ -11,12 +11,13 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
-	"go.temporal.io/sdk/temporal"
+	sdktemporal "go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 	"healthlake-cdc/workflows"
 )
 
@@ -77,8 +78,8 @@ func (w *world) renew(at time.Time) {
 		w.runs = &runs{ended: make(map[string]ended)}
 	}
 	w.real = &activities.Activities{
-		Store: w.store, Bus: w.bus, Runs: w.runs, Heartbeats: w.runs, Observer: observer{},
-		Converter:     converter.GetDefaultDataConverter(),
+		Store: w.store, Bus: w.bus, Heartbeats: w.runs, Observer: observer{},
+		Executions:    temporal.Executions{Client: w.runs, Data: converter.GetDefaultDataConverter()},
 		Limits:        activities.NewLimits(1e6, 1e6),
 		Logger:        slog.New(slog.DiscardHandler),
 		Format:        cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
@@ -170,7 +171,7 @@ func (w *world) progress() cdc.Progress {
 func (w *world) states() *[]string {
 	var states []string
 	w.env.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(arguments mock.Arguments) {
-		changes, ok := arguments.Get(0).(temporal.SearchAttributes)
+		changes, ok := arguments.Get(0).(sdktemporal.SearchAttributes)
 		require.True(w.t, ok)
 		if state, ok := changes.GetKeyword(cdc.AttrState); ok {
 			states = append(states, state)

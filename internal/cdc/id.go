@@ -24,7 +24,7 @@ const (
 // ID is the workflow ID of the window's first run. Temporal runs one workflow
 // an ID: that is the dedup.
 func (w Window) ID() string {
-	return windowPrefix + w.Datastore + "/" + w.Start.UTC().Format(idTime)
+	return WindowPrefix(w.Datastore) + w.Start.UTC().Format(idTime)
 }
 
 // RerunID is the workflow ID of the window's n-th rerun; 0 is the first run.
@@ -66,21 +66,8 @@ func ParseWindowID(id string) (Window, int, error) {
 	return window, rerun, nil
 }
 
-// WindowsQuery finds the windows of a datastore by Temporal's visibility, reruns
-// included: by the beginning of their IDs, which says the same as CdcDatastore and
-// holds for namespaces without our search attributes too.
-func WindowsQuery(datastore string) string {
-	return windowsQuery(windowPrefix + datastore + "/")
-}
-
-// WindowsOfHourQuery finds those of the hour in which t lies.
-func WindowsOfHourQuery(datastore string, t time.Time) string {
-	return windowsQuery(windowPrefix + datastore + "/" + t.UTC().Format("2006-01-02T15:"))
-}
-
-func windowsQuery(prefix string) string {
-	return fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s'", WorkflowCaptureWindow, prefix)
-}
+// WindowPrefix is how the workflow IDs of a datastore's windows begin.
+func WindowPrefix(datastore string) string { return windowPrefix + datastore + "/" }
 
 // SliceID is the workflow ID of the k-th slice that the execution parent
 // starts: parent's ID, resource type, start of the span and k.

@@ -31,6 +31,9 @@ type Connection struct {
 	Attributes bool
 }
 
+// Executions reads the namespace's executions.
+func (c *Connection) Executions() Executions { return Executions{Client: c.Client, Data: c.Converter} }
+
 // Observers are told of what Temporal's client does; both may be nil.
 type Observers struct {
 	Metrics client.MetricsHandler

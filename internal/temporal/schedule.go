@@ -23,7 +23,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/payload"
 )
 
 const (
@@ -39,12 +38,8 @@ const (
 	offNote = "paused by healthlake-cdc: "
 )
 
-var (
-	// ErrNotAllowed is returned when the credentials may not make or change schedules.
-	ErrNotAllowed = errors.New("schedules may not be made with these credentials: run a worker once with credentials that may, with the same settings")
-	// ErrUndecodable is returned when our payload keys do not open the schedule's input.
-	ErrUndecodable = errors.New("its input cannot be decoded")
-)
+// ErrNotAllowed is returned when the credentials may not make or change schedules.
+var ErrNotAllowed = errors.New("schedules may not be made with these credentials: run a worker once with credentials that may, with the same settings")
 
 // ScheduleService is what is asked of Temporal. It is the raw one: the SDK's updates send
 // no conflict token, so that of two workers that start at once one would undo what
@@ -160,7 +155,7 @@ func (k *AuditSchedules) Read(ctx context.Context, datastore string) (*AuditSche
 	}
 	known := &AuditSchedule{found: found}
 	if err := k.converter(datastore).FromPayloads(found.GetSchedule().GetAction().GetStartWorkflow().GetInput(), &known.Input); err != nil {
-		return nil, fmt.Errorf("%w: %w; or delete the schedule to begin anew", ErrUndecodable, payload.Reason(err))
+		return nil, fmt.Errorf("%w; or delete the schedule to begin anew", undecodable("its input", err))
 	}
 	return known, nil
 }

@@ -138,7 +138,7 @@ func (l *Launcher) Border(ctx context.Context, namespace string, datastores []st
 // included.
 func (l *Launcher) windowsOfHour(ctx context.Context, namespace, datastore string, t time.Time) (int64, error) {
 	answer, err := l.client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-		Namespace: namespace, Query: cdc.WindowsOfHourQuery(datastore, t),
+		Namespace: namespace, Query: string(WindowsOfHour(datastore, t)),
 	})
 	if err != nil {
 		return 0, fmt.Errorf("counting windows: %w", err)

@@ -11,7 +11,6 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
 )
@@ -25,9 +24,9 @@ type Runs interface {
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 }
 
-// Ledgers reads the ledger of a closed execution, as the Ledger activity does.
+// Ledgers reads the ledger of a closed execution.
 type Ledgers interface {
-	Ledger(ctx context.Context, in cdc.LedgerInput) (cdc.Ledger, error)
+	Closed(ctx context.Context, workflowID string) (cdc.Ledger, error)
 }
 
 // mostGaps is how many runs in a row may be missing before no further one is
@@ -114,10 +113,9 @@ func (e *Explainer) cause(ctx context.Context, run *Run, c *capture) error {
 
 // ledger reads a closed run's.
 func (e *Explainer) ledger(ctx context.Context, run *Run, c *capture, version cdc.Version) error {
-	ledger, err := e.Ledgers.Ledger(ctx, cdc.LedgerInput{WorkflowID: run.WorkflowID})
+	ledger, err := e.Ledgers.Closed(ctx, run.WorkflowID)
 	if err != nil {
-		var failure *temporal.ApplicationError
-		if errors.As(err, &failure) && failure.Type() == string(cdc.ClassOpen) {
+		if cdc.ClassOf(err) == cdc.ClassOpen {
 			return fmt.Errorf("a slice of %s has not closed yet: ask again in a moment", run.WorkflowID)
 		}
 		return fmt.Errorf("reading the ledger of %s: %w", run.WorkflowID, err)

@@ -16,6 +16,7 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/temporal"
 )
 
 // Temporal is what is asked of Temporal.
@@ -135,7 +136,9 @@ func (c *collection) notes() {
 }
 
 // windowQuery finds windows of a store of which something more is asked.
-func windowQuery(datastore, more string) string { return cdc.WindowsQuery(datastore) + " AND " + more }
+func windowQuery(datastore, more string) string {
+	return string(temporal.Windows(datastore)) + " AND " + more
+}
 
 func since(t time.Time) string {
 	return fmt.Sprintf("StartTime >= '%s'", t.UTC().Format(time.RFC3339Nano))

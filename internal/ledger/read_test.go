@@ -1,16 +1,16 @@
-package activities
+package ledger
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
 )
 
 var (
-	window  = windowAt(testStore, 0)
+	window  = cdc.WindowAt("0123456789abcdef0123456789abcdef", time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
 	slice   = cdc.SliceID(window.ID(), "Patient", window.Start, 1)
 	slice2  = cdc.SliceID(window.ID(), "Patient", window.Start, 2)
 	windows = cdc.CaptureWindowInput{Window: window, Salt: salt, Types: []string{"Patient"}}
@@ -18,10 +18,9 @@ var (
 
 func requireClass(t *testing.T, class cdc.Class, err error) {
 	t.Helper()
-	failure, ok := err.(*temporal.ApplicationError) //nolint:errorlint // it must be the outermost error
-	require.True(t, ok, "an activity's error is Temporal's own: %v", err)
-	require.Equal(t, string(class), failure.Type())
-	require.False(t, failure.NonRetryable())
+	var known *cdc.Error
+	require.ErrorAs(t, err, &known)
+	require.Equal(t, class, known.Class)
 }
 
 func TestLedgerOfACompletedRun(t *testing.T) {
