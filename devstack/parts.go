@@ -18,7 +18,7 @@ import (
 	"healthlake-cdc/devstack/internal/stack"
 )
 
-// insideContainer is the one flag that lets the stand-ins leave loopback.
+// insideContainer is the flag that lets the stand-ins listen beyond loopback.
 const insideContainer = "inside-container-network-as"
 
 // The ports of the parts, the same for up, parts and probe.
@@ -28,7 +28,6 @@ const (
 	defaultCodec      = "127.0.0.1:8081"
 )
 
-// partsOptions are those of a stack without Temporal.
 type partsOptions struct {
 	stack      stack.Options
 	lag, delay time.Duration
@@ -40,17 +39,17 @@ func newPartsCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "parts",
 		Short: "Start the stand-ins alone, without Temporal: HealthLake, SQS and EventBridge, the codec endpoint",
-		Long: `Parts starts what stands in for AWS: a HealthLake simulator, SQS and EventBridge
-with the template of deploy/ applied, and the codec endpoint for a Temporal UI.
-Temporal is someone else's. It needs no Go and no clone: it is what the devstack
-image of docker-compose.yml runs. Everything is in memory and gone at the end.
+		Long: `Parts starts the stand-ins for AWS: a HealthLake simulator, SQS and EventBridge
+with the template of deploy/ applied, and the codec endpoint for a Temporal UI. It
+starts no Temporal, and needs neither Go nor a clone: the devstack image of
+docker-compose.yml runs it. Everything is in memory and deleted at the end.
 
-Payloads are decoded with CDC_PAYLOAD_KEYS; with CDC_INSECURE_PLAINTEXT=true there
-are none; with neither, a new key is made and printed.
+Payloads are decoded with CDC_PAYLOAD_KEYS; with CDC_INSECURE_PLAINTEXT=true they
+are not encrypted; with neither, a new key is made and printed.
 
-The stand-ins know one public pair of credentials, and their control endpoints
-and the codec none at all. So they listen on loopback, and beyond it only when
---` + insideContainer + ` says that nothing but a container network leads to
+The stand-ins accept one public pair of credentials; their control endpoints and
+the codec accept everybody. So they listen on loopback only, unless
+--` + insideContainer + ` says that only a container network can reach
 them.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -73,20 +72,20 @@ them.`,
 	flags.StringVar(&o.stack.AWSAddress, "aws", defaultAWS, "address of SQS and EventBridge")
 	flags.StringVar(&o.stack.SimulatorAddress, "healthlake", defaultHealthLake, "address of the simulated HealthLake")
 	flags.StringVar(&o.stack.CodecAddress, "codec", defaultCodec, "address of the codec endpoint")
-	flags.StringVar(&o.stack.ContainerHost, insideContainer, "", "DANGEROUS outside of a container network: listen on every address, and be known by this host `name`")
-	flags.StringVar(&o.stack.ExternalTemporal, "external-temporal", "127.0.0.1:7233", "address of Temporal, for the variables that are printed")
+	flags.StringVar(&o.stack.ContainerHost, insideContainer, "", "DANGEROUS outside a container network: listen on every address, and advertise this host `name`")
+	flags.StringVar(&o.stack.ExternalTemporal, "external-temporal", "127.0.0.1:7233", "address of Temporal, for the printed variables")
 	flags.StringSliceVar(&o.stack.UIOrigins, "ui-origin", []string{"http://localhost:8233", "http://127.0.0.1:8233"}, "origins of the Temporal UI that may use the codec endpoint")
 	flags.StringSliceVar(&o.stack.Simulator.Datastores, "datastores", nil, "ids of the simulated datastores")
-	flags.DurationVar(&o.lag, "lag", 5*time.Second, "how long after its write search shows a version")
-	flags.DurationVar(&o.delay, "delay", 4*time.Second, "how long CloudTrail records take at most")
-	flags.Float64Var(&o.writeRate, "write-rate", 0, "write synthetic FHIR records, that many a second; 0 writes none")
+	flags.DurationVar(&o.lag, "lag", 5*time.Second, "time from a write until search shows the version")
+	flags.DurationVar(&o.delay, "delay", 4*time.Second, "longest delay of a CloudTrail record")
+	flags.Float64Var(&o.writeRate, "write-rate", 0, "write so many synthetic FHIR records per second; 0 writes none")
 	return command
 }
 
 // parts starts the stand-ins and keeps them until ctx ends.
 func parts(ctx context.Context, o partsOptions, stdout, stderr io.Writer) (err error) {
 	o.stack.Progress = stderr
-	// No part of these writes files: the image's root file system is read only.
+	// No part writes files: the image's root file system is read only.
 	o.stack.Dir = os.TempDir()
 	o.stack.Simulator.SearchLag = simulator.FixedLag(o.lag)
 	o.stack.Simulator.Trail.Delay = simulator.Between(min(time.Second, o.delay), o.delay)
@@ -96,7 +95,7 @@ func parts(ctx context.Context, o partsOptions, stdout, stderr io.Writer) (err e
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	for _, variable := range s.Env() {
-		// Who gave the keys has them; a container's output is kept.
+		// Keys that were given do not belong into a container's log.
 		if o.stack.Keys == "" || !strings.HasPrefix(variable, "CDC_PAYLOAD_KEYS=") {
 			fmt.Fprintln(stdout, "export "+variable)
 		}
@@ -104,11 +103,11 @@ func parts(ctx context.Context, o partsOptions, stdout, stderr io.Writer) (err e
 	fmt.Fprintln(stdout, "# codec endpoint: "+s.CodecURL)
 	fmt.Fprintln(stdout, "# dead-letter queue: "+s.Outputs["DlqUrl"])
 	if o.stack.ContainerHost != "" {
-		fmt.Fprintln(stderr, "open beyond loopback: whoever reaches these ports can read and write everything here")
+		fmt.Fprintln(stderr, "open beyond loopback: everybody who reaches these ports can read and write everything here")
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if o.writeRate > 0 {
-		fmt.Fprintf(stderr, "writing %g synthetic records a second\n", o.writeRate)
+		fmt.Fprintf(stderr, "writing %g synthetic records per second\n", o.writeRate)
 		group.Go(func() error { return demo.Write(ctx, s, o.writeRate) })
 	}
 	group.Go(func() error {
@@ -118,8 +117,8 @@ func parts(ctx context.Context, o partsOptions, stdout, stderr io.Writer) (err e
 	return group.Wait()
 }
 
-// keysOf takes the payload keys from the variables that the workers have them
-// from: as a flag they would show in the list of processes.
+// keysOf reads the payload keys from the environment, as workers do: a flag would show
+// them in the list of processes.
 func keysOf(o *stack.Options, lookup func(string) (string, bool)) error {
 	o.Keys, _ = lookup("CDC_PAYLOAD_KEYS")
 	text, _ := lookup("CDC_INSECURE_PLAINTEXT")

@@ -13,14 +13,13 @@ import (
 	"healthlake-cdc/devstack/internal/awslocal"
 )
 
-// probeTimeout bounds a look at all parts.
 const probeTimeout = 5 * time.Second
 
 func newProbeCommand() *cobra.Command {
 	var aws, healthlake, codec string
 	command := &cobra.Command{
 		Use:   "probe",
-		Short: "Ask the parts on this machine whether they serve: the health check of an image without a shell",
+		Short: "Check that the parts on this machine serve: the health check of an image without a shell",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), probeTimeout)
@@ -39,19 +38,19 @@ func newProbeCommand() *cobra.Command {
 	return command
 }
 
-// answers asks url once. No proxy of the environment is asked: it is on loopback.
+// answers calls url once, without a proxy: it is on loopback.
 func answers(ctx context.Context, method, url string, want int) error {
 	request, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
 		return fmt.Errorf("building probe: %w", err)
 	}
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
 	if err != nil {
 		return fmt.Errorf("probing: %w", err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != want {
-		return fmt.Errorf("probing %s: it answers with status %d", url, answer.StatusCode)
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != want {
+		return fmt.Errorf("probing %s: status %d", url, response.StatusCode)
 	}
 	return nil
 }
@@ -60,7 +59,7 @@ func answers(ctx context.Context, method, url string, want int) error {
 func everywhere(address string) string {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return address // who listens on it says what is wrong
+		return address // listening on it reports what is wrong
 	}
 	return net.JoinHostPort("0.0.0.0", port)
 }

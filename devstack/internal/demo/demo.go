@@ -1,6 +1,5 @@
-// Package demo is the main job in front of your eyes: FHIR records are written
-// to a simulated HealthLake, and arrive as events on an EventBridge bus, each
-// version once.
+// Package demo shows what healthlake-cdc does: FHIR records are written to a simulated
+// HealthLake, and each version arrives once as an event on an EventBridge bus.
 package demo
 
 import (
@@ -8,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
 	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/devstack/internal/simulator"
@@ -21,31 +22,31 @@ import (
 
 // Options of a demo.
 type Options struct {
-	// For is how long to write; then it drains and ends. 0 writes until ctx ends.
+	// For is how long to write; then the demo waits until everything is published, and
+	// ends. 0 writes until ctx ends.
 	For time.Duration
-	// Rate is in writes a second, after the sample bundles are loaded.
+	// Rate is in writes per second, after the sample bundles are loaded.
 	Rate float64
 	// Workers is the number of real worker processes.
 	Workers int
-	// Lag is how long after its write search shows a version.
+	// Lag is the time from a write until search shows the version.
 	Lag time.Duration
-	// Delay is how long CloudTrail records take at most, Loss and Repeat the
-	// fractions that never come or come twice.
+	// Delay is the longest delay of a CloudTrail record; Loss and Repeat are the
+	// fractions of records that never come, or come twice.
 	Delay        time.Duration
 	Loss, Repeat float64
-	// UIAddress is the Temporal UI's.
+	// UIAddress is the address of the Temporal UI.
 	UIAddress string
 	Out       io.Writer
 }
 
-// The workers' settings, as the comparison needs them: the defaults of
-// CDC_PASSES and CDC_LOOKBACK.
-var settings = truth.Settings{
+// defaults are the workers' settings that the comparison needs: CDC_PASSES and
+// CDC_LOOKBACK.
+var defaults = truth.Settings{
 	Passes: []time.Duration{10 * time.Second, 60 * time.Second}, Lookback: 5 * time.Second,
 }
 
-// ErrIncomplete is the demo's verdict when something is missing, repeated or
-// wrong.
+// ErrIncomplete is returned when something is missing, repeated or wrong.
 var ErrIncomplete = errors.New("the comparison with the write log failed: see the table")
 
 // Run runs the demo.
@@ -71,21 +72,28 @@ func Run(ctx context.Context, o Options) (err error) {
 			return o.interrupted(ctx, err)
 		}
 	}
-	temporal, err := client.DialContext(ctx, client.Options{HostPort: s.TemporalAddress(), Logger: silent{}})
+	temporal, err := client.DialContext(ctx, client.Options{
+		HostPort: s.TemporalAddress(), Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
 	if err != nil {
 		return fmt.Errorf("connecting to Temporal: %w", err)
 	}
 	defer temporal.Close()
 	d := &demo{
-		options: o, stack: s, subscriber: subscriber, settings: settings,
-		live: &live{stack: s, subscriber: subscriber, temporal: temporal, started: time.Now()},
+		options: o, stack: s, subscriber: subscriber, temporal: temporal, settings: defaults,
+		display: newDisplay(o.Out), started: time.Now(),
 	}
-	d.welcome()
+	d.display.say(`
+%d workers are running. Open in a browser:
+  Temporal UI      %s/namespaces/default/workflows
+  HealthLake       %s  (simulated; /_devstack/writelog and /_devstack/stats)
+  SQS, EventBridge %s
+Logs are in %s. Ctrl-C ends the demo.
+`, o.Workers, s.Temporal.UIURL(), s.Simulator.URL(), s.AWS.URL(), s.Dir)
 	return d.run(ctx)
 }
 
-// interrupted is the error of a start that failed: none when it was interrupted,
-// which is a way to end the demo.
+// interrupted returns the error of a failed start, or none if the user interrupted it.
 func (o Options) interrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
@@ -98,23 +106,15 @@ type demo struct {
 	options    Options
 	stack      *stack.Stack
 	subscriber *truth.Subscriber
-	live       *live
+	temporal   client.Client
 	settings   truth.Settings
+	display    *display
+	started    time.Time
+	last       figures
 }
 
-func (d *demo) welcome() {
-	fmt.Fprintf(d.options.Out, `
-%d workers are running. Open in a browser:
-  Temporal UI      %s/namespaces/default/workflows
-  HealthLake       %s  (simulated; /_devstack/writelog and /_devstack/stats)
-  SQS, EventBridge %s
-Logs are in %s
-
-`, d.options.Workers, d.stack.Temporal.UIURL(), d.stack.Simulator.URL(), d.stack.AWS.URL(), d.stack.Dir)
-}
-
-// run writes, shows, drains and compares. An interrupt ends the writing and the
-// waiting; the table is printed all the same.
+// run writes, waits until everything is published, audits and compares. After an
+// interrupt it still prints the table.
 func (d *demo) run(ctx context.Context) error {
 	receiving, stopReceiving := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopReceiving()
@@ -127,7 +127,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	defer stopWriting()
 	written := make(chan error, 1)
-	go func() { written <- newWriter(d.stack, d.options.Rate).run(writing) }()
+	go func() { written <- Write(writing, d.stack, d.options.Rate) }()
 
 	err := d.watch(ctx, written)
 	var wrong []string
@@ -143,7 +143,7 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintln(d.options.Out, "\nInterrupted: windows that are still open count as missing here.")
+		d.display.say("\nInterrupted: versions of windows that are still open count as missing here.")
 		return nil
 	}
 	if !report.OK() || len(wrong) > 0 {
@@ -152,17 +152,19 @@ func (d *demo) run(ctx context.Context) error {
 	return nil
 }
 
-// watch prints a line a second until the writing has ended and every window has
-// closed.
+// quietLooks is how often in a row nothing may be in progress before the demo takes it
+// for the end: visibility is eventually consistent, and the subscriber polls.
+const quietLooks = 3
+
+// watch shows the figures until the writing has ended and nothing is in progress. It
+// returns the error of the writing; written is nil when nobody writes.
 func (d *demo) watch(ctx context.Context, written <-chan error) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	drained := drain{demo: d}
-	writing := true
-	for {
+	for quiet := 0; quiet < quietLooks; {
 		select {
 		case <-ctx.Done():
-			if writing {
+			if written != nil {
 				return <-written
 			}
 			return nil
@@ -170,36 +172,29 @@ func (d *demo) watch(ctx context.Context, written <-chan error) error {
 			if err != nil {
 				return err
 			}
-			writing = false
-			fmt.Fprintln(d.options.Out, "writing has ended; waiting until every window has closed (its last pass is 60 s after its end)")
-		case <-ticker.C:
-			f := d.live.look(ctx)
-			fmt.Fprintln(d.options.Out, d.live.line(f))
-			if !writing && drained.done(ctx, f) {
-				return nil
+			written = nil
+			d.display.say("writing has ended; waiting for every window to close (its last pass is 60 s after its end)")
+		case now := <-ticker.C:
+			f := d.look(ctx)
+			for _, line := range f.news(d.last) {
+				d.display.say("%4.0fs  %s", f.elapsed.Seconds(), line)
+			}
+			d.last = f
+			d.display.figures(f.String(), now)
+			if written != nil || f.windows == 0 || !d.idle(ctx) {
+				quiet = 0
+			} else {
+				quiet++
 			}
 		}
 	}
+	return nil
 }
 
-// drain tells when nothing is under way any more.
-type drain struct {
-	demo  *demo
-	quiet int
-}
-
-// done wants to see several quiet looks in a row: visibility is eventually
-// consistent, and the subscriber polls.
-func (d *drain) done(ctx context.Context, f figures) bool {
-	const looks = 3
-	quiet, err := d.demo.stack.Quiet(ctx, d.demo.live.temporal, truth.SubscriberQueue)
-	quiet = quiet && err == nil && f.windows > 0
-	if !quiet {
-		d.quiet = 0
-		return false
-	}
-	d.quiet++
-	return d.quiet >= looks
+// idle reports whether nothing is in progress.
+func (d *demo) idle(ctx context.Context) bool {
+	quiet, err := d.stack.Quiet(ctx, d.temporal, truth.SubscriberQueue)
+	return quiet && err == nil
 }
 
 func (d *demo) writes() []simulator.Write {
@@ -211,9 +206,11 @@ func (d *demo) writes() []simulator.Write {
 }
 
 func (d *demo) report() truth.Report {
-	writes := d.writes()
-	report := truth.Compare(writes, d.stack.Deliveries.All(), d.subscriber.Events(), d.settings)
-	fmt.Fprintf(d.options.Out, "\n%s\nCounted from the simulator's write log and a queue on the bus.\n"+
-		"superseded: replaced or deleted before any search could show it (CDC_VERSIONS=latest).\n", report)
+	report := truth.Compare(d.writes(), d.stack.Deliveries.All(), d.subscriber.Events(), d.settings)
+	d.display.say("\n%s\nThe simulator's write log, compared with a queue on the bus. Superseded versions were replaced or\n"+
+		"deleted before a search could show them (CDC_VERSIONS=latest).", report)
+	if report.OK() {
+		d.display.say("%s", d.display.paint(green, "Nothing is missing, and nothing came twice."))
+	}
 	return report
 }

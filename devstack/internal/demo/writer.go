@@ -17,12 +17,11 @@ import (
 )
 
 const (
-	// transactionEntries is HealthLake's largest bundle.
-	transactionEntries = 500
-	// rest is how long a resource is left alone before it is updated or deleted
-	// again: its version has then been published. What is updated sooner is
-	// updated at once, so that search never shows the version in between: with
-	// CDC_VERSIONS=latest that one is superseded.
+	// maxTransactionEntries is HealthLake's limit.
+	maxTransactionEntries = 500
+	// rest is the time between two writes of a resource: the first version has then been
+	// published. The exception is an update that follows at once, so that no search shows
+	// the version in between: with CDC_VERSIONS=latest it is superseded.
 	rest = 35 * time.Second
 )
 
@@ -31,28 +30,30 @@ type writer struct {
 	client *fhirclient.Client
 	rate   float64
 	random *rand.Rand
-	// resting holds what was written, oldest first; each is due for a change
-	// when it has rested.
+	// resting holds what was written, oldest first.
 	resting []rested
 	created int
 }
 
-// rested is a resource and since when it rests.
+// rested is a resource, and the time of its last write.
 type rested struct {
 	resource fhirdata.Resource
 	since    time.Time
-	made     bool // by a create, so that it may be deleted
+	made     bool // not of a bundle, so that it may be deleted
 }
 
-func newWriter(s *stack.Stack, perSecond float64) *writer {
+// Write writes to the stack's first datastore until ctx ends: the sample bundles, then
+// creates, updates and deletes, perSecond of them a second.
+func Write(ctx context.Context, s *stack.Stack, perSecond float64) error {
 	identity := simulator.DefaultCredentials
-	return &writer{
+	w := &writer{
 		client: &fhirclient.Client{
 			Endpoint: s.Simulator.URL(), Datastore: s.Simulator.Datastores()[0], Region: stack.Region,
 			Credentials: credentials.NewStaticCredentialsProvider(identity.AccessKeyID, identity.SecretAccessKey, ""),
 		},
 		rate: perSecond, random: rand.New(rand.NewPCG(1, 2)), //nolint:gosec // a workload that is the same each time
 	}
+	return w.run(ctx)
 }
 
 // run loads the sample bundles, then writes until ctx ends.
@@ -82,7 +83,7 @@ func (w *writer) run(ctx context.Context) error {
 	return nil
 }
 
-// ignoreEnd drops the error of a call that the end of the writing cut off.
+// ignoreEnd drops the error of a call that was interrupted by the end of the writing.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return fmt.Errorf("writing to the simulator: %w", err)
@@ -91,7 +92,7 @@ func ignoreEnd(ctx context.Context, err error) error {
 }
 
 func (w *writer) load(ctx context.Context, bundle fhirdata.Bundle) error {
-	for _, transaction := range fhirdata.Transactions(bundle.Resources, transactionEntries) {
+	for _, transaction := range fhirdata.Transactions(bundle.Resources, maxTransactionEntries) {
 		if _, err := w.client.Transaction(ctx, transaction); err != nil {
 			return err
 		}
@@ -103,30 +104,29 @@ func (w *writer) load(ctx context.Context, bundle fhirdata.Bundle) error {
 	return nil
 }
 
-// step makes the n-th write: of ten, four create, five update and one deletes,
-// as far as something has rested.
+// step makes the n-th write. Of ten, four create, five update and one deletes; if nothing
+// has rested long enough, it creates.
 func (w *writer) step(ctx context.Context, pool []fhirdata.Resource, n int) error {
 	due := len(w.resting) > 0 && time.Since(w.resting[0].since) >= rest
 	if !due || n%10 < 4 {
 		return w.create(ctx, pool[w.random.IntN(len(pool))])
 	}
 	if n%10 == 9 {
-		// The oldest ones are of the bundles: they would stand before every delete of
-		// a short demo.
+		// The oldest resources are of the bundles, which are not deleted.
 		made := slices.IndexFunc(w.resting, func(r rested) bool { return r.made })
 		if made >= 0 && time.Since(w.resting[made].since) >= rest {
-			next := w.take(made)
+			next := w.remove(made)
 			return w.client.Delete(ctx, next.Type, next.ID)
 		}
 	}
-	return w.update(ctx, w.take(0), n)
+	return w.update(ctx, w.remove(0), n)
 }
 
-// take takes the i-th resource out of those that rest.
-func (w *writer) take(i int) fhirdata.Resource {
-	taken := w.resting[i].resource
+// remove removes the i-th resting resource and returns it.
+func (w *writer) remove(i int) fhirdata.Resource {
+	resource := w.resting[i].resource
 	w.resting = slices.Delete(w.resting, i, i+1)
-	return taken
+	return resource
 }
 
 func (w *writer) create(ctx context.Context, like fhirdata.Resource) error {
