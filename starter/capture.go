@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,57 +25,53 @@ func newCaptureCommand(s *session) *cobra.Command {
 	var wait bool
 	command := &cobra.Command{
 		Use:   "capture --at TIME",
-		Short: "Open the windows of a time by hand; a closed or failed one is rerun",
-		Long: `Capture opens the window in which TIME lies, for each configured datastore. A
-window that is open is left alone. One that has closed, failed or was terminated is
-rerun: the rerun reads the ledger of the run before, from its history where it did
+		Short: "Open the windows of a time by hand, or rerun them when they have closed or failed",
+		Long: `Capture opens the window that contains TIME, for each configured datastore. It does
+not touch a window that is open. A window that has closed, failed or was terminated is
+rerun: the rerun reads the ledger of the run before, from its history if that run did
 not complete, makes one pass, and publishes what was missing.`,
 		Example: "  starter capture --at 2026-11-23T15:04:05Z\n  starter capture --at 10m --wait",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.capture(cmd, at, datastore, wait)
+			now := time.Now()
+			t, err := parseTime(at, now)
+			if err != nil {
+				return fmt.Errorf("--at: %w", err)
+			}
+			if t.After(now) {
+				return errors.New("--at lies in the future: nothing was written then")
+			}
+			return s.capture(cmd.Context(), t, datastore, wait)
 		},
 	}
 	command.Flags().StringVar(&at, "at", "", "a time in the window: RFC 3339, or how long ago, as in 10m")
-	command.Flags().StringVar(&datastore, "datastore", "", "only this one of the configured datastores")
+	bindDatastore(command.Flags(), &datastore)
 	command.Flags().BoolVar(&wait, "wait", false, "wait until the windows have closed")
-	_ = command.MarkFlagRequired("at")
+	required(command, "at")
 	return command
 }
 
-func (s *session) capture(cmd *cobra.Command, at, datastore string, wait bool) error {
-	ctx := cmd.Context()
-	now := time.Now()
-	t, err := parseTime(at, now)
-	if err != nil {
-		return fmt.Errorf("--at: %w", err)
-	}
-	if t.After(now) {
-		return errors.New("--at lies in the future: nothing was written then")
-	}
-	c, err := s.connectToStart(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.client.Close()
-	datastores, err := selectOne(c.config.Datastores, datastore)
-	if err != nil {
-		return err
-	}
-	var all []captured
-	for _, id := range datastores {
-		window := cdc.WindowAt(id, t)
-		workflowID, started, err := c.launcher.Capture(ctx, window, cdc.Cause{Time: t, By: cdc.ByOperator})
-		if err != nil && len(all) > 0 {
-			return errors.Join(s.print(all, capturedText(all)), err) // those were opened
-		}
+func (s *session) capture(ctx context.Context, at time.Time, datastore string, wait bool) error {
+	return s.withConnection(ctx, needsWorkers, func(c *connection) error {
+		datastores, err := c.datastores(datastore)
 		if err != nil {
 			return err
 		}
-		all = append(all, captured{WorkflowID: workflowID, Started: started})
-	}
-	if wait {
+		var all []captured
+		for _, id := range datastores {
+			workflowID, started, err := c.launcher.Capture(ctx, cdc.WindowAt(id, at), cdc.Cause{Time: at, By: cdc.ByOperator})
+			if err != nil && len(all) > 0 {
+				return errors.Join(s.print(all, capturedText(all)), err) // those were opened
+			}
+			if err != nil {
+				return err
+			}
+			all = append(all, captured{WorkflowID: workflowID, Started: started})
+		}
 		for i := range all {
+			if !wait {
+				break
+			}
 			var result cdc.CaptureWindowResult
 			fmt.Fprintf(s.progress, "waiting for %s to close\n", all[i].WorkflowID)
 			if err := c.client.GetWorkflow(ctx, all[i].WorkflowID, "").Get(ctx, &result); err != nil {
@@ -83,8 +79,8 @@ func (s *session) capture(cmd *cobra.Command, at, datastore string, wait bool) e
 			}
 			all[i].Published = &result.Counts.Published
 		}
-	}
-	return s.print(all, capturedText(all))
+		return s.print(all, capturedText(all))
+	})
 }
 
 func capturedText(all []captured) string {
@@ -100,27 +96,4 @@ func capturedText(all []captured) string {
 		}
 	}
 	return strings.Join(lines, "\n")
-}
-
-// selectOne returns all, or just the chosen one.
-func selectOne(all []string, chosen string) ([]string, error) {
-	if chosen == "" {
-		return all, nil
-	}
-	if !slices.Contains(all, chosen) {
-		return nil, fmt.Errorf("datastore %q is not configured: see CDC_DATASTORES", chosen)
-	}
-	return []string{chosen}, nil
-}
-
-// parseTime reads a time: RFC 3339, or a duration that says how long ago.
-func parseTime(text string, now time.Time) (time.Time, error) {
-	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return t.UTC(), nil
-	}
-	ago, err := time.ParseDuration(text)
-	if err != nil || ago < 0 {
-		return time.Time{}, fmt.Errorf("%q is neither a time like 2026-11-23T15:04:05Z nor how long ago, like 10m", text)
-	}
-	return now.Add(-ago).UTC(), nil
 }

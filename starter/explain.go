@@ -13,47 +13,42 @@ import (
 	"healthlake-cdc/internal/ledger"
 	"healthlake-cdc/internal/ops/explain"
 	"healthlake-cdc/internal/queue"
-	"healthlake-cdc/internal/temporal"
 )
 
-// defaultUI is where `temporal server start-dev`, and our development stack,
-// have the Web UI.
-const defaultUI = "http://localhost:8233"
-
-// mostExplained bounds how many versions one command explains: each takes several
-// requests of the store and of Temporal.
-const mostExplained = 100
+const (
+	// defaultUI is where `temporal server start-dev`, and our development stack, have
+	// the Web UI.
+	defaultUI = "http://localhost:8233"
+	// maxExplained bounds how many versions one command explains: each takes several
+	// requests to the store and to Temporal.
+	maxExplained = 100
+)
 
 func newExplainCommand(s *session) *cobra.Command {
 	var datastore, ui string
 	command := &cobra.Command{
 		Use:   "explain TYPE/ID[/_history/VERSION]",
-		Short: "Say what happened to one version: its window, who opened it, when it was published, or why not",
-		Long: `Explain asks the datastore for the version, and Temporal for the window that it
-lies in: every run and rerun, their ledgers, and the Publish that held it. Without
-a version it explains the current one, or the last one before a delete.
+		Short: "Show what happened to one version: its window, its trigger, when it was published, or why not",
+		Long: `Explain reads the version from the data store, and from Temporal the window that it
+lies in: every run and rerun, their ledgers, and the Publish that had it. Without a
+version it explains the current one, or the last one before a delete.
 
-The answer is one for each datastore. The exit code is 0 whenever there is an
-answer, whatever it is. With - the versions are named on standard input, one on a
-line. The resource's id is printed, and goes to the datastore only.
+It prints one result for each data store. The exit code is 0 whenever there is a
+result, whatever it is. With - it reads versions from standard input, one per line.
+The resource's id is printed, and sent only to the data store.
 ` + whyStdin,
 		Example: "  starter explain Patient/123\n  starter explain Observation/abc/_history/4 --json\n  starter explain - < versions.txt",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return errors.New("explain takes one argument: Type/id or Type/id/_history/version, or - for standard input")
-			}
-			return nil
-		},
+		Args:    oneArgument("explain needs one argument: Type/id or Type/id/_history/version, or - for standard input"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			names, err := s.resourceNames(cmd.Context(), cmd.InOrStdin(), args, mostExplained)
+			names, err := s.resourceNames(cmd.Context(), cmd.InOrStdin(), args, maxExplained)
 			if err != nil {
 				return err
 			}
 			return s.explain(cmd.Context(), names, datastore, ui)
 		},
 	}
-	command.Flags().StringVar(&datastore, "datastore", "", "only this one of the configured datastores")
-	command.Flags().StringVar(&ui, "ui-url", defaultUI, "where the Temporal UI is, for links")
+	bindDatastore(command.Flags(), &datastore)
+	command.Flags().StringVar(&ui, "ui-url", defaultUI, "URL of the Temporal UI, for links")
 	return command
 }
 
@@ -62,51 +57,47 @@ func (s *session) explain(ctx context.Context, names []string, datastore, ui str
 	for i, name := range names {
 		var err error
 		if asks[i], err = explain.ParseAsk(name); err != nil {
-			if len(names) > 1 {
-				return fmt.Errorf("number %d: %w", i+1, err)
-			}
+			return numbered(i, len(names), err)
+		}
+	}
+	return s.withConnection(ctx, needsTemporal, func(c *connection) error {
+		datastores, err := c.datastores(datastore)
+		if err != nil {
 			return err
 		}
-	}
-	c, err := s.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.client.Close()
-	datastores, err := selectOne(c.config.Datastores, datastore)
-	if err != nil {
-		return err
-	}
-	explainer, err := c.explainer(ctx, ui)
-	if err != nil {
-		return err
-	}
-	var answers []explain.Answer
-	var texts []string
-	for i, ask := range asks {
-		for _, ask.Datastore = range datastores {
-			answer, err := explainer.Explain(ctx, ask)
-			if err != nil && len(answers) > 0 {
-				err = fmt.Errorf("number %d: %w", i+1, err)
-				return errors.Join(s.print(answers, strings.Join(texts, "\n\n")), err)
-			}
-			if err != nil {
-				return err
-			}
-			answers = append(answers, answer)
-			texts = append(texts, answer.Text())
+		explainer, err := c.explainer(ctx, ui)
+		if err != nil {
+			return err
 		}
-	}
-	return s.print(answers, strings.Join(texts, "\n\n"))
+		var answers []explain.Answer
+		var texts []string
+		for i, ask := range asks {
+			for _, ask.Datastore = range datastores {
+				answer, err := explainer.Explain(ctx, ask)
+				if err != nil && len(answers) > 0 {
+					return errors.Join(s.print(answers, strings.Join(texts, "\n\n")), numbered(i, len(asks), err))
+				}
+				if err != nil {
+					return numbered(i, len(asks), err)
+				}
+				answers = append(answers, answer)
+				texts = append(texts, answer.Text())
+			}
+		}
+		return s.print(answers, strings.Join(texts, "\n\n"))
+	})
 }
 
-// explainer puts together what explaining needs.
-func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explainer, error) {
-	awsConfig, err := temporal.AWS(ctx, c.config)
-	if err != nil {
-		return nil, err
+// numbered names one of several resources by its place: its id is patient data.
+func numbered(i, of int, err error) error {
+	if of == 1 {
+		return err
 	}
-	stores, err := temporal.Stores(c.config, awsConfig, nil)
+	return fmt.Errorf("number %d: %w", i+1, err)
+}
+
+func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explainer, error) {
+	stores, err := c.stores(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +113,7 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 	}, nil
 }
 
-// triggers looks where a trigger may be that has opened no window.
+// triggers looks where the trigger of a window may be that was never opened.
 func (c *connection) triggers(ctx context.Context) explain.Triggers {
 	found := explain.Triggers{TaskQueue: c.config.TaskQueue}
 	var err error
@@ -132,9 +123,4 @@ func (c *connection) triggers(ctx context.Context) explain.Triggers {
 	described, err := c.client.DescribeTaskQueue(ctx, c.config.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
 	found.NoWorker = err == nil && len(described.GetPollers()) == 0
 	return found
-}
-
-// retention is how long the namespace keeps closed executions.
-func (c *connection) retention(ctx context.Context) (time.Duration, error) {
-	return temporal.Retention(ctx, c.client, c.temporal.Namespace)
 }

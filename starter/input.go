@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -15,13 +16,13 @@ import (
 // processes and in the shell's history.
 const stdinName = "-"
 
-// whyStdin is said in the help of what takes resources.
-const whyStdin = `A resource's id is patient data, and arguments can be read by others: in the list of
-processes, and in the shell's history.`
+// whyStdin is part of the help of commands that take resources.
+const whyStdin = `A resource's id is patient data, and others can read arguments: in the list of
+processes and in the shell's history.`
 
-// resourceNames are the names that args give, with what standard input has in the
-// place of "-": one or more on a line, separated by spaces or commas.
-func (s *session) resourceNames(ctx context.Context, in io.Reader, args []string, most int) ([]string, error) {
+// resourceNames returns args, with what standard input has in the place of "-": one or
+// more names on a line, separated by spaces or commas.
+func (s *session) resourceNames(ctx context.Context, in io.Reader, args []string, limit int) ([]string, error) {
 	var names []string
 	read := false
 	for _, arg := range args {
@@ -30,32 +31,32 @@ func (s *session) resourceNames(ctx context.Context, in io.Reader, args []string
 			continue
 		}
 		if read {
-			return nil, errors.New("- stands for standard input, which can be read once only")
+			return nil, errors.New("- stands for standard input, which can be read only once")
 		}
 		read = true
-		if file, ok := in.(*os.File); ok && isTerminal(file) {
-			fmt.Fprintln(s.progress, "Resources, as Patient/123, one on a line; end with Ctrl-D:")
+		if isTerminal(in) {
+			fmt.Fprintln(s.progress, "Resources, as Patient/123, one per line; end with Ctrl-D:")
 		}
-		more, err := interruptible(ctx, func() ([]string, error) { return readNames(in, most) })
+		more, err := interruptible(ctx, func() ([]string, error) { return readNames(in, limit) })
 		if err != nil {
 			return nil, err
 		}
 		names = append(names, more...)
 	}
-	if len(names) > most {
-		return nil, fmt.Errorf("more than %d resources are named", most)
+	if len(names) > limit {
+		return nil, fmt.Errorf("more than %d resources are named", limit)
 	}
 	return names, nil
 }
 
-func readNames(in io.Reader, most int) ([]string, error) {
+func readNames(in io.Reader, limit int) ([]string, error) {
 	var names []string
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
-		separator := func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\r' || r == '\ufeff' }
+		separator := func(r rune) bool { return strings.ContainsRune(", \t\r\ufeff", r) }
 		names = append(names, strings.FieldsFunc(lines.Text(), separator)...)
-		if len(names) > most {
-			return nil, fmt.Errorf("standard input names more than %d resources", most)
+		if len(names) > limit {
+			return nil, fmt.Errorf("standard input names more than %d resources", limit)
 		}
 	}
 	if lines.Err() != nil { // an error of the scanner may quote what it read
@@ -67,26 +68,50 @@ func readNames(in io.Reader, most int) ([]string, error) {
 	return names, nil
 }
 
-// interruptible lets Ctrl-C end a read of standard input, which no context ends.
-func interruptible[T any](ctx context.Context, read func() (T, error)) (T, error) {
-	type answer struct {
-		value T
-		err   error
+// confirm asks on a terminal; declined is the error when the answer is no.
+func (s *session) confirm(ctx context.Context, in io.Reader, declined error) error {
+	if !isTerminal(in) {
+		return errors.New("this needs a confirmation, and there is no terminal: confirm with --yes")
 	}
-	got := make(chan answer, 1)
+	fmt.Fprint(s.progress, "Continue? [y/N] ")
+	reply, err := interruptible(ctx, func() (string, error) { return bufio.NewReader(in).ReadString('\n') })
+	if err != nil || !slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(reply))) {
+		return declined
+	}
+	return nil
+}
+
+// errInterrupted is the error of a command that was stopped before it did anything.
+var errInterrupted = errors.New("interrupted: nothing was done")
+
+// interruptible lets Ctrl-C end a read of standard input, which no context ends.
+func interruptible[T any](ctx context.Context, read func() (T, error)) (value T, err error) {
+	done := make(chan struct{})
+	var got T
+	var failed error
 	go func() {
-		value, err := read()
-		got <- answer{value, err}
+		got, failed = read()
+		close(done)
 	}()
 	select {
-	case a := <-got:
-		return a.value, a.err
+	case <-done:
+		return got, failed
 	case <-ctx.Done():
-		var none T
-		return none, errInterrupted
+		return value, errInterrupted
 	}
 }
 
-// errInterrupted is the error of a command that was told to stop while it waited
-// for its user.
-var errInterrupted = errors.New("interrupted: nothing was done")
+// isTerminal reports whether a stream is a terminal. A program that is run without an
+// input has the null device, which is a character device too.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}

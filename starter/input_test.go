@@ -28,7 +28,7 @@ func TestResourceNames(t *testing.T) {
 		args []string
 	}{
 		"names no resource":    {in: " \n", args: []string{"-"}},
-		"once only":            {in: "Patient/1", args: []string{"-", "-"}},
+		"only once":            {in: "Patient/1", args: []string{"-", "-"}},
 		"more than 2":          {in: "Patient/1\nPatient/2\nPatient/SECRET", args: []string{"-"}},
 		"more than 2 ":         {args: []string{"a", "b", "c"}},
 		"cannot be read as li": {in: "Patient/SECRET" + strings.Repeat("x", 1<<17), args: []string{"-"}},

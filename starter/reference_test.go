@@ -13,16 +13,16 @@ import (
 // The starter's commands and their flags are in docs/reference.md.
 func TestReference(t *testing.T) {
 	var text strings.Builder
-	describe(&text, newRootCommand().Commands())
+	describeCommands(&text, newRootCommand().Commands())
 	docstest.Section(t, "../docs/reference.md", "commands", text.String())
 }
 
-func describe(text *strings.Builder, commands []*cobra.Command) {
+func describeCommands(text *strings.Builder, commands []*cobra.Command) {
 	for _, command := range commands {
 		switch {
 		case command.Name() == "help" || command.Name() == "completion":
 		case command.HasSubCommands():
-			describe(text, command.Commands())
+			describeCommands(text, command.Commands())
 		default:
 			usage := strings.TrimSuffix(command.UseLine(), " [flags]")
 			fmt.Fprintf(text, "### %s\n\n%s: `%s`\n\n", command.CommandPath(), command.Short, usage)

@@ -1,19 +1,23 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/smithy-go"
 	"github.com/spf13/cobra"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-// mostIDs bounds how many resources a replay names: they are part of its input.
-const mostIDs = 5_000
+// maxIDs bounds how many resources a replay names: they are part of its input.
+const maxIDs = 5_000
 
 type replayFlags struct {
 	rangeFlags
@@ -26,74 +30,71 @@ func newReplayCommand(s *session) *cobra.Command {
 	var f replayFlags
 	command := &cobra.Command{
 		Use:   "replay --name NAME --since TIME --until TIME",
-		Short: "Publish again what the stores hold of a range",
-		Long: `Replay publishes every version that search shows of the range again, with the
-same idempotency keys and meta.replay = NAME. A replay named twice runs once.
-Versions that were replaced or deleted since are not in search and not replayed.
+		Short: "Publish again what the stores hold of a time range",
+		Long: `Replay publishes again every version that search shows of the time range, with the
+same idempotency keys and meta.replay = NAME. Search does not show versions that were
+replaced or deleted since, so they are not replayed. A replay that is named twice runs
+once.
 
-With --dry-run it reads the same and publishes nothing: it prints how many
-versions, bytes and events the replay would publish, and what that would cost.
+With --dry-run it reads the same and publishes nothing: it prints how many versions,
+bytes and events the replay would publish, and what that would cost.
 
-A name that is used already joins the replay that has it when that one is of the
-same range, types, resources, rate and bus; when it is not, that is an error. Times
-like 48h are another range at each start: name the times to join.
+If the name is in use, the command joins the existing replay when that one has the same
+time range, types, resources, rate and bus; otherwise it fails. Times like 48h are
+different at each start: give exact times to join.
 
-Resources that --id names are looked for in the range; how many are not there is
-said at the end. Give --id - to name them on standard input.
+With --id it publishes only the named resources, if they lie in the time range, and
+says at the end how many do not. Give --id - to read them from standard input.
 ` + whyStdin,
 		Example: "  starter replay --name monday-outage --since 2026-11-23T08:00:00Z --until 2026-11-23T12:00:00Z --wait\n" +
 			"  starter replay --name lab-again --since 48h --until 24h --type Observation --type DiagnosticReport --dry-run\n" +
 			"  starter replay --name to-the-warehouse --since 720h --until 0s --to-bus warehouse --rate 200\n" +
 			"  starter replay --name some-patients --since 720h --until 0s --id - < patients.txt",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return s.replay(cmd, f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			names, err := s.resourceNames(cmd.Context(), cmd.InOrStdin(), f.ids, maxIDs)
+			if err != nil {
+				return fmt.Errorf("--id: %w", err)
+			}
+			resources, err := parseResources(names)
+			if err != nil {
+				return err
+			}
+			return s.replay(cmd.Context(), f, resources)
+		},
 	}
 	f.bind(command, "replay")
 	flags := command.Flags()
-	flags.StringSliceVar(&f.ids, "id", nil, "only these resources, as Patient/123 (repeat or separate by commas), or - for standard input: their current versions, if they lie in the range")
-	flags.Float64Var(&f.rate, "rate", 0, "at most so many versions a second over the whole replay; 0 is as fast as the bulk share of CDC_SEARCH_RATE allows")
+	flags.StringSliceVar(&f.ids, "id", nil, "only these resources, as Patient/123 (repeat or separate by commas), or - for standard input: their current versions")
+	flags.Float64Var(&f.rate, "rate", 0, "at most this many versions per second over the whole replay; 0 is as fast as the bulk share of CDC_SEARCH_RATE allows")
 	flags.StringVar(&f.bus, "to-bus", "", "another event bus than CDC_EVENT_BUS, by name or ARN; the workers need events:PutEvents on it")
-	for _, name := range []string{"since", "until"} {
-		_ = command.MarkFlagRequired(name)
-	}
+	required(command, "since", "until")
 	return command
 }
 
-func (s *session) replay(cmd *cobra.Command, f replayFlags) error {
-	ctx := cmd.Context()
-	if err := f.check(); err != nil {
-		return err
-	}
-	var err error
-	if f.ids, err = s.resourceNames(ctx, cmd.InOrStdin(), f.ids, mostIDs); err != nil {
-		return fmt.Errorf("--id: %w", err)
-	}
-	named, err := parseResources(f.ids)
-	if err != nil {
-		return err
-	}
+func (s *session) replay(ctx context.Context, f replayFlags, resources []cdc.ResourceID) error {
 	now := time.Now()
 	span, err := f.span(now)
 	if err != nil {
 		return err
 	}
-	c, err := s.connectToStart(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.client.Close()
-	in, err := f.input(c, span, now)
-	if err != nil {
-		return err
-	}
-	in.CapturedBy, in.Rate, in.Bus = cdc.ByOperator, f.rate, f.bus
-	if err := nameResources(&in, named); err != nil {
-		return err
-	}
-	if err := s.checkBus(ctx, c, f.bus); err != nil {
-		return err
-	}
-	return s.startRange(ctx, c, in, f.rangeFlags)
+	return s.withConnection(ctx, needsWorkers, func(c *connection) error {
+		in, err := f.input(c, span, now)
+		if err != nil {
+			return err
+		}
+		in.CapturedBy, in.Rate, in.Bus = cdc.ByOperator, f.rate, f.bus
+		if err := nameResources(&in, resources); err != nil {
+			return err
+		}
+		if err := s.checkBus(ctx, c, f.bus); err != nil {
+			return err
+		}
+		return s.startRange(ctx, c, in, f.rangeFlags)
+	})
 }
 
 func (f *replayFlags) check() error {
@@ -101,7 +102,7 @@ func (f *replayFlags) check() error {
 		return err
 	}
 	if !(f.rate >= 0) || math.IsInf(f.rate, 0) {
-		return errors.New("--rate takes a number of versions a second, 0 for any")
+		return errors.New("--rate must be a number of versions per second, or 0 for no limit")
 	}
 	return nil
 }
@@ -124,7 +125,7 @@ func parseResources(names []string) ([]cdc.ResourceID, error) {
 	return all, nil
 }
 
-// nameResources lets a replay be of these resources only, and of their types.
+// nameResources limits a replay to these resources, and to their types.
 func nameResources(in *cdc.CaptureRangeInput, resources []cdc.ResourceID) error {
 	if len(resources) == 0 {
 		return nil
@@ -138,5 +139,44 @@ func nameResources(in *cdc.CaptureRangeInput, resources []cdc.ResourceID) error 
 	}
 	in.IDs = resources
 	in.Types = slices.DeleteFunc(slices.Clone(in.Types), func(name string) bool { return !types[name] })
+	return nil
+}
+
+// busTimeout bounds the look at a bus. Without credentials the SDK looks for them in
+// several places, some of which are hosts that do not respond.
+const busTimeout = 15 * time.Second
+
+// checkBus checks that the bus of --to-bus exists: a replay to one that does not
+// publishes nothing and waits. An operator who may not describe buses gets a warning,
+// and the replay starts.
+func (s *session) checkBus(ctx context.Context, c *connection, bus string) error {
+	if bus == "" {
+		return nil
+	}
+	if err := c.config.CheckBus(bus); err != nil {
+		return fmt.Errorf("--to-bus: %w: nothing was started", err)
+	}
+	limited, cancel := context.WithTimeout(ctx, busTimeout)
+	defer cancel()
+	awsConfig, err := c.aws(limited)
+	if err == nil {
+		_, err = eventbridge.NewFromConfig(awsConfig).DescribeEventBus(limited, &eventbridge.DescribeEventBusInput{Name: &bus})
+	}
+	var missing *eventtypes.ResourceNotFoundException
+	var failure smithy.APIError
+	why := "EventBridge does not respond, or there are no credentials"
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return errInterrupted
+	case errors.As(err, &missing):
+		return fmt.Errorf("--to-bus: there is no event bus %s in %s: nothing was started", bus, c.config.Region)
+	case errors.As(err, &failure) && failure.ErrorCode() == "ValidationException":
+		return fmt.Errorf("--to-bus: EventBridge does not accept %s as the name or the ARN of a bus: nothing was started", bus)
+	case errors.As(err, &failure):
+		why = failure.ErrorCode()
+	}
+	fmt.Fprintf(s.progress, "could not check whether the event bus %s exists (%s; this needs events:DescribeEventBus): if it does not, the replay publishes nothing and `starter status` lists it as waiting\n", bus, why)
 	return nil
 }

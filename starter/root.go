@@ -1,24 +1,17 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"go.temporal.io/sdk/client"
 
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/healthlake"
-	"healthlake-cdc/internal/telemetry"
-	"healthlake-cdc/internal/temporal"
 )
 
 // session is what every command has: its flags and where it prints.
@@ -34,12 +27,12 @@ func newRootCommand() *cobra.Command {
 	s := &session{out: os.Stdout, progress: os.Stderr}
 	root := &cobra.Command{
 		Use:   "starter",
-		Short: "Operate healthlake-cdc: explain, watch, audit, capture windows, replay ranges, redrive",
-		Long: `Starter is the operator's command of healthlake-cdc. It starts executions that
-the workers carry out and the Temporal UI shows.
+		Short: "Operate healthlake-cdc: status, explain, audit, capture, replay, backfill, redrive",
+		Long: `Starter is the command line of healthlake-cdc for operators. It starts workflows
+that the workers run and the Temporal UI shows.
 
-Settings come from the same CDC_, AWS_ and TEMPORAL_ environment variables as
-the worker's; a flag of the same meaning overrides.`,
+It reads the same CDC_, AWS_ and TEMPORAL_ environment variables as the worker. A
+flag of the same meaning overrides the variable.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
@@ -56,28 +49,26 @@ the worker's; a flag of the same meaning overrides.`,
 	root.SetHelpCommand(newHelpCommand())
 	for _, command := range root.Commands() {
 		if command.HasSubCommands() {
-			group(command)
+			requireSubcommand(command)
 		}
 	}
 	return root
 }
 
-// group lets a command that only has commands of its own fail without one of them, or
-// with one that it does not have: cobra would print its help and exit with 0.
-func group(command *cobra.Command) {
+// requireSubcommand makes a command that only groups others fail without one of them:
+// cobra would print its help and exit with 0.
+func requireSubcommand(command *cobra.Command) {
 	command.Args = cobra.ArbitraryArgs
 	command.RunE = func(cmd *cobra.Command, args []string) error {
-		var text strings.Builder
-		fmt.Fprintf(&text, "%s takes a command of its own", cmd.CommandPath())
+		text := cmd.CommandPath() + " needs a subcommand"
 		if len(args) > 0 {
-			text.Reset()
-			fmt.Fprintf(&text, "%s has no command %q", cmd.CommandPath(), args[0])
+			text = fmt.Sprintf("%s has no command %q", cmd.CommandPath(), args[0])
 		}
-		text.WriteString("\nUsage:\n")
+		text += "\nUsage:"
 		for _, one := range cmd.Commands() {
-			fmt.Fprintf(&text, "  %s  %s\n", one.CommandPath(), one.Short)
+			text += fmt.Sprintf("\n  %s  %s", one.CommandPath(), one.Short)
 		}
-		return errors.New(strings.TrimRight(text.String(), "\n"))
+		return errors.New(text)
 	}
 }
 
@@ -96,60 +87,14 @@ func newHelpCommand() *cobra.Command {
 	}
 }
 
-// oneRange takes the name of a range as the only argument.
-func oneRange(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return errors.New("name one replay or backfill: NAME, replay/NAME or backfill/NAME")
-	}
-	return nil
-}
-
-// connection is an open client with what starts executions.
-type connection struct {
-	config   *config.Config
-	client   client.Client
-	launcher *temporal.Launcher
-	temporal *temporal.Connection
-	// types are the resource types of each datastore.
-	types map[string][]string
-	// signalTimeout is how long an execution may take to act on a signal, askEvery how
-	// often it is asked meanwhile.
-	signalTimeout, askEvery time.Duration
-	logger                  *slog.Logger
-}
-
-// connect loads the settings and dials Temporal. The caller closes the client.
-func (s *session) connect(ctx context.Context) (*connection, error) {
-	cfg, err := config.Load(config.Starter, os.Environ(), s.flags)
-	if err != nil {
-		return nil, err
-	}
-	logger := telemetry.NewLogger(os.Stderr, cfg.LogFormat, cfg.LogLevel)
-	if cfg.InsecurePlaintext {
-		fmt.Fprintln(s.progress, "WARNING: payloads are "+cfg.Storage())
-	}
-	types, err := temporal.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) {
-		awsConfig, err := temporal.AWS(ctx, cfg)
-		if err != nil {
-			return nil, err
+// oneArgument accepts exactly one argument; says is the error otherwise.
+func oneArgument(says string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return errors.New(says)
 		}
-		return temporal.Stores(cfg, awsConfig, nil)
-	})
-	if err != nil {
-		return nil, err
+		return nil
 	}
-	conn, err := temporal.Dial(ctx, cfg, config.Starter, logger, temporal.Observers{})
-	if err != nil {
-		return nil, err
-	}
-	launcher := temporal.NewLauncher(conn.Client, temporal.LauncherConfig{
-		TaskQueue: cfg.TaskQueue, Types: types, Passes: cfg.Passes, Audited: cfg.AuditOn(), Attributes: conn.Attributes, Logger: logger,
-	})
-	c := &connection{
-		config: cfg, client: conn.Client, launcher: launcher, temporal: conn, types: types,
-		signalTimeout: signalTimeout, askEvery: askEvery, logger: logger,
-	}
-	return c, nil
 }
 
 // print writes value as JSON, or text.

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,17 +12,14 @@ import (
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/spf13/cobra"
 
-	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/healthlake"
 	"healthlake-cdc/internal/ops/subscriptions"
-	"healthlake-cdc/internal/temporal"
 )
 
 // subscriptionPlan is what subscriptions plan and apply print.
 type subscriptionPlan struct {
 	Bus string `json:"bus"`
 	// Policy is the statement that the bus's policy needs. Allowed is set when the
-	// policy lets HealthLake put events for certain, Unclear says what leaves it open.
+	// policy certainly lets HealthLake put events; Unclear says why that is not clear.
 	Policy  json.RawMessage      `json:"policy"`
 	Allowed bool                 `json:"allowed"`
 	Unclear string               `json:"unclear,omitempty"`
@@ -35,7 +30,7 @@ type subscriptionPlan struct {
 	current string // the bus's policy
 }
 
-// defaultNotificationBus is the bus of the template's, under its default names.
+// defaultNotificationBus is the bus that the template creates.
 const defaultNotificationBus = "healthlake-cdc-notifications"
 
 // subscriptionFlags are those of both commands.
@@ -49,15 +44,15 @@ type subscriptionFlags struct {
 func newSubscriptionsCommand(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "subscriptions",
-		Short: "Set up HealthLake's own FHIR Subscriptions as a second source",
-		Long: `Subscriptions makes HealthLake itself notify of changes: for each configured type of
-each configured datastore it writes a SubscriptionTopic and a Subscription to it,
-which put notifications with ids on an event bus. They open windows like CloudTrail's
-records, mostly sooner, and name the resource that was deleted. A data store allows at
-most 50 subscriptions.
+		Short: "Set up HealthLake's own FHIR Subscriptions as a second source of triggers",
+		Long: `Subscriptions makes HealthLake itself send notifications of changes. For each
+configured type of each configured data store it writes a SubscriptionTopic and a
+Subscription to it, which put notifications with ids on an event bus. These open windows
+like CloudTrail's records, mostly sooner, and name the resource that was deleted. A data
+store allows at most 50 subscriptions.
 
-The bus is one of their own, which the CloudFormation template makes with
-SubscriptionNotifications=true: HealthLake alone may put events on it. On the default
+Use a bus that is only for notifications: the CloudFormation template creates one with
+SubscriptionNotifications=true, and only HealthLake may put events on it. On the default
 bus anybody with events:PutEvents can forge a notification.`,
 		Args: cobra.NoArgs,
 	}
@@ -65,101 +60,91 @@ bus anybody with events:PutEvents can forge a notification.`,
 	plan := &cobra.Command{
 		Use:   "plan",
 		Short: "Print what apply would create or change, and the policy that the bus needs",
-		Long: `Plan reads what each datastore has and prints what apply would create or change,
-and the statement that the bus's resource policy needs. It writes nothing.`,
+		Long: `Plan reads what each data store has, and prints what apply would create or change and
+the statement that the bus's resource policy needs. It writes nothing.`,
 		Example: "  starter subscriptions plan\n  starter subscriptions plan --type Patient --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.subscriptions(cmd.Context(), *flags, false) },
 	}
 	apply := &cobra.Command{
 		Use:   "apply",
-		Short: "Create or change the subscriptions, and let them use the bus",
-		Long: `Apply writes what plan prints, each resource by a PUT under its own id, so that it
-may be repeated: what is as wanted is left alone. HealthLake takes 5 to 10 minutes
-to activate a subscription; plan then shows the status active. The statement that
-the bus's policy lacks is added to it first, beside what is there. It needs
-healthlake:UpdateResource on the datastores and events:PutPermission on the bus.`,
+		Short: "Create or change the subscriptions, and let HealthLake use the bus",
+		Long: `Apply writes what plan prints. It first adds the statement that the bus's policy lacks,
+and keeps what is there. It writes each resource by a PUT under its own id, so you can
+repeat it: it does not touch what is already as wanted. It needs
+healthlake:UpdateResource on the data stores and events:PutPermission on the bus.
+
+HealthLake takes 5 to 10 minutes to activate a subscription; plan then shows the status
+active.`,
 		Example: "  starter subscriptions apply\n  starter subscriptions apply --datastore 0123456789abcdef0123456789abcdef --separate-deletes",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.subscriptions(cmd.Context(), *flags, true) },
 	}
 	for _, one := range []*cobra.Command{plan, apply} {
-		one.Flags().StringVar(&flags.bus, "bus", defaultNotificationBus, "name or ARN of the event bus that HealthLake notifies, as in the output NotificationBusName of the template; any other bus needs a rule to the trigger queue")
-		one.Flags().StringSliceVar(&flags.types, "type", nil, "only these of the configured types; may be repeated")
-		one.Flags().StringVar(&flags.datastore, "datastore", "", "only this one of the configured datastores")
-		one.Flags().BoolVar(&flags.separateDeletes, "separate-deletes", false, "subscriptions of their own for deletes: two for each type, but a delete is known whatever its notification looks like")
+		one.Flags().StringVar(&flags.bus, "bus", defaultNotificationBus, "name or ARN of the event bus that HealthLake notifies, the template's output NotificationBusName; any other bus needs a rule to the trigger queue")
+		bindTypes(one.Flags(), &flags.types)
+		bindDatastore(one.Flags(), &flags.datastore)
+		one.Flags().BoolVar(&flags.separateDeletes, "separate-deletes", false, "separate subscriptions for deletes: two for each type, but a delete is recognized whatever its notification looks like")
 		command.AddCommand(one)
 	}
 	return command
 }
 
 func (s *session) subscriptions(ctx context.Context, flags subscriptionFlags, apply bool) error {
-	cfg, err := config.Load(config.Starter, os.Environ(), s.flags)
-	if err != nil {
-		return err
-	}
-	awsConfig, err := temporal.AWS(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	store, err := temporal.Stores(cfg, awsConfig, nil)
-	if err != nil {
-		return err
-	}
-	settings, err := subscriptionSettings(ctx, cfg, store, flags)
-	if err != nil {
-		return err
-	}
-	printed := subscriptionPlan{}
-	buses := eventbridge.NewFromConfig(awsConfig)
-	if settings.BusARN, printed.current, err = notifiedBus(ctx, buses, flags.bus); err != nil {
-		return err
-	}
-	printed.Bus, printed.Policy = settings.BusARN, subscriptions.Policy(settings.BusARN)
-	grant := subscriptions.GrantOf(printed.current, settings.BusARN)
-	printed.Allowed, printed.Unclear = grant.Allowed, grant.Unclear
-	if grant.Denied {
-		return fmt.Errorf("a statement of the policy of %s denies HealthLake events:PutEvents: take it out; nothing was written", settings.BusARN)
-	}
-	if printed.Items, err = subscriptions.Plan(ctx, store, settings); err != nil {
-		return err
-	}
-	if !apply {
-		return s.print(printed, printed.text())
-	}
-	if err := printed.allow(ctx, buses); err != nil {
+	return s.withConnection(ctx, needsSettings, func(c *connection) error {
+		awsConfig, err := c.aws(ctx)
+		if err != nil {
+			return err
+		}
+		store, err := c.stores(ctx)
+		if err != nil {
+			return err
+		}
+		settings, err := c.subscriptionSettings(ctx, flags)
+		if err != nil {
+			return err
+		}
+		printed := subscriptionPlan{}
+		buses := eventbridge.NewFromConfig(awsConfig)
+		if settings.BusARN, printed.current, err = notifiedBus(ctx, buses, flags.bus); err != nil {
+			return err
+		}
+		printed.Bus, printed.Policy = settings.BusARN, subscriptions.Policy(settings.BusARN)
+		grant := subscriptions.GrantOf(printed.current, settings.BusARN)
+		printed.Allowed, printed.Unclear = grant.Allowed, grant.Unclear
+		if grant.Denied {
+			return fmt.Errorf("a statement of the policy of %s denies HealthLake events:PutEvents: remove it; nothing was written", settings.BusARN)
+		}
+		if printed.Items, err = subscriptions.Plan(ctx, store, settings); err != nil {
+			return err
+		}
+		if !apply {
+			return s.print(printed, printed.text())
+		}
+		if err := printed.allow(ctx, buses); err != nil {
+			return errors.Join(s.print(printed, printed.text()), err)
+		}
+		written, err := subscriptions.Apply(ctx, store, printed.Items, func(item subscriptions.Item) {
+			fmt.Fprintf(s.progress, "%s %s/%s of datastore %s: written\n", item.Action, item.ResourceType, item.ID, item.Datastore)
+		})
+		printed.Written = &written
 		return errors.Join(s.print(printed, printed.text()), err)
-	}
-	written, err := subscriptions.Apply(ctx, store, printed.Items, func(item subscriptions.Item) {
-		fmt.Fprintf(s.progress, "%s %s/%s of datastore %s: written\n", item.Action, item.ResourceType, item.ID, item.Datastore)
 	})
-	printed.Written = &written
-	return errors.Join(s.print(printed, printed.text()), err)
 }
 
-func subscriptionSettings(ctx context.Context, cfg *config.Config, store *healthlake.Client, flags subscriptionFlags) (subscriptions.Settings, error) {
-	settings := subscriptions.Settings{Endpoint: cfg.HealthLakeEndpoint, SeparateDeletes: flags.separateDeletes}
+func (c *connection) subscriptionSettings(ctx context.Context, flags subscriptionFlags) (subscriptions.Settings, error) {
+	settings := subscriptions.Settings{Endpoint: c.config.HealthLakeEndpoint, SeparateDeletes: flags.separateDeletes}
 	var err error
-	if settings.Datastores, err = selectOne(cfg.Datastores, flags.datastore); err != nil {
+	if settings.Datastores, err = c.datastores(flags.datastore); err != nil {
 		return settings, err
 	}
-	settings.Types, err = temporal.ResourceTypes(ctx, cfg, func() (*healthlake.Client, error) { return store, nil })
-	if err != nil || len(flags.types) == 0 {
+	if settings.Types, err = c.resourceTypes(ctx); err != nil {
 		return settings, err
 	}
 	for _, datastore := range settings.Datastores {
-		for _, name := range flags.types {
-			if slices.Contains(settings.Types[datastore], name) {
-				continue
-			}
-			if err := config.CheckType(name); err != nil {
-				return settings, fmt.Errorf("--type: %w", err)
-			}
-			return settings, fmt.Errorf("--type %s: datastore %s does not sweep it, so nothing would be captured: see CDC_RESOURCE_TYPES", name, datastore)
+		if settings.Types[datastore], err = chooseTypes(settings.Types[datastore], flags.types); err != nil {
+			return settings, fmt.Errorf("datastore %s: %w", datastore, err)
 		}
-		chosen := slices.Clone(flags.types)
-		slices.Sort(chosen)
-		settings.Types[datastore] = slices.Compact(chosen)
 	}
 	return settings, nil
 }
@@ -199,8 +184,12 @@ func notifiedBus(ctx context.Context, api *eventbridge.Client, bus string) (arn,
 func (p subscriptionPlan) text() string {
 	var text strings.Builder
 	counts := make(map[string]int)
+	inactive := 0
 	for _, item := range p.Items {
 		counts[item.Action]++
+		if item.Status == "requested" {
+			inactive++
+		}
 		if item.Action == subscriptions.ActionNone {
 			continue
 		}
@@ -210,18 +199,12 @@ func (p subscriptionPlan) text() string {
 		}
 		text.WriteByte('\n')
 	}
-	waiting := 0
-	for _, item := range p.Items {
-		if item.Status == "requested" {
-			waiting++
-		}
-	}
 	fmt.Fprintf(&text, "%d to create, %d to change, %d as wanted", counts[subscriptions.ActionCreate], counts[subscriptions.ActionChange], counts[subscriptions.ActionNone])
-	if waiting > 0 {
-		fmt.Fprintf(&text, ", of which %d are not active yet", waiting)
+	if inactive > 0 {
+		fmt.Fprintf(&text, ", of which %d are not active yet", inactive)
 	}
 	if n := counts[subscriptions.ActionBroken]; n > 0 {
-		fmt.Fprintf(&text, "; %d could not be activated: see their error, and delete them before the next apply", n)
+		fmt.Fprintf(&text, "; %d could not be activated: read their error in the store, and delete them before the next apply", n)
 	}
 	text.WriteByte('\n')
 	if p.Written != nil {
@@ -231,12 +214,12 @@ func (p subscriptionPlan) text() string {
 	case p.Allowed:
 		fmt.Fprintf(&text, "the policy of %s lets HealthLake put events", p.Bus)
 	case p.Unclear != "":
-		fmt.Fprintf(&text, "whether the policy of %s lets HealthLake put events is not certain: %s; this statement does, unless another denies it:\n%s", p.Bus, p.Unclear, p.Policy)
+		fmt.Fprintf(&text, "it is not clear whether the policy of %s lets HealthLake put events: %s; this statement does, unless another denies it:\n%s", p.Bus, p.Unclear, p.Policy)
 	default:
 		fmt.Fprintf(&text, "the policy of %s needs this statement:\n%s", p.Bus, p.Policy)
 	}
 	if strings.HasSuffix(p.Bus, ":event-bus/default") {
-		text.WriteString("\nanybody with events:PutEvents can forge notifications on the default bus: use one of their own")
+		text.WriteString("\non the default bus anybody with events:PutEvents can forge notifications: use a bus that is only for them")
 	}
 	return text.String()
 }

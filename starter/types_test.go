@@ -11,14 +11,14 @@ import (
 // A misspelt --type is refused with the nearest that exists.
 func TestTypesThatAreAskedFor(t *testing.T) {
 	configured := []string{"Goal", "Patient"}
-	asked, err := typesOf(configured, []string{"Patient"})
+	asked, err := chooseTypes(configured, []string{"Patient"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"Patient"}, asked)
 	for name, want := range map[string]string{
 		"Patients": `--type: "Patients" is not a FHIR R4 resource type: did you mean Patient?`,
 		"Claim":    "--type Claim is not one of the configured resource types: see CDC_RESOURCE_TYPES",
 	} {
-		_, err := typesOf(configured, []string{name})
+		_, err := chooseTypes(configured, []string{name})
 		require.EqualError(t, err, want)
 	}
 }

@@ -99,7 +99,7 @@ func TestReplay(t *testing.T) {
 	}
 	require.Len(t, r.keysOf(""), 190, "and nothing of it is taken for a capture")
 	text := r.operate(t, append([]string{"replay", "--name", "one-type", "--type", "Observation"}, span...)...)
-	require.Contains(t, text.stdout, "replay/one-type is joined")
+	require.Contains(t, text.stdout, "joined replay/one-type")
 	require.Contains(t, text.stdout, "and is done")
 }
 

@@ -65,14 +65,14 @@ func TestUsedNameOfARange(t *testing.T) {
 	// A backfill without --until goes up to its start, and joins one that did.
 	backfill := []string{"backfill", "--name", "snapshot", "--type", "Patient"}
 	r.operate(t, append(backfill, "--wait")...)
-	require.Contains(t, r.operate(t, backfill...).stdout, "backfill/snapshot is joined")
+	require.Contains(t, r.operate(t, backfill...).stdout, "joined backfill/snapshot")
 	require.Contains(t, r.refuses(t, append(backfill, "--until", "2026-01-01T00:00:00Z")...), "is 2026-01-01T00:00:00Z")
 
 	slow := append([]string{"replay", "--name", "ended", "--rate", "1"}, yearOf...)
 	r.operate(t, slow...)
 	r.operate(t, "cancel", "ended", "--wait")
 	got := r.refuses(t, slow...)
-	require.Contains(t, got, "has ended as canceled")
+	require.Contains(t, got, "ended as canceled")
 	require.Contains(t, got, "another name")
 }
 
@@ -138,7 +138,7 @@ func TestProgressIsTrueWithinSeconds(t *testing.T) {
 	})
 	got := <-done
 	require.Zero(t, got.code, got.all())
-	require.Contains(t, got.stdout, "400 published of 400 that were counted")
+	require.Contains(t, got.stdout, "400 published of 400 counted")
 }
 
 // A window in which a run failed is listed with what to do about it, until a rerun has

@@ -201,8 +201,8 @@ func TestDryRunSaysWhatTheRunDoes(t *testing.T) {
 	// The same resources on standard input join it.
 	joined := r.fed(t, "Observation/size-1\nPatient/size-0, Patient/is-not-there\n",
 		append([]string{"replay", "--name", "named", "--wait", "--id", "-"}, yearOf...)...)
-	require.Contains(t, joined.stdout, "replay/named is joined")
-	require.Contains(t, joined.stdout, "1 of 3 named resources is not in the store, or outside the range")
+	require.Contains(t, joined.stdout, "joined replay/named")
+	require.Contains(t, joined.stdout, "1 of 3 named resources is not in the store, or outside the time range")
 	require.NotContains(t, joined.all(), "size-0")
 	r.subscribed(t)
 	require.Len(t, r.keysOf("named"), 2)

@@ -114,8 +114,8 @@ func TestRedrive(t *testing.T) {
 	r := newRig(t, stack.Options{}, fewTypes)
 	r.buryMessages(t, 25)
 	var report struct {
-		Moved int         `json:"moved"`
-		Left  queue.Depth `json:"left"`
+		Moved     int         `json:"moved"`
+		Remaining queue.Depth `json:"remaining"`
 	}
 	redriven := func(args ...string) {
 		t.Helper()
@@ -123,10 +123,10 @@ func TestRedrive(t *testing.T) {
 	}
 	redriven("--max", "12")
 	require.Equal(t, 12, report.Moved)
-	require.Equal(t, queue.Depth{Visible: 13}, report.Left)
+	require.Equal(t, queue.Depth{Visible: 13}, report.Remaining)
 	redriven("--max", "100")
 	require.Equal(t, 13, report.Moved)
-	require.Zero(t, report.Left)
+	require.Zero(t, report.Remaining)
 	redriven()
 	require.Zero(t, report.Moved, "there was nothing")
 
@@ -188,7 +188,7 @@ func TestRedriveAll(t *testing.T) {
 		return nil
 	})
 	got := r.operate(t, "redrive")
-	require.Contains(t, got.stdout, "3 messages moved, 0 left")
+	require.Contains(t, got.stdout, "3 messages moved, 0 remain")
 	require.Contains(t, got.stderr, "3 of 3 moved")
 	after, err := queue.Find(t.Context(), r.SQS(), queues.URL)
 	require.NoError(t, err)

@@ -31,15 +31,15 @@ func TestRangeDifferences(t *testing.T) {
 		"--type Claim was in it, is not":                            func(in *cdc.CaptureRangeInput) { in.Types = []string{"Patient"} },
 		"--type Goal was not in it, is":                             func(in *cdc.CaptureRangeInput) { in.Types = []string{"Claim", "Goal", "Patient"} },
 		"--datastore d2 was not in it, is":                          func(in *cdc.CaptureRangeInput) { in.Datastores = []string{"d1", "d2"} },
-		"--id named 2 resources, names 1 resource; 1 of them are the same": func(in *cdc.CaptureRangeInput) {
+		"--id named 2, names 1; 1 are the same": func(in *cdc.CaptureRangeInput) {
 			in.IDs = in.IDs[:1]
 		},
-		"--id named 2 resources, names 2 resources; 1 of them are the same": func(in *cdc.CaptureRangeInput) {
+		"--id named 2, names 2; 1 are the same": func(in *cdc.CaptureRangeInput) {
 			in.IDs = []cdc.ResourceID{in.IDs[0], {Type: "Patient", ID: "SECRET-3"}}
 		},
-		"--id named 2 resources, names none": func(in *cdc.CaptureRangeInput) { in.IDs = nil },
-		"--rate was 5, is 0.5":               func(in *cdc.CaptureRangeInput) { in.Rate = 0.5 },
-		"--to-bus was CDC_EVENT_BUS, is b":   func(in *cdc.CaptureRangeInput) { in.Bus = "b" },
+		"--id named 2, names none":         func(in *cdc.CaptureRangeInput) { in.IDs = nil },
+		"--rate was 5, is 0.5":             func(in *cdc.CaptureRangeInput) { in.Rate = 0.5 },
+		"--to-bus was CDC_EVENT_BUS, is b": func(in *cdc.CaptureRangeInput) { in.Bus = "b" },
 	} {
 		is := aReplay()
 		change(&is)
@@ -74,25 +74,25 @@ func TestExistingState(t *testing.T) {
 	} {
 		j, err := existingState("replay/x", temporal.ExistingRange{Status: status, Started: noon, Input: aReplay()})
 		if want == "" {
-			require.ErrorContains(t, err, "its name stays taken", status)
+			require.ErrorContains(t, err, "its name stays in use", status)
 			continue
 		}
 		require.NoError(t, err, status)
 		require.Equal(t, want, j.State)
-		require.Equal(t, "replay/x is joined: it was started at 2026-11-23T12:00:00Z for 2026-11-23T12:00:00Z to 2026-11-23T13:00:00Z, and is "+want,
+		require.Equal(t, "joined replay/x: it was started at 2026-11-23T12:00:00Z for 2026-11-23T12:00:00Z to 2026-11-23T13:00:00Z, and is "+want,
 			j.text("replay/x"))
 	}
 }
 
 func TestNotFoundText(t *testing.T) {
 	require.Empty(t, notFoundText(3, 1, 0))
-	require.Equal(t, "\n1 of 3 named resources is not in the store, or outside the range", notFoundText(3, 1, 1))
-	require.Equal(t, "\n2 of 3 named resources are not in the store, or outside the range", notFoundText(3, 1, 2))
-	require.Contains(t, notFoundText(3, 2, 3), "in 2 datastores: 3 times", "each store that has one lacks it for the other")
+	require.Equal(t, "\n1 of 3 named resources is not in the store, or outside the time range", notFoundText(3, 1, 1))
+	require.Equal(t, "\n2 of 3 named resources are not in the store, or outside the time range", notFoundText(3, 1, 2))
+	require.Contains(t, notFoundText(3, 2, 3), "in 2 data stores: 3 times", "each store that has one lacks it for the other")
 }
 
 func TestAnAuditThatRunsIsJoinedWhenItHasTheTypes(t *testing.T) {
-	require.NoError(t, auditsAll("audit/x", []string{"Claim", "Patient"}, []string{"Patient"}))
-	require.ErrorContains(t, auditsAll("audit/x", []string{"Patient"}, []string{"Claim", "Goal", "Patient"}),
+	require.NoError(t, checkJoinedAudit("audit/x", []string{"Claim", "Patient"}, []string{"Patient"}))
+	require.ErrorContains(t, checkJoinedAudit("audit/x", []string{"Patient"}, []string{"Claim", "Goal", "Patient"}),
 		"audit/x is running already, without Claim, Goal")
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
@@ -14,7 +14,6 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/temporal"
 )
 
 // waiter is an execution that waits and loses signals, which the real server's do at
@@ -95,22 +94,20 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 		"terminated meanwhile":            {waiter: waiter{answers: []cdc.Progress{waits}, closes: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED}, signals: 1, says: "Terminated"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			timeout := time.Minute
-			if c.says != "" && c.waiter.closes == 0 {
-				timeout = time.Millisecond
-			}
-			connected := &connection{client: &c.waiter, temporal: &temporal.Connection{Namespace: "n"}, signalTimeout: timeout}
-			err := connected.skipUntilTaken(t.Context(), "window/d/x", waits, waits.Waiting)
-			if c.says == "" {
-				require.NoError(t, err)
-			} else {
-				require.ErrorContains(t, err, c.says)
-			}
-			require.Equal(t, c.signals, c.waiter.signals)
+			synctest.Test(t, func(t *testing.T) {
+				connected := &connection{client: &c.waiter}
+				err := connected.skipAndWait(t.Context(), "window/d/x", waits, waits.Waiting)
+				if c.says == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorContains(t, err, c.says)
+				}
+				require.Equal(t, c.signals, c.waiter.signals)
+			})
 		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	connected := &connection{client: &waiter{answers: []cdc.Progress{waits}}, temporal: &temporal.Connection{}, signalTimeout: time.Minute}
-	require.ErrorContains(t, connected.skipUntilTaken(ctx, "window/d/x", waits, waits.Waiting), "interrupted")
+	connected := &connection{client: &waiter{answers: []cdc.Progress{waits}}}
+	require.ErrorContains(t, connected.skipAndWait(ctx, "window/d/x", waits, waits.Waiting), "interrupted")
 }

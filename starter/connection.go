@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"go.temporal.io/sdk/client"
+
+	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/telemetry"
+	"healthlake-cdc/internal/temporal"
+)
+
+// needs is what a command needs before it runs.
+type needs int
+
+const (
+	// needsSettings is of commands that work without Temporal.
+	needsSettings needs = iota
+	// needsTemporal is of commands that only look, or send no payload.
+	needsTemporal
+	// needsWorkers is of commands that start or signal executions: their payload keys
+	// must open what the namespace holds, and their task queue must be the workers'.
+	needsWorkers
+)
+
+// connection is what a command works with. Everything but config is set only for
+// commands that need Temporal.
+type connection struct {
+	config   *config.Config
+	client   client.Client
+	launcher *temporal.Launcher
+	temporal *temporal.Connection
+	// types are the resource types of each datastore.
+	types  map[string][]string
+	logger *slog.Logger
+}
+
+// withConnection loads the settings, connects and checks as far as the command needs,
+// and runs it.
+func (s *session) withConnection(ctx context.Context, need needs, run func(c *connection) error) error {
+	cfg, err := config.Load(config.Starter, os.Environ(), s.flags)
+	if err != nil {
+		return err
+	}
+	c := &connection{config: cfg}
+	if need >= needsTemporal {
+		if cfg.InsecurePlaintext {
+			fmt.Fprintln(s.progress, "WARNING: payloads are "+cfg.Storage())
+		}
+		if err := c.dial(ctx); err != nil {
+			return err
+		}
+		defer c.client.Close()
+	}
+	if need == needsWorkers {
+		if err := c.matchesWorkers(ctx); err != nil {
+			return err
+		}
+	}
+	return run(c)
+}
+
+func (c *connection) dial(ctx context.Context) error {
+	c.logger = telemetry.NewLogger(os.Stderr, c.config.LogFormat, c.config.LogLevel)
+	var err error
+	if c.types, err = c.resourceTypes(ctx); err != nil {
+		return err
+	}
+	if c.temporal, err = temporal.Dial(ctx, c.config, config.Starter, c.logger, temporal.Observers{}); err != nil {
+		return err
+	}
+	c.client = c.temporal.Client
+	c.launcher = temporal.NewLauncher(c.client, temporal.LauncherConfig{
+		TaskQueue: c.config.TaskQueue, Types: c.types, Passes: c.config.Passes, Audited: c.config.AuditOn(),
+		Attributes: c.temporal.Attributes, Logger: c.logger,
+	})
+	return nil
+}
+
+// namespaceTimeout bounds the look at what the namespace holds.
+const namespaceTimeout = 30 * time.Second
+
+// matchesWorkers compares our settings with the newest windows and with the schedules of
+// audits. What cannot be read stops nothing.
+func (c *connection) matchesWorkers(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, namespaceTimeout)
+	defer cancel()
+	const nothing = "nothing was started or signalled"
+	if err := temporal.CheckKeys(limited, c.temporal.Executions(), c.config.Datastores, c.logger); err != nil {
+		return fmt.Errorf("%s: CDC_PAYLOAD_KEYS do not open what the workers have written: %w", nothing, err)
+	}
+	schedules := &temporal.AuditSchedules{
+		Service: c.client.WorkflowService(), Converter: c.temporal.Converter, Namespace: c.temporal.Namespace,
+		Logger: c.logger, Now: time.Now,
+	}
+	for _, datastore := range c.config.Datastores {
+		known, err := schedules.Read(limited, datastore)
+		switch {
+		case errors.Is(err, temporal.ErrUndecodable):
+			return fmt.Errorf("%s: %w", nothing, err)
+		case err != nil:
+			c.logger.Warn("cannot read the schedule of audits, which says which workers capture the datastore", "datastore", datastore, "error", err)
+		case known != nil && known.Input.Owner.TaskQueue != c.config.TaskQueue:
+			return fmt.Errorf("%s: datastore %s is captured by the workers of task queue %s, and CDC_TASK_QUEUE is %s",
+				nothing, datastore, known.Input.Owner.TaskQueue, c.config.TaskQueue)
+		}
+	}
+	return ctx.Err()
+}
+
+func (c *connection) aws(ctx context.Context) (aws.Config, error) { return temporal.AWS(ctx, c.config) }
+
+// stores is the client of the datastores.
+func (c *connection) stores(ctx context.Context) (*healthlake.Client, error) {
+	awsConfig, err := c.aws(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return temporal.Stores(c.config, awsConfig, nil)
+}
+
+// resourceTypes are the types of each datastore.
+func (c *connection) resourceTypes(ctx context.Context) (map[string][]string, error) {
+	return temporal.ResourceTypes(ctx, c.config, func() (*healthlake.Client, error) { return c.stores(ctx) })
+}
+
+// retention is how long the namespace keeps closed executions.
+func (c *connection) retention(ctx context.Context) (time.Duration, error) {
+	return temporal.Retention(ctx, c.client, c.temporal.Namespace)
+}
+
+// horizon is how far back audits can compare.
+func (c *connection) horizon(ctx context.Context) (time.Duration, error) {
+	kept, err := c.retention(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return c.config.Horizon(kept), c.config.CheckHorizon(kept)
+}
+
+// datastores are all configured ones, or just the chosen one.
+func (c *connection) datastores(chosen string) ([]string, error) {
+	if chosen == "" {
+		return c.config.Datastores, nil
+	}
+	if !slices.Contains(c.config.Datastores, chosen) {
+		return nil, fmt.Errorf("datastore %q is not configured: see CDC_DATASTORES", chosen)
+	}
+	return []string{chosen}, nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// progressEvery is how often a waiting command queries how far the work is; each query
+// is billed as an action.
+const progressEvery = 2 * time.Second
+
+// await waits for the result of a workflow and shows its progress. Text returns the
+// progress, or nothing when it is not known.
+func (s *session) await(ctx context.Context, c *connection, id string, result any, text func(ctx context.Context) string) error {
+	done := make(chan error, 1)
+	go func() { done <- c.client.GetWorkflow(ctx, id, "").Get(ctx, result) }()
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	line := &progressLine{session: s}
+	defer line.end()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-ticker.C:
+			limited, cancel := context.WithTimeout(ctx, queryTimeout)
+			line.show(text(limited))
+			cancel()
+		}
+	}
+}
+
+// waitError is the error of a wait for a workflow. Ctrl-C ends the wait, and not the
+// workflow.
+func waitError(ctx context.Context, id string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted: %s keeps running; `starter status` shows its progress", id)
+	}
+	return fmt.Errorf("waiting for %s: %w", id, err)
+}
+
+// progressLine shows progress: on a terminal in one line that is redrawn, else in a new
+// line whenever it changes.
+type progressLine struct {
+	*session
+	last string
+}
+
+func (l *progressLine) show(text string) {
+	switch {
+	case text == "" || text == l.last:
+		return
+	case isTerminal(l.progress):
+		fmt.Fprintf(l.progress, "\r%s%s", text, strings.Repeat(" ", max(0, len(l.last)-len(text))))
+	default:
+		fmt.Fprintln(l.progress, text)
+	}
+	l.last = text
+}
+
+func (l *progressLine) end() {
+	if l.last != "" && isTerminal(l.progress) {
+		fmt.Fprintln(l.progress)
+	}
+}
