@@ -1,0 +1,70 @@
+package ledger
+
+import (
+	"compress/gzip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/payload"
+	"healthlake-cdc/internal/temporal"
+)
+
+// The histories of real runs that the workflows are replayed with.
+const histories = "../../workflows/testdata/histories"
+
+// Of real runs, whose payloads are bound to their workflows, the history tells the same
+// ledger as the result.
+func TestHistoryAndResultTellTheSameLedger(t *testing.T) {
+	key, err := os.ReadFile(filepath.Join(histories, "test-only-payload-key.txt"))
+	require.NoError(t, err)
+	ring, err := payload.ParseKeys(strings.TrimSpace(string(key)))
+	require.NoError(t, err)
+	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
+	require.NoError(t, err)
+	data := payload.NewDataConverter(codec)
+	for _, name := range []string{
+		"window-plain", "window-extra-pass", "window-type-refused", "window-with-slices", "window-rerun",
+		"window-rerun-with-slices", "window-skips", "window-versions-skipped", "window-wanted", "slice-pages", "slice-retried",
+	} {
+		t.Run(name, func(t *testing.T) {
+			file, err := os.Open(filepath.Join(histories, name+".json.gz"))
+			require.NoError(t, err)
+			defer func() { require.NoError(t, file.Close()) }()
+			unzipped, err := gzip.NewReader(file)
+			require.NoError(t, err)
+			history, err := client.HistoryFromJSON(unzipped, client.HistoryJSONOptions{})
+			require.NoError(t, err)
+			events := history.GetEvents()
+			id := events[0].GetWorkflowExecutionStartedEventAttributes().GetWorkflowId()
+			r := Reader{Executions: temporal.Executions{Client: executions{id: {status: terminated, events: events}}, Data: data}}
+			got, err := r.Closed(t.Context(), id)
+			require.NoError(t, err)
+
+			output := events[len(events)-1].GetWorkflowExecutionCompletedEventAttributes().GetResult()
+			var want cdc.Ledger
+			if _, resourceType, _, _, err := cdc.ParseSliceID(id); err == nil {
+				var result cdc.CaptureSliceResult
+				require.NoError(t, data.FromPayloads(output, &result))
+				require.NoError(t, mergeSlice(&want, resourceType, result))
+			} else {
+				var result cdc.CaptureWindowResult
+				require.NoError(t, data.FromPayloads(output, &result))
+				want = result.Ledger
+			}
+			require.NotEmpty(t, want.Names())
+			requireSame(t, want, got)
+
+			// Copied to another workflow, a history says nothing.
+			other := cdc.WindowAt("other", cdc.WindowAt("", version("Patient", "a").Time()).Start).ID()
+			r.Executions.Client = executions{other: {status: terminated, events: events}}
+			_, err = r.Closed(t.Context(), other)
+			requireClass(t, cdc.ClassLedger, err)
+		})
+	}
+}
