@@ -32,8 +32,8 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 		return cdc.HydrateResult{}, invalidInput(ctx, err.Error())
 	}
 	leave, err := a.Limits.enter(in.Window, in.Bulk)
-	h := &hydration{a: a, in: in, started: time.Now(), answers: in.Answer || attempt(ctx) >= cdc.Patience}
-	if err != nil && h.answers {
+	h := &hydration{a: a, in: in, started: time.Now(), mayFail: in.FailIfAllUnavailable && attempt(ctx) < cdc.Patience}
+	if err != nil && !h.mayFail {
 		h.refuseAll(err)
 		return h.result, nil
 	}
@@ -42,8 +42,8 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 	}
 	defer func() { leave(h.outcome()) }()
 
-	for from := 0; from < len(in.Asks); from += searchesAtOnce {
-		asks := in.Asks[from:min(from+searchesAtOnce, len(in.Asks))]
+	for from := 0; from < len(in.Requests); from += searchesAtOnce {
+		asks := in.Requests[from:min(from+searchesAtOnce, len(in.Requests))]
 		if h.full || time.Since(h.started) > hydrateBudget {
 			h.leave(asks)
 			continue
@@ -54,7 +54,7 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 	if err := ctx.Err(); err != nil {
 		return cdc.HydrateResult{}, applicationError(ctx, err)
 	}
-	if in.Together && !h.answers && !h.anyRead() && h.retryable != nil {
+	if in.AllTypes && h.mayFail && !h.anyRead() && h.retryable != nil {
 		return cdc.HydrateResult{}, applicationError(ctx, h.retryable)
 	}
 	return h.result, nil
@@ -68,15 +68,15 @@ type hydration struct {
 	result  cdc.HydrateResult
 	bytes   int
 	full    bool
-	// answers is set when the attempt is not to fail.
-	answers bool
+	// mayFail is set when the attempt may fail, for Temporal to retry it.
+	mayFail bool
 	// retryable is the first error that may pass by itself.
 	retryable error
 }
 
 // reading is what asking for one page brought.
 type reading struct {
-	answer cdc.Answer
+	answer cdc.PageResult
 	// content is what the whole page held.
 	content cdc.Hash
 	counts  cdc.Counts
@@ -84,26 +84,26 @@ type reading struct {
 	err     error
 }
 
-func (h *hydration) leave(asks []cdc.Ask) {
+func (h *hydration) leave(asks []cdc.PageRequest) {
 	for _, ask := range asks {
-		h.result.Answers = append(h.result.Answers, cdc.Answer{
-			Type: ask.Type, State: cdc.AnswerLeft, Next: ask.Next, Remaining: -1, Trail: ask.Trail,
+		h.result.Pages = append(h.result.Pages, cdc.PageResult{
+			Type: ask.Type, State: cdc.PageIncomplete, Next: ask.Next, Remaining: -1, Trail: ask.Trail,
 		})
 	}
 }
 
 // refuseAll answers for every ask that the store is not asked now.
 func (h *hydration) refuseAll(err error) {
-	for _, ask := range h.in.Asks {
-		r := reading{answer: cdc.Answer{Type: ask.Type, Remaining: -1}}
+	for _, ask := range h.in.Requests {
+		r := reading{answer: cdc.PageResult{Type: ask.Type, Remaining: -1}}
 		r.refuse(ask, err)
-		h.result.Answers = append(h.result.Answers, r.answer)
+		h.result.Pages = append(h.result.Pages, r.answer)
 	}
 }
 
 // readAll reads one page of each ask side by side and takes in what they hold,
 // in the order of the asks.
-func (h *hydration) readAll(ctx context.Context, asks []cdc.Ask) {
+func (h *hydration) readAll(ctx context.Context, asks []cdc.PageRequest) {
 	readings := make([]reading, len(asks))
 	var group errgroup.Group
 	for i, ask := range asks {
@@ -118,25 +118,25 @@ func (h *hydration) readAll(ctx context.Context, asks []cdc.Ask) {
 	}
 }
 
-func (h *hydration) takeIn(ctx context.Context, ask cdc.Ask, r reading) {
+func (h *hydration) takeIn(ctx context.Context, ask cdc.PageRequest, r reading) {
 	h.count(r)
 	answer := r.answer
 	answer.Changes, answer.Trail = nil, ask.Trail
 	if h.fit(&answer, r.answer.Changes) {
 		h.follow(ctx, &answer, r.content)
 	} else {
-		answer.State, answer.Next = cdc.AnswerLeft, ask.Next
+		answer.State, answer.Next = cdc.PageIncomplete, ask.Next
 	}
-	h.result.Answers = append(h.result.Answers, answer)
+	h.result.Pages = append(h.result.Pages, answer)
 }
 
 // follow notes a page that is in the answer, and ends pages that go round. The pages
 // of a token that was refused start again, and so does their trail.
-func (h *hydration) follow(ctx context.Context, answer *cdc.Answer, content cdc.Hash) {
+func (h *hydration) follow(ctx context.Context, answer *cdc.PageResult, content cdc.Hash) {
 	switch {
-	case answer.State == cdc.AnswerMore && answer.Trail.Add(h.in.Salt, content, answer.Next):
+	case answer.State == cdc.PageMore && answer.Trail.Add(h.in.Salt, content, answer.Next):
 		h.a.noteRound(ctx, h.in.Origin.Datastore, answer.Type)
-		answer.State, answer.Next = cdc.AnswerDone, ""
+		answer.State, answer.Next = cdc.PageDone, ""
 	case answer.Next == "":
 		answer.Trail = cdc.PageTrail{}
 	}
@@ -154,7 +154,7 @@ func (h *hydration) count(r reading) {
 
 // fit appends the changes for which the result has room and tells whether all
 // of them fitted.
-func (h *hydration) fit(answer *cdc.Answer, changes []cdc.Change) bool {
+func (h *hydration) fit(answer *cdc.PageResult, changes []cdc.Change) bool {
 	for _, change := range changes {
 		size := resultBytes(change)
 		if h.bytes > 0 && h.bytes+size > cdc.MaxResultBytes {
@@ -170,28 +170,28 @@ func (h *hydration) fit(answer *cdc.Answer, changes []cdc.Change) bool {
 // readFurther follows the types that have a moderate number of further pages
 // while there is room and time.
 func (h *hydration) readFurther(ctx context.Context) {
-	for i := range h.result.Answers {
-		answer := &h.result.Answers[i]
+	for i := range h.result.Pages {
+		answer := &h.result.Pages[i]
 		if answer.Remaining > furtherInHydrate*cdc.PageSize {
 			continue // a slice's work
 		}
-		known := h.in.Asks[i].Known
-		for pages := 0; answer.State == cdc.AnswerMore && pages < furtherInHydrate; pages++ {
+		known := h.in.Requests[i].Known
+		for pages := 0; answer.State == cdc.PageMore && pages < furtherInHydrate; pages++ {
 			if h.full || time.Since(h.started) > hydrateBudget || ctx.Err() != nil {
 				return
 			}
-			r := h.a.readPage(ctx, h.in, cdc.Ask{
-				Type: answer.Type, Next: answer.Next, Known: known, Confirm: h.in.Asks[i].Confirm,
+			r := h.a.readPage(ctx, h.in, cdc.PageRequest{
+				Type: answer.Type, Next: answer.Next, Known: known, Confirm: h.in.Requests[i].Confirm,
 			})
 			h.count(r)
-			if r.answer.State == cdc.AnswerRefused {
+			if r.answer.State == cdc.PageUnavailable {
 				break // the answer so far stands; the next attempt meets the error again
 			}
 			if answer.Remaining > 0 {
 				answer.Remaining = max(0, answer.Remaining-cdc.PageSize)
 			}
 			if !h.fit(answer, r.answer.Changes) {
-				answer.State = cdc.AnswerLeft // the same page again, for the rest
+				answer.State = cdc.PageIncomplete // the same page again, for the rest
 				break
 			}
 			// The class tells of a page token that the store refused.
@@ -204,8 +204,8 @@ func (h *hydration) readFurther(ctx context.Context) {
 // anyRead tells whether the store answered for any type. A type that the store
 // refuses does not count, nor does one that was not asked.
 func (h *hydration) anyRead() bool {
-	for _, answer := range h.result.Answers {
-		if answer.State == cdc.AnswerDone || answer.State == cdc.AnswerMore || len(answer.Changes) > 0 {
+	for _, answer := range h.result.Pages {
+		if answer.State == cdc.PageDone || answer.State == cdc.PageMore || len(answer.Changes) > 0 {
 			return true
 		}
 	}
@@ -219,7 +219,7 @@ func (h *hydration) outcome() outcome {
 	switch {
 	case h.anyRead() || h.retryable == nil:
 		return storeAnswered
-	case h.in.Together && cdc.ClassOf(h.retryable) != cdc.ClassInterrupted:
+	case h.in.AllTypes && cdc.ClassOf(h.retryable) != cdc.ClassInterrupted:
 		return storeFailed
 	default:
 		return storeUnknown
@@ -227,8 +227,8 @@ func (h *hydration) outcome() outcome {
 }
 
 // readPage reads one page of one type and the bodies that it needs.
-func (a *Activities) readPage(ctx context.Context, in cdc.HydrateInput, ask cdc.Ask) reading {
-	r := reading{answer: cdc.Answer{Type: ask.Type, Remaining: -1}}
+func (a *Activities) readPage(ctx context.Context, in cdc.HydrateInput, ask cdc.PageRequest) reading {
+	r := reading{answer: cdc.PageResult{Type: ask.Type, Remaining: -1}}
 	page, searches, err := a.search(ctx, in, ask)
 	r.counts.Searches = searches
 	if err != nil {
@@ -237,9 +237,9 @@ func (a *Activities) readPage(ctx context.Context, in cdc.HydrateInput, ask cdc.
 	}
 	r.date, r.content = page.Date, page.Content(in.Salt)
 	fresh := wanted(in.Window.Span(), among(ask.Known, in.Salt), page)
-	r.answer.State, r.answer.Next = cdc.AnswerDone, page.Next
+	r.answer.State, r.answer.Next = cdc.PageDone, page.Next
 	if page.Next != "" {
-		r.answer.State = cdc.AnswerMore
+		r.answer.State = cdc.PageMore
 	}
 	if page.Total >= 0 && ask.Next == "" {
 		r.answer.Remaining = max(0, page.Total-len(page.Resources))
@@ -261,21 +261,21 @@ func (a *Activities) readPage(ctx context.Context, in cdc.HydrateInput, ask cdc.
 	case err != nil && len(changes) == 0:
 		r.refuse(ask, err)
 	case err != nil || len(unread) > 0:
-		r.answer.State, r.answer.Next = cdc.AnswerLeft, ask.Next
+		r.answer.State, r.answer.Next = cdc.PageIncomplete, ask.Next
 	}
 	return r
 }
 
 // refuse notes that the store did not give the page. A refused page token asks
 // for the pages from the start; the caller knows what it has.
-func (r *reading) refuse(ask cdc.Ask, err error) {
+func (r *reading) refuse(ask cdc.PageRequest, err error) {
 	r.err = err
 	class := cdc.ClassOf(err)
 	if class == cdc.ClassPageToken && ask.Next != "" {
-		r.answer.State, r.answer.Next, r.answer.Class = cdc.AnswerLeft, "", class
+		r.answer.State, r.answer.Next, r.answer.Class = cdc.PageIncomplete, "", class
 		return
 	}
-	r.answer.State, r.answer.Next, r.answer.Class = cdc.AnswerRefused, ask.Next, class
+	r.answer.State, r.answer.Next, r.answer.Class = cdc.PageUnavailable, ask.Next, class
 	r.answer.RetryAfter = retryAfter(err)
 }
 

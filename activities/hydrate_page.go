@@ -26,16 +26,16 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 	page, err := a.searchOnce(ctx, in.Origin.Datastore, in.Type, in.Span, in.Next, in.List)
 	result.Counts.Searches = 1
 	if cdc.ClassOf(err) == cdc.ClassPageToken && in.Next != "" {
-		result.State, result.Restart = cdc.AnswerLeft, true
+		result.State, result.Restart = cdc.PageIncomplete, true
 		return result, nil
 	}
 	if err != nil {
 		return cdc.HydratePageResult{}, applicationError(ctx, err)
 	}
-	fresh := wanted(in.Span, among(in.Taken, in.Salt), page)
-	result.State, result.Next, result.Content = cdc.AnswerDone, page.Next, page.Content(in.Salt)
+	fresh := wanted(in.Span, among(in.Known, in.Salt), page)
+	result.State, result.Next, result.Content = cdc.PageDone, page.Next, page.Content(in.Salt)
 	if page.Next != "" {
-		result.State = cdc.AnswerMore
+		result.State = cdc.PageMore
 	}
 	if (in.List || page.IDsOnly) && !a.References {
 		result.Listed = versionsOf(fresh)
@@ -45,7 +45,7 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 	for _, change := range a.changes(in.Origin, fresh) {
 		more := resultBytes(change)
 		if size > 0 && size+more > cdc.MaxResultBytes {
-			result.State, result.Next = cdc.AnswerLeft, in.Next
+			result.State, result.Next = cdc.PageIncomplete, in.Next
 			return result, nil
 		}
 		size += more
@@ -60,7 +60,7 @@ func (a *Activities) wantedBodies(ctx context.Context, in cdc.HydratePageInput) 
 		return cdc.HydratePageResult{}, applicationError(ctx, err)
 	}
 	return cdc.HydratePageResult{
-		State: cdc.AnswerDone, Changes: changes, Unread: unread, Counts: cdc.Counts{Reads: reads},
+		State: cdc.PageDone, Changes: changes, Unread: unread, Counts: cdc.Counts{Reads: reads},
 	}, nil
 }
 

@@ -193,12 +193,12 @@ func TestAttemptForSomeTypesTellsNothingOfTheStore(t *testing.T) {
 	try(t, l, windowAt(testStore, 2), storeAnswered)
 
 	broken := &cdc.Error{Op: "GET {Type}", Class: cdc.ClassUnavailable, Status: 500}
-	answered := []cdc.Answer{{Type: "Patient", State: cdc.AnswerDone}}
-	refused := []cdc.Answer{{Type: "Patient", State: cdc.AnswerRefused}}
+	answered := []cdc.PageResult{{Type: "Patient", State: cdc.PageDone}}
+	refused := []cdc.PageResult{{Type: "Patient", State: cdc.PageUnavailable}}
 	for _, c := range []struct {
 		name      string
 		together  bool
-		answers   []cdc.Answer
+		answers   []cdc.PageResult
 		retryable error
 		want      outcome
 	}{
@@ -208,8 +208,8 @@ func TestAttemptForSomeTypesTellsNothingOfTheStore(t *testing.T) {
 		{"none of some types", false, refused, broken, storeUnknown},
 		{"stopping", true, refused, &cdc.Error{Class: cdc.ClassInterrupted}, storeUnknown},
 	} {
-		h := hydration{in: cdc.HydrateInput{Together: c.together}, retryable: c.retryable}
-		h.result.Answers = c.answers
+		h := hydration{in: cdc.HydrateInput{AllTypes: c.together}, retryable: c.retryable}
+		h.result.Pages = c.answers
 		require.Equal(t, c.want, h.outcome(), c.name)
 	}
 }

@@ -73,7 +73,7 @@ type publishBatch struct {
 	// which no event can be built is in unbuilt: it must not hold up the others.
 	at      []int
 	size    int
-	unbuilt []cdc.Refusal
+	unbuilt []cdc.Rejection
 }
 
 // codeUnbuilt is the code of a refusal that is ours.
@@ -92,7 +92,7 @@ func (a *Activities) batch(in cdc.PublishInput, now time.Time) (publishBatch, er
 	for i, change := range in.Changes {
 		event, err := a.Format.ChangeEvent(change, in.Origin, now)
 		if err != nil {
-			b.unbuilt = append(b.unbuilt, cdc.Refusal{Index: i, Code: codeUnbuilt})
+			b.unbuilt = append(b.unbuilt, cdc.Rejection{Index: i, Code: codeUnbuilt})
 			continue
 		}
 		b.events, b.at = append(b.events, event), append(b.at, i)
@@ -120,14 +120,14 @@ func (b publishBatch) acceptedBefore(ctx context.Context, in cdc.PublishInput) [
 
 // result is a bus's, in the order of the input.
 func (b publishBatch) result(r cdc.PublishResult) cdc.PublishResult {
-	out := cdc.PublishResult{EventIDs: make([]string, b.size), Refused: b.unbuilt}
+	out := cdc.PublishResult{EventIDs: make([]string, b.size), Rejected: b.unbuilt}
 	for k, id := range r.EventIDs {
 		out.EventIDs[b.at[k]] = id
 	}
-	for _, refusal := range r.Refused {
-		out.Refused = append(out.Refused, cdc.Refusal{Index: b.at[refusal.Index], Code: refusal.Code})
+	for _, refusal := range r.Rejected {
+		out.Rejected = append(out.Rejected, cdc.Rejection{Index: b.at[refusal.Index], Code: refusal.Code})
 	}
-	slices.SortFunc(out.Refused, func(x, y cdc.Refusal) int { return cmp.Compare(x.Index, y.Index) })
+	slices.SortFunc(out.Rejected, func(x, y cdc.Rejection) int { return cmp.Compare(x.Index, y.Index) })
 	return out
 }
 
@@ -198,7 +198,7 @@ func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 			a.Observer.Audited(in.Origin.Datastore, statement)
 		}
 	}
-	for _, refusal := range result.Refused {
+	for _, refusal := range result.Rejected {
 		log := a.Logger.With("datastore", in.Origin.Datastore, "code", refusal.Code)
 		if len(in.Statements) > 0 {
 			log.Error("EventBridge refuses an audit's statement for good", "audit", in.Origin.CorrelationID)

@@ -118,7 +118,7 @@ func TestPublishThatFailsRecordsWhatWasAccepted(t *testing.T) {
 func TestPublishOfSomethingThatIsNoVersionIsRefused(t *testing.T) {
 	env, a, _, _ := publishEnv(t, func(events []cdc.Event, _ []string, _ func([]string)) (cdc.PublishResult, error) {
 		require.Len(t, events, 2)
-		return cdc.PublishResult{EventIDs: []string{"e1", ""}, Refused: []cdc.Refusal{{Index: 1, Code: "Malformed"}}}, nil
+		return cdc.PublishResult{EventIDs: []string{"e1", ""}, Rejected: []cdc.Rejection{{Index: 1, Code: "Malformed"}}}, nil
 	})
 	good := cdc.Change{Version: version("Patient", "good"), Body: []byte(`{}`)}
 	value, err := env.ExecuteActivity(a.Publish, cdc.PublishInput{
@@ -128,7 +128,7 @@ func TestPublishOfSomethingThatIsNoVersionIsRefused(t *testing.T) {
 	var result cdc.PublishResult
 	require.NoError(t, value.Get(&result))
 	require.Equal(t, []string{"", "e1", ""}, result.EventIDs)
-	require.Equal(t, []cdc.Refusal{{Index: 0, Code: "NoEventCanBeBuilt"}, {Index: 2, Code: "Malformed"}}, result.Refused)
+	require.Equal(t, []cdc.Rejection{{Index: 0, Code: "NoEventCanBeBuilt"}, {Index: 2, Code: "Malformed"}}, result.Rejected)
 }
 
 // What an earlier Publish of the same batch had accepted is not sent again.
@@ -150,7 +150,7 @@ func TestRefusedDeleteIsNotObserved(t *testing.T) {
 		deletes int
 	}{
 		{cdc.PublishResult{EventIDs: []string{"e"}}, 1},
-		{cdc.PublishResult{EventIDs: []string{""}, Refused: []cdc.Refusal{{Index: 0, Code: "Refused"}}}, 0},
+		{cdc.PublishResult{EventIDs: []string{""}, Rejected: []cdc.Rejection{{Index: 0, Code: "Refused"}}}, 0},
 	} {
 		env, a, observer, _ := publishEnv(t, func([]cdc.Event, []string, func([]string)) (cdc.PublishResult, error) { return c.result, nil })
 		in := cdc.PublishInput{Origin: cdc.Origin{Datastore: testStore}, Delete: &cdc.Delete{EventID: "e1", EventTime: time.Unix(1_700_000_000, 0)}}
@@ -179,14 +179,14 @@ func TestStatementsGoOnTheBusAndAreObservedWhereAccepted(t *testing.T) {
 	env, a, observer, _ := publishEnv(t, func(events []cdc.Event, accepted []string, _ func([]string)) (cdc.PublishResult, error) {
 		sent = events
 		require.Equal(t, []string{"e1", "", ""}, accepted, "a retry goes on from its heartbeat")
-		return cdc.PublishResult{EventIDs: []string{"e1", "", "e3"}, Refused: []cdc.Refusal{{Index: 1, Code: "Refused"}}}, nil
+		return cdc.PublishResult{EventIDs: []string{"e1", "", "e3"}, Rejected: []cdc.Rejection{{Index: 1, Code: "Refused"}}}, nil
 	})
 	env.SetHeartbeatDetails([]string{"e1", "", ""})
 	value, err := env.ExecuteActivity(a.Publish, in)
 	require.NoError(t, err)
 	var result cdc.PublishResult
 	require.NoError(t, value.Get(&result))
-	require.Equal(t, []cdc.Refusal{{Index: 1, Code: "Refused"}}, result.Refused)
+	require.Equal(t, []cdc.Rejection{{Index: 1, Code: "Refused"}}, result.Rejected)
 
 	require.Len(t, sent, 3)
 	for i, event := range sent {

@@ -22,7 +22,7 @@ const (
 // deleted, or whose current version lies outside the span, is only counted; so is one
 // that the store does not give.
 func (a *Activities) idsPage(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
-	result := cdc.HydratePageResult{State: cdc.AnswerDone}
+	result := cdc.HydratePageResult{State: cdc.PageDone}
 	size := 0
 	for i, id := range in.IDs {
 		if i > 0 && nearDeadline(ctx) {

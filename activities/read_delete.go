@@ -52,7 +52,7 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 	case class == cdc.ClassNotFound || class == cdc.ClassRejected || class == cdc.ClassTooLarge && !result.Gone:
 		// None is kept, or none can be read. Of a resource that can be read nothing says whether it was
 		// deleted before, and a read may lag.
-		result.Settled = result.Gone
+		result.Final = result.Gone
 		return result, nil
 	case (class == cdc.ClassForbidden || class == cdc.ClassTooLarge) && result.Gone:
 		result.NoHistory = class
@@ -61,7 +61,7 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 		return cdc.ReadDeleteResult{}, applicationError(ctx, err)
 	}
 	at, settled := tombstoneOf(entries, d.EventTime, result.Gone)
-	result.Settled = settled
+	result.Final = settled
 	switch {
 	case at >= 0:
 		result.Tombstone = a.tombstone(in, entries, at)

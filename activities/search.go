@@ -30,7 +30,7 @@ const (
 
 // search reads one page, the first when the ask has no link, taking a token from
 // the store's limiter for each request. It returns how many requests it made.
-func (a *Activities) search(ctx context.Context, in cdc.HydrateInput, ask cdc.Ask) (cdc.Page, int, error) {
+func (a *Activities) search(ctx context.Context, in cdc.HydrateInput, ask cdc.PageRequest) (cdc.Page, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	datastore, token := in.Origin.Datastore, a.Limits.wait

@@ -187,22 +187,22 @@ var strangeOrigin = cdc.Origin{
 
 // hydrated hydrates Patients until a type is done, as a window does. It returns what
 // came, by id, and in how many activities; the state it ended in.
-func hydrated(t *testing.T, a *Activities, ask cdc.Ask, list bool) (map[string]cdc.Change, int, cdc.AnswerState) {
+func hydrated(t *testing.T, a *Activities, ask cdc.PageRequest, list bool) (map[string]cdc.Change, int, cdc.PageState) {
 	got := map[string]cdc.Change{}
 	ask.Type = "Patient"
 	for n := 1; n < 200; n++ {
-		in := cdc.HydrateInput{Origin: strangeOrigin, Window: cdc.WindowAt(testStore, auditStart), Salt: salt, Asks: []cdc.Ask{ask}, List: list}
+		in := cdc.HydrateInput{Origin: strangeOrigin, Window: cdc.WindowAt(testStore, auditStart), Salt: salt, Requests: []cdc.PageRequest{ask}, List: list}
 		text, err := json.Marshal(in)
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(text, &in)) // as it comes to an activity
 		result, err := a.Hydrate(t.Context(), in)
 		require.NoError(t, err)
-		answer := result.Answers[0]
+		answer := result.Pages[0]
 		for _, change := range answer.Changes {
 			got[change.ID] = change
 			ask.Known.Add(salt.Hash(change.Version))
 		}
-		if answer.State == cdc.AnswerDone || answer.State == cdc.AnswerRefused {
+		if answer.State == cdc.PageDone || answer.State == cdc.PageUnavailable {
 			return got, n, answer.State
 		}
 		ask.Next, ask.Trail = answer.Next, answer.Trail

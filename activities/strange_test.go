@@ -32,11 +32,11 @@ func TestUnreadableEntriesAreCountedWhereverPagesAreRead(t *testing.T) {
 	window := cdc.WindowAt(testStore, auditStart).Span()
 	for name, read := range map[string]func(a *Activities) (found int, err error){
 		"Hydrate": func(a *Activities) (int, error) {
-			got, _, _ := hydrated(t, a, cdc.Ask{}, false)
+			got, _, _ := hydrated(t, a, cdc.PageRequest{}, false)
 			return len(got), nil
 		},
 		"Hydrate, confirm": func(a *Activities) (int, error) {
-			got, _, _ := hydrated(t, a, cdc.Ask{Confirm: true}, false)
+			got, _, _ := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 			return len(got), nil
 		},
 		"HydratePage": func(a *Activities) (int, error) {
@@ -132,10 +132,10 @@ func TestPagesThatGoRound(t *testing.T) {
 				s := newStrangeStore(t, crowd(400, 10)...)
 				s.perPage, s.link = 10, tc.link
 				a, _, log := s.activities(t)
-				got, _, state := hydrated(t, a, cdc.Ask{Confirm: list}, list)
+				got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: list}, list)
 				require.Len(t, got, tc.held)
-				require.Equal(t, cdc.AnswerDone, state)
-				require.LessOrEqual(t, s.searches, tc.held/10+cdc.MostIdlePages+5)
+				require.Equal(t, cdc.PageDone, state)
+				require.LessOrEqual(t, s.searches, tc.held/10+cdc.MaxIdlePages+5)
 				require.Contains(t, log.String(), "go round")
 				require.NotContains(t, log.String(), "p001")
 			})
@@ -215,8 +215,8 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 	}
 	s := fresh(t)
 	a, seen, _ := s.activities(t)
-	got, _, state := hydrated(t, a, cdc.Ask{Confirm: true}, false)
-	require.Equal(t, cdc.AnswerDone, state)
+	got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
+	require.Equal(t, cdc.PageDone, state)
 	require.Len(t, got, 3+len(strange))
 	require.Zero(t, seen.invalid)
 
@@ -228,8 +228,8 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 			_ = id
 		}
 		a, seen, log := s.activities(t)
-		got, _, state := hydrated(t, a, cdc.Ask{Confirm: true}, false)
-		require.Equal(t, cdc.AnswerDone, state, status)
+		got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
+		require.Equal(t, cdc.PageDone, state, status)
 		require.Len(t, got, 3, status)
 		require.Equal(t, status < 404, seen.invalid > 0, "what the store lists and does not give is counted: %d", status)
 		require.NotContains(t, log.String(), "a:1")
@@ -262,16 +262,16 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 	s = fresh(t)
 	s.reads["/p000"] = 500
 	a, _, _ = s.activities(t)
-	got, _, state = hydrated(t, a, cdc.Ask{Confirm: true}, false)
-	require.Equal(t, cdc.AnswerRefused, state, "and is asked for again later")
+	got, _, state = hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
+	require.Equal(t, cdc.PageUnavailable, state, "and is asked for again later")
 	require.Len(t, got, 2+len(strange))
 	// What concerns all of them is an error of the type.
 	for _, status := range []int{403, 429} {
 		s = fresh(t)
 		s.reads["/p000"] = status
 		a, _, _ = s.activities(t)
-		got, _, state = hydrated(t, a, cdc.Ask{Confirm: true}, false)
-		require.Equal(t, cdc.AnswerRefused, state)
+		got, _, state = hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
+		require.Equal(t, cdc.PageUnavailable, state)
 		require.Empty(t, got)
 	}
 }
@@ -298,15 +298,15 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 		s := newStrangeStore(t, entries...)
 		s.limit = limit
 		a, _, _ := s.activities(t)
-		got, _, state := hydrated(t, a, cdc.Ask{Confirm: confirm}, false)
-		require.Equal(t, cdc.AnswerDone, state)
+		got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: confirm}, false)
+		require.Equal(t, cdc.PageDone, state)
 		check(t, "Hydrate", got)
 	}
 	s := newStrangeStore(t, entries...)
 	s.limit, s.perPage = limit, 5 // the first page is not too large
 	a, _, _ := s.activities(t)
-	got, _, state := hydrated(t, a, cdc.Ask{}, false)
-	require.Equal(t, cdc.AnswerDone, state)
+	got, _, state := hydrated(t, a, cdc.PageRequest{}, false)
+	require.Equal(t, cdc.PageDone, state)
 	check(t, "Hydrate, later", got)
 
 	got = map[string]cdc.Change{}

@@ -126,8 +126,8 @@ func (r ranged) outcome() string {
 		if r.Result.Total > 0 {
 			text += fmt.Sprintf(" of %d counted", r.Result.Total)
 		}
-		if c := r.Result.Counts; c.Skipped+c.GivenUp > 0 {
-			text += fmt.Sprintf(", an operator skipped %d versions and %d slices or types", c.Skipped, c.GivenUp)
+		if c := r.Result.Counts; c.Skipped+c.SkippedTypes > 0 {
+			text += fmt.Sprintf(", an operator skipped %d versions and %d slices or types", c.Skipped, c.SkippedTypes)
 		}
 		return text + fmt.Sprintf(", %d slices, %d searches", r.Result.Slices, r.Result.Counts.Searches)
 	case r.Started:

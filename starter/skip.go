@@ -87,7 +87,7 @@ func (c *connection) closedAfterSkip(ctx context.Context, id string, info *workf
 // ledger nothing is counted: the run that works without it just stops waiting for it.
 func skippedMore(before, now cdc.Counts, waits []cdc.Wait) bool {
 	ledger := func(w cdc.Wait) bool { return w.Ledger }
-	return now.Skipped+now.GivenUp > before.Skipped+before.GivenUp || slices.ContainsFunc(waits, ledger)
+	return now.Skipped+now.SkippedTypes > before.Skipped+before.SkippedTypes || slices.ContainsFunc(waits, ledger)
 }
 
 // stillWaits reports whether the same waits still, in whatever number.

@@ -203,7 +203,7 @@ func (a *audit) publish(ctx workflow.Context, part cdc.AuditPart, statements []c
 		return nil, err
 	}
 	var refused []string
-	for _, refusal := range result.Refused {
+	for _, refusal := range result.Rejected {
 		statement := statements[refusal.Index]
 		refused = append(refused, statement.ResourceType)
 		workflow.GetLogger(ctx).Error("EventBridge refused a statement", "type", statement.ResourceType, "code", refusal.Code)

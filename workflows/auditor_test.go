@@ -199,7 +199,7 @@ func (a *auditor) publish(_ context.Context, in cdc.PublishInput) (cdc.PublishRe
 	result := cdc.PublishResult{EventIDs: make([]string, len(in.Statements))}
 	for i, s := range in.Statements {
 		if s.ResourceType == a.refuseStatements {
-			result.Refused = append(result.Refused, cdc.Refusal{Index: i, Code: "NotAuthorized"})
+			result.Rejected = append(result.Rejected, cdc.Rejection{Index: i, Code: "NotAuthorized"})
 			continue
 		}
 		require.Equal(a.t, s.InStore, s.Published+s.Missing+s.Skipped+s.Open)

@@ -35,7 +35,7 @@ func watchResults(w *world, bodies *[]int) {
 			var r cdc.HydrateResult
 			require.NoError(w.t, result.Get(&r))
 			var changes []cdc.Change
-			for _, answer := range r.Answers {
+			for _, answer := range r.Pages {
 				changes = append(changes, answer.Changes...)
 			}
 			check(changes, encodedSize(w, r))

@@ -57,7 +57,7 @@ func (b *bus) Publish(_ context.Context, events []cdc.Event, accepted []string, 
 		p.at, p.size = at, event.Size()
 		b.offered[p.Meta.Key] = append(b.offered[p.Meta.Key], at)
 		if b.refuse != nil && b.refuse(p.Meta.Key) {
-			result.Refused = append(result.Refused, cdc.Refusal{Index: i, Code: "MalformedDetail"})
+			result.Rejected = append(result.Rejected, cdc.Rejection{Index: i, Code: "MalformedDetail"})
 			continue
 		}
 		b.accepted = append(b.accepted, p)

@@ -33,8 +33,8 @@ type captureSlice struct {
 	refused    refusedChanges
 	// bus is why the bus takes nothing.
 	bus cdc.Class
-	// givenUp is set when the slice was closed before its last page.
-	givenUp  bool
+	// unswept is set when the slice was closed before its last page.
+	unswept  bool
 	operator operator
 	// holds is set while the slice waits because its range is paused.
 	holds bool
@@ -50,8 +50,8 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 		s.state = *in.Resume
 		s.known.Merge(s.state.Published)
 		s.known.Merge(s.state.Skipped)
-		s.refused.resume(map[string]cdc.HashSet{in.Type: s.state.Refused}, s.state.Bus)
-		s.state.Refused = cdc.HashSet{}
+		s.refused.resume(map[string]cdc.HashSet{in.Type: s.state.Rejected}, s.state.Bus)
+		s.state.Rejected = cdc.HashSet{}
 	}
 	s.beginInRange(ctx)
 	return s, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
@@ -71,7 +71,7 @@ func (s *captureSlice) runAndHandBack(ctx workflow.Context) (cdc.CaptureSliceRes
 		return cdc.CaptureSliceResult{}, err
 	}
 	result = s.result()
-	result.HandedBack = true
+	result.Cancelled = true
 	return result, nil
 }
 
@@ -110,7 +110,7 @@ func (s *captureSlice) run(ctx workflow.Context) (cdc.CaptureSliceResult, error)
 
 func (s *captureSlice) result() cdc.CaptureSliceResult {
 	return cdc.CaptureSliceResult{
-		Salt: s.in.Salt, Published: s.state.Published, Skipped: s.state.Skipped, GivenUp: s.givenUp, Counts: s.state.Counts,
+		Salt: s.in.Salt, Published: s.state.Published, Skipped: s.state.Skipped, Unswept: s.unswept, Counts: s.state.Counts,
 	}
 }
 
@@ -134,14 +134,14 @@ func (s *captureSlice) page(ctx workflow.Context) (last bool, err error) {
 func (s *captureSlice) hydrate(ctx workflow.Context) (cdc.HydratePageResult, error) {
 	in := cdc.HydratePageInput{
 		Origin: s.in.Origin, Type: s.in.Type, Span: s.in.Span,
-		Salt: s.in.Salt, Next: s.in.Next, Taken: s.state.Taken, List: s.in.Confirm, IDs: s.asked(),
+		Salt: s.in.Salt, Next: s.in.Next, Known: s.state.PageKnown, List: s.in.Confirm, IDs: s.asked(),
 	}
 	return s.hydratePage(ctx, in, fmt.Sprintf("page %d of %s", s.state.Counts.Searches+1, s.in.Type))
 }
 
 func (s *captureSlice) hydratePage(ctx workflow.Context, in cdc.HydratePageInput, summary string) (cdc.HydratePageResult, error) {
 	var page cdc.HydratePageResult
-	ctx = operatorPolicy(ctx, s.in.Origin.Datastore, s.in.Bulk, s.state.Page, summary)
+	ctx = operatorPolicy(ctx, s.in.Origin.Datastore, s.in.Bulk, s.state.Retry, summary)
 	err := workflow.ExecuteActivity(ctx, do.HydratePage, in).Get(ctx, &page)
 	s.state.Counts.Add(page.Counts)
 	return page, err
@@ -226,7 +226,7 @@ func (s *captureSlice) published(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	s.refused.add(ctx, batch, result.Refused)
+	s.refused.add(ctx, batch, result.Rejected)
 	s.describe(ctx)
 	return nil
 }
@@ -234,26 +234,26 @@ func (s *captureSlice) published(ctx workflow.Context) error {
 // advance goes on to the page that follows, and tells whether there is none.
 func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult) (last bool, err error) {
 	if page.Restart {
-		s.in.Next, s.state.Taken, s.state.Followed = "", cdc.HashSet{}, cdc.PageTrail{}
+		s.in.Next, s.state.PageKnown, s.state.Trail = "", cdc.HashSet{}, cdc.PageTrail{}
 		return s.waitForStore(ctx, cdc.ClassPageToken, 0)
 	}
-	s.state.Page = cdc.Retry{} // the store gives it, or a piece of it
-	if page.State == cdc.AnswerLeft {
+	s.state.Retry = cdc.Retry{} // the store gives it, or a piece of it
+	if page.State == cdc.PageIncomplete {
 		for _, change := range page.Changes {
-			s.state.Taken.Add(s.in.Salt.Hash(change.Version))
+			s.state.PageKnown.Add(s.in.Salt.Hash(change.Version))
 		}
 		return false, nil
 	}
-	s.in.Next, s.state.Taken = page.Next, cdc.HashSet{}
+	s.in.Next, s.state.PageKnown = page.Next, cdc.HashSet{}
 	if s.asked() != nil {
 		return s.idsRead(page), nil
 	}
-	round := s.state.Followed.Add(s.in.Salt, page.Content, page.Next)
+	round := s.state.Trail.Add(s.in.Salt, page.Content, page.Next)
 	if round {
 		s.noteRound(ctx)
 	}
-	if round || page.State == cdc.AnswerDone {
-		s.in.Next, s.state.Followed = "", cdc.PageTrail{}
+	if round || page.State == cdc.PageDone {
+		s.in.Next, s.state.Trail = "", cdc.PageTrail{}
 		return s.pagesDone(ctx)
 	}
 	return false, nil
@@ -297,7 +297,7 @@ func (s *captureSlice) continueAsNew(ctx workflow.Context) (cdc.CaptureSliceResu
 	if err := s.handleSignals(ctx); err != nil {
 		return cdc.CaptureSliceResult{}, err
 	}
-	if s.givenUp {
+	if s.unswept {
 		if n := len(s.refused.changes); n > 0 {
 			workflow.GetLogger(ctx).Error("a slice closes without versions that EventBridge refuses: its type cannot be read, so they cannot be read again; an audit finds them",
 				"type", s.in.Type, "versions", n)
@@ -305,10 +305,10 @@ func (s *captureSlice) continueAsNew(ctx workflow.Context) (cdc.CaptureSliceResu
 		return s.result(), s.operator.close(ctx)
 	}
 	if !s.refused.empty() {
-		s.in.Next, s.in.Confirm, s.state.Taken, s.state.Followed = "", true, cdc.HashSet{}, cdc.PageTrail{}
+		s.in.Next, s.in.Confirm, s.state.PageKnown, s.state.Trail = "", true, cdc.HashSet{}, cdc.PageTrail{}
 		s.askAgain()
 	}
-	s.state.Refused, s.state.Bus = s.refused.all()[s.in.Type], s.refused.retry
+	s.state.Rejected, s.state.Bus = s.refused.all()[s.in.Type], s.refused.retry
 	s.takeHold(ctx)
 	next := s.in
 	state := s.state

@@ -147,15 +147,15 @@ func (w *captureWindow) sleepUntil(ctx workflow.Context, due time.Time, summary 
 }
 
 // hydrate reads a page of every type whose step is due.
-func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.Answer, error) {
+func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.PageResult, error) {
 	w.collapse(workflow.Now(ctx))
 	asks := w.asks(workflow.Now(ctx))
 	if len(asks) == 0 {
 		return nil, nil
 	}
 	in := cdc.HydrateInput{
-		Origin: w.origin, Window: w.in.Window, Asks: asks,
-		Together: len(asks) == w.open(), Answer: w.anyFailing(),
+		Origin: w.origin, Window: w.in.Window, Requests: asks,
+		AllTypes: len(asks) == w.open(), FailIfAllUnavailable: !w.anyFailing(),
 		Bulk: w.in.Bulk, List: w.in.Skip, Salt: w.ledger.Salt,
 	}
 	var result cdc.HydrateResult
@@ -165,11 +165,11 @@ func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.Answer, error) {
 	}
 	w.counts.Add(result.Counts)
 	w.checkClock(ctx, result)
-	return result.Answers, nil
+	return result.Pages, nil
 }
 
 // dedup drops what the ledger has, and what is in the answers twice.
-func (w *captureWindow) dedup(answers []cdc.Answer) []cdc.Change {
+func (w *captureWindow) dedup(answers []cdc.PageResult) []cdc.Change {
 	type versionOf struct {
 		resourceType string
 		cdc.Key
@@ -228,7 +228,7 @@ func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change)
 			w.counts.References++
 		}
 	}
-	w.refused.add(ctx, changes, result.Refused)
+	w.refused.add(ctx, changes, result.Rejected)
 	w.describe(ctx)
 	return nil
 }
@@ -264,7 +264,7 @@ func (w *captureWindow) continueAsNew(ctx workflow.Context) error {
 	next.Wanted = w.wantedLater()
 	next.Resume = &cdc.WindowState{
 		Ledger: w.ledger, Types: w.types, Counts: w.counts, Slices: w.started,
-		Refused: w.refused.carry(), Bus: w.refused.retry, Wanted: w.wanted.retries, Lost: w.carryLost(),
+		Rejected: w.refused.carry(), Bus: w.refused.retry, Wanted: w.wanted.retries, Lost: w.carryLost(),
 	}
 	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureWindow, next)
 }

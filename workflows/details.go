@@ -43,7 +43,7 @@ func (w *captureWindow) sleepSummary(due time.Time) string {
 	return fmt.Sprintf("sleep until %s, %s after the window's end", due.UTC().Format(time.TimeOnly), due.Sub(end).Round(time.Second))
 }
 
-func (w *captureWindow) hydrateSummary(asks []cdc.Ask) string {
+func (w *captureWindow) hydrateSummary(asks []cdc.PageRequest) string {
 	pass, further := 0, 0
 	names := make([]string, len(asks))
 	for i, ask := range asks {
@@ -108,8 +108,8 @@ func (w *captureWindow) describe(ctx workflow.Context) {
 	switch {
 	case w.in.Skip:
 		fmt.Fprintf(&text, "\n%d versions skipped: this run puts what it finds into the ledger and publishes nothing\n", w.counts.Skipped)
-	case w.counts.Skipped+w.counts.GivenUp > 0:
-		fmt.Fprintf(&text, "\nSkipped by an operator: %d versions, %d types\n", w.counts.Skipped, w.counts.GivenUp)
+	case w.counts.Skipped+w.counts.SkippedTypes > 0:
+		fmt.Fprintf(&text, "\nSkipped by an operator: %d versions, %d types\n", w.counts.Skipped, w.counts.SkippedTypes)
 	}
 	if w.counts.Unswept > 0 {
 		fmt.Fprintf(&text, "\n%d types were closed unswept: the store did not give them for an hour, the audit captures them\n", w.counts.Unswept)
@@ -129,8 +129,8 @@ func (w *captureWindow) publishedTypes() []string {
 
 func (w *captureWindow) progress(ctx workflow.Context) cdc.Progress {
 	p := cdc.Progress{
-		Counts: w.counts, Versions: make(map[string]int), Refused: make(map[string]cdc.Class),
-		Kept: w.refused.byType(), Due: make(map[string]time.Time),
+		Counts: w.counts, Versions: make(map[string]int), Unavailable: make(map[string]cdc.Class),
+		Rejected: w.refused.byType(), Due: make(map[string]time.Time),
 		Ledger: w.before.Class, Waiting: w.waiting(ctx),
 	}
 	for _, name := range w.publishedTypes() {
@@ -138,7 +138,7 @@ func (w *captureWindow) progress(ctx workflow.Context) cdc.Progress {
 	}
 	for i, t := range w.types {
 		if t.Retry.Failing() {
-			p.Refused[t.Type] = t.Retry.Class
+			p.Unavailable[t.Type] = t.Retry.Class
 		}
 		if lost := w.lost[i]; lost != nil && lost.Retry.Failing() {
 			p.Ledger = lost.Retry.Class

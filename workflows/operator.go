@@ -16,7 +16,7 @@ import (
 // waiting.
 //
 // However long something waits, its history stays bounded: what waits tries at most
-// every cdc.LongestDelay and lets the execution continue as new; slices, which would
+// every cdc.MaxDelay and lets the execution continue as new; slices, which would
 // keep it from that, are handed back (slices.go).
 type operator struct {
 	retry, skip workflow.ReceiveChannel

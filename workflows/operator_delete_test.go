@@ -24,7 +24,7 @@ func TestSkippedDeleteIsGivenUp(t *testing.T) {
 	in := refusedDelete(w, time.Time{})
 	states := w.states()
 	w.when(start.Add(20*time.Minute), func() {
-		require.Equal(t, map[string]int{"Patient": 1}, w.progress().Kept)
+		require.Equal(t, map[string]int{"Patient": 1}, w.progress().Rejected)
 		w.env.SignalWorkflow(cdc.SignalSkip, cdc.Skip{Versions: []string{"Observation"}, Types: []string{"Patient"}})
 	})
 	skipped := start.Add(21 * time.Minute)

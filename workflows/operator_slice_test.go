@@ -46,7 +46,7 @@ func TestSliceThatTheStoreRefusesWaitsAndIsRetriedAtOnce(t *testing.T) {
 	states := w.states()
 	retried := end(40 * time.Minute)
 	w.when(retried, func() {
-		require.Equal(t, map[string]cdc.Class{"Patient": cdc.ClassForbidden}, w.sliceProgress(slice).Refused)
+		require.Equal(t, map[string]cdc.Class{"Patient": cdc.ClassForbidden}, w.sliceProgress(slice).Unavailable)
 		require.Equal(t, []string{cdc.StateWaiting}, *states)
 		lifted = true
 		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalRetry, nil))
@@ -68,7 +68,7 @@ func TestSkippedSliceClosesItsType(t *testing.T) {
 	})
 	result := w.run(w.marked("Patient", "Observation"))
 	require.Equal(t, end(40*time.Minute), w.now())
-	require.Equal(t, 1, result.Counts.GivenUp)
+	require.Equal(t, 1, result.Counts.SkippedTypes)
 	require.Equal(t, 100, result.Ledger.Published(), "what was published before stays in the ledger")
 	require.Len(t, w.store.firstPages("Patient"), 1, "no further pass")
 	require.Len(t, w.bus.accepted, 100)
@@ -84,7 +84,7 @@ func TestSkippedVersionOfASliceIsInTheWindowsLedger(t *testing.T) {
 	states := w.states()
 	skipped := end(40 * time.Minute)
 	w.when(skipped, func() {
-		require.Equal(t, map[string]int{"Patient": 1}, w.sliceProgress(slice).Kept)
+		require.Equal(t, map[string]int{"Patient": 1}, w.sliceProgress(slice).Rejected)
 		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalSkip, cdc.Skip{Versions: []string{"Patient"}}))
 	})
 	result := w.run(w.marked("Patient", "Observation"))
@@ -136,6 +136,6 @@ func TestSliceThatIsGivenAPageInPiecesIsNotClosedUnswept(t *testing.T) {
 	var result cdc.CaptureSliceResult
 	require.NoError(t, w.env.GetWorkflowResult(&result))
 	require.Greater(t, given, 2)
-	require.False(t, result.GivenUp)
+	require.False(t, result.Unswept)
 	w.requireExactlyOnce(all)
 }

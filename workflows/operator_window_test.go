@@ -113,7 +113,7 @@ func TestWhateverLastsWaitsForAnOperator(t *testing.T) {
 			result := w.run(w.marked("Claim", "Patient"))
 			require.Equal(t, skipped, w.now())
 			require.Equal(t, []string{"Patient"}, result.Ledger.Names())
-			require.Equal(t, 1, result.Counts.GivenUp)
+			require.Equal(t, 1, result.Counts.SkippedTypes)
 		})
 	}
 }
@@ -135,7 +135,7 @@ func TestWhateverLastsInASliceWaitsForAnOperator(t *testing.T) {
 	})
 	result := w.run(w.marked("Patient"))
 	require.Equal(t, skipped, w.now())
-	require.Equal(t, 1, result.Counts.GivenUp)
+	require.Equal(t, 1, result.Counts.SkippedTypes)
 }
 
 func TestWindowOfAStoreThatIsGoneSaysSo(t *testing.T) {
@@ -218,14 +218,14 @@ func TestSkippedVersionsGoIntoTheLedger(t *testing.T) {
 	states := w.states()
 	skipped := end(30 * time.Minute)
 	w.when(skipped, func() {
-		require.Equal(t, map[string]int{"Patient": 2, "Claim": 1}, w.progress().Kept)
+		require.Equal(t, map[string]int{"Patient": 2, "Claim": 1}, w.progress().Rejected)
 		w.skip(cdc.Skip{Versions: []string{"Patient", "Device"}, Types: []string{"Claim"}})
 		w.skip(cdc.Skip{Versions: []string{"Patient"}})
 	})
 	w.when(skipped.Add(time.Second), func() {
 		require.False(t, w.env.IsWorkflowCompleted(), "Claim's version is not given up")
 		p := w.progress()
-		require.Equal(t, map[string]int{"Claim": 1}, p.Kept)
+		require.Equal(t, map[string]int{"Claim": 1}, p.Rejected)
 		require.Equal(t, 2, p.Counts.Skipped)
 		taken = true
 		w.env.SignalWorkflow(cdc.SignalRetry, nil)
@@ -261,7 +261,7 @@ func TestSkippedTypeClosesWithoutBeingSwept(t *testing.T) {
 	w.when(skipped, func() { w.skip(cdc.Skip{Types: []string{"Claim", "Patient"}}) })
 	result := w.run(w.marked("Patient", "Claim"))
 	require.Equal(t, []string{"Patient"}, result.Ledger.Names(), "what was not swept is absent")
-	require.Equal(t, 1, result.Counts.GivenUp)
+	require.Equal(t, 1, result.Counts.SkippedTypes)
 	require.Equal(t, skipped, w.now())
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateClosed}, *states)
 	w.requireExactlyOnce(func(v storedVersion) bool { return v.Type == "Patient" })
@@ -279,7 +279,7 @@ func TestRefusedVersionsWaitOverAContinueAsNew(t *testing.T) {
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.marked("Patient"))
 	var next cdc.CaptureWindowInput
 	w.continued(&next)
-	require.Equal(t, 1, next.Resume.Refused["Patient"].Len())
+	require.Equal(t, 1, next.Resume.Rejected["Patient"].Len())
 	require.Equal(t, []string{cdc.StateWaiting}, *states)
 
 	now := w.now()
@@ -287,7 +287,7 @@ func TestRefusedVersionsWaitOverAContinueAsNew(t *testing.T) {
 	require.NoError(t, w.env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(cdc.AttrState.ValueSet(cdc.StateWaiting))))
 	states = w.states()
 	w.when(now.Add(time.Second), func() {
-		require.Equal(t, map[string]int{"Patient": 1}, w.progress().Kept)
+		require.Equal(t, map[string]int{"Patient": 1}, w.progress().Rejected)
 		w.skip(cdc.Skip{Versions: []string{"Patient"}})
 	})
 	result := w.run(next)

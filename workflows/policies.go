@@ -61,7 +61,7 @@ func retries(longest time.Duration) *temporal.RetryPolicy {
 func hydratePolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
 	options := workflow.ActivityOptions{
 		StartToCloseTimeout: hydrateTimeout,
-		RetryPolicy:         retries(cdc.LongestDelay),
+		RetryPolicy:         retries(cdc.MaxDelay),
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: cdc.PriorityLive, FairnessKey: datastore},
 	}
@@ -79,7 +79,7 @@ func pagePolicy(ctx workflow.Context, datastore string, bulk bool, summary strin
 	options := workflow.ActivityOptions{
 		TaskQueue:           cdc.LiveTaskQueue(base, datastore),
 		StartToCloseTimeout: pageTimeout,
-		RetryPolicy:         retries(cdc.LongestDelay),
+		RetryPolicy:         retries(cdc.MaxDelay),
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: cdc.PriorityFurther, FairnessKey: datastore},
 	}
@@ -116,7 +116,7 @@ func wantedPolicy(ctx workflow.Context, datastore string, bulk bool, summary str
 }
 
 func retriesBut(classes ...cdc.Class) temporal.RetryPolicy {
-	policy := retries(cdc.LongestDelay)
+	policy := retries(cdc.MaxDelay)
 	for _, class := range classes {
 		policy.NonRetryableErrorTypes = append(policy.NonRetryableErrorTypes, string(class))
 	}
@@ -155,7 +155,7 @@ func auditPolicy(ctx workflow.Context, datastore, summary string) workflow.Conte
 		TaskQueue:           cdc.BulkTaskQueue(workflow.GetInfo(ctx).TaskQueueName, datastore),
 		StartToCloseTimeout: auditTimeout,
 		HeartbeatTimeout:    auditHeartbeat,
-		RetryPolicy:         retries(cdc.LongestDelay),
+		RetryPolicy:         retries(cdc.MaxDelay),
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: cdc.PriorityBulk, FairnessKey: datastore},
 	})
@@ -167,7 +167,7 @@ func healPolicy(ctx workflow.Context, datastore, summary string) workflow.Contex
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: healTimeout,
 		HeartbeatTimeout:    auditHeartbeat,
-		RetryPolicy:         retries(cdc.LongestDelay),
+		RetryPolicy:         retries(cdc.MaxDelay),
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: cdc.PriorityBulk, FairnessKey: datastore},
 	})

@@ -94,7 +94,7 @@ func (d *publishDelete) confirm(ctx workflow.Context) (deleteVerdict, error) {
 		}
 		left := d.in.Delete.EventTime.Add(historyLag).Sub(workflow.Now(ctx))
 		switch {
-		case !found.Settled && left > 0:
+		case !found.Final && left > 0:
 			delay := min(left, readDelays[min(tries, len(readDelays)-1)])
 			wait := workflow.TimerOptions{Summary: "history does not show the delete yet"}
 			if err := workflow.NewTimerWithOptions(ctx, delay, wait).Get(ctx, nil); err != nil {
@@ -156,12 +156,12 @@ func (d *publishDelete) publish(ctx workflow.Context, in cdc.PublishInput) (publ
 		if err != nil {
 			return false, err
 		}
-		if len(result.Refused) == 0 {
+		if len(result.Rejected) == 0 {
 			d.retry = cdc.Retry{}
 			return true, nil
 		}
 		d.retry.Failed(workflow.Now(ctx), cdc.ClassEvent, 0)
-		skipped, err := d.wait(ctx, "refused by EventBridge: "+result.Refused[0].Code)
+		skipped, err := d.wait(ctx, "refused by EventBridge: "+result.Rejected[0].Code)
 		if err != nil || skipped {
 			return false, err
 		}
@@ -222,13 +222,13 @@ func (d *publishDelete) waiting(ctx workflow.Context) []cdc.Wait {
 
 // progress shows a refused delete as one version of its type.
 func (d *publishDelete) progress(ctx workflow.Context) cdc.Progress {
-	p := cdc.Progress{Kept: make(map[string]int), Waiting: d.waiting(ctx)}
+	p := cdc.Progress{Rejected: make(map[string]int), Waiting: d.waiting(ctx)}
 	switch {
 	case !d.retry.Failing():
 	case d.retry.Class == cdc.ClassEvent:
-		p.Kept[d.in.Delete.Type] = 1
+		p.Rejected[d.in.Delete.Type] = 1
 	default:
-		p.Refused = map[string]cdc.Class{d.in.Delete.Type: d.retry.Class}
+		p.Unavailable = map[string]cdc.Class{d.in.Delete.Type: d.retry.Class}
 	}
 	return p
 }

@@ -63,7 +63,7 @@ func incomplete(result cdc.PublishResult) bool {
 			accepted++
 		}
 	}
-	return accepted+len(result.Refused) < len(result.EventIDs)
+	return accepted+len(result.Rejected) < len(result.EventIDs)
 }
 
 // get is the result of the Publish under way; with an error, what it had accepted.

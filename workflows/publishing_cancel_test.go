@@ -20,14 +20,14 @@ func TestPublishCancelledHalfwayIsNotDone(t *testing.T) {
 		future, settable := workflow.NewFuture(ctx)
 		cancel()
 		p := &publishing{in: cdc.PublishInput{Changes: make([]cdc.Change, 3)}, policy: ctx, future: future}
-		settable.Set(cdc.PublishResult{EventIDs: []string{"a", "", ""}, Refused: []cdc.Refusal{{Index: 2}}}, nil)
+		settable.Set(cdc.PublishResult{EventIDs: []string{"a", "", ""}, Rejected: []cdc.Rejection{{Index: 2}}}, nil)
 		result, err := p.result(ctx, func(cdc.Class) error { return nil })
 		require.ErrorIs(t, err, workflow.ErrCanceled)
 		require.Equal(t, []string{"a", "", ""}, result.EventIDs)
 
 		future, settable = workflow.NewFuture(ctx)
 		p.future = future
-		settable.Set(cdc.PublishResult{EventIDs: []string{"a", "b", ""}, Refused: []cdc.Refusal{{Index: 2}}}, nil)
+		settable.Set(cdc.PublishResult{EventIDs: []string{"a", "b", ""}, Rejected: []cdc.Rejection{{Index: 2}}}, nil)
 		_, err = p.result(ctx, func(cdc.Class) error { return nil })
 		require.NoError(t, err, "it was complete when the cancellation came")
 		return nil

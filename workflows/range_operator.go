@@ -66,7 +66,7 @@ func (r *captureRange) skip(ctx workflow.Context, part *cdc.RangePart, skips []c
 		return
 	}
 	log.Warn("an operator skipped a type that cannot be read", "type", part.Type, "class", part.Retry.Class)
-	r.plan.Counts.GivenUp++
+	r.plan.Counts.SkippedTypes++
 	r.plan.Total -= max(0, part.Count)
 	r.replace(part)
 }
@@ -113,7 +113,7 @@ func (r *captureRange) progress(ctx workflow.Context) cdc.Progress {
 		open[i] = slice.id
 	}
 	p := r.plan.Progress(r.asOf, open, len(r.open))
-	return cdc.Progress{Counts: r.plan.Counts, Range: &p, Refused: r.failing(), Waiting: r.waiting(ctx)}
+	return cdc.Progress{Counts: r.plan.Counts, Range: &p, Unavailable: r.failing(), Waiting: r.waiting(ctx)}
 }
 
 // failing are the types that cannot be read, with the reason.
@@ -134,7 +134,7 @@ func (r *captureRange) describe(ctx workflow.Context) {
 	parts := []string{fmt.Sprintf("**%s** · %d published · %d slices · %d searches", p.Range.Text(),
 		r.plan.Counts.Published, r.plan.Slices, r.plan.Counts.Searches)}
 	for _, resourceType := range r.in.Types {
-		if class := p.Refused[resourceType]; class != "" {
+		if class := p.Unavailable[resourceType]; class != "" {
 			parts = append(parts, fmt.Sprintf("%s cannot be read: %s", resourceType, class))
 		}
 	}

@@ -45,7 +45,7 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 	err := slice.future.Get(ctx, &result)
 	r.open = slices.DeleteFunc(r.open, func(o *openSlice) bool { return o == slice })
 	switch {
-	case err == nil && result.HandedBack:
+	case err == nil && result.Cancelled:
 		r.plan.Counts.Add(result.Counts)
 		part.Known.Merge(result.Published)
 		part.Known.Merge(result.Skipped)

@@ -28,7 +28,7 @@ func TestRangeGoesOnBesideARefusedType(t *testing.T) {
 		require.NoError(t, err)
 		var p cdc.Progress
 		require.NoError(t, value.Get(&p))
-		require.Equal(t, map[string]cdc.Class{"Patient": cdc.ClassForbidden}, p.Refused)
+		require.Equal(t, map[string]cdc.Class{"Patient": cdc.ClassForbidden}, p.Unavailable)
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Observation"))
 	result := w.rangeResult()
@@ -52,7 +52,7 @@ func TestRangeGivesUpARefusedType(t *testing.T) {
 	w.when(w.now().Add(time.Hour), func() { w.env.SignalWorkflow(cdc.SignalSkip, cdc.Skip{Types: []string{"Patient"}}) })
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Observation"))
 	result := w.rangeResult()
-	require.Equal(t, 1, result.Counts.GivenUp)
+	require.Equal(t, 1, result.Counts.SkippedTypes)
 	require.Equal(t, 150, result.Counts.Published)
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateClosed}, *states)
 }
@@ -97,7 +97,7 @@ func TestSkipOfAPartThatIsJustDone(t *testing.T) {
 	}
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Claim"))
 	result := w.rangeResult()
-	require.Zero(t, result.Counts.GivenUp)
+	require.Zero(t, result.Counts.SkippedTypes)
 	require.Equal(t, w.store.keys(all), w.bus.keys())
 }
 
@@ -123,6 +123,6 @@ func TestSkipEndsWaitingWhileASliceIsOpen(t *testing.T) {
 		require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen}, *states)
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Claim"))
-	require.Equal(t, 1, w.rangeResult().Counts.GivenUp)
+	require.Equal(t, 1, w.rangeResult().Counts.SkippedTypes)
 	require.Equal(t, w.store.keys(all), w.bus.keys())
 }

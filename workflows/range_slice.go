@@ -134,7 +134,7 @@ func (s *captureSlice) pagesDone(ctx workflow.Context) (done bool, err error) {
 		}
 	}
 	r.Listings, r.Found = r.Listings+1, 0
-	s.in.Confirm, s.in.Next, s.state.Taken = true, "", cdc.HashSet{}
+	s.in.Confirm, s.in.Next, s.state.PageKnown = true, "", cdc.HashSet{}
 	return false, nil
 }
 

@@ -84,7 +84,7 @@ func (r *refusedChanges) hashes(resourceType string) cdc.HashSet {
 }
 
 // add keeps the refused ones of a batch.
-func (r *refusedChanges) add(ctx workflow.Context, batch []cdc.Change, refusals []cdc.Refusal) {
+func (r *refusedChanges) add(ctx workflow.Context, batch []cdc.Change, refusals []cdc.Rejection) {
 	r.offered = nil
 	for _, change := range batch {
 		set := r.carried[change.Type]

@@ -72,7 +72,7 @@ func TestTypeRefusedForGoodKeepsTheWindowOpen(t *testing.T) {
 		require.NoError(t, err)
 		var progress cdc.Progress
 		require.NoError(t, value.Get(&progress))
-		require.Equal(t, map[string]cdc.Class{"Claim": cdc.ClassForbidden}, progress.Refused)
+		require.Equal(t, map[string]cdc.Class{"Claim": cdc.ClassForbidden}, progress.Unavailable)
 		w.env.CancelWorkflow()
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.input("Claim", "Patient"))

@@ -18,21 +18,21 @@ func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class, asked
 	if err := s.published(ctx); err != nil {
 		return false, err
 	}
-	s.state.Page.Failed(workflow.Now(ctx), class, asked)
-	if err := s.handleSignals(ctx); err != nil || s.givenUp {
-		return s.givenUp, err
+	s.state.Retry.Failed(workflow.Now(ctx), class, asked)
+	if err := s.handleSignals(ctx); err != nil || s.unswept {
+		return s.unswept, err
 	}
-	if s.in.Audited && s.state.Page.FailingFor(workflow.Now(ctx)) >= cdc.UnsweptAfter {
+	if s.in.Audited && s.state.Retry.FailingFor(workflow.Now(ctx)) >= cdc.UnsweptAfter {
 		reportUnswept(ctx, s.in.Origin.Datastore, []string{s.in.Type}, class)
-		s.givenUp = true
+		s.unswept = true
 		s.state.Counts.Unswept++
 		return true, nil
 	}
-	if err := s.operator.sleep(ctx, s.state.Page.Due, fmt.Sprintf("%s cannot be read: %s", s.in.Type, class)); err != nil {
+	if err := s.operator.sleep(ctx, s.state.Retry.Due, fmt.Sprintf("%s cannot be read: %s", s.in.Type, class)); err != nil {
 		return false, err
 	}
 	err = s.handleSignals(ctx)
-	return s.givenUp, err // only now: a signal may have ended it
+	return s.unswept, err // only now: a signal may have ended it
 }
 
 // handleSignals carries out what an operator has asked for meanwhile, and keeps
@@ -55,8 +55,8 @@ func (s *captureSlice) waits(ctx workflow.Context) bool { return len(s.waiting(c
 // waiting is what waits for an operator.
 func (s *captureSlice) waiting(ctx workflow.Context) []cdc.Wait {
 	var all []cdc.Wait
-	if !s.givenUp && s.state.Page.Waits(workflow.Now(ctx)) {
-		all = append(all, cdc.Wait{Type: s.in.Type, Class: s.state.Page.Class})
+	if !s.unswept && s.state.Retry.Waits(workflow.Now(ctx)) {
+		all = append(all, cdc.Wait{Type: s.in.Type, Class: s.state.Retry.Class})
 	}
 	all = append(all, s.refused.waiting()...)
 	if s.bus != "" {
@@ -74,20 +74,20 @@ func (s *captureSlice) skip(ctx workflow.Context, skip cdc.Skip) {
 		s.state.Counts.Skipped += skipped.Len()
 		workflow.GetLogger(ctx).Warn("an operator skipped what EventBridge refuses", "type", s.in.Type, "versions", skipped.Len())
 	}
-	if slices.Contains(skip.Types, s.in.Type) && s.state.Page.Failing() {
-		workflow.GetLogger(ctx).Warn("an operator skipped a type that cannot be read", "type", s.in.Type, "class", s.state.Page.Class)
-		s.givenUp = true
-		s.state.Counts.GivenUp++
+	if slices.Contains(skip.Types, s.in.Type) && s.state.Retry.Failing() {
+		workflow.GetLogger(ctx).Warn("an operator skipped a type that cannot be read", "type", s.in.Type, "class", s.state.Retry.Class)
+		s.unswept = true
+		s.state.Counts.SkippedTypes++
 	}
 }
 
 func (s *captureSlice) progress(ctx workflow.Context) cdc.Progress {
 	p := cdc.Progress{
-		Counts: s.state.Counts, Versions: map[string]int{s.in.Type: s.state.Published.Len()}, Kept: s.refused.byType(),
+		Counts: s.state.Counts, Versions: map[string]int{s.in.Type: s.state.Published.Len()}, Rejected: s.refused.byType(),
 		Range: s.progressInRange(), Waiting: s.waiting(ctx),
 	}
-	if s.state.Page.Failing() {
-		p.Refused = map[string]cdc.Class{s.in.Type: s.state.Page.Class}
+	if s.state.Retry.Failing() {
+		p.Unavailable = map[string]cdc.Class{s.in.Type: s.state.Retry.Class}
 	}
 	return p
 }
@@ -96,8 +96,8 @@ func (s *captureSlice) describe(ctx workflow.Context) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "**%d published** · %d searches · %d refused by EventBridge",
 		s.state.Counts.Published, s.state.Counts.Searches, len(s.refused.changes))
-	if s.state.Page.Failing() {
-		fmt.Fprintf(&text, "\n\n%s cannot be read: %s, %d times", s.in.Type, s.state.Page.Class, s.state.Page.Tries)
+	if s.state.Retry.Failing() {
+		fmt.Fprintf(&text, "\n\n%s cannot be read: %s, %d times", s.in.Type, s.state.Retry.Class, s.state.Retry.Tries)
 	}
 	if s.bus != "" {
 		fmt.Fprintf(&text, "\n\nThe event bus takes nothing: %s", s.bus)

@@ -226,7 +226,7 @@ func TestSliceThatWaitsIsHandedBack(t *testing.T) {
 	further := 0
 	refuseFurther(w, func() bool { further++; return further > 3 })
 	w.when(end(time.Minute+time.Second), func() {
-		require.NotEmpty(t, w.sliceProgress(slice).Refused)
+		require.NotEmpty(t, w.sliceProgress(slice).Unavailable)
 		w.env.SetCurrentHistoryLength(9_000)
 		w.env.SignalWorkflow(cdc.SignalRetry, nil) // which lets it look
 	})
@@ -265,5 +265,5 @@ func TestSkipWhileASliceContinuesAsNewIsNotLost(t *testing.T) {
 	var next cdc.CaptureSliceInput
 	w.continued(&next)
 	require.Equal(t, 1, next.Resume.Skipped.Len(), "the skip is in what the next run begins with")
-	require.Zero(t, next.Resume.Refused.Len())
+	require.Zero(t, next.Resume.Rejected.Len())
 }

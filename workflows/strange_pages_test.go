@@ -32,7 +32,7 @@ func TestSliceWhoseLinksGoRoundEnds(t *testing.T) {
 			if grows {
 				var next cdc.CaptureSliceInput
 				w.continued(&next)
-				require.NotZero(t, next.Resume.Followed.Seen.Len(), "the trail goes with it")
+				require.NotZero(t, next.Resume.Trail.Seen.Len(), "the trail goes with it")
 				w.renew(w.now())
 				w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, next)
 			}
@@ -41,7 +41,7 @@ func TestSliceWhoseLinksGoRoundEnds(t *testing.T) {
 			require.NoError(t, w.env.GetWorkflowResult(&result))
 			require.Equal(t, 2_000, result.Counts.Published)
 			require.Equal(t, 20, result.Counts.Searches, "the link to what was read is not followed")
-			require.False(t, result.GivenUp)
+			require.False(t, result.Unswept)
 		})
 	}
 }

@@ -138,7 +138,7 @@ func (w *captureWindow) skip(ctx workflow.Context, skip cdc.Skip) {
 		t := &w.types[i]
 		if !t.Closed && w.slices[i] == nil && t.Retry.Failing() && slices.Contains(skip.Types, t.Type) {
 			workflow.GetLogger(ctx).Warn("an operator skipped a type that cannot be read", "type", t.Type, "class", t.Retry.Class)
-			w.counts.GivenUp++
+			w.counts.SkippedTypes++
 			w.closeUnread(t)
 		}
 		if lost := w.lost[i]; lost != nil && skip.Ledger && lost.Retry.Failing() {

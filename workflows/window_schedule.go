@@ -43,7 +43,7 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 	if in.Resume != nil {
 		w.ledger, w.types = in.Resume.Ledger, in.Resume.Types
 		w.counts, w.started = in.Resume.Counts, in.Resume.Slices
-		w.refused.resume(in.Resume.Refused, in.Resume.Bus)
+		w.refused.resume(in.Resume.Rejected, in.Resume.Bus)
 		w.resumeLost(in.Resume.Lost)
 	} else {
 		w.plan(workflow.Now(ctx))
@@ -140,14 +140,14 @@ func (w *captureWindow) nextDue() (due time.Time, waiting bool) {
 }
 
 // asks lists the pages that are due.
-func (w *captureWindow) asks(now time.Time) []cdc.Ask {
-	var asks []cdc.Ask
+func (w *captureWindow) asks(now time.Time) []cdc.PageRequest {
+	var asks []cdc.PageRequest
 	known := 0
 	for i, t := range w.types {
 		if t.Closed || w.slices[i] != nil || w.lost[i] != nil || t.Due.After(now) {
 			continue
 		}
-		ask := cdc.Ask{Type: t.Type, Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type), Trail: t.Trail}
+		ask := cdc.PageRequest{Type: t.Type, Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type), Trail: t.Trail}
 		if known += ask.Known.Len(); known > mostKnown && len(asks) > 0 {
 			break // the rest stay due
 		}
@@ -174,10 +174,10 @@ func (w *captureWindow) checkClock(ctx workflow.Context, result cdc.HydrateResul
 		return
 	}
 	again := workflow.Now(ctx).Add(early + time.Second)
-	for i := range result.Answers {
-		answer := &result.Answers[i]
-		if answer.State != cdc.AnswerRefused && answer.Class == "" {
-			answer.State, answer.Next = cdc.AnswerLeft, ""
+	for i := range result.Pages {
+		answer := &result.Pages[i]
+		if answer.State != cdc.PageUnavailable && answer.Class == "" {
+			answer.State, answer.Next = cdc.PageIncomplete, ""
 			w.state(answer.Type).Due = again
 		}
 	}
@@ -200,19 +200,19 @@ func (w *captureWindow) note(fresh []cdc.Change) {
 }
 
 // schedule gives every answered type its next step.
-func (w *captureWindow) schedule(ctx workflow.Context, answers []cdc.Answer) {
+func (w *captureWindow) schedule(ctx workflow.Context, answers []cdc.PageResult) {
 	now := workflow.Now(ctx)
 	for _, answer := range answers {
 		t := w.state(answer.Type)
 		switch answer.State {
-		case cdc.AnswerDone:
+		case cdc.PageDone:
 			w.passDone(t, now)
-		case cdc.AnswerRefused:
+		case cdc.PageUnavailable:
 			t.Retry.Failed(now, answer.Class, answer.RetryAfter)
 			t.Next, t.Due = answer.Next, t.Retry.Due
-		case cdc.AnswerLeft:
+		case cdc.PageIncomplete:
 			w.left(t, answer, now)
-		case cdc.AnswerMore:
+		case cdc.PageMore:
 			t.Retry = cdc.Retry{}
 			t.Pages += pagesRead(answer)
 			t.Next, t.Trail = answer.Next, answer.Trail
@@ -227,12 +227,12 @@ func (w *captureWindow) schedule(ctx workflow.Context, answers []cdc.Answer) {
 
 // pagesRead is at least how many pages an answer that goes on holds: a Hydrate
 // may have read several.
-func pagesRead(answer cdc.Answer) int { return max(1, len(answer.Changes)/fullPage) }
+func pagesRead(answer cdc.PageResult) int { return max(1, len(answer.Changes)/fullPage) }
 
 // left asks for the same page again, at once when it was not read or did not
 // fit. When the store refused its token the pages start again, after a delay
 // that grows when it does so over and over.
-func (w *captureWindow) left(t *cdc.TypeState, answer cdc.Answer, now time.Time) {
+func (w *captureWindow) left(t *cdc.TypeState, answer cdc.PageResult, now time.Time) {
 	if answer.Next != "" && answer.Next != t.Next {
 		t.Pages += pagesRead(answer)
 	}

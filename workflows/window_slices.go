@@ -42,9 +42,9 @@ func (w *captureWindow) sliceClosed(ctx workflow.Context, i int, f workflow.Futu
 	w.counts.Add(result.Counts)
 	w.add(t.Type, cdc.TypeLedger{Published: result.Published, Skipped: result.Skipped})
 	switch {
-	case result.HandedBack:
+	case result.Cancelled:
 		w.restartPages(ctx, i)
-	case result.GivenUp:
+	case result.Unswept:
 		w.closeUnread(t)
 	default:
 		w.passDone(t, workflow.Now(ctx))

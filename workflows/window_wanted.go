@@ -83,8 +83,8 @@ func (v *wantedVersions) retryNow(now time.Time) {
 func (v *wantedVersions) progress(p *cdc.Progress) {
 	for _, name := range v.types() {
 		retry := v.retries[name]
-		if retry.Failing() && p.Refused[name] == "" {
-			p.Refused[name] = retry.Class
+		if retry.Failing() && p.Unavailable[name] == "" {
+			p.Unavailable[name] = retry.Class
 		}
 		if due, ok := p.Due[name]; !ok || retry.Due.Before(due) {
 			p.Due[name] = retry.Due
@@ -135,7 +135,7 @@ func (w *captureWindow) captureWantedOf(ctx workflow.Context, resourceType strin
 		w.counts.Add(page.Counts)
 		left = append(slices.Clone(page.Unread), left[len(asked):]...)
 		w.wanted.keep(resourceType, left)
-		fresh := w.dedup([]cdc.Answer{{Type: resourceType, Changes: page.Changes}})
+		fresh := w.dedup([]cdc.PageResult{{Type: resourceType, Changes: page.Changes}})
 		if len(fresh) == 0 {
 			continue
 		}

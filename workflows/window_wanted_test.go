@@ -131,7 +131,7 @@ func TestWantedVersionsThatCannotBeReadHoldUpNoOtherType(t *testing.T) {
 						require.NotEmpty(t, w.bus.acceptedAt(v))
 					}
 				}
-				require.Equal(t, map[string]cdc.Class{"Claim": failure.class}, w.progress().Refused)
+				require.Equal(t, map[string]cdc.Class{"Claim": failure.class}, w.progress().Unavailable)
 				require.Equal(t, failure.operator, slices.Contains(*states, cdc.StateWaiting))
 			})
 			hurried := lifted.Add(time.Second)

@@ -108,7 +108,7 @@ func TestPoisonChange(t *testing.T) {
 	eventually(t, "the window says that it keeps the change", func(ctx context.Context) error {
 		value, err := r.temporal.QueryWorkflow(ctx, poisoned.ID(), "", cdc.QueryProgress)
 		var progress cdc.Progress
-		if err != nil || value.Get(&progress) != nil || progress.Kept["Patient"] != 1 {
+		if err != nil || value.Get(&progress) != nil || progress.Rejected["Patient"] != 1 {
 			return errNotYet
 		}
 		return nil
@@ -138,7 +138,7 @@ func (r *rig) refusals(t *testing.T, id string) (n int) {
 		}
 		var result cdc.PublishResult
 		require.NoError(t, r.data.FromPayloads(completed.GetResult(), &result))
-		if len(result.Refused) > 0 {
+		if len(result.Rejected) > 0 {
 			n++
 		}
 	}

@@ -157,7 +157,7 @@ func (r *rig) onlyOneTypeWaits(t *testing.T, test storeFault, window cdc.Window)
 		eventually(t, "the slice says that its page is refused", func(ctx context.Context) error {
 			value, err := r.temporal.QueryWorkflow(ctx, slice, "", cdc.QueryProgress)
 			var progress cdc.Progress
-			if err != nil || value.Get(&progress) != nil || progress.Refused["Patient"] != cdc.ClassForbidden {
+			if err != nil || value.Get(&progress) != nil || progress.Unavailable["Patient"] != cdc.ClassForbidden {
 				return errNotYet
 			}
 			return nil
@@ -168,7 +168,7 @@ func (r *rig) onlyOneTypeWaits(t *testing.T, test storeFault, window cdc.Window)
 		eventually(t, "the window says which type waits", func(ctx context.Context) error {
 			value, err := r.temporal.QueryWorkflow(ctx, window.ID(), "", cdc.QueryProgress)
 			var progress cdc.Progress
-			if err != nil || value.Get(&progress) != nil || progress.Refused["Patient"] != want[test.fault.Kind] {
+			if err != nil || value.Get(&progress) != nil || progress.Unavailable["Patient"] != want[test.fault.Kind] {
 				return errNotYet
 			}
 			return nil

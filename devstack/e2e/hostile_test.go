@@ -134,7 +134,7 @@ func (r *rig) publishedByFirstPasses(t *testing.T) {
 		if passes[id] == nil {
 			passes[id] = make(map[cdc.Key]bool)
 			first := r.hydrates(t, id)[0]
-			for _, answer := range first.Answers {
+			for _, answer := range first.Pages {
 				for _, change := range answer.Changes {
 					passes[id][cdc.Key{ID: change.Type + "/" + change.ID, VersionID: change.VersionID}] = true
 				}

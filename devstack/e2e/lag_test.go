@@ -41,8 +41,8 @@ func TestSearchLagLongerThanTheFirstPass(t *testing.T) {
 	for pass, want := range [][]string{{"prompt/1"}, {"slow/1"}, {"slowest/1"}, nil} {
 		require.Equal(t, want, found(hydrates[pass], "Observation"), "pass %d", pass+1)
 	}
-	require.Len(t, hydrates[1].Answers, 3)
-	require.Len(t, hydrates[2].Answers, 1, "an extra pass is for the types that found something")
+	require.Len(t, hydrates[1].Pages, 3)
+	require.Len(t, hydrates[2].Pages, 1, "an extra pass is for the types that found something")
 	r.valid(t)
 }
 
@@ -79,7 +79,7 @@ func TestLateTrigger(t *testing.T) {
 	require.Less(t, slept, woken)
 	hydrates := r.hydrates(t, window.ID())
 	require.Len(t, hydrates, 2)
-	require.Len(t, hydrates[0].Answers, 3)
+	require.Len(t, hydrates[0].Pages, 3)
 	for _, event := range r.subscriber.Events() {
 		require.True(t, event.Meta.PublishedAt.Before(events[slept].GetEventTime().AsTime()), "published before the window slept")
 	}

@@ -144,7 +144,7 @@ func first(events []*historypb.HistoryEvent, kind enumspb.EventType, activity st
 // found are the changes of a type that a Hydrate brought, as "id/version".
 func found(result cdc.HydrateResult, resourceType string) []string {
 	var names []string
-	for _, answer := range result.Answers {
+	for _, answer := range result.Pages {
 		for _, change := range answer.Changes {
 			if change.Type == resourceType {
 				names = append(names, change.ID+"/"+change.VersionID)

@@ -246,7 +246,7 @@ func TestTypesThatWait(t *testing.T) {
 	require.Equal(t, wait, r.settle(t, "skip", skipped.ID(), "--yes").Skipped)
 	r.closed(t, skipped.ID())
 	require.Equal(t, []string{"Observation", "Patient"}, r.result(t, skipped.ID()).Ledger.Names(), "Condition was not swept")
-	require.Equal(t, 1, r.result(t, skipped.ID()).Counts.GivenUp)
+	require.Equal(t, 1, r.result(t, skipped.ID()).Counts.SkippedTypes)
 
 	r.Simulator.ClearFaults()
 	for _, id := range []string{retried.ID(), overflowing.ID()} {

@@ -6,16 +6,17 @@ import "time"
 type HydrateInput struct {
 	Origin Origin `json:"origin"`
 	Window Window `json:"window"`
-	// Salt is that of what the asks know.
+	// Salt is that of the requests' Known.
 	Salt Salt `json:"salt"`
-	// Asks are worked off in order, until the result is full.
-	Asks []Ask `json:"asks"`
-	// Together is set when every open type is asked for: an attempt that can read none
-	// of them, for a reason that may pass, fails and is retried by Temporal, which
-	// leaves nothing in the history. With Answer, and after some minutes, such types are
-	// answered as refused, as they are without Together.
-	Together bool `json:"together,omitempty"`
-	Answer   bool `json:"answer,omitempty"`
+	// Requests are worked off in order, until the result is full.
+	Requests []PageRequest `json:"requests"`
+	// AllTypes is set when every open type is requested: only such an attempt shows
+	// whether the store as a whole fails.
+	AllTypes bool `json:"allTypes,omitempty"`
+	// FailIfAllUnavailable makes an attempt for all types fail that can read none of
+	// them, for a reason that may pass: Temporal retries it, which leaves nothing in
+	// the history. After some minutes, or without it, they are PageUnavailable.
+	FailIfAllUnavailable bool `json:"failIfAllUnavailable,omitempty"`
 	// Bulk takes the searches' tokens from the share of audits, not the live one.
 	Bulk bool `json:"bulk,omitempty"`
 	// List asks for ids and meta only: the changes have no bodies, and are for the
@@ -23,8 +24,8 @@ type HydrateInput struct {
 	List bool `json:"list,omitempty"`
 }
 
-// Ask asks for one type's page.
-type Ask struct {
+// PageRequest asks for a page of one type.
+type PageRequest struct {
 	Type string `json:"type"`
 	// Next is the link of a further page, empty for the first.
 	Next string `json:"next,omitempty"`
@@ -37,42 +38,44 @@ type Ask struct {
 	Trail PageTrail `json:"trail,omitzero"`
 }
 
-// AnswerState says how far an Ask got.
-type AnswerState string
+// PageState says how far a PageRequest got.
+type PageState string
 
 const (
-	// AnswerDone: the type's last page was read and all of it is in the answer.
-	AnswerDone AnswerState = "done"
-	// AnswerMore: the page is in the answer, Next links to the following one.
-	AnswerMore AnswerState = "more"
-	// AnswerLeft: the page was not read, or did not fit wholly. Ask again with
-	// Next (the same page), knowing what the answer did hold.
-	AnswerLeft AnswerState = "left"
-	// AnswerRefused: the store did not give the page; Class says why.
-	AnswerRefused AnswerState = "refused"
+	// PageDone: the type's last page was read and all of it is in the result.
+	PageDone PageState = "done"
+	// PageMore: the page is in the result, Next links to the following one.
+	PageMore PageState = "more"
+	// PageIncomplete: the page was not read, or did not fit wholly. Request Next (the
+	// same page) again, with what the result holds in Known.
+	PageIncomplete PageState = "incomplete"
+	// PageUnavailable: the store did not give the page; Class says why.
+	PageUnavailable PageState = "unavailable"
 )
 
-// Answer is what an Ask brought.
-type Answer struct {
-	Type  string      `json:"type"`
-	State AnswerState `json:"state"`
-	Next  string      `json:"next,omitempty"`
+// PageResult is what a PageRequest brought.
+type PageResult struct {
+	Type  string    `json:"type"`
+	State PageState `json:"state"`
+	Next  string    `json:"next,omitempty"`
 	// Remaining is how many matches the store counts beyond this page, -1 when
 	// it does not count them.
 	Remaining int      `json:"remaining"`
 	Changes   []Change `json:"changes,omitempty"`
 	Class     Class    `json:"class,omitempty"`
-	// RetryAfter is how long the store asked to wait, with AnswerRefused.
+	// RetryAfter is how long the store asked to wait, with PageUnavailable.
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
-	// Trail is for the Ask of the page that follows.
+	// Trail is for the request of the page that follows.
 	Trail PageTrail `json:"trail,omitzero"`
 }
 
 // HydrateResult holds at most MaxResultBytes of bodies, and at least one.
 type HydrateResult struct {
-	Answers []Answer `json:"answers"`
-	Counts  Counts   `json:"counts"`
-	// StoreTime is the earliest Date header of the answers; zero if none had one.
+	// Pages are in the order of the requests.
+	Pages  []PageResult `json:"pages"`
+	Counts Counts       `json:"counts"`
+	// StoreTime is the earliest Date header of the store's responses; zero if none
+	// had one.
 	StoreTime time.Time `json:"storeTime"`
 }
 
@@ -86,8 +89,8 @@ type HydratePageInput struct {
 	Type   string `json:"type"`
 	Span   Span   `json:"span"`
 	Next   string `json:"next,omitempty"`
-	// Taken are the versions of this page to leave out, by Salt.
-	Taken HashSet `json:"taken"`
+	// Known are the versions of this page to leave out, by Salt.
+	Known HashSet `json:"known"`
 	Salt  Salt    `json:"salt"`
 	// List asks for ids and meta only: the result holds Listed, no Changes.
 	List bool `json:"list,omitempty"`
@@ -100,8 +103,8 @@ type HydratePageInput struct {
 
 // HydratePageResult is one page.
 type HydratePageResult struct {
-	State AnswerState `json:"state"`
-	// Restart tells that the store refused the page token: start the pages again.
+	State PageState `json:"state"`
+	// Restart is set when the store rejected the page token: start the pages again.
 	Restart bool      `json:"restart,omitempty"`
 	Next    string    `json:"next,omitempty"`
 	Changes []Change  `json:"changes,omitempty"`
@@ -140,19 +143,19 @@ type PublishInput struct {
 
 // PublishResult tells what EventBridge accepted, in the order of the input.
 type PublishResult struct {
-	// EventIDs are EventBridge's, one an entry; empty where it was refused, or where a
+	// EventIDs are EventBridge's, one an entry; empty where it was rejected, or where a
 	// Publish that was cancelled did not come to it.
 	EventIDs []string `json:"eventIds"`
-	// Refused are the entries that EventBridge will not take as they are.
-	Refused []Refusal `json:"refused,omitempty"`
+	// Rejected are the entries that EventBridge will not take as they are.
+	Rejected []Rejection `json:"rejected,omitempty"`
 	// Bytes of the bodies that were accepted, and Events as EventBridge bills them:
 	// see Counts.
 	Bytes  int64 `json:"bytes,omitempty"`
 	Events int   `json:"events,omitempty"`
 }
 
-// Refusal is an entry that EventBridge refused for good.
-type Refusal struct {
+// Rejection is an entry that EventBridge will not accept as it is.
+type Rejection struct {
 	// Index into the input's changes.
 	Index int `json:"index"`
 	// Code is EventBridge's error code.
@@ -177,10 +180,10 @@ type ReadDeleteInput struct {
 type ReadDeleteResult struct {
 	// Gone is set when a read of the resource finds nothing, or a tombstone.
 	Gone bool `json:"gone,omitempty"`
-	// Settled is set when asking again later would bring nothing more: history has
+	// Final is set when asking again later would bring nothing more: history has
 	// the delete, or there is no history of the resource, which is gone.
-	Settled bool `json:"settled,omitempty"`
-	// Tombstone is the delete in history. Unless Settled it is that of an earlier
+	Final bool `json:"final,omitempty"`
+	// Tombstone is the delete in history. Unless Final it is that of an earlier
 	// delete, after which history has nothing so far.
 	Tombstone *Tombstone `json:"tombstone,omitempty"`
 	// NoHistory is the class of the error when the store does not let us look at the

@@ -46,9 +46,9 @@ type WindowState struct {
 	Counts Counts      `json:"counts"`
 	// Slices is how many slices the window has started.
 	Slices int `json:"slices"`
-	// Refused are the versions, by type, that EventBridge refused and that are to
+	// Rejected are the versions, by type, that EventBridge refused and that are to
 	// be read again: bodies are not carried over. Bus is how often they were offered.
-	Refused map[string]HashSet `json:"refused,omitempty"`
+	Rejected map[string]HashSet `json:"rejected,omitempty"`
 	Bus     Retry              `json:"bus,omitzero"`
 	// Wanted is where the wanted versions stand, by type.
 	Wanted map[string]Retry `json:"wanted,omitempty"`
@@ -74,7 +74,7 @@ type TypeState struct {
 	Delay time.Duration `json:"delay"`
 	// Next is the link of the page to go on with, empty for a first page.
 	Next string `json:"next,omitempty"`
-	// Confirm tells that this pass asks for ids only.
+	// Confirm is set when this pass asks for ids only.
 	Confirm bool `json:"confirm,omitempty"`
 	// Trail is what the pages of this pass were so far.
 	Trail PageTrail `json:"trail,omitzero"`
@@ -84,7 +84,7 @@ type TypeState struct {
 	Pages int `json:"pages,omitempty"`
 	// Retry is set while the type cannot be read.
 	Retry Retry `json:"retry,omitzero"`
-	// Closed tells that no further pass is due.
+	// Closed is set when no further pass is due.
 	Closed bool `json:"closed,omitempty"`
 }
 
@@ -102,7 +102,7 @@ type Counts struct {
 	// closed before they were swept. Unswept are types that were closed because the
 	// store did not give them for UnsweptAfter.
 	Skipped int `json:"skipped,omitempty"`
-	GivenUp int `json:"givenUp,omitempty"`
+	SkippedTypes int `json:"skippedTypes,omitempty"`
 	Unswept int `json:"unswept,omitempty"`
 	// Bytes of the bodies that went full, and Events as EventBridge bills them (of
 	// up to 64 KB each). Ranges count them.
@@ -121,7 +121,7 @@ func (c *Counts) Add(other Counts) {
 	c.References += other.References
 	c.Passes += other.Passes
 	c.Skipped += other.Skipped
-	c.GivenUp += other.GivenUp
+	c.SkippedTypes += other.SkippedTypes
 	c.Unswept += other.Unswept
 	c.Bytes += other.Bytes
 	c.Events += other.Events
@@ -144,7 +144,7 @@ type CaptureSliceInput struct {
 	Salt Salt `json:"salt"`
 	// Next is the page to begin with; empty for the first.
 	Next string `json:"next,omitempty"`
-	// Confirm tells to list ids first and read only the bodies that are new.
+	// Confirm lists ids first and reads only the bodies that are new.
 	Confirm bool `json:"confirm,omitempty"`
 	// Known is what was published before or is being published by the parent.
 	Known HashSet `json:"known"`
@@ -162,20 +162,20 @@ type CaptureSliceInput struct {
 // SliceState is what a slice carries over a continue-as-new.
 type SliceState struct {
 	Published HashSet `json:"published"`
-	// Skipped are those that an operator gave up.
+	// Skipped are those that an operator skipped.
 	Skipped HashSet `json:"skipped,omitzero"`
-	// Refused are those that EventBridge refused and that are to be read again, Bus how
+	// Rejected are those that EventBridge refused and that are to be read again, Bus how
 	// often they were offered.
-	Refused HashSet `json:"refused,omitzero"`
+	Rejected HashSet `json:"rejected,omitzero"`
 	Bus     Retry   `json:"bus,omitzero"`
-	// Taken are the versions already taken from the page that Next names, which
+	// PageKnown are the versions already taken from the page that Next names, which
 	// did not fit into one result.
-	Taken  HashSet `json:"taken"`
+	PageKnown  HashSet `json:"pageKnown"`
 	Counts Counts  `json:"counts"`
-	// Followed is what the pages were since the first one.
-	Followed PageTrail `json:"followed,omitzero"`
-	// Page is set while the store does not give the page.
-	Page Retry `json:"page,omitzero"`
+	// Trail is what the pages were since the first one.
+	Trail PageTrail `json:"trail,omitzero"`
+	// Retry is set while the store does not give the page.
+	Retry Retry `json:"retry,omitzero"`
 }
 
 // CaptureSliceResult is what a slice gives its parent.
@@ -184,15 +184,15 @@ type CaptureSliceResult struct {
 	Salt Salt `json:"salt"`
 	// Published are the versions that this slice published.
 	Published HashSet `json:"published"`
-	// Skipped are those that an operator gave up.
+	// Skipped are those that an operator skipped.
 	Skipped HashSet `json:"skipped,omitzero"`
-	// HandedBack is set when it was cancelled before its last page: its parent wants to
+	// Cancelled is set when it was cancelled before its last page: its parent wants to
 	// continue as new, or was cancelled. That is in the result, for the SDK encodes
 	// what a cancelled workflow reports without saying of which workflow it is.
-	HandedBack bool `json:"handedBack,omitempty"`
-	// GivenUp is set when it was closed before its last page, which could not be read,
+	Cancelled bool `json:"cancelled,omitempty"`
+	// Unswept is set when it was closed before its last page, which could not be read,
 	// by an operator or after UnsweptAfter: its type is not swept.
-	GivenUp bool   `json:"givenUp,omitempty"`
+	Unswept bool   `json:"unswept,omitempty"`
 	Counts  Counts `json:"counts"`
 }
 
@@ -222,10 +222,10 @@ type PublishDeleteInput struct {
 	Read   bool   `json:"read,omitempty"`
 }
 
-// Skip names what an operator gives up of an execution: no more than was seen to
+// Skip names what an operator skips of an execution: no more than was seen to
 // wait.
 type Skip struct {
-	// Versions are the types whose versions (or delete) EventBridge refuses: those
+	// Versions are the types whose versions (or delete) EventBridge rejects: those
 	// go into the ledger as skipped.
 	Versions []string `json:"versions,omitempty"`
 	// Types are those that cannot be read: they close without being swept.
@@ -240,13 +240,13 @@ type Progress struct {
 	Counts Counts `json:"counts"`
 	// Versions published so far by type.
 	Versions map[string]int `json:"versions,omitempty"`
-	// Types that could not be read at the last attempt, with the class.
-	Refused map[string]Class `json:"refused,omitempty"`
+	// Unavailable are the types that could not be read at the last attempt.
+	Unavailable map[string]Class `json:"unavailable,omitempty"`
 	// Waiting is what waits for an operator.
 	Waiting []Wait `json:"waiting,omitempty"`
-	// Kept are the versions, by type, that EventBridge refused for good and that
+	// Rejected are the versions, by type, that EventBridge refused for good and that
 	// are offered to it again. A delete that names no type counts under "".
-	Kept map[string]int `json:"kept,omitempty"`
+	Rejected map[string]int `json:"rejected,omitempty"`
 	// Ledger is why a ledger that is needed cannot be read: of the run before, or of a
 	// slice that did not complete.
 	Ledger Class `json:"ledger,omitempty"`

@@ -7,9 +7,9 @@ import (
 	"io"
 )
 
-// MostIdlePages is how many pages of one list in a row may show nothing that those
+// MaxIdlePages is how many pages of one list in a row may show nothing that those
 // before it did not, before the list is taken for one without end.
-const MostIdlePages = 20
+const MaxIdlePages = 20
 
 // PageTrail is what the pages of one list were so far: a store may link its pages in
 // a circle, or link on without end. The zero value is the trail of a list of which no
@@ -25,7 +25,7 @@ type PageTrail struct {
 
 // Add notes a page that was taken in wholly, by its Content and its link to the page
 // that follows. It reports whether the list goes round, so that the page is to be its
-// last: the link was followed before, or MostIdlePages showed nothing new.
+// last: the link was followed before, or MaxIdlePages showed nothing new.
 func (t *PageTrail) Add(salt Salt, content Hash, next string) (round bool) {
 	if content != 0 && t.Seen.Add(content) {
 		t.Idle = 0
@@ -35,7 +35,7 @@ func (t *PageTrail) Add(salt Salt, content Hash, next string) (round bool) {
 	if next == "" {
 		return false
 	}
-	return !t.Seen.Add(salt.hashOf("link", next)) || t.Idle >= MostIdlePages
+	return !t.Seen.Add(salt.hashOf("link", next)) || t.Idle >= MaxIdlePages
 }
 
 // Content stands for everything that a page shows, by a salted hash; 0 when it shows

@@ -44,14 +44,14 @@ func TestPageTrail(t *testing.T) {
 		"its last page": {func(int) (Page, string) { return Page{}, "" }, 500},
 		"to itself":     {func(int) (Page, string) { return pageOf("a"), "again" }, 2},
 		"in a circle":   {func(i int) (Page, string) { return other(i), fmt.Sprint(i % 3) }, 4},
-		"empty":         {func(i int) (Page, string) { return Page{}, fmt.Sprint(i) }, MostIdlePages},
+		"empty":         {func(i int) (Page, string) { return Page{}, fmt.Sprint(i) }, MaxIdlePages},
 		"a few are empty": {func(i int) (Page, string) {
-			if i%MostIdlePages > 0 {
+			if i%MaxIdlePages > 0 {
 				return Page{}, fmt.Sprint(i)
 			}
 			return other(i), fmt.Sprint(i)
 		}, 500},
-		"the same again": {func(i int) (Page, string) { return other(i % 3), fmt.Sprint(i) }, 3 + MostIdlePages},
+		"the same again": {func(i int) (Page, string) { return other(i % 3), fmt.Sprint(i) }, 3 + MaxIdlePages},
 	} {
 		require.Equal(t, tc.want, follow(t, 500, tc.page), name)
 	}

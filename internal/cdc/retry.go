@@ -3,11 +3,11 @@ package cdc
 import "time"
 
 const (
-	// FirstDelay and LongestDelay bound the pauses between two tries of what could not
+	// FirstDelay and MaxDelay bound the pauses between two tries of what could not
 	// be done: the first, doubled after each try in a row. Something that fails for a
 	// day costs about a hundred tries.
 	FirstDelay   = 5 * time.Second
-	LongestDelay = 15 * time.Minute
+	MaxDelay = 15 * time.Minute
 	// Patience is how many attempts an activity makes before its workflow plans the next
 	// tries, and says that it fails: some eight minutes (1 s, doubled).
 	Patience = 10
@@ -61,8 +61,8 @@ func (r Retry) FailingFor(now time.Time) time.Duration {
 // Delay is the pause after the n-th try in a row that failed.
 func Delay(n int) time.Duration {
 	delay := FirstDelay
-	for i := 1; i < n && delay < LongestDelay; i++ {
+	for i := 1; i < n && delay < MaxDelay; i++ {
 		delay *= 2
 	}
-	return min(delay, LongestDelay)
+	return min(delay, MaxDelay)
 }

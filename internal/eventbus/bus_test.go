@@ -37,7 +37,7 @@ func TestBusNameThatIsNone(t *testing.T) {
 	bus.describe = func(int) reply { return reply{status: 400, code: "ValidationException"} }
 	result, err := bus.publisher(t).Publish(t.Context(), someEvents(1), nil, nil)
 	requireClass(t, err, cdc.ClassBusMissing)
-	require.Empty(t, result.Refused, "the name is to blame, not the entry")
+	require.Empty(t, result.Rejected, "the name is to blame, not the entry")
 	require.Empty(t, bus.sizes())
 }
 

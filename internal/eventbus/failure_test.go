@@ -51,7 +51,7 @@ func TestPublishWholeCallFailures(t *testing.T) {
 			require.Equal(t, last, result.EventIDs)
 			require.NotContains(t, result.EventIDs[:10], "")
 			require.Empty(t, strings.Join(result.EventIDs[10:], ""))
-			require.Empty(t, result.Refused)
+			require.Empty(t, result.Rejected)
 		})
 	}
 }

@@ -136,8 +136,8 @@ func (p *Publisher) Publish(ctx context.Context, events []cdc.Event, accepted []
 	r := &run{Publisher: p, events: events, ids: make([]string, len(events)), progress: progress, heard: p.now()}
 	copy(r.ids, accepted)
 	err := r.all(ctx)
-	slices.SortFunc(r.refused, func(a, b cdc.Refusal) int { return cmp.Compare(a.Index, b.Index) })
-	return Result{EventIDs: r.ids, Refused: r.refused}, err
+	slices.SortFunc(r.refused, func(a, b cdc.Rejection) int { return cmp.Compare(a.Index, b.Index) })
+	return Result{EventIDs: r.ids, Rejected: r.refused}, err
 }
 
 // sleep waits for d or until ctx is done.

@@ -24,7 +24,7 @@ func TestPublishBatchesByTen(t *testing.T) {
 	require.Equal(t, detailsOf(events), bus.details())
 	require.NotContains(t, result.EventIDs, "")
 	require.Len(t, result.EventIDs, 25)
-	require.Empty(t, result.Refused)
+	require.Empty(t, result.Rejected)
 
 	require.Len(t, seen, 3)
 	for i, done := range []int{10, 20, 25} {
@@ -82,7 +82,7 @@ func TestPublishBatchesByBytes(t *testing.T) {
 		p := bus.publisher(t, func(c *Config) { c.MaxBytes = events[4].Size() })
 		result, err := p.Publish(t.Context(), events, nil, nil)
 		require.NoError(t, err)
-		require.Equal(t, []cdc.Refusal{{Index: 5, Code: CodeEntryTooLarge}}, result.Refused)
+		require.Equal(t, []cdc.Rejection{{Index: 5, Code: CodeEntryTooLarge}}, result.Rejected)
 		require.Empty(t, result.EventIDs[5])
 		require.Equal(t, detailsOf(events[:5]), bus.details())
 	})
@@ -127,7 +127,7 @@ func TestPublishRetriesOnlyFailedEntries(t *testing.T) {
 	result, err := bus.publisher(t).Publish(t.Context(), events, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, []int{10, 2, 1, 2}, bus.sizes())
-	require.Equal(t, []cdc.Refusal{{Index: 7, Code: "MalformedDetail"}}, result.Refused)
+	require.Equal(t, []cdc.Rejection{{Index: 7, Code: "MalformedDetail"}}, result.Rejected)
 	require.Empty(t, result.EventIDs[7])
 	require.ElementsMatch(t, append(detailsOf(events[:7]), detailsOf(events[8:])...), bus.details())
 }
@@ -156,7 +156,7 @@ func TestPublishEntryCodes(t *testing.T) {
 			result, err := bus.publisher(t).Publish(t.Context(), someEvents(12), nil, nil)
 			e := errorOfClass(t, err, want)
 			require.NotEmpty(t, e.Advice)
-			require.Empty(t, result.Refused, "an error is retried, never dropped")
+			require.Empty(t, result.Rejected, "an error is retried, never dropped")
 			require.Empty(t, result.EventIDs[3])
 			require.NotContains(t, result.EventIDs[:3], "")
 			switch want {
@@ -208,7 +208,7 @@ func TestPublishTakesNoAnswerToACallForARefusal(t *testing.T) {
 			result, err := bus.publisher(t).Publish(t.Context(), events, nil, nil)
 			e := errorOfClass(t, err, cdc.ClassRejected)
 			require.Equal(t, failure.code, e.Code)
-			require.Empty(t, result.Refused)
+			require.Empty(t, result.Rejected)
 			want := slices.Concat(detailsOf(events[:3]), detailsOf(events[4:8]), detailsOf(events[9:14]), detailsOf(events[15:]))
 			require.Equal(t, want, bus.details(), "the others, in order, each once")
 
@@ -226,7 +226,7 @@ func TestPublishToABusThatTakesNothing(t *testing.T) {
 	bus.put = func(int, []entry) reply { return reply{status: http.StatusBadRequest, code: "ValidationException"} }
 	result, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, nil)
 	requireClass(t, err, cdc.ClassRejected)
-	require.Empty(t, result.Refused)
+	require.Empty(t, result.Rejected)
 	require.Len(t, bus.sizes(), 2*(2*MaxEntries-1), "each call in halves, down to single entries")
 }
 

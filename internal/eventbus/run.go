@@ -19,7 +19,7 @@ type run struct {
 	*Publisher
 	events   []cdc.Event
 	ids      []string
-	refused  []cdc.Refusal
+	refused  []cdc.Rejection
 	progress func([]string)
 
 	// heard is when EventBridge last accepted or refused something, or the start.
@@ -233,7 +233,7 @@ func (r *run) settle(call []int, answers []types.PutEventsResultEntry) ([]int, *
 }
 
 func (r *run) refuse(i int, code string) {
-	r.refused = append(r.refused, cdc.Refusal{Index: i, Code: code})
+	r.refused = append(r.refused, cdc.Rejection{Index: i, Code: code})
 }
 
 func (r *run) entries(call []int) []types.PutEventsRequestEntry {

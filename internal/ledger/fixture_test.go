@@ -177,7 +177,7 @@ func batch(resourceType string, ids ...string) (cdc.PublishInput, cdc.PublishRes
 		if id[0] == '!' {
 			name = id[1:]
 			out.EventIDs = append(out.EventIDs, "")
-			out.Refused = append(out.Refused, cdc.Refusal{Index: i, Code: "Refused"})
+			out.Rejected = append(out.Rejected, cdc.Rejection{Index: i, Code: "Refused"})
 		} else {
 			out.EventIDs = append(out.EventIDs, "event")
 		}

@@ -31,8 +31,8 @@ func TestLedgerHoldsWhatSlicesPublishedThatAreCarriedAsLost(t *testing.T) {
 }
 
 // A slice that was handed back, or goes on in a new run, has not swept its type.
-func TestSliceThatWasHandedBackHasNotSweptItsType(t *testing.T) {
-	h := begun(windows).sliceStarted(slice).sliceCompleted(slice, cdc.CaptureSliceResult{Salt: salt, HandedBack: true}).sliceStarted(slice2)
+func TestSliceThatWasCancelledHasNotSweptItsType(t *testing.T) {
+	h := begun(windows).sliceStarted(slice).sliceCompleted(slice, cdc.CaptureSliceResult{Salt: salt, Cancelled: true}).sliceStarted(slice2)
 	again := begun(cdc.CaptureSliceInput{Salt: salt, Type: "Patient", Resume: &cdc.SliceState{}})
 	got, err := readLedger(executions{
 		window.ID(): {status: terminated, events: h.events},

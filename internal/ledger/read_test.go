@@ -56,8 +56,8 @@ func TestLedgerIsRebuiltFromHistory(t *testing.T) {
 	resumed.Resume = &cdc.WindowState{Ledger: before}
 	h := begun(resumed)
 	h.did("Ledger", cdc.LedgerInput{}, ledgerWith("Patient", "rerun"))
-	h.did("Hydrate", cdc.HydrateInput{}, cdc.HydrateResult{Answers: []cdc.Answer{
-		{Type: "Claim", State: cdc.AnswerDone}, {Type: "Device", State: cdc.AnswerRefused}, {Type: "Patient", State: cdc.AnswerMore},
+	h.did("Hydrate", cdc.HydrateInput{}, cdc.HydrateResult{Pages: []cdc.PageResult{
+		{Type: "Claim", State: cdc.PageDone}, {Type: "Device", State: cdc.PageUnavailable}, {Type: "Patient", State: cdc.PageMore},
 	}})
 	in, out := batch("Patient", "a", "!refused", "b")
 	h.did("Publish", in, out)

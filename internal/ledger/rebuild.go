@@ -108,7 +108,7 @@ func (r *run) started(input *commonpb.Payloads) error {
 	switch in := r.in; {
 	case in.Resume != nil:
 		r.ledger = in.Resume.Ledger
-		maps.Copy(r.rejected, in.Resume.Refused)
+		maps.Copy(r.rejected, in.Resume.Rejected)
 		for _, name := range slices.Sorted(maps.Keys(in.Resume.Lost)) {
 			r.slices = append(r.slices, in.Resume.Lost[name].WorkflowID)
 		}
@@ -137,7 +137,7 @@ func (r *run) sliceStarted(resourceType string, input *commonpb.Payloads) error 
 	if in.Resume == nil {
 		return nil
 	}
-	r.rejected[resourceType] = in.Resume.Refused
+	r.rejected[resourceType] = in.Resume.Rejected
 	if in.Resume.Published.Len()+in.Resume.Skipped.Len() == 0 {
 		return nil // an entry would say that the type was searched
 	}
@@ -170,7 +170,7 @@ func (r *run) forget(id string) {
 // mergeSlice adds a slice's result to its parent's ledger. One that was closed or
 // handed back before its last page has not searched all of the type.
 func mergeSlice(ledger *cdc.Ledger, resourceType string, result cdc.CaptureSliceResult) error {
-	if (result.GivenUp || result.HandedBack) && result.Published.Len()+result.Skipped.Len() == 0 {
+	if (result.Unswept || result.Cancelled) && result.Published.Len()+result.Skipped.Len() == 0 {
 		return nil
 	}
 	return ledger.Merge(cdc.Ledger{Salt: result.Salt, Types: map[string]*cdc.TypeLedger{
@@ -189,7 +189,7 @@ func (r *run) activityCompleted(id int64, result *commonpb.Payloads) error {
 		if err := r.bound.FromPayloads(result, &hydrated); err != nil {
 			return err
 		}
-		for _, answer := range hydrated.Answers {
+		for _, answer := range hydrated.Pages {
 			r.found(answer)
 		}
 	}
@@ -197,8 +197,8 @@ func (r *run) activityCompleted(id int64, result *commonpb.Payloads) error {
 }
 
 // found applies what a pass has found. A run that publishes does so afterwards.
-func (r *run) found(answer cdc.Answer) {
-	if answer.State == cdc.AnswerDone {
+func (r *run) found(answer cdc.PageResult) {
+	if answer.State == cdc.PageDone {
 		r.ledger.Type(answer.Type)
 	}
 	if r.in.Skip {
@@ -272,7 +272,7 @@ func (r *run) published(id int64, output *commonpb.Payloads) error {
 		return err
 	}
 	r.accepted(in.Changes, result.EventIDs)
-	for _, rejection := range result.Refused {
+	for _, rejection := range result.Rejected {
 		if rejection.Index < len(in.Changes) {
 			r.reject(id, in.Changes[rejection.Index].Version)
 		}

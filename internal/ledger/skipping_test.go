@@ -10,11 +10,11 @@ import (
 
 // foundOf is what a Hydrate of a run that skips found: no bodies.
 func foundOf(resourceType string, ids ...string) cdc.HydrateResult {
-	answer := cdc.Answer{Type: resourceType, State: cdc.AnswerMore}
+	answer := cdc.PageResult{Type: resourceType, State: cdc.PageMore}
 	for _, id := range ids {
 		answer.Changes = append(answer.Changes, cdc.Change{Version: version(resourceType, id)})
 	}
-	return cdc.HydrateResult{Answers: []cdc.Answer{answer, {Type: "Goal", State: cdc.AnswerDone}}}
+	return cdc.HydrateResult{Pages: []cdc.PageResult{answer, {Type: "Goal", State: cdc.PageDone}}}
 }
 
 // requireLedgerOf compares the ledger of patients, published and skipped, and

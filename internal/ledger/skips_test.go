@@ -38,7 +38,7 @@ func TestLedgerOfATerminatedRunHoldsWhatWasSkipped(t *testing.T) {
 	resumed := windows
 	before := ledgerWith("Patient", "p")
 	before.Type("Patient").Skipped = hashes("Patient", "earlier")
-	resumed.Resume = &cdc.WindowState{Ledger: before, Refused: map[string]cdc.HashSet{"Patient": hashes("Patient", "carried")}}
+	resumed.Resume = &cdc.WindowState{Ledger: before, Rejected: map[string]cdc.HashSet{"Patient": hashes("Patient", "carried")}}
 	h := begun(resumed)
 	in, out := batch("Patient", "a", "!b", "!c", "!late")
 	h.did("Publish", in, out)
@@ -62,7 +62,7 @@ func TestLedgerOfATerminatedRunHoldsWhatWasSkipped(t *testing.T) {
 
 func TestLedgerHoldsWhatSlicesSkipped(t *testing.T) {
 	resumed := cdc.CaptureSliceInput{Salt: salt, Type: "Patient"}
-	resumed.Resume = &cdc.SliceState{Skipped: hashes("Patient", "s1"), Refused: hashes("Patient", "s2")}
+	resumed.Resume = &cdc.SliceState{Skipped: hashes("Patient", "s1"), Rejected: hashes("Patient", "s2")}
 	in, out := batch("Patient", "!s3")
 	ended := begun(resumed).did("Publish", in, out).signaled(cdc.SignalSkip, cdc.Skip{Versions: []string{"Patient"}})
 	given := cdc.CaptureSliceResult{Salt: salt, Skipped: hashes("Patient", "s4")}
@@ -81,7 +81,7 @@ func TestLedgerHoldsWhatSlicesSkipped(t *testing.T) {
 }
 
 func TestSliceThatWasGivenUpHasNotSweptItsType(t *testing.T) {
-	given := cdc.CaptureSliceResult{GivenUp: true}
+	given := cdc.CaptureSliceResult{Unswept: true}
 	h := begun(windows).sliceStarted(slice).sliceCompleted(slice, given)
 	got, err := readLedger(executions{window.ID(): {status: terminated, events: h.events}}, window.ID())
 	require.NoError(t, err)

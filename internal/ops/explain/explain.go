@@ -164,7 +164,7 @@ func (e *Explainer) progress(ctx context.Context, f *facts, window *Window) {
 	if due, ok := progress.Due[f.ask.Type]; ok && window.NextStep.IsZero() {
 		window.NextStep = due
 	}
-	if class := progress.Refused[f.ask.Type]; class != "" {
+	if class := progress.Unavailable[f.ask.Type]; class != "" {
 		window.Blocked = string(class)
 	}
 }

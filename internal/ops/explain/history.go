@@ -158,7 +158,7 @@ func (t *trace) complete(event *historypb.HistoryEvent) error {
 		if err := t.converter.FromPayloads(done.GetResult(), &result); err != nil {
 			return err
 		}
-		for _, answer := range result.Answers {
+		for _, answer := range result.Pages {
 			t.hydrated(scheduled, answer.Changes)
 		}
 	case "HydratePage":
@@ -202,7 +202,7 @@ func (t *trace) published(event *historypb.HistoryEvent, done *historypb.Activit
 		t.accepted, t.skipped = p, false
 		return nil
 	}
-	for _, refusal := range result.Refused {
+	for _, refusal := range result.Rejected {
 		if refusal.Index == index {
 			p.Refused = refusal.Code
 		}

@@ -51,7 +51,7 @@ func (h *told) publish(version cdc.Version) (scheduled int64) {
 func (h *told) done(scheduled int64, taken bool) {
 	result := cdc.PublishResult{EventIDs: []string{"e"}}
 	if !taken {
-		result = cdc.PublishResult{EventIDs: []string{""}, Refused: []cdc.Refusal{{Code: "MalformedDetail"}}}
+		result = cdc.PublishResult{EventIDs: []string{""}, Rejected: []cdc.Rejection{{Code: "MalformedDetail"}}}
 	}
 	h.tell(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ActivityTaskCompletedEventAttributes{
 		ActivityTaskCompletedEventAttributes: &historypb.ActivityTaskCompletedEventAttributes{

@@ -78,7 +78,7 @@ func TestHoldUps(t *testing.T) {
 	require.Nil(t, holdUps("w", nil))
 	require.Empty(t, holdUps("w", &cdc.Progress{}))
 	found := holdUps("w", &cdc.Progress{
-		Refused: map[string]cdc.Class{"Patient": cdc.ClassForbidden, "Claim": cdc.ClassThrottled},
+		Unavailable: map[string]cdc.Class{"Patient": cdc.ClassForbidden, "Claim": cdc.ClassThrottled},
 		Waiting: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}, {Type: "Goal", Versions: 2}, {Bus: true, Class: cdc.ClassBusMissing}},
 	})
 	require.Len(t, found, 4)

@@ -120,10 +120,10 @@ func holdUps(id string, p *cdc.Progress) []Waiting {
 		return nil
 	}
 	var found []Waiting
-	for _, name := range slices.Sorted(maps.Keys(p.Refused)) {
+	for _, name := range slices.Sorted(maps.Keys(p.Unavailable)) {
 		waits := func(w cdc.Wait) bool { return w.Type == name && w.Versions == 0 }
 		if !slices.ContainsFunc(p.Waiting, waits) {
-			class := p.Refused[name]
+			class := p.Unavailable[name]
 			found = append(found, Waiting{
 				WorkflowID: id, Type: name, Class: class, What: fmt.Sprintf("the type %s cannot be read (%s): it is tried again", name, class),
 			})
