@@ -46,10 +46,10 @@ type WindowState struct {
 	Counts Counts      `json:"counts"`
 	// Slices is how many slices the window has started.
 	Slices int `json:"slices"`
-	// Rejected are the versions, by type, that EventBridge refused and that are to
-	// be read again: bodies are not carried over. Bus is how often they were offered.
+	// Rejected are the versions, by type, that EventBridge rejected and that are to
+	// be read again: bodies are not carried over. Bus is how often they were tried.
 	Rejected map[string]HashSet `json:"rejected,omitempty"`
-	Bus     Retry              `json:"bus,omitzero"`
+	Bus      Retry              `json:"bus,omitzero"`
 	// Wanted is where the wanted versions stand, by type.
 	Wanted map[string]Retry `json:"wanted,omitempty"`
 	// Lost are slices, by their types, that did not complete and whose ledgers cannot
@@ -98,12 +98,12 @@ type Counts struct {
 	References int `json:"references,omitempty"`
 	// Passes that were made (of any type).
 	Passes int `json:"passes,omitempty"`
-	// Skipped versions, and GivenUp types (of a window) or slices that an operator
+	// Skipped versions, and SkippedTypes: types (of a window) or slices that an operator
 	// closed before they were swept. Unswept are types that were closed because the
 	// store did not give them for UnsweptAfter.
-	Skipped int `json:"skipped,omitempty"`
+	Skipped      int `json:"skipped,omitempty"`
 	SkippedTypes int `json:"skippedTypes,omitempty"`
-	Unswept int `json:"unswept,omitempty"`
+	Unswept      int `json:"unswept,omitempty"`
 	// Bytes of the bodies that went full, and Events as EventBridge bills them (of
 	// up to 64 KB each). Ranges count them.
 	Bytes  int64 `json:"bytes,omitempty"`
@@ -164,14 +164,14 @@ type SliceState struct {
 	Published HashSet `json:"published"`
 	// Skipped are those that an operator skipped.
 	Skipped HashSet `json:"skipped,omitzero"`
-	// Rejected are those that EventBridge refused and that are to be read again, Bus how
-	// often they were offered.
+	// Rejected are those that EventBridge rejected and that are to be read again, Bus
+	// how often they were tried.
 	Rejected HashSet `json:"rejected,omitzero"`
-	Bus     Retry   `json:"bus,omitzero"`
-	// PageKnown are the versions already taken from the page that Next names, which
+	Bus      Retry   `json:"bus,omitzero"`
+	// PageKnown are the versions already read from the page that Next names, which
 	// did not fit into one result.
-	PageKnown  HashSet `json:"pageKnown"`
-	Counts Counts  `json:"counts"`
+	PageKnown HashSet `json:"pageKnown"`
+	Counts    Counts  `json:"counts"`
 	// Trail is what the pages were since the first one.
 	Trail PageTrail `json:"trail,omitzero"`
 	// Retry is set while the store does not give the page.
@@ -186,9 +186,9 @@ type CaptureSliceResult struct {
 	Published HashSet `json:"published"`
 	// Skipped are those that an operator skipped.
 	Skipped HashSet `json:"skipped,omitzero"`
-	// Cancelled is set when it was cancelled before its last page: its parent wants to
-	// continue as new, or was cancelled. That is in the result, for the SDK encodes
-	// what a cancelled workflow reports without saying of which workflow it is.
+	// Cancelled is set when its parent cancelled it before its last page, to continue
+	// as new or because it was cancelled itself. That is in the result because the SDK
+	// encodes what a cancelled workflow reports without the workflow's ID.
 	Cancelled bool `json:"cancelled,omitempty"`
 	// Unswept is set when it was closed before its last page, which could not be read,
 	// by an operator or after UnsweptAfter: its type is not swept.
@@ -244,8 +244,8 @@ type Progress struct {
 	Unavailable map[string]Class `json:"unavailable,omitempty"`
 	// Waiting is what waits for an operator.
 	Waiting []Wait `json:"waiting,omitempty"`
-	// Rejected are the versions, by type, that EventBridge refused for good and that
-	// are offered to it again. A delete that names no type counts under "".
+	// Rejected are the versions, by type, that EventBridge rejected and that are tried
+	// again. A delete that names no type counts under "".
 	Rejected map[string]int `json:"rejected,omitempty"`
 	// Ledger is why a ledger that is needed cannot be read: of the run before, or of a
 	// slice that did not complete.

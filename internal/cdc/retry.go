@@ -6,8 +6,8 @@ const (
 	// FirstDelay and MaxDelay bound the pauses between two tries of what could not
 	// be done: the first, doubled after each try in a row. Something that fails for a
 	// day costs about a hundred tries.
-	FirstDelay   = 5 * time.Second
-	MaxDelay = 15 * time.Minute
+	FirstDelay = 5 * time.Second
+	MaxDelay   = 15 * time.Minute
 	// Patience is how many attempts an activity makes before its workflow plans the next
 	// tries, and says that it fails: some eight minutes (1 s, doubled).
 	Patience = 10

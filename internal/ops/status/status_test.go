@@ -79,7 +79,7 @@ func TestHoldUps(t *testing.T) {
 	require.Empty(t, holdUps("w", &cdc.Progress{}))
 	found := holdUps("w", &cdc.Progress{
 		Unavailable: map[string]cdc.Class{"Patient": cdc.ClassForbidden, "Claim": cdc.ClassThrottled},
-		Waiting: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}, {Type: "Goal", Versions: 2}, {Bus: true, Class: cdc.ClassBusMissing}},
+		Waiting:     []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}, {Type: "Goal", Versions: 2}, {Bus: true, Class: cdc.ClassBusMissing}},
 	})
 	require.Len(t, found, 4)
 	require.Equal(t, Waiting{
