@@ -58,9 +58,8 @@ type Windows interface {
 type Activities struct {
 	Store Store
 	Bus   Bus
-	// OtherBus gives the bus of a name or an ARN, for replays to another bus. Nil
-	// gives none.
-	OtherBus func(name string) (Bus, error)
+	// OtherBus is the bus of a name or an ARN, for replays to another bus.
+	OtherBus func(name string) Bus
 	// Executions reads what earlier executions did.
 	Executions temporal.Executions
 	// Heartbeats takes those of Publish.

@@ -3,7 +3,6 @@ package activities
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -28,9 +27,9 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 	if err != nil {
 		return cdc.PublishResult{}, invalidInput(ctx, err.Error())
 	}
-	bus, err := a.bus(in.Bus)
-	if err != nil {
-		return cdc.PublishResult{}, invalidInput(ctx, err.Error())
+	bus := a.Bus
+	if in.Bus != "" {
+		bus = a.OtherBus(in.Bus)
 	}
 	accepted := b.acceptedBefore(ctx, in)
 	publishing, giveUp := context.WithCancelCause(ctx)
@@ -129,17 +128,6 @@ func (b publishBatch) result(r cdc.PublishResult) cdc.PublishResult {
 	}
 	slices.SortFunc(out.Rejected, func(x, y cdc.Rejection) int { return cmp.Compare(x.Index, y.Index) })
 	return out
-}
-
-// bus is the bus of that name, or the configured one.
-func (a *Activities) bus(name string) (Bus, error) {
-	if name == "" {
-		return a.Bus, nil
-	}
-	if a.OtherBus == nil {
-		return nil, errors.New("this worker publishes to no other bus than the configured one")
-	}
-	return a.OtherBus(name)
 }
 
 // eventsBesideChanges are those of a delete, or of statements.

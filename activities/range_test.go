@@ -140,8 +140,3 @@ func TestPageOfNamedResources(t *testing.T) {
 	_, err = ask("b")
 	require.ErrorContains(t, err, string(cdc.ClassForbidden))
 }
-
-func TestOtherBusOfAWorkerWithout(t *testing.T) {
-	_, err := ranging(nil).bus("warehouse")
-	require.ErrorContains(t, err, "no other bus")
-}

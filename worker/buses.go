@@ -18,21 +18,18 @@ type buses struct {
 }
 
 // get is the publisher of the bus of that name or ARN.
-func (b *buses) get(bus string) (activities.Bus, error) {
+func (b *buses) get(bus string) activities.Bus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if publisher := b.publishers[bus]; publisher != nil {
-		return publisher, nil
+		return publisher
 	}
 	config := b.config
 	config.Bus = bus
-	publisher, err := eventbus.New(config)
-	if err != nil {
-		return nil, err
-	}
+	publisher := eventbus.New(config)
 	if b.publishers == nil {
 		b.publishers = make(map[string]*eventbus.Publisher)
 	}
 	b.publishers[bus] = publisher
-	return publisher, nil
+	return publisher
 }

@@ -59,10 +59,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 		p.close()
 		return nil, err
 	}
-	if err := p.newActivities(ctx, awsConfig, stores, launcher, t.Metrics); err != nil {
-		p.close()
-		return nil, err
-	}
+	p.newActivities(ctx, awsConfig, stores, launcher, t.Metrics)
 	if err := p.newConsumer(ctx, awsConfig, launcher, t.Metrics); err != nil {
 		p.close()
 		return nil, err
@@ -77,17 +74,13 @@ func (p *process) close() {
 	}
 }
 
-func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, stores *healthlake.Client, launcher *temporal.Launcher, metrics *telemetry.Metrics) error {
+func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, stores *healthlake.Client, launcher *temporal.Launcher, metrics *telemetry.Metrics) {
 	buses := &buses{config: eventbus.Config{
 		Client: eventbus.NewClient(awsConfig), MaxBytes: p.cfg.MaxEventBytes,
 		Observe: observeBus(ctx, metrics), Logger: p.logger,
 	}}
-	bus, err := buses.get(p.cfg.EventBus)
-	if err != nil {
-		return err
-	}
 	p.activities = &activities.Activities{
-		Store: stores, Bus: bus, OtherBus: buses.get,
+		Store: stores, Bus: buses.get(p.cfg.EventBus), OtherBus: buses.get,
 		Executions: p.temporal.Executions(), Heartbeats: p.temporal.Client,
 		Limits:   activities.NewLimits(p.cfg.SearchRate*liveShare, p.cfg.SearchRate*auditShare),
 		Observer: observer{ctx, metrics}, Logger: p.logger,
@@ -96,7 +89,6 @@ func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, store
 		References:    p.cfg.EventPayload == config.PayloadReference,
 		Windows:       launcher,
 	}
-	return nil
 }
 
 func (p *process) newConsumer(ctx context.Context, awsConfig aws.Config, launcher *temporal.Launcher, metrics *telemetry.Metrics) error {

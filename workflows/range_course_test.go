@@ -217,7 +217,7 @@ func TestCancelledRangePublishesNothingWhenItsBusAppears(t *testing.T) {
 		return &cdc.Error{Op: "EventBridge PutEvents", Class: cdc.ClassBusMissing, Advice: "no such bus"}
 	}
 	renewRange(w)
-	w.real.OtherBus = func(string) (activities.Bus, error) { return w.bus, nil }
+	w.real.OtherBus = func(string) activities.Bus { return w.bus }
 	states := w.states()
 	in := replayOf("Patient")
 	in.Bus = "missing"

@@ -59,10 +59,4 @@ func (r Retry) FailingFor(now time.Time) time.Duration {
 }
 
 // Delay is the pause after the n-th try in a row that failed.
-func Delay(n int) time.Duration {
-	delay := FirstDelay
-	for i := 1; i < n && delay < MaxDelay; i++ {
-		delay *= 2
-	}
-	return min(delay, MaxDelay)
-}
+func Delay(n int) time.Duration { return Backoff(n, FirstDelay, MaxDelay) }

@@ -19,7 +19,7 @@ func BenchmarkPublish(b *testing.B) {
 	b.SetBytes(int64(len(events) * events[0].Size()))
 	b.ReportAllocs()
 	for b.Loop() {
-		result, err := p.Publish(b.Context(), events, nil, nil)
+		result, err := p.Publish(b.Context(), events, nil, ignored)
 		if err != nil || len(result.EventIDs) != len(events) {
 			b.Fatal(err)
 		}

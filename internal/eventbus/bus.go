@@ -2,7 +2,6 @@ package eventbus
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -22,12 +21,7 @@ const busFresh = 10 * time.Second
 // busCheck asks EventBridge whether the bus exists, at most once every busFresh
 // and one question at a time, for all calls of Publish together.
 type busCheck struct {
-	client  API
-	bus     string
-	timeout time.Duration
-	logger  *slog.Logger
-	now     func() time.Time
-
+	*Publisher
 	flight singleflight.Group
 	warn   sync.Once
 	mu     sync.Mutex
@@ -64,21 +58,21 @@ func (b *busCheck) forget() {
 }
 
 func (b *busCheck) ask(ctx context.Context) *cdc.Error {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	ctx, cancel := context.WithTimeout(ctx, b.callTimeout)
 	defer cancel()
 	asked := b.now()
-	_, err := b.client.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(b.bus)})
+	_, err := b.Client.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(b.Bus)})
 	if err != nil {
 		failure := callError(opDescribe, err)
 		switch {
 		case cannotTell(failure):
 			b.warn.Do(func() {
-				b.logger.Warn("cannot check that the event bus exists; events to a missing bus would be lost: allow events:DescribeEventBus",
+				b.Logger.Warn("cannot check that the event bus exists; events to a missing bus would be lost: allow events:DescribeEventBus",
 					"class", string(failure.Class), "code", failure.Code, "status", failure.Status)
 			})
 		case failure.Class == cdc.ClassRejected:
 			// The name itself is not a bus's.
-			failure.Class, failure.Advice = cdc.ClassBusMissing, adviceBusMissing
+			failure.Class, failure.Advice = cdc.ClassBusMissing, advice[cdc.ClassBusMissing]
 			return failure
 		default:
 			return failure
@@ -90,14 +84,9 @@ func (b *busCheck) ask(ctx context.Context) *cdc.Error {
 	return nil
 }
 
-// cannotTell tells whether the answer says nothing of the bus: the question is
+// cannotTell reports whether the answer says nothing of the bus: the question is
 // forbidden to us (PutEvents may be allowed all the same), or the endpoint does
 // not know it.
 func cannotTell(e *cdc.Error) bool {
 	return e.Class == cdc.ClassForbidden || e.Code == "UnknownOperationException" || e.Status == http.StatusNotImplemented
-}
-
-// interrupted is the error of a Publish whose context is done.
-func interrupted() *cdc.Error {
-	return &cdc.Error{Op: opPut, Class: cdc.ClassInterrupted, Advice: "the process is stopping or the attempt ran out of time"}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -208,21 +209,26 @@ func (b *busServer) awsConfig() aws.Config {
 		Region:           "eu-central-1",
 		BaseEndpoint:     aws.String(b.URL),
 		Credentials:      credentials.NewStaticCredentialsProvider("id", "secret", ""),
-		RetryMaxAttempts: 5, // as from AWS_MAX_ATTEMPTS: NewClient must not heed it
+		RetryMaxAttempts: 5, // as from AWS_MAX_ATTEMPTS: NewClient must not follow it
 	}
 }
 
 // publisher returns one that does not wait between tries.
 func (b *busServer) publisher(t testing.TB, edit ...func(*Config)) *Publisher {
-	config := Config{Client: NewClient(b.awsConfig()), Bus: "clinical", MaxBytes: 1_000_000}
+	config := Config{
+		Client: NewClient(b.awsConfig()), Bus: "clinical", MaxBytes: 1_000_000,
+		Observe: func(Call) {}, Logger: slog.New(slog.DiscardHandler),
+	}
 	for _, f := range edit {
 		f(&config)
 	}
-	p, err := New(config)
-	require.NoError(t, err)
+	p := New(config)
 	p.backoff = func(int) time.Duration { return 0 }
 	return p
 }
+
+// ignored is a Publish's progress that nobody looks at.
+func ignored([]string) {}
 
 // clock is a publisher's time, from the Unix epoch; it goes on only by advance.
 type clock struct {

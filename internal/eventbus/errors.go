@@ -4,9 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
-	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 
@@ -20,62 +18,63 @@ const (
 )
 
 // What an operator can do about an error.
+var advice = map[cdc.Class]string{
+	cdc.ClassThrottled:   "EventBridge throttles; ask for a higher PutEvents quota if this stays",
+	cdc.ClassUnavailable: adviceUnavailable,
+	cdc.ClassMalformed:   adviceUnavailable,
+	cdc.ClassForbidden:   "allow events:PutEvents on the bus to this program's role, and check its credentials",
+	cdc.ClassBusMissing:  "create the event bus or correct CDC_EVENT_BUS; nothing is dropped meanwhile",
+	cdc.ClassRejected:    "EventBridge does not take the request; check AWS_REGION, CDC_EVENT_BUS and CDC_MAX_EVENT_BYTES, and see its error code; nothing is dropped meanwhile",
+}
+
 const (
-	adviceThrottled   = "EventBridge throttles; ask for a higher PutEvents quota if this stays"
 	adviceUnavailable = "no usable answer from EventBridge; if this stays, check AWS_REGION, the AWS credentials, AWS_ENDPOINT_URL_EVENTBRIDGE and the network"
-	adviceForbidden   = "allow events:PutEvents on the bus to this program's role, and check its credentials"
-	adviceBusMissing  = "create the event bus or correct CDC_EVENT_BUS; nothing is dropped meanwhile"
-	adviceRejected    = "EventBridge does not take the request; check AWS_REGION, CDC_EVENT_BUS and CDC_MAX_EVENT_BYTES, and see its error code; nothing is dropped meanwhile"
-	adviceUnknown     = "EventBridge keeps failing this entry with a code that may pass"
+	adviceEntry       = "EventBridge keeps failing this entry with a code that may pass"
 )
 
-// meaning is what the error code of one entry asks us to do.
-type meaning int
-
-const (
-	again    meaning = iota // may pass: send the entry again
-	throttle                // too fast: send it again, later
-	refused                 // for good: this entry will never be taken
-	denied                  // the bus does not let us: an operator's matter
-	noBus                   // the bus is not there: an operator's matter
-)
-
-// entryCodes are the codes of PutEventsResultEntry (EventBridge API reference).
-// Throttling codes are the SDK's list; a code that is in neither may pass: an
-// entry is retried in vain rather than dropped.
-var entryCodes = map[string]meaning{
-	"InvalidArgument":                     refused,
-	"MalformedDetail":                     refused,
-	"RedactionFailure":                    refused,
-	"NotAuthorizedForSourceException":     refused,
-	"NotAuthorizedForDetailTypeException": refused,
-	"ValidationException":                 refused,
-	"AccessDeniedException":               denied,
-	"InvalidAccountIdException":           noBus,
-	"ResourceNotFoundException":           noBus,
+// entryCodes are the codes of PutEventsResultEntry that do not pass by themselves
+// (EventBridge API reference). With cdc.ClassEvent EventBridge will never accept the
+// entry; the others are about the bus.
+var entryCodes = map[string]cdc.Class{
+	"InvalidArgument":                     cdc.ClassEvent,
+	"MalformedDetail":                     cdc.ClassEvent,
+	"RedactionFailure":                    cdc.ClassEvent,
+	"NotAuthorizedForSourceException":     cdc.ClassEvent,
+	"NotAuthorizedForDetailTypeException": cdc.ClassEvent,
+	"ValidationException":                 cdc.ClassEvent,
+	"AccessDeniedException":               cdc.ClassForbidden,
+	"InvalidAccountIdException":           cdc.ClassBusMissing,
+	"ResourceNotFoundException":           cdc.ClassBusMissing,
 }
 
-func entryMeaning(code string) meaning {
-	if _, ok := retry.DefaultThrottleErrorCodes[code]; ok {
-		return throttle
+// entryGravity orders the classes of entries that are to be sent again, the gravest
+// last: a call's error has that one.
+var entryGravity = []cdc.Class{cdc.ClassUnavailable, cdc.ClassThrottled, cdc.ClassForbidden, cdc.ClassBusMissing}
+
+// entryClass is what an entry's error code means. A code that nobody knows may pass: an
+// entry is sent again in vain rather than dropped.
+func entryClass(code string) cdc.Class {
+	if class, known := entryCodes[code]; known {
+		return class
 	}
-	return entryCodes[code]
+	if class, _ := cdc.ClassOfAWSCode(code); class == cdc.ClassThrottled {
+		return class
+	}
+	return cdc.ClassUnavailable
 }
 
-// entryError is the error of a call in which an entry met with code.
-func entryError(m meaning, code string) *cdc.Error {
-	e := &cdc.Error{Op: opPut, Status: http.StatusOK, Code: code}
-	switch m {
-	case throttle:
-		e.Class, e.Advice = cdc.ClassThrottled, adviceThrottled
-	case denied:
-		e.Class, e.Advice = cdc.ClassForbidden, adviceForbidden
-	case noBus:
-		e.Class, e.Advice = cdc.ClassBusMissing, adviceBusMissing
-	default:
-		e.Class, e.Advice = cdc.ClassUnavailable, adviceUnknown
+// entryError is the error of a call in which an entry failed with this code.
+func entryError(class cdc.Class, code string) *cdc.Error {
+	e := &cdc.Error{Op: opPut, Class: class, Status: http.StatusOK, Code: code, Advice: advice[class]}
+	if class == cdc.ClassUnavailable {
+		e.Advice = adviceEntry
 	}
 	return e
+}
+
+// interrupted is the error of a Publish whose context is done.
+func interrupted() *cdc.Error {
+	return &cdc.Error{Op: opPut, Class: cdc.ClassInterrupted, Advice: "the process is stopping or the attempt ran out of time"}
 }
 
 // callError is the error of a call that failed as a whole. It keeps the
@@ -91,7 +90,8 @@ func callError(op string, err error) *cdc.Error {
 	if errors.As(err, &api) {
 		e.Code = cleanCode(api.ErrorCode())
 	}
-	e.Class, e.Advice = callClass(e.Status, e.Code)
+	e.Class = callClass(e.Status, e.Code)
+	e.Advice = advice[e.Class]
 	return e
 }
 
@@ -109,37 +109,21 @@ func blamesContent(e *cdc.Error) bool {
 	}
 }
 
-func callClass(status int, code string) (cdc.Class, string) {
-	_, throttled := retry.DefaultThrottleErrorCodes[code]
-	_, timeout := retry.DefaultRetryableErrorCodes[code]
+func callClass(status int, code string) cdc.Class {
+	class, _ := cdc.ClassOfAWSCode(code)
 	switch {
-	case throttled || status == http.StatusTooManyRequests:
-		return cdc.ClassThrottled, adviceThrottled
+	case class == cdc.ClassThrottled || status == http.StatusTooManyRequests:
+		return cdc.ClassThrottled
 	case code == "ResourceNotFoundException":
-		return cdc.ClassBusMissing, adviceBusMissing
-	case status == http.StatusUnauthorized || status == http.StatusForbidden || credentialCode(code):
-		return cdc.ClassForbidden, adviceForbidden
+		return cdc.ClassBusMissing
+	case class == cdc.ClassForbidden || status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return cdc.ClassForbidden
 	case status >= 200 && status < 300:
-		return cdc.ClassMalformed, adviceUnavailable
-	case status == 0 || status >= 500 || status == http.StatusRequestTimeout || timeout:
-		return cdc.ClassUnavailable, adviceUnavailable
+		return cdc.ClassMalformed
+	case class == cdc.ClassUnavailable || status == 0 || status >= 500 || status == http.StatusRequestTimeout:
+		return cdc.ClassUnavailable
 	default:
-		return cdc.ClassRejected, adviceRejected
-	}
-}
-
-// credentialCode tells whether code says that we may not call, or not as we
-// are signed in: the codes of the common errors of AWS APIs, which EventBridge
-// answers with status 400.
-func credentialCode(code string) bool {
-	switch code {
-	case "AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation", "OptInRequired",
-		"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch",
-		"MissingAuthenticationToken", "MissingAuthenticationTokenException", "IncompleteSignature",
-		"IncompleteSignatureException", "RequestExpired":
-		return true
-	default:
-		return strings.HasPrefix(code, "ExpiredToken")
+		return cdc.ClassRejected
 	}
 }
 

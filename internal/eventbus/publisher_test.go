@@ -45,7 +45,7 @@ func TestPublishSendsTheEntryAsItIs(t *testing.T) {
 		Time:   time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC),
 		Detail: []byte(`{"data":{"div":"<p>é \u003c & 😀</p>","n":1.10000000000000000001}}`),
 	}
-	_, err := bus.publisher(t).Publish(t.Context(), []cdc.Event{event}, nil, nil)
+	_, err := bus.publisher(t).Publish(t.Context(), []cdc.Event{event}, nil, ignored)
 	require.NoError(t, err)
 	require.Equal(t, entry{
 		EventBusName: "clinical", Source: event.Source, DetailType: event.DetailType,
@@ -62,7 +62,7 @@ func TestPublishBatchesByBytes(t *testing.T) {
 	three := events[0].Size() + events[1].Size() + events[2].Size()
 	t.Run("to the byte", func(t *testing.T) {
 		bus := newBusServer(t)
-		_, err := bus.publisher(t, func(c *Config) { c.MaxBytes = three }).Publish(t.Context(), events[:3], nil, nil)
+		_, err := bus.publisher(t, func(c *Config) { c.MaxBytes = three }).Publish(t.Context(), events[:3], nil, ignored)
 		require.NoError(t, err)
 		require.Equal(t, []int{3}, bus.sizes())
 		sum := 0
@@ -73,14 +73,14 @@ func TestPublishBatchesByBytes(t *testing.T) {
 	})
 	t.Run("a byte less", func(t *testing.T) {
 		bus := newBusServer(t)
-		_, err := bus.publisher(t, func(c *Config) { c.MaxBytes = three - 1 }).Publish(t.Context(), events[:3], nil, nil)
+		_, err := bus.publisher(t, func(c *Config) { c.MaxBytes = three - 1 }).Publish(t.Context(), events[:3], nil, ignored)
 		require.NoError(t, err)
 		require.Equal(t, []int{2, 1}, bus.sizes())
 	})
 	t.Run("an entry over the limit is refused, the others go", func(t *testing.T) {
 		bus := newBusServer(t)
 		p := bus.publisher(t, func(c *Config) { c.MaxBytes = events[4].Size() })
-		result, err := p.Publish(t.Context(), events, nil, nil)
+		result, err := p.Publish(t.Context(), events, nil, ignored)
 		require.NoError(t, err)
 		require.Equal(t, []cdc.Rejection{{Index: 5, Code: CodeEntryTooLarge}}, result.Rejected)
 		require.Empty(t, result.EventIDs[5])
@@ -92,14 +92,14 @@ func TestPublishGoesOnFromAccepted(t *testing.T) {
 	bus := newBusServer(t)
 	events := someEvents(14)
 	accepted := []string{"a", "b", "", "d"}
-	result, err := bus.publisher(t).Publish(t.Context(), events, accepted, nil)
+	result, err := bus.publisher(t).Publish(t.Context(), events, accepted, ignored)
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b", "event-1", "d", "event-2"}, result.EventIDs[:5])
 	require.Equal(t, []int{10, 1}, bus.sizes())
 	require.Equal(t, `{"n":2}`, bus.details()[0])
 	require.Empty(t, accepted[2], "the caller's slice is not written")
 
-	again, err := bus.publisher(t).Publish(t.Context(), events, result.EventIDs, nil)
+	again, err := bus.publisher(t).Publish(t.Context(), events, result.EventIDs, ignored)
 	require.NoError(t, err)
 	require.Equal(t, result, again)
 	require.Len(t, bus.sizes(), 2, "nothing left, nothing sent")
@@ -107,7 +107,7 @@ func TestPublishGoesOnFromAccepted(t *testing.T) {
 
 func TestPublishRefusesAcceptedOfAnotherBatch(t *testing.T) {
 	bus := newBusServer(t)
-	_, err := bus.publisher(t).Publish(t.Context(), someEvents(1), []string{"", ""}, nil)
+	_, err := bus.publisher(t).Publish(t.Context(), someEvents(1), []string{"", ""}, ignored)
 	requireClass(t, err, cdc.ClassInvalidInput)
 	require.Empty(t, bus.sizes())
 }
@@ -124,7 +124,7 @@ func TestPublishRetriesOnlyFailedEntries(t *testing.T) {
 		return reply{}
 	}
 	events := someEvents(12)
-	result, err := bus.publisher(t).Publish(t.Context(), events, nil, nil)
+	result, err := bus.publisher(t).Publish(t.Context(), events, nil, ignored)
 	require.NoError(t, err)
 	require.Equal(t, []int{10, 2, 1, 2}, bus.sizes())
 	require.Equal(t, []cdc.Rejection{{Index: 7, Code: "MalformedDetail"}}, result.Rejected)
@@ -153,7 +153,7 @@ func TestPublishEntryCodes(t *testing.T) {
 				}
 				return reply{}
 			}
-			result, err := bus.publisher(t).Publish(t.Context(), someEvents(12), nil, nil)
+			result, err := bus.publisher(t).Publish(t.Context(), someEvents(12), nil, ignored)
 			e := errorOfClass(t, err, want)
 			require.NotEmpty(t, e.Advice)
 			require.Empty(t, result.Rejected, "an error is retried, never dropped")
@@ -181,7 +181,7 @@ func TestPublishStopsWhenASecondCallIsStuck(t *testing.T) {
 		}
 		return reply{codes: codes}
 	}
-	_, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, nil)
+	_, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, ignored)
 	requireClass(t, err, cdc.ClassUnavailable)
 	require.Len(t, bus.sizes(), 2*MaxTries)
 }
@@ -205,7 +205,7 @@ func TestPublishTakesNoAnswerToACallForARefusal(t *testing.T) {
 				return reply{}
 			}
 			events := someEvents(31)
-			result, err := bus.publisher(t).Publish(t.Context(), events, nil, nil)
+			result, err := bus.publisher(t).Publish(t.Context(), events, nil, ignored)
 			e := errorOfClass(t, err, cdc.ClassRejected)
 			require.Equal(t, failure.code, e.Code)
 			require.Empty(t, result.Rejected)
@@ -213,7 +213,7 @@ func TestPublishTakesNoAnswerToACallForARefusal(t *testing.T) {
 			require.Equal(t, want, bus.details(), "the others, in order, each once")
 
 			bus.put = nil
-			_, err = bus.publisher(t).Publish(t.Context(), events, result.EventIDs, nil)
+			_, err = bus.publisher(t).Publish(t.Context(), events, result.EventIDs, ignored)
 			require.NoError(t, err)
 			require.Len(t, bus.details(), len(events), "what was not taken before, once")
 		})
@@ -224,7 +224,7 @@ func TestPublishTakesNoAnswerToACallForARefusal(t *testing.T) {
 func TestPublishToABusThatTakesNothing(t *testing.T) {
 	bus := newBusServer(t)
 	bus.put = func(int, []entry) reply { return reply{status: http.StatusBadRequest, code: "ValidationException"} }
-	result, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, nil)
+	result, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, ignored)
 	requireClass(t, err, cdc.ClassRejected)
 	require.Empty(t, result.Rejected)
 	require.Len(t, bus.sizes(), 2*(2*MaxEntries-1), "each call in halves, down to single entries")
@@ -232,26 +232,8 @@ func TestPublishToABusThatTakesNothing(t *testing.T) {
 
 func TestPublishOfNothingCallsNobody(t *testing.T) {
 	bus := newBusServer(t)
-	result, err := bus.publisher(t).Publish(t.Context(), nil, nil, nil)
+	result, err := bus.publisher(t).Publish(t.Context(), nil, nil, ignored)
 	require.NoError(t, err)
 	require.Empty(t, result.EventIDs)
 	require.Zero(t, bus.asked())
-}
-
-func TestNewSaysWhatIsMissing(t *testing.T) {
-	good := Config{Client: NewClient(newBusServer(t).awsConfig()), Bus: "b", MaxBytes: 1}
-	for name, edit := range map[string]func(*Config){
-		"client":            func(c *Config) { c.Client = nil },
-		"CDC_EVENT_BUS":     func(c *Config) { c.Bus = "" },
-		"CDC_MAX_EVENT_BYT": func(c *Config) { c.MaxBytes = 0 },
-		"timeout":           func(c *Config) { c.CallTimeout = -1 },
-	} {
-		config := good
-		edit(&config)
-		_, err := New(config)
-		require.ErrorContains(t, err, name)
-	}
-	p, err := New(good)
-	require.NoError(t, err)
-	require.Equal(t, DefaultCallTimeout, p.callTimeout)
 }

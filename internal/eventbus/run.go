@@ -38,7 +38,7 @@ func (r *run) all(ctx context.Context) error {
 			pending = append(pending, i)
 		}
 	}
-	calls, tooLarge := batches(r.events, pending, r.maxBytes)
+	calls, tooLarge := batches(r.events, pending, r.MaxBytes)
 	for _, i := range tooLarge {
 		r.refuse(i, CodeEntryTooLarge)
 	}
@@ -59,10 +59,10 @@ func (r *run) all(ctx context.Context) error {
 			first = err
 		}
 	}
-	if first != nil {
-		return first
+	if first == nil {
+		return nil // of the interface's type
 	}
-	return nil
+	return first
 }
 
 // acceptedAny reports whether EventBridge has accepted an entry of the call.
@@ -121,25 +121,16 @@ func (r *run) halves(ctx context.Context, left []int, err *cdc.Error) *cdc.Error
 	return first
 }
 
-// backoff is the delay after a number of tries: anything up to twice as long as
-// after one less, so that processes which were throttled together come apart.
+// backoff is the delay after a number of tries: a random one, up to a bound that
+// doubles, so that processes which were throttled together come apart.
 func backoff(tries int) time.Duration {
-	return rand.N(min(minBackoff<<min(tries-1, MaxTries), maxBackoff)) + 1 //nolint:gosec // jitter is no secret
+	return rand.N(cdc.Backoff(tries, firstBackoff, maxBackoff)) + 1 //nolint:gosec // jitter is no secret
 }
 
-// silentIn tells whether, after a delay, EventBridge will have settled nothing
-// for so long that the caller has to hear from us: a further call could take as
-// long again.
+// silentIn reports whether, after a delay, EventBridge will have accepted nothing for
+// so long that Publish has to return: a further call could take as long again.
 func (r *run) silentIn(delay time.Duration) bool {
 	return r.now().Add(delay).Sub(r.heard) >= r.callTimeout
-}
-
-// settled reports that something was accepted or refused.
-func (r *run) settled() {
-	r.heard, r.failed = r.now(), nil
-	if r.progress != nil {
-		r.progress(slices.Clone(r.ids))
-	}
 }
 
 // attempt makes one call and returns the entries that are to be sent again,
@@ -164,16 +155,17 @@ func (r *run) attempt(ctx context.Context, call []int) ([]int, *cdc.Error) {
 	seen.Took = r.now().Sub(start)
 	if failure != nil {
 		seen.Class = failure.Class
-		r.observe(seen)
+		r.Observe(seen)
 		return call, failure
 	}
 	refusedBefore := len(r.refused)
-	left, failure := r.settle(call, answers)
+	left, failure := r.record(call, answers)
 	seen.Failed, seen.Refused = len(left), len(r.refused)-refusedBefore
 	seen.Accepted = seen.Entries - seen.Failed - seen.Refused
-	r.observe(seen)
+	r.Observe(seen)
 	if len(left) < len(call) {
-		r.settled()
+		r.heard, r.failed = r.now(), nil
+		r.progress(slices.Clone(r.ids))
 	}
 	return left, failure
 }
@@ -183,7 +175,7 @@ func (r *run) attempt(ctx context.Context, call []int) ([]int, *cdc.Error) {
 func (r *run) put(ctx context.Context, call []int) ([]types.PutEventsResultEntry, *cdc.Error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.callTimeout)
 	defer cancel()
-	out, err := r.client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: r.entries(call)})
+	out, err := r.Client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: r.entries(call)})
 	if err != nil {
 		failure := callError(opPut, err)
 		if failure.Class == cdc.ClassBusMissing {
@@ -194,42 +186,36 @@ func (r *run) put(ctx context.Context, call []int) ([]types.PutEventsResultEntry
 	if len(out.Entries) != len(call) {
 		return nil, &cdc.Error{
 			Op: opPut, Class: cdc.ClassMalformed, Status: http.StatusOK,
-			Advice: "EventBridge's answer does not tell what became of each entry; check AWS_ENDPOINT_URL_EVENTBRIDGE",
+			Advice: "EventBridge's answer does not say what became of each entry; check AWS_ENDPOINT_URL_EVENTBRIDGE",
 		}
 	}
 	return out.Entries, nil
 }
 
-// settle books the answer entry by entry and returns the entries that are to be
-// sent again, with the gravest reason.
-func (r *run) settle(call []int, answers []types.PutEventsResultEntry) ([]int, *cdc.Error) {
-	var left []int
-	var code string
-	worst := again
+// record notes what became of each entry and returns those that are to be sent again,
+// with the gravest reason.
+func (r *run) record(call []int, answers []types.PutEventsResultEntry) (again []int, failure *cdc.Error) {
 	for k, answer := range answers {
 		i := call[k]
 		if id := aws.ToString(answer.EventId); id != "" && aws.ToString(answer.ErrorCode) == "" {
 			r.ids[i] = id
 			continue
 		}
-		c := cleanCode(aws.ToString(answer.ErrorCode))
-		m := entryMeaning(c)
-		if m == refused {
-			r.refuse(i, c)
+		code := cleanCode(aws.ToString(answer.ErrorCode))
+		class := entryClass(code)
+		if class == cdc.ClassEvent {
+			r.refuse(i, code)
 			continue
 		}
-		left = append(left, i)
-		if code == "" || m > worst {
-			worst, code = m, c
+		again = append(again, i)
+		if failure == nil || slices.Index(entryGravity, class) > slices.Index(entryGravity, failure.Class) {
+			failure = entryError(class, code)
 		}
 	}
-	if len(left) == 0 {
-		return nil, nil
-	}
-	if worst == noBus {
+	if failure != nil && failure.Class == cdc.ClassBusMissing {
 		r.check.forget()
 	}
-	return left, entryError(worst, code)
+	return again, failure
 }
 
 func (r *run) refuse(i int, code string) {
@@ -241,7 +227,7 @@ func (r *run) entries(call []int) []types.PutEventsRequestEntry {
 	for k, i := range call {
 		event := &r.events[i]
 		entries[k] = types.PutEventsRequestEntry{
-			EventBusName: &r.bus,
+			EventBusName: &r.Bus,
 			Source:       &event.Source,
 			DetailType:   &event.DetailType,
 			Detail:       aws.String(string(event.Detail)),
@@ -261,7 +247,7 @@ func (r *run) bytes(call []int) int {
 	return sum
 }
 
-// done tells whether ctx has ended, also by its deadline alone: in a process
+// done reports whether ctx has ended, also by its deadline alone: in a process
 // that was stopped and goes on, the timer that ends the context may be late.
 func done(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
