@@ -20,7 +20,7 @@ func TestAuditOfAWindowThatIsOpen(t *testing.T) {
 	t.Parallel()
 	const many, few, poisoned = 1_300, 5, 2
 	r, c := newWaitingRig(t)
-	r.AWS.SetFaults(awslocal.Faults{RefuseDetailContaining: `"resourceId":"poisoned-`})
+	r.AWS.SetFaults(awslocal.Faults{RejectDetailContaining: `"resourceId":"poisoned-`})
 	window := windowAgo(r.datastore(), 10*time.Minute)
 	r.writeAt(t, c, window, "Patient", "good", many)
 	r.writeAt(t, c, window, "Patient", "poisoned", poisoned)

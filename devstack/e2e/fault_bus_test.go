@@ -39,7 +39,7 @@ func TestBusFails(t *testing.T) {
 	r.silenced(t)
 	r.worker(t)
 	throttled := awslocal.Faults{Throttle: map[string]int{"PutEvents": busTries}}
-	lost := awslocal.Faults{LoseAnswer: map[string]int{"PutEvents": 1}}
+	lost := awslocal.Faults{LoseResponse: map[string]int{"PutEvents": 1}}
 	const versions = 3 * callEntries
 	first := windowAgo(r.datastore(), 3*time.Minute).Start
 	for i, test := range []struct {
@@ -90,7 +90,7 @@ func TestPoisonChange(t *testing.T) {
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, shortPasses)
 	r.silenced(t)
 	r.worker(t)
-	r.AWS.SetFaults(awslocal.Faults{RefuseDetailContaining: `"poisoned-7"`})
+	r.AWS.SetFaults(awslocal.Faults{RejectDetailContaining: `"poisoned-7"`})
 	poisoned := windowAgo(r.datastore(), 3*time.Minute)
 	other := windowAgo(r.datastore(), 2*time.Minute)
 	r.writeAt(t, c, poisoned, "Patient", "poisoned", versions)
@@ -186,8 +186,8 @@ func (r *rig) left() awslocal.Faults {
 	if len(left.Throttle) == 0 {
 		left.Throttle = nil
 	}
-	if len(left.LoseAnswer) == 0 {
-		left.LoseAnswer = nil
+	if len(left.LoseResponse) == 0 {
+		left.LoseResponse = nil
 	}
 	left.FailEntryCode = ""
 	return left

@@ -40,8 +40,8 @@ func TestHostile(t *testing.T) {
 	} {
 		require.NoError(t, r.Simulator.InjectFault(fault))
 	}
-	for _, entry := range strangeEntries(time.Now()) {
-		require.NoError(t, r.Simulator.PutStrange(r.datastore(), "Observation", time.Now(), entry))
+	for _, entry := range unreadableEntries(time.Now()) {
+		require.NoError(t, r.Simulator.PutUnreadable(r.datastore(), "Observation", time.Now(), entry))
 	}
 
 	r.forgeDeletes(t, collidingIDs[:3])

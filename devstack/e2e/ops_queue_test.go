@@ -18,7 +18,7 @@ import (
 )
 
 // stockSQS is the URL of an SQS server that runs already.
-var stockSQS = takeVariable("CDC_TEST_SQS_ENDPOINT")
+var stockSQS = testVariable("CDC_TEST_SQS_ENDPOINT")
 
 // The queue's side of the main job against an independent SQS server by
 // AWS_ENDPOINT_URL_SQS alone. See docs/compatibility.md.

@@ -15,11 +15,11 @@ import (
 
 // stockTemporal is the host:port of a Temporal server that runs already, of any
 // release, with nothing else in its default namespace.
-var stockTemporal = takeVariable("CDC_TEST_TEMPORAL_ADDRESS")
+var stockTemporal = testVariable("CDC_TEST_TEMPORAL_ADDRESS")
 
-// takeVariable reads a variable of the tests and takes it out of the environment:
+// testVariable reads a variable of the tests and takes it out of the environment:
 // the programs, which inherit that, refuse every CDC_ variable that they do not know.
-func takeVariable(name string) string {
+func testVariable(name string) string {
 	value := os.Getenv(name)
 	_ = os.Unsetenv(name) // fails for no name that is in the environment
 	return value

@@ -119,7 +119,7 @@ type heldTrail struct {
 	records []simulator.Record
 }
 
-func (h *heldTrail) take(record simulator.Record) {
+func (h *heldTrail) add(record simulator.Record) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.records = append(h.records, record)
@@ -154,7 +154,7 @@ func TestNotificationBeforeAfterAndWithoutItsRecord(t *testing.T) {
 	by := func(id string) string { return r.event(t, versionKey(ds, "Patient", id, 1)).Meta.CapturedBy }
 
 	held := &heldTrail{}
-	require.NoError(t, r.Simulator.SetTrail(simulator.Trail{Sink: held.take}))
+	require.NoError(t, r.Simulator.SetTrail(simulator.Trail{Sink: held.add}))
 	before := wrote("before")
 	r.opened(t, before.ID())
 	require.Positive(t, held.send(r.Sink()))

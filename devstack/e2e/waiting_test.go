@@ -87,7 +87,7 @@ func TestVersionsThatWaitAreSkipped(t *testing.T) {
 	t.Parallel()
 	const good, poisoned = 23, 2
 	r, c := newWaitingRig(t)
-	r.AWS.SetFaults(awslocal.Faults{RefuseDetailContaining: `"resourceId":"poisoned-`})
+	r.AWS.SetFaults(awslocal.Faults{RejectDetailContaining: `"resourceId":"poisoned-`})
 	window, other := windowAgo(r.datastore(), 3*time.Minute), windowAgo(r.datastore(), 2*time.Minute)
 	r.writeAt(t, c, window, "Patient", "good", good)
 	r.writeAt(t, c, window, "Patient", "poisoned", poisoned)
@@ -180,7 +180,7 @@ func (r *rig) recordIf(t *testing.T, histories map[string]string) {
 func TestDeletesThatWait(t *testing.T) {
 	t.Parallel()
 	r, _ := newWaitingRig(t)
-	r.AWS.SetFaults(awslocal.Faults{RefuseDetailContaining: `/_delete/`})
+	r.AWS.SetFaults(awslocal.Faults{RejectDetailContaining: `/_delete/`})
 	var ids []string
 	for range 2 {
 		record := trailRecord(r.datastore(), "Patient", time.Now())

@@ -10,8 +10,7 @@ import (
 	"strconv"
 )
 
-// An apiError is an error of the services' own, with the code that the SDK's
-// callers see.
+// An apiError is an error of AWS, with the code that callers of the SDK see.
 type apiError struct {
 	status  int // HTTP status
 	code    string
@@ -46,8 +45,7 @@ var queryCodes = map[string]string{
 	"UnsupportedOperation":         "AWS.SimpleQueueService.UnsupportedOperation",
 }
 
-// A service is one AWS API: its operations by name, and how its protocol
-// writes an answer.
+// A service is one AWS API: its operations by name, and its protocol.
 type service struct {
 	name        string // as in the signature's scope
 	contentType string
@@ -62,13 +60,13 @@ func op[In, Out any](f func(context.Context, In) (Out, error)) operation {
 	return func(ctx context.Context, body []byte) (any, error) {
 		var in In
 		if err := json.Unmarshal(body, &in); err != nil {
-			return nil, apiErrorf("SerializationException", "The request is not the JSON that this call takes.")
+			return nil, apiErrorf("SerializationException", "The request is not the JSON of this call.")
 		}
 		return f(ctx, in)
 	}
 }
 
-// none is the answer of calls that answer nothing.
+// none is the output of calls without output.
 type none struct{}
 
 func (s *service) write(w http.ResponseWriter, out any) {
@@ -76,7 +74,7 @@ func (s *service) write(w http.ResponseWriter, out any) {
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(out); err != nil {
-		s.writeError(w, fmt.Errorf("encoding answer: %w", err))
+		s.writeError(w, fmt.Errorf("encoding response: %w", err))
 		return
 	}
 	s.send(w, http.StatusOK, buf.Bytes())
@@ -96,5 +94,5 @@ func (s *service) send(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Header().Set("X-Amzn-Requestid", newUUID())
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that went away has its messages in flight, as on AWS
+	_, _ = w.Write(body) // if the client has disconnected, its messages are in flight, as on AWS
 }

@@ -59,7 +59,7 @@ func defaultAttributes() queueAttributes {
 	}
 }
 
-// storedOnly are the attributes that are kept and shown, and change nothing here.
+// storedOnly are the attributes that are stored and shown, but have no effect here.
 var storedOnly = map[string]bool{
 	"Policy": true, "RedriveAllowPolicy": true, "SqsManagedSseEnabled": true,
 	"KmsMasterKeyId": true, "KmsDataKeyReusePeriodSeconds": true,

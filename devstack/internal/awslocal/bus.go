@@ -25,7 +25,7 @@ var (
 
 type bus struct {
 	name, arn, description string
-	policy                 string // as it was put; nothing is held to it
+	policy                 string // stored, not enforced
 	created                time.Time
 	rules                  map[string]*rule
 }
@@ -168,7 +168,7 @@ func (b *busService) describeEventBus(_ context.Context, in struct{ Name string 
 }
 
 // putPermission replaces a bus's policy; single statements by StatementId are not
-// taken.
+// supported.
 func (b *busService) putPermission(_ context.Context, in struct{ EventBusName, Policy, StatementID string }) (none, error) {
 	if !json.Valid([]byte(in.Policy)) || in.StatementID != "" {
 		return none{}, apiErrorf("ValidationException", "Give a Policy, a JSON document, and nothing else.")
@@ -207,7 +207,7 @@ func (b *busService) deleteEventBus(_ context.Context, in struct{ Name string })
 	case name == defaultBus:
 		return none{}, apiErrorf("ValidationException", "Cannot delete event bus default.")
 	case found != nil && len(found.rules) > 0:
-		return none{}, apiErrorf("ValidationException", "Event bus %s cannot be deleted since it has rules.", name)
+		return none{}, apiErrorf("ValidationException", "Event bus %s cannot be deleted because it has rules.", name)
 	}
 	delete(b.buses, name) // deleting what is not there succeeds, as on AWS
 	return none{}, nil

@@ -13,30 +13,28 @@ import (
 	"time"
 )
 
-// FaultsPath is the control endpoint: GET answers the faults that are left,
-// PUT or POST of the same JSON replaces them, DELETE ends them. It is not
-// signed.
+// FaultsPath is the control endpoint: GET returns the remaining faults, PUT or POST of
+// the same JSON replaces them, DELETE ends them. It is not signed.
 const FaultsPath = "/_devstack/faults"
 
 // Faults are failures on demand. Counts go down as they are used.
 type Faults struct {
-	// Throttle refuses the next calls of an operation (such as "PutEvents")
-	// with ThrottlingException, before they do anything.
+	// Throttle rejects the next calls of an operation (such as "PutEvents") with
+	// ThrottlingException, before they do anything.
 	Throttle map[string]int `json:"throttle,omitempty"`
-	// LoseAnswer carries out the next calls of an operation and then closes
-	// the connection instead of answering.
-	LoseAnswer map[string]int `json:"loseAnswer,omitempty"`
+	// LoseResponse carries out the next calls of an operation and then closes the
+	// connection without a response.
+	LoseResponse map[string]int `json:"loseResponse,omitempty"`
 	// FailEntries lets the next valid entries of PutEvents fail one by one
-	// with FailEntryCode (default InternalFailure), in calls that answer 200.
+	// with FailEntryCode (default InternalFailure), in calls with status 200.
 	FailEntries   int    `json:"failEntries,omitempty"`
 	FailEntryCode string `json:"failEntryCode,omitempty"`
-	// RefuseDetailContaining lets every entry of PutEvents whose Detail holds
-	// this text fail with RefuseCode (default MalformedDetail), as often as it is
-	// sent; the other entries of its call are not touched. Empty refuses none.
-	RefuseDetailContaining string `json:"refuseDetailContaining,omitempty"`
-	RefuseCode             string `json:"refuseCode,omitempty"`
-	// SQSDown and EventBridgeDown answer every call of the API with 503.
-	// Rules go on delivering into queues.
+	// RejectDetailContaining rejects every entry of PutEvents whose Detail contains this
+	// text with MalformedDetail, as often as it is sent; the other entries of its call
+	// are not affected. Empty rejects none.
+	RejectDetailContaining string `json:"rejectDetailContaining,omitempty"`
+	// SQSDown and EventBridgeDown return 503 for every call of the API. Rules still
+	// deliver to queues.
 	SQSDown         bool `json:"sqsDown,omitempty"`
 	EventBridgeDown bool `json:"eventBridgeDown,omitempty"`
 	// Latency is added to every call.
@@ -67,7 +65,7 @@ type faultBox struct {
 func (b *faultBox) set(f Faults) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	f.Throttle, f.LoseAnswer = maps.Clone(f.Throttle), maps.Clone(f.LoseAnswer)
+	f.Throttle, f.LoseResponse = maps.Clone(f.Throttle), maps.Clone(f.LoseResponse)
 	b.f = f
 }
 
@@ -75,12 +73,12 @@ func (b *faultBox) get() Faults {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.f
-	f.Throttle, f.LoseAnswer = maps.Clone(f.Throttle), maps.Clone(f.LoseAnswer)
+	f.Throttle, f.LoseResponse = maps.Clone(f.Throttle), maps.Clone(f.LoseResponse)
 	return f
 }
 
-// before returns what befalls a call: how long it takes more, whether its
-// answer is lost, or the error that it answers.
+// before returns what happens to a call: its additional latency, whether its response is
+// lost, or its error.
 func (b *faultBox) before(service, operation string) (latency time.Duration, lose bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -93,7 +91,7 @@ func (b *faultBox) before(service, operation string) (latency time.Duration, los
 	case use(b.f.Throttle, operation):
 		return latency, false, apiErrorf("ThrottlingException", "Rate exceeded.")
 	}
-	return latency, use(b.f.LoseAnswer, operation), nil
+	return latency, use(b.f.LoseResponse, operation), nil
 }
 
 func use(counts map[string]int, operation string) bool {
@@ -109,13 +107,12 @@ func use(counts map[string]int, operation string) bool {
 	return true
 }
 
-// failEntry returns the code that an entry with this detail fails with, or
-// nothing.
+// failEntry returns the error code of an entry with this detail, or "".
 func (b *faultBox) failEntry(detail string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.f.RefuseDetailContaining != "" && strings.Contains(detail, b.f.RefuseDetailContaining) {
-		return cmp.Or(b.f.RefuseCode, "MalformedDetail")
+	if b.f.RejectDetailContaining != "" && strings.Contains(detail, b.f.RejectDetailContaining) {
+		return "MalformedDetail"
 	}
 	if b.f.FailEntries <= 0 {
 		return ""
@@ -145,7 +142,7 @@ func (b *faultBox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(b.get()) // a client that went away needs no answer
+	_ = json.NewEncoder(w).Encode(b.get()) // fails only when the client has disconnected
 }
 
 // decodeStrict decodes a document of which every field must be known.

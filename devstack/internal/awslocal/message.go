@@ -3,7 +3,7 @@ package awslocal
 import (
 	"container/heap"
 	"container/list"
-	"crypto/md5" //nolint:gosec // the digest that SQS answers
+	"crypto/md5" //nolint:gosec // the digest that SQS returns
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -23,7 +23,7 @@ type message struct {
 	sent          time.Time
 	firstReceived time.Time
 	receives      int
-	deadLetterOf  string // ARN of the queue that gave it up
+	deadLetterOf  string // ARN of the queue that it came from
 
 	visible   *list.Element // in the list of visible messages
 	visibleAt time.Time     // in the heap
@@ -32,15 +32,15 @@ type message struct {
 }
 
 func newMessage(body string, attributes map[string]messageAttribute, now time.Time) *message {
-	sum := md5.Sum([]byte(body)) //nolint:gosec // the digest that SQS answers
+	sum := md5.Sum([]byte(body)) //nolint:gosec // the digest that SQS returns
 	return &message{
 		id: newUUID(), body: body, bodyMD5: hex.EncodeToString(sum[:]),
 		attributes: attributes, sent: now,
 	}
 }
 
-// size is what SQS counts towards a message's limit, in bytes: the body and
-// the names, types and values of its attributes.
+// size is the number of bytes that SQS counts: the body and the names, types and values
+// of its attributes.
 func (m *message) size() int64 { return messageSize(m.body, m.attributes) }
 
 func messageSize(body string, attributes map[string]messageAttribute) int64 {
@@ -86,7 +86,7 @@ func attributesMD5(attributes map[string]messageAttribute) string {
 			put([]byte(a.StringValue))
 		}
 	}
-	sum := md5.Sum(buf) //nolint:gosec // the digest that SQS answers
+	sum := md5.Sum(buf) //nolint:gosec // the digest that SQS returns
 	return hex.EncodeToString(sum[:])
 }
 

@@ -93,8 +93,8 @@ func (m *moveTasks) update(change func()) {
 	change()
 }
 
-// move moves the messages that were visible when the task began: one by one
-// at the asked rate, else as fast as it can.
+// move moves the messages that were visible when the task began, at the requested rate or
+// as fast as possible.
 func (s *sqsService) move(source *queue, t *moveTask) {
 	var pace <-chan time.Time
 	if t.rate > 0 {
@@ -102,7 +102,7 @@ func (s *sqsService) move(source *queue, t *moveTask) {
 		defer ticker.Stop()
 		pace = ticker.C
 	}
-	for left := t.toMove; left > 0; left-- {
+	for range t.toMove {
 		if pace != nil {
 			select {
 			case <-pace:
@@ -110,7 +110,7 @@ func (s *sqsService) move(source *queue, t *moveTask) {
 				return
 			}
 		}
-		batch := source.takeVisible(1)
+		batch := source.drainVisible(1)
 		if len(batch) == 0 {
 			break
 		}
@@ -123,9 +123,8 @@ func (s *sqsService) move(source *queue, t *moveTask) {
 	s.moves.update(func() { t.status = "COMPLETED" })
 }
 
-// moveOne gives a message a new life in the destination, or in the queue that
-// it came from. It returns why that is not possible, in which case the
-// message is back where it was.
+// moveOne sends a message to the destination, or to the queue that it came from. If that
+// is not possible, it returns the reason and puts the message back.
 func (s *sqsService) moveOne(m *message, destination string, source *queue) (failure string) {
 	target := destination
 	if target == "" {

@@ -31,9 +31,9 @@ type patternField struct {
 	sub   *patternNode
 }
 
-// compilePattern reads an event pattern as EventBridge does. It answers an
-// InvalidEventPatternException that names what it does not understand, so
-// that a rule is never accepted and then matched wrongly.
+// compilePattern reads an event pattern as EventBridge does. What it does not support is
+// an InvalidEventPatternException that names it: no rule is accepted and then matched
+// wrongly.
 func compilePattern(text string) (*pattern, error) {
 	if len(text) > maxPatternBytes {
 		return nil, invalidPattern("it has %d bytes, more than the quota of %d", len(text), maxPatternBytes)
@@ -133,8 +133,8 @@ func compileField(name string, raw any) (patternField, error) {
 	return f, nil
 }
 
-// An eventDoc is what a pattern is matched with. Its detail is decoded when a
-// pattern first asks for it, and at most once.
+// An eventDoc is an event to match. Its detail is decoded when a pattern first needs it,
+// and at most once.
 type eventDoc struct {
 	envelope map[string]any
 	detail   []byte

@@ -63,8 +63,8 @@ func single(obj map[string]any) (string, any, error) {
 	return "", nil, nil
 }
 
-// compileText reads the operators on strings. Any other operator is refused
-// by name.
+// compileText reads the operators on strings. Any other operator is an error that names
+// it.
 func compileText(name string, arg any) (func(string) bool, error) {
 	if obj, ok := arg.(map[string]any); ok && (name == "prefix" || name == "suffix") {
 		inner, innerArg, err := single(obj)
@@ -110,7 +110,7 @@ func ignoringCase(name, text string) func(string) bool {
 	}
 }
 
-// compileWildcard reads a text in which * stands for any number of characters
+// compileWildcard reads a text in which * matches any number of characters
 // and \* for an asterisk.
 func compileWildcard(text string) (func(string) bool, error) {
 	if strings.Contains(text, "**") {

@@ -17,9 +17,8 @@ const (
 	timeBytes          = 14
 )
 
-// A DeliverFunc is told of every message that a rule puts into a queue, just
-// before a consumer can receive it. The body must not be changed. It is called
-// on the path of delivery and must return quickly.
+// A DeliverFunc is called for every message that a rule puts into a queue, just before a
+// consumer can receive it. It must not change the body and must return quickly.
 type DeliverFunc func(queue string, body []byte, at time.Time)
 
 type putEventsInput struct{ Entries []putEntry }
@@ -83,7 +82,7 @@ func (b *busService) putEvents(_ context.Context, in putEventsInput) (putEventsO
 	return out, nil
 }
 
-// putEntry accepts one entry or says why not.
+// putEntry accepts one entry or returns an error.
 func (b *busService) putEntry(e *putEntry, now time.Time) (string, error) {
 	if err := e.check(); err != nil {
 		return "", err

@@ -15,7 +15,7 @@ const maxInFlight = 120_000
 // at most the logarithm of the number of messages that are not visible.
 type queue struct {
 	name, arn string
-	instance  string        // tells its receipt handles from those of a queue of the same name
+	instance  string        // distinguishes its receipt handles from those of an earlier queue of the same name
 	stored    *atomic.Int64 // bytes held by all queues of the server
 
 	mu       sync.Mutex
@@ -89,7 +89,7 @@ func (q *queue) forget(m *message) {
 	q.drop(m)
 }
 
-// drop gives up a message that is in no place of the queue any more.
+// drop removes a message that is neither visible nor hidden any more.
 func (q *queue) drop(m *message) {
 	delete(q.bySeq, m.seq)
 	q.stored.Add(-m.size())
@@ -104,10 +104,9 @@ func (q *queue) promote(now time.Time) {
 	}
 }
 
-// take hands out up to n visible messages for the time visibility. Those that
-// were received often enough are given up: they are returned apart and have
-// left the queue.
-func (q *queue) take(now time.Time, n int, visibility time.Duration, redrive bool) (got []received, dead []*message) {
+// receiveNow returns up to n visible messages and hides them for the time visibility.
+// dead are the messages that reached their receive count; they are removed.
+func (q *queue) receiveNow(now time.Time, n int, visibility time.Duration, redrive bool) (got []received, dead []*message) {
 	q.promote(now)
 	for len(got) < n && q.visible.Len() > 0 {
 		m := q.visible.Remove(q.visible.Front()).(*message)
@@ -147,8 +146,8 @@ func (q *queue) depth() Depth {
 	return Depth{Visible: q.visible.Len(), InFlight: len(q.later) - q.delayed, Delayed: q.delayed}
 }
 
-// purge removes every message. It reports whether the last purge lies at
-// least purgeInterval back.
+// purge removes every message. It does nothing and returns false if the last purge was
+// less than purgeInterval ago.
 func (q *queue) purge() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -182,8 +181,8 @@ func (q *queue) close() {
 	}
 }
 
-// takeVisible removes up to n visible messages, oldest first, for a move task.
-func (q *queue) takeVisible(n int) []*message {
+// drainVisible removes up to n visible messages, oldest first, for a move task.
+func (q *queue) drainVisible(n int) []*message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.promote(time.Now())

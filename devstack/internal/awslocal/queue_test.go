@@ -186,7 +186,7 @@ func TestMessageHandedToAVanishedClientStaysInFlight(t *testing.T) {
 		r := startInBubble(t)
 		url := r.queue(t, "q", map[string]string{"VisibilityTimeout": "30"})
 		r.send(t, url, "stranded")
-		r.SetFaults(Faults{LoseAnswer: map[string]int{"ReceiveMessage": 1}})
+		r.SetFaults(Faults{LoseResponse: map[string]int{"ReceiveMessage": 1}})
 		_, err := r.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url})
 		require.Error(t, err)
 		require.Equal(t, Depth{InFlight: 1}, r.depth(t, "q"))

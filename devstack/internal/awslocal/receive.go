@@ -102,10 +102,9 @@ type waiter struct {
 	elem *list.Element
 }
 
-// receive hands out up to n messages, waiting up to wait for the first. When
-// ctx ends, the client has gone away: it takes nothing. bury is given the
-// messages that have been received too often, outside the lock; nil keeps
-// them.
+// receive returns up to n messages, and waits up to wait for the first. If ctx ends, the
+// client has disconnected, and receives nothing. bury gets the messages that were received
+// too often, outside the lock; nil keeps them.
 func (q *queue) receive(ctx context.Context, n int, visibility, wait time.Duration, bury func([]*message)) ([]received, error) {
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
@@ -115,7 +114,7 @@ func (q *queue) receive(ctx context.Context, n int, visibility, wait time.Durati
 			q.mu.Unlock()
 			return nil, apiErrorf("OverLimit", "Too many messages are in flight: delete some before receiving more.")
 		}
-		got, dead := q.take(time.Now(), n, visibility, bury != nil)
+		got, dead := q.receiveNow(time.Now(), n, visibility, bury != nil)
 		var w *waiter
 		if len(got) == 0 && !over {
 			w = q.wait()

@@ -20,7 +20,7 @@ const maxRequestBytes = 8 << 20
 
 const defaultMaxStored = 1 << 30
 
-// Config says what the stand-in answers for.
+// Config of the stand-in.
 type Config struct {
 	Region  string // default us-west-2
 	Account string // default 111122223333
@@ -40,7 +40,7 @@ type Config struct {
 	// in bytes. Default 1 MiB; older partitions have 256 KiB.
 	MaxPutEventsBytes int
 	// MaxStoredBytes bounds the bodies held by all queues, in bytes. Default
-	// 1 GiB. Beyond it sends and puts are refused until something is deleted.
+	// 1 GiB. Beyond it, sends and puts fail until something is deleted.
 	MaxStoredBytes int64
 }
 
@@ -176,7 +176,7 @@ func (s *Server) Account() string { return s.cfg.Account }
 // SetFaults replaces the failures on demand.
 func (s *Server) SetFaults(f Faults) { s.faults.set(f) }
 
-// Faults returns the failures that are left.
+// Faults returns the remaining failures.
 func (s *Server) Faults() Faults { return s.faults.get() }
 
 // OnDeliver has f told of every message that a rule puts into a queue from
@@ -193,7 +193,7 @@ func (s *Server) OnDeliver(f DeliverFunc) {
 }
 
 // PutAWSEvent puts an event of an AWS service on the default bus and returns
-// its id. PutEvents refuses sources that begin with "aws.".
+// its id. PutEvents rejects sources that begin with "aws.".
 func (s *Server) PutAWSEvent(e AWSEvent) (string, error) { return s.events.putAWSEvent(e) }
 
 // Messages counts the messages of a queue by its name. ok is false when there
@@ -242,7 +242,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	out, err := call(r.Context(), body)
 	if lose || r.Context().Err() != nil {
-		panic(http.ErrAbortHandler) // closes the connection without an answer
+		panic(http.ErrAbortHandler) // closes the connection without a response
 	}
 	if err != nil {
 		svc.writeError(w, err)

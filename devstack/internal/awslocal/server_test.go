@@ -119,7 +119,7 @@ func TestFaultsOnDemand(t *testing.T) {
 	require.NotEmpty(t, *out.Entries[1].EventId)
 	require.Equal(t, Depth{Visible: 2}, r.depth(t, "q"))
 
-	r.SetFaults(Faults{RefuseDetailContaining: "poison"})
+	r.SetFaults(Faults{RejectDetailContaining: "poison"})
 	for range 2 { // as often as it comes
 		out = r.put(t, entry("b", "s", `{"is":"poison"}`), entry("b", "s", "{}"))
 		require.EqualValues(t, 1, out.FailedEntryCount)
@@ -127,11 +127,11 @@ func TestFaultsOnDemand(t *testing.T) {
 	}
 	require.Equal(t, Depth{Visible: 4}, r.depth(t, "q"), "the other entry of each call was accepted")
 
-	r.SetFaults(Faults{LoseAnswer: map[string]int{"PutEvents": 1}})
+	r.SetFaults(Faults{LoseResponse: map[string]int{"PutEvents": 1}})
 	_, err = put()
 	require.Error(t, err)
 	require.Equal(t, Depth{Visible: 5}, r.depth(t, "q"), "it was accepted all the same")
-	require.Empty(t, r.Faults().LoseAnswer)
+	require.Empty(t, r.Faults().LoseResponse)
 
 	r.SetFaults(Faults{SQSDown: true})
 	_, err = r.sqs.ListQueues(t.Context(), &sqs.ListQueuesInput{})

@@ -71,8 +71,8 @@ func (s *sqsService) byArn(arn string) *queue {
 	return s.byName(name)
 }
 
-// byURL finds a queue by the last part of its URL's path: the host may be any
-// name that leads here.
+// byURL finds a queue by the last part of its URL's path: the host may be any name of
+// this server.
 func (s *sqsService) byURL(url string) (*queue, error) {
 	if q := s.byName(url[strings.LastIndexByte(url, '/')+1:]); q != nil {
 		return q, nil
@@ -80,7 +80,7 @@ func (s *sqsService) byURL(url string) (*queue, error) {
 	return nil, apiErrorf("QueueDoesNotExist", "The specified queue does not exist.")
 }
 
-// full reports whether the server holds as many bytes as it may.
+// full reports whether the server holds the maximum number of bytes.
 func (s *sqsService) full() bool { return s.stored.Load() >= s.maxStored }
 
 type queueURL struct {
@@ -120,7 +120,7 @@ func (s *sqsService) createQueue(_ context.Context, in createQueueInput) (queueU
 	return queueURL{QueueURL: s.url(in.QueueName)}, nil
 }
 
-// checked applies settings, and refuses a dead-letter queue that is not there.
+// checked applies settings, and rejects a dead-letter queue that does not exist.
 func (s *sqsService) checked(attrs queueAttributes, set map[string]string) (queueAttributes, error) {
 	attrs, err := attrs.with(set)
 	if err != nil {

@@ -23,7 +23,7 @@ type entryID struct {
 	ID string `json:"Id"`
 }
 
-// checkBatch refuses a batch as a whole, by the rules that all batches share.
+// checkBatch checks a batch as a whole, by the rules that all batches share.
 func checkBatch[E any](entries []E, id func(E) string) error {
 	if len(entries) == 0 {
 		return apiErrorf("EmptyBatchRequest", "There should be at least one entry in the request.")

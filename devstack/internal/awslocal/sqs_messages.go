@@ -190,8 +190,8 @@ func (s *sqsService) wire(r received, in receiveInput) receivedMessage {
 	return m
 }
 
-// wants reports whether a list of attribute names asks for name: by itself,
-// by All or .*, or by a prefix such as trace.*.
+// wants reports whether a list of attribute names includes name: by itself, by All or .*,
+// or by a prefix such as trace.*.
 func wants(names []string, name string) bool {
 	for _, n := range names {
 		prefix, isPrefix := strings.CutSuffix(n, ".*")

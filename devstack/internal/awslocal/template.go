@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A Target is where a template is applied, and whom its ARNs name.
+// A Target is where a template is applied, with the region and account of its ARNs.
 type Target struct {
 	SQS         *sqs.Client
 	EventBridge *eventbridge.Client
@@ -20,13 +20,13 @@ type Target struct {
 	Account     string
 }
 
-// Applied says what became of a template.
+// Applied is the result of applying a template.
 type Applied struct {
-	// Outputs by name, without those that hang on something skipped.
+	// Outputs by name, without those that depend on something skipped.
 	Outputs map[string]string
 	// Created are the logical ids of what was created.
 	Created []string
-	// Skipped names the resources and outputs that were left out, as
+	// Skipped names the resources and outputs that were skipped, as
 	// "LogicalId (AWS::IAM::ManagedPolicy)" and "Outputs.Name".
 	Skipped []string
 }

@@ -10,10 +10,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// errSkipped is what a value is when it hangs on a resource that is skipped.
+// errSkipped is returned for a value that depends on a skipped resource.
 var errSkipped = errors.New("it refers to a resource that is not created here")
 
-// noValue is what AWS::NoValue evaluates to: the property is left out.
+// noValue is what AWS::NoValue evaluates to: the property is omitted.
 type noValue struct{}
 
 var subVariable = regexp.MustCompile(`\$\{(!?)([^}]*)\}`)

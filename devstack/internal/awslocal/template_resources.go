@@ -26,8 +26,8 @@ type stack struct {
 	applied  Applied
 }
 
-// A resource's attributes; "" is what Ref answers. It is nil while it is
-// being created.
+// A resource's attributes; "" is the value of Ref. It is nil while the resource is being
+// created.
 type resource struct {
 	attributes map[string]string
 	skipped    bool
@@ -67,7 +67,7 @@ func (s *stack) attribute(id, name string) (string, error) {
 func (s *stack) create(id string) (*resource, error) {
 	if r, ok := s.made[id]; ok {
 		if r == nil {
-			return nil, fmt.Errorf("creating %s: it refers to itself in a circle", id)
+			return nil, fmt.Errorf("creating %s: it refers to itself", id)
 		}
 		return r, nil
 	}
@@ -120,7 +120,7 @@ func (s *stack) makeQueue(properties map[string]any) (map[string]string, error) 
 				return nil, fmt.Errorf("writing %s: %w", key, err)
 			}
 			attributes[key] = string(doc)
-		default: // the service refuses an attribute that it does not know
+		default: // the service rejects an attribute that it does not know
 			attributes[key] = text(value)
 		}
 	}
@@ -148,8 +148,7 @@ func decodeProperties(properties map[string]any, into any) error {
 	return decodeStrict(doc, into)
 }
 
-// makeBusPolicy adds a statement to a bus's policy, or puts it in the place of an
-// earlier one of its id.
+// makeBusPolicy adds a statement to a bus's policy, or replaces the one with its id.
 func (s *stack) makeBusPolicy(properties map[string]any) (map[string]string, error) {
 	var in struct {
 		EventBusName, StatementId string //nolint:revive // CloudFormation's name

@@ -222,7 +222,7 @@ func TestTemplatesThatAreNotUnderstoodAreRefused(t *testing.T) {
 		queue("DelaySeconds: !Cidr [a]"):         "Cidr",
 		queue("Colour: blue"):                    "Colour",
 		queue("DelaySeconds: !Ref Missing"):      "Missing",
-		queue("DelaySeconds: !GetAtt Q.Arn"):     "circle",
+		queue("DelaySeconds: !GetAtt Q.Arn"):     "refers to itself",
 		queue("DelaySeconds: !Sub '${Missing}'"): "Missing",
 		queue("DelaySeconds: !If [No, 1, 2]"):    "No",
 		"Parameters: {P: {Type: String}}":        "P",

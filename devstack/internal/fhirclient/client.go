@@ -1,6 +1,6 @@
-// Package fhirclient is a small signed client for HealthLake's FHIR API, for the
-// demo and the tests to write with. What captures changes has a client of its
-// own; the two share no code, so that each checks the other's side.
+// Package fhirclient is a small signed client for HealthLake's FHIR API, with which the
+// demo and the tests write. It shares no code with the client of the product, so that each
+// checks the other.
 package fhirclient
 
 import (
@@ -23,7 +23,7 @@ import (
 
 // Client calls one data store. All fields but HTTP and Now are required.
 type Client struct {
-	Endpoint    string // what stands before /datastore/{id}/r4/
+	Endpoint    string // base URL, before /datastore/{id}/r4/
 	Datastore   string
 	Region      string
 	Credentials aws.CredentialsProvider
@@ -36,22 +36,22 @@ type Resource struct {
 	Type, ID    string
 	VersionID   string
 	LastUpdated time.Time
-	Status      int    // of the HTTP answer
+	Status      int    // of the HTTP response
 	Body        []byte // nil after a delete
 }
 
-// StatusError is an answer that is no success. Its text names neither resource
-// nor query.
+// StatusError is a response that is not a success. Its text names neither resource nor
+// query.
 type StatusError struct {
 	Status int
 	Code   string // the service's error type, "" if it gave none
 }
 
 func (e *StatusError) Error() string {
-	return fmt.Sprintf("the data store answered %d %s: see the service's error of that name", e.Status, e.Code)
+	return fmt.Sprintf("the data store returned %d %s: see the service's error of that name", e.Status, e.Code)
 }
 
-// signer is shared: it holds nothing but derived keys.
+// signer is shared: it holds only derived keys.
 var signer = v4.NewSigner()
 
 // Create posts a new resource; the server makes its id.
@@ -75,29 +75,29 @@ func (c *Client) Delete(ctx context.Context, resourceType, id string) error {
 	return err
 }
 
-// Transaction posts a transaction or batch Bundle and returns the answer's
-// entries, in the order of the bundle's.
+// Transaction posts a transaction or batch Bundle and returns the response's
+// entries, in the order of the bundle.
 func (c *Client) Transaction(ctx context.Context, bundle []byte) ([]EntryResponse, error) {
 	_, body, err := c.Do(ctx, http.MethodPost, "", nil, bundle)
 	if err != nil {
 		return nil, err
 	}
-	var answer struct {
+	var response struct {
 		Entry []struct {
 			Response EntryResponse `json:"response"`
 		} `json:"entry"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, fmt.Errorf("reading the bundle's answer: %w", err)
+	if err := json.Unmarshal(body, &response); err != nil {
+		return nil, fmt.Errorf("reading the bundle's response: %w", err)
 	}
-	out := make([]EntryResponse, len(answer.Entry))
-	for i, e := range answer.Entry {
+	out := make([]EntryResponse, len(response.Entry))
+	for i, e := range response.Entry {
 		out[i] = e.Response
 	}
 	return out, nil
 }
 
-// EntryResponse is the answer to one entry of a bundle.
+// EntryResponse is the response to one entry of a bundle.
 type EntryResponse struct {
 	Status   string `json:"status"`   // HTTP status
 	Location string `json:"location"` // of the version written, absolute
@@ -105,7 +105,7 @@ type EntryResponse struct {
 }
 
 func (c *Client) resource(ctx context.Context, method, path string, body []byte) (Resource, error) {
-	status, answer, err := c.Do(ctx, method, path, nil, body)
+	status, text, err := c.Do(ctx, method, path, nil, body)
 	if err != nil {
 		return Resource{}, err
 	}
@@ -117,17 +117,17 @@ func (c *Client) resource(ctx context.Context, method, path string, body []byte)
 			LastUpdated time.Time `json:"lastUpdated"`
 		} `json:"meta"`
 	}
-	if err := json.Unmarshal(answer, &head); err != nil {
+	if err := json.Unmarshal(text, &head); err != nil {
 		return Resource{}, fmt.Errorf("reading the resource's meta: %w", err)
 	}
 	return Resource{
 		Type: head.ResourceType, ID: head.ID, VersionID: head.Meta.VersionID, LastUpdated: head.Meta.LastUpdated,
-		Status: status, Body: answer,
+		Status: status, Body: text,
 	}, nil
 }
 
-// Do signs and sends one request. Path is below /datastore/{id}/r4/, escaped. An
-// answer that is no success is a *StatusError.
+// Do signs and sends one request. Path is below /datastore/{id}/r4/, escaped. A
+// response that is not a success is a *StatusError.
 func (c *Client) Do(ctx context.Context, method, path string, query url.Values, body []byte) (int, []byte, error) {
 	address := strings.TrimSuffix(c.Endpoint, "/") + "/datastore/" + url.PathEscape(c.Datastore) + "/r4/" + path
 	if len(query) > 0 {
@@ -146,7 +146,7 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 	return c.send(req)
 }
 
-// Sign puts a signature for service healthlake on req, whose body is body.
+// Sign signs req, whose body is body, for the service healthlake.
 func (c *Client) Sign(ctx context.Context, req *http.Request, body []byte) error {
 	credentials, err := c.Credentials.Retrieve(ctx)
 	if err != nil {
@@ -173,18 +173,18 @@ func (c *Client) send(req *http.Request) (int, []byte, error) {
 	if err != nil {
 		return 0, nil, fmt.Errorf("calling the data store: %w", bare(err))
 	}
-	defer func() { _ = res.Body.Close() }() // nothing left to lose: the body has been read
-	answer, err := io.ReadAll(res.Body)
+	defer func() { _ = res.Body.Close() }() // nothing to lose: the body has been read
+	text, err := io.ReadAll(res.Body)
 	if err != nil {
-		return res.StatusCode, nil, fmt.Errorf("reading the data store's answer: %w", err)
+		return res.StatusCode, nil, fmt.Errorf("reading the data store's response: %w", err)
 	}
 	if res.StatusCode/100 != 2 {
-		return res.StatusCode, answer, &StatusError{Status: res.StatusCode, Code: res.Header.Get("X-Amzn-Errortype")}
+		return res.StatusCode, text, &StatusError{Status: res.StatusCode, Code: res.Header.Get("X-Amzn-Errortype")}
 	}
-	return res.StatusCode, answer, nil
+	return res.StatusCode, text, nil
 }
 
-// bare takes the URL, which names a resource, out of an HTTP client's error.
+// bare removes the URL, which names a resource, from an HTTP client's error.
 func bare(err error) error {
 	var withURL *url.Error
 	if errors.As(err, &withURL) {

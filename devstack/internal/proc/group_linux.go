@@ -5,9 +5,8 @@ import (
 	"syscall"
 )
 
-// ownGroup gives the child a process group of its own, so that Ctrl-C in a terminal reaches the
-// parent alone and the children end in the parent's order, and has the kernel kill the child when
-// the parent is gone, however it went.
+// ownGroup gives the child a process group of its own, so that Ctrl-C in a terminal reaches only the
+// parent, which then stops its children in order. The kernel kills the child when the parent ends.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

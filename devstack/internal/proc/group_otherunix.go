@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// ownGroup gives the child a process group of its own, so that Ctrl-C in a terminal reaches the
-// parent alone and the children end in the parent's order.
+// ownGroup gives the child a process group of its own, so that Ctrl-C in a terminal reaches only the
+// parent, which then stops its children in order.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 }

@@ -12,22 +12,22 @@ import (
 )
 
 const (
-	// tailLines is how much of its output the error of a process that failed to start repeats.
-	tailLines = 5
-	// keptLines bounds what WaitLine can still find; a program says that it is ready early.
-	keptLines = 256
-	// maxLine cuts a line that never ends, in bytes.
+	// maxTailLines bounds the output in the error of a process that failed to start.
+	maxTailLines = 5
+	// maxKeptLines bounds what WaitLine can find; programs report early that they are ready.
+	maxKeptLines = 256
+	// maxLine bounds a line, in bytes.
 	maxLine = 1 << 20
 )
 
-// output takes the lines of a process's stdout and stderr to where they go.
+// output distributes the lines of a process's stdout and stderr.
 type output struct {
 	prefix string
 	file   *os.File
 	sink   io.Writer
 
 	mu      sync.Mutex
-	kept    []string // the last keptLines lines, without prefix
+	kept    []string // the last maxKeptLines lines, without prefix
 	dropped int      // lines that are no longer kept
 	more    chan struct{}
 	closed  bool
@@ -51,14 +51,14 @@ func (o *output) line(line []byte) {
 
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	// A child must not stand still because a terminal or a disk refuses what it says.
+	// A child must not block because a terminal or a disk does not accept its output.
 	if o.file != nil {
 		_, _ = o.file.Write(full)
 	}
 	if o.sink != nil {
 		_, _ = o.sink.Write(full)
 	}
-	if len(o.kept) == keptLines {
+	if len(o.kept) == maxKeptLines {
 		o.kept = append(o.kept[:0], o.kept[1:]...)
 		o.dropped++
 	}
@@ -95,7 +95,7 @@ func (o *output) tail() string {
 	if len(lines) == 0 {
 		return ""
 	}
-	return ", it said: " + strings.Join(lines[max(0, len(lines)-tailLines):], " | ")
+	return ", output: " + strings.Join(lines[max(0, len(lines)-maxTailLines):], " | ")
 }
 
 var errNoMoreOutput = errors.New("it ended without the expected line")

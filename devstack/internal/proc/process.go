@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// pipeDelay is how long a child that has exited may leave its output pipes open through
-// children of its own before they are closed for it.
+// pipeDelay is the time until the output pipes of a child that has exited are closed, if children
+// of its own keep them open.
 const pipeDelay = 2 * time.Second
 
-// ErrNotRunning says that a signal was meant for a process that has exited.
+// ErrNotRunning is returned for a signal to a process that has exited.
 var ErrNotRunning = errors.New("process is not running")
 
 // Spec describes a child process. The zero values of everything but Name and Path are useful.
 type Spec struct {
-	// Name stands for the process in errors.
+	// Name is the name of the process in errors.
 	Name string
 	// Path is the binary, Args its arguments without the binary's own name.
 	Path string
@@ -37,7 +37,7 @@ type Spec struct {
 	// Output receives the same lines, for example a terminal; nil receives none. Every line
 	// arrives in one Write, so several processes may share a writer that is safe for that.
 	Output io.Writer
-	// Prefix stands before each line in LogFile and Output.
+	// Prefix precedes each line in LogFile and Output.
 	Prefix string
 	// EndsWithParent keeps the child's stdin open for as long as this process lives, for a child
 	// that ends with its stdin. On Linux the kernel ends every child with its parent (see ownGroup).
@@ -56,7 +56,7 @@ type Process struct {
 	run *run // the current or the last run
 }
 
-// run is one life of a process.
+// run is one run of a process.
 type run struct {
 	cmd    *exec.Cmd
 	output *output
@@ -150,7 +150,7 @@ func launch(spec Spec) (*run, error) {
 			return
 		}
 		started <- nil
-		// The error repeats the process state, or tells of pipes that a grandchild kept open.
+		// The error repeats the process state, or reports pipes that a grandchild kept open.
 		_ = cmd.Wait()
 		stdout.flush()
 		stderr.flush()
@@ -224,7 +224,7 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Stop asks the process to end (SIGTERM) and waits for it. When ctx ends first the process is
+// Stop sends SIGTERM and waits until the process has ended. When ctx ends first the process is
 // killed and the error says so.
 func (p *Process) Stop(ctx context.Context) (Exit, error) {
 	r := p.current()

@@ -19,7 +19,7 @@ const askTimeout = 5 * time.Second
 
 var asker = &http.Client{Timeout: askTimeout}
 
-// Poll asks cond until it returns nil or ctx ends; the error then holds cond's last answer.
+// Poll calls cond until it returns nil or ctx ends; the error then wraps cond's last error.
 func Poll(ctx context.Context, cond func(ctx context.Context) error) error {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
@@ -30,20 +30,20 @@ func Poll(ctx context.Context, cond func(ctx context.Context) error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w; last answer: %w", ctx.Err(), err)
+			return fmt.Errorf("%w; last error: %w", ctx.Err(), err)
 		case <-ticker.C:
 		}
 	}
 }
 
-// HTTPReady is a readiness condition: url answers 200.
+// HTTPReady is a readiness condition: url returns 200.
 func HTTPReady(url string) func(ctx context.Context, p *Process) error {
 	return func(ctx context.Context, _ *Process) error {
 		return Poll(ctx, func(ctx context.Context) error { return GetOK(ctx, url) })
 	}
 }
 
-// GetOK asks url once and returns an error unless it answers 200.
+// GetOK requests url once and returns an error unless the status is 200.
 func GetOK(ctx context.Context, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -56,7 +56,7 @@ func GetOK(ctx context.Context, url string) error {
 	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)) // lets the connection be used again
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answers with status %d", resp.StatusCode)
+		return fmt.Errorf("status %d", resp.StatusCode)
 	}
 	return nil
 }

@@ -55,8 +55,8 @@ func (v *verifier) verify(r *http.Request, payloadHash string) (url.Values, *pro
 	if sent := r.Header.Get("X-Amz-Content-Sha256"); sent != "" && sent != payloadHash {
 		return nil, errSignature
 	}
-	// A plus sign in a query is itself to AWS, never a space, and its canonical
-	// form is %2B. A client that signed the raw text does not match.
+	// To AWS, a plus sign in a query is a plus sign, never a space; its canonical form is
+	// %2B. The signature of a client that signed the raw text does not match.
 	raw := strings.ReplaceAll(r.URL.RawQuery, "+", "%2B")
 	query, err := url.ParseQuery(raw)
 	if err != nil {
@@ -67,9 +67,8 @@ func (v *verifier) verify(r *http.Request, payloadHash string) (url.Values, *pro
 	if v.service.Verify(&encoded, given, v.credentials, payloadHash, date) != nil {
 		return nil, errSignature
 	}
-	// No page token contains a space: here a library took the token's plus for
-	// one before it signed. The service's answer to a link that was not encoded
-	// again is the same.
+	// No page token contains a space: the client's library decoded the token's plus to a
+	// space before it signed. The service returns the same error for it.
 	if strings.Contains(query.Get(pageParam), " ") {
 		return nil, errSignature
 	}

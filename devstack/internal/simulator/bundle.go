@@ -35,7 +35,7 @@ func processBundle(c *call) (*reply, *problem) {
 	if len(in.Entry) > MaxBundleEntries {
 		return nil, invalidResource("the bundle has more than 500 entries: split it")
 	}
-	if p := c.ds.quota.take(quotaWrite, len(in.Entry), c.s.now()); p != nil {
+	if p := c.ds.quota.allow(quotaWrite, len(in.Entry), c.s.now()); p != nil {
 		return nil, p
 	}
 	switch in.Type {
@@ -88,7 +88,7 @@ func (c *call) entryCall(e incomingEntry) (*call, *problem) {
 	return &sub, nil
 }
 
-// batch runs each entry by itself: one that fails stops no other.
+// batch runs each entry separately: one that fails does not stop the others.
 func (c *call) batch(entries []incomingEntry) (*reply, *problem) {
 	b := newBundle("batch-response", c.s.now())
 	for _, e := range entries {
@@ -101,7 +101,7 @@ func (c *call) batch(entries []incomingEntry) (*reply, *problem) {
 			rep = p.reply()
 		}
 		if sub != nil && sub.op.readOnly {
-			c.ds.stats.answered(sub, rep.status)
+			c.ds.stats.responded(sub, rep.status)
 		}
 		b.entry(rep.bundleEntry(p != nil))
 	}
@@ -134,8 +134,7 @@ func (rep *reply) bundleEntry(failed bool) (any, []byte) {
 	return e, rep.body
 }
 
-// transaction runs all entries or none. Everything that can be refused is
-// refused before the first write.
+// transaction runs all entries or none: every check comes before the first write.
 func (c *call) transaction(entries []incomingEntry) (*reply, *problem) {
 	calls, resolved, p := c.transactionCalls(entries)
 	if p != nil {
@@ -164,7 +163,7 @@ func (c *call) transaction(entries []incomingEntry) (*reply, *problem) {
 			if replies[i], p = read(sub); p != nil {
 				replies[i] = p.reply()
 			}
-			c.ds.stats.answered(sub, replies[i].status)
+			c.ds.stats.responded(sub, replies[i].status)
 		}
 		b.entry(replies[i].bundleEntry(replies[i].status >= http.StatusBadRequest))
 	}
@@ -172,7 +171,7 @@ func (c *call) transaction(entries []incomingEntry) (*reply, *problem) {
 }
 
 // transactionCalls reads the entries, gives new resources their ids, and maps
-// each entry's urn:uuid to the reference that takes its place.
+// each entry's urn:uuid to the reference that replaces it.
 func (c *call) transactionCalls(entries []incomingEntry) ([]*call, map[string]string, *problem) {
 	calls := make([]*call, len(entries))
 	resolved := map[string]string{}
@@ -183,7 +182,7 @@ func (c *call) transactionCalls(entries []incomingEntry) ([]*call, map[string]st
 			return nil, nil, p
 		}
 		if sub.op == opSearchGet {
-			return nil, nil, badRequest("a transaction does not search: search by itself")
+			return nil, nil, badRequest("a transaction does not search: send the search separately")
 		}
 		if sub.op == opCreate {
 			sub.id = c.s.ids.uuid()
@@ -191,7 +190,7 @@ func (c *call) transactionCalls(entries []incomingEntry) ([]*call, map[string]st
 		reference := sub.typ + "/" + sub.id
 		if !sub.op.readOnly {
 			if targets[reference] {
-				return nil, nil, badRequest("two entries of the transaction write the same resource: send them apart")
+				return nil, nil, badRequest("two entries of the transaction write the same resource: send them separately")
 			}
 			targets[reference] = true
 		}
@@ -238,7 +237,7 @@ func (d *datastore) commitAll(calls []*call, drafts []*draft, replies []*reply) 
 const urnPrefix = "urn:uuid:"
 
 // resolveReferences replaces each JSON string of body that is a key of resolved.
-// Other text, a urn inside a longer string included, stays as it is.
+// Other text, also a urn inside a longer string, stays unchanged.
 func resolveReferences(body []byte, resolved map[string]string) []byte {
 	if len(resolved) == 0 || !bytes.Contains(body, []byte(urnPrefix)) {
 		return body

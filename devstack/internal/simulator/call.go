@@ -36,7 +36,7 @@ type call struct {
 	fault        *Fault
 }
 
-// reply is an answer; header holds what differs from the rule.
+// reply is a response; header holds the additional headers.
 type reply struct {
 	status int
 	body   []byte
@@ -53,7 +53,7 @@ var (
 	opCreate       = &operation{name: "CreateResource", kind: KindWrite, quota: quotaWrite, run: create}
 	opUpdate       = &operation{name: "UpdateResource", kind: KindWrite, quota: quotaWrite, run: update}
 	opDelete       = &operation{name: "DeleteResource", kind: KindWrite, quota: quotaWrite, run: remove}
-	opProcessBatch = &operation{name: "ProcessBundle", kind: KindWrite, quota: quotaNone, run: processBundle} // takes a token per entry itself
+	opProcessBatch = &operation{name: "ProcessBundle", kind: KindWrite, quota: quotaNone, run: processBundle} // takes one token per entry
 )
 
 func (s *Server) routes() *http.ServeMux {
@@ -84,7 +84,7 @@ func (s *Server) serve(op *operation) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, p := s.admit(op, w, r)
 		if c != nil && c.fault != nil && c.fault.Kind == Hang {
-			c.ds.stats.answered(c, 0)
+			c.ds.stats.responded(c, 0)
 			hang(r.Context())
 			return
 		}
@@ -96,15 +96,15 @@ func (s *Server) serve(op *operation) http.HandlerFunc {
 			rep = p.reply()
 		}
 		if c != nil {
-			c.ds.stats.answered(c, rep.status)
+			c.ds.stats.responded(c, rep.status)
 			s.trail.record(s.record(c, r, rep.status, p))
 		}
 		rep.write(w, c)
 	}
 }
 
-// admit reads and checks what all operations share. The call is nil when the
-// caller is not known: such a request leaves no record.
+// admit reads and checks what all operations share. The call is nil if the caller is
+// unknown: such a request gets no CloudTrail record.
 func (s *Server) admit(op *operation, w http.ResponseWriter, r *http.Request) (*call, *problem) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
 	var tooLarge *http.MaxBytesError
@@ -138,15 +138,15 @@ func (s *Server) admit(op *operation, w http.ResponseWriter, r *http.Request) (*
 			return c, p
 		}
 	}
-	if c.fault = s.faults.take(c); c.fault != nil {
+	if c.fault = s.faults.match(c); c.fault != nil {
 		if p := c.fault.problem(); p != nil {
 			return c, p
 		}
 	}
-	return c, ds.quota.take(op.quota, 1, s.now())
+	return c, ds.quota.allow(op.quota, 1, s.now())
 }
 
-// addForm puts a POST search's parameters beside those of its URL.
+// addForm adds a POST search's parameters to those of its URL.
 func (c *call) addForm() *problem {
 	form, err := url.ParseQuery(string(c.body))
 	if err != nil {
@@ -192,7 +192,7 @@ func (rep *reply) write(w http.ResponseWriter, c *call) {
 		}
 	}
 	w.WriteHeader(rep.status)
-	_, _ = w.Write(rep.body) //nolint:gosec // FHIR JSON, never shown as a page; fails only when the client has left
+	_, _ = w.Write(rep.body) //nolint:gosec // FHIR JSON, never shown as a page; fails only when the client has disconnected
 }
 
 func (v *version) headers(base string) http.Header {

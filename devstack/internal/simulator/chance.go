@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Lag says how long a version of resourceType in datastore takes to become
-// searchable. It draws only on r, which the simulator seeds.
+// Lag is the time until a version of resourceType in datastore becomes searchable. r is
+// its only source of randomness.
 type Lag func(datastore, resourceType string, r *rand.Rand) time.Duration
 
 // Delay is a length of time drawn from r.
@@ -27,7 +27,7 @@ func RandomLag(delay Delay) Lag {
 // Fixed is always d.
 func Fixed(d time.Duration) Delay { return func(*rand.Rand) time.Duration { return d } }
 
-// Between is evenly spread over [low, high].
+// Between is uniform over [low, high].
 func Between(low, high time.Duration) Delay {
 	return func(r *rand.Rand) time.Duration {
 		if high <= low {
@@ -37,16 +37,8 @@ func Between(low, high time.Duration) Delay {
 	}
 }
 
-// LongTail is at least low, low+mean on average, and never above high: most
-// values are small, few are very large.
-func LongTail(low, mean, high time.Duration) Delay {
-	return func(r *rand.Rand) time.Duration {
-		return min(low+time.Duration(r.ExpFloat64()*float64(mean)), high)
-	}
-}
-
-// chance is one stream of random choices. Each purpose has its own, so that one
-// more record does not change the ids that come after it.
+// chance is one stream of random choices. Each purpose has its own: an additional record
+// does not change later ids.
 type chance struct {
 	mu  sync.Mutex
 	src *rand.ChaCha8

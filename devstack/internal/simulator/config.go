@@ -10,7 +10,7 @@ import (
 )
 
 // Quotas of one data store as AWS publishes them (HealthLake "Endpoints and
-// quotas"): requests a second.
+// quotas"): requests per second.
 const (
 	DefaultSearchRate = 100
 	DefaultReadRate   = 3000
@@ -22,8 +22,8 @@ const (
 	MaxCount = 100
 	// MaxBundleEntries is the largest number of entries in one bundle.
 	MaxBundleEntries = 500
-	// Skew is how far a signature's date may lie from the server's clock (AWS
-	// Signature Version 4).
+	// Skew is the largest difference between a signature's date and the server's clock
+	// (AWS Signature Version 4).
 	Skew = 5 * time.Minute
 
 	defaultTokenLifetime = 10 * time.Minute
@@ -34,12 +34,12 @@ const (
 // DefaultDatastore is the data store of a Config that names none.
 const DefaultDatastore = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 
-// DefaultCredentials sign the requests of a Config that names no others. They
-// are good for nothing but a simulator.
+// DefaultCredentials sign the requests of a Config that names no others. Only a
+// simulator accepts them.
 var DefaultCredentials = aws.Credentials{AccessKeyID: "AKIADEVSTACKEXAMPLE", SecretAccessKey: "devstack-secret-key-example"}
 
-// Digits is the number of fractional digits of meta.lastUpdated. The service
-// was seen to write both.
+// Digits is the number of fractional digits of meta.lastUpdated. The service writes
+// both.
 type Digits int
 
 const (
@@ -48,8 +48,8 @@ const (
 	MixedDigits                // either, by the seed
 )
 
-// Limits are quotas in requests a second and data store. Zero takes the
-// default, a negative value lifts the limit. A bundle counts once per entry.
+// Limits are quotas in requests per second and data store. Zero means the default, a
+// negative value no limit. A bundle counts once per entry.
 type Limits struct {
 	SearchGet, SearchPost, Read, Write float64
 	// RetryAfter is sent with a 429, in whole seconds; zero sends none.
@@ -59,35 +59,35 @@ type Limits struct {
 // Config describes a simulator; the zero value is a working one.
 type Config struct {
 	Datastores []string // ids, 1 or more
-	// Types are the resource types that the CapabilityStatement lists; a write
-	// or search of another is refused. Unsearchable ones are stored, never found.
+	// Types are the resource types that the CapabilityStatement lists; a write or search
+	// of another is an error. Unsearchable ones are stored, but no search finds them.
 	Types, Unsearchable []string
 
-	// ContainerNetwork lets Start take any address, so that other containers
-	// reach the simulator. Its credentials are public and its admin endpoints take
-	// no signature: nothing but a container network may lead to it.
+	// ContainerNetwork permits Start any address, for access from other containers. The
+	// credentials are public and the admin endpoints unsigned: only a container network
+	// may reach it.
 	ContainerNetwork bool
 
 	Region, Account string
 	Credentials     aws.Credentials // the one identity that may call
 
-	// Now is the clock, ClockOffset what the store's own clock is ahead of it:
-	// lastUpdated, the Date header and eventTime are Now()+ClockOffset.
+	// Now is the clock. The store's own clock (lastUpdated, the Date header, eventTime)
+	// is Now()+ClockOffset.
 	Now         func() time.Time
 	ClockOffset time.Duration
 	Seed        uint64 // of every random choice
 
 	Digits Digits
-	// SearchLag says how long after its write a version is found; nil is at once.
+	// SearchLag is the time from a write until search shows the version; nil is 0.
 	SearchLag Lag
-	// HistoryLag is how long after its write a version is in _history and vread.
+	// HistoryLag is the time from a write until _history and vread show the version.
 	HistoryLag time.Duration
 	HistoryOff []string // types without history
 	// AnyIDs lets clients give resources ids that FHIR does not have: up to 512
 	// characters, of any kind but quotes, backslashes and control characters.
 	AnyIDs bool
-	// WholeSeconds makes search compare _lastUpdated in whole seconds: the
-	// discretion over boundary precision that the service claims.
+	// WholeSeconds makes search compare _lastUpdated in whole seconds: the service
+	// reserves the right to do so at boundaries.
 	WholeSeconds  bool
 	DefaultCount  int           // page size without _count
 	TokenLifetime time.Duration // of page tokens
@@ -95,8 +95,8 @@ type Config struct {
 	MaxBody       int64 // bytes of a request
 	Trail         Trail
 	Notices       Notices
-	// Events gets the events that the service puts on the default bus by itself:
-	// of import jobs, and notifications of FHIR Subscriptions. Nil has none.
+	// Events gets the events that the service sends: of import jobs, and notifications
+	// of FHIR Subscriptions. Nil drops them.
 	Events func(Event)
 }
 
@@ -109,7 +109,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	for _, t := range c.Types {
 		if !typeName.MatchString(t) {
-			return c, fmt.Errorf("%q is no FHIR resource type: name types as in FHIR, such as Patient", t)
+			return c, fmt.Errorf("%q is not a FHIR resource type: name types as in FHIR, such as Patient", t)
 		}
 	}
 	if slices.Contains(c.Datastores, "") {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// dateParam is one _lastUpdated value: a prefix and the span [low, high) that
-// its precision covers.
+// dateParam is one _lastUpdated value: a prefix and the time range [low, high) that its
+// precision covers.
 type dateParam struct {
 	prefix    string
 	low, high time.Time

@@ -13,13 +13,13 @@ var (
 	typeName = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
 	// logicalID is FHIR's id datatype.
 	logicalID = regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`)
-	// strangeID is what Config.AnyIDs allows: all that stands in JSON as it is.
-	strangeID = regexp.MustCompile(`^[^"\\[:cntrl:]]{1,512}$`)
+	// anyID is what Config.AnyIDs allows: everything that JSON does not escape.
+	anyID = regexp.MustCompile(`^[^"\\[:cntrl:]]{1,512}$`)
 )
 
 // allows reports whether a client may give a resource this id.
 func (c Config) allows(id string) bool {
-	return logicalID.MatchString(id) || c.AnyIDs && strangeID.MatchString(id)
+	return logicalID.MatchString(id) || c.AnyIDs && anyID.MatchString(id)
 }
 
 // draft is a resource as its writer sent it, with the places where the server
@@ -87,7 +87,7 @@ func (c Config) newDraft(typ string, body []byte) (*draft, *problem) {
 	if p := d.addMeta(meta); p != nil {
 		return nil, p
 	}
-	// The id may stand before or after meta; meta's own slots are in order.
+	// The id may come before or after meta; meta's own slots are in order.
 	if d.slots[0].start > d.slots[1].start {
 		d.slots = append(d.slots[1:], d.slots[0])
 	}
@@ -147,7 +147,7 @@ func (d *draft) render(id, version, lastUpdated string) []byte {
 	return append(out, d.src[at:]...)
 }
 
-// text is a member's value without quotes, "" when it is no plain string.
+// text is a member's value without quotes, "" if it is not a plain string.
 func text(obj []byte, m rawjson.Member) string {
 	v := obj[m.Start:m.End]
 	if len(v) < 2 || v[0] != '"' || bytes.IndexByte(v, '\\') >= 0 {

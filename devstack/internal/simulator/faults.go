@@ -30,15 +30,15 @@ const (
 	ExpireToken FaultKind = "expire-token" // 400 to a request that carries a page token, and to every later one with that token
 	Truncate    FaultKind = "truncate"     // 200, the body complete as HTTP and cut in half as JSON
 	HalfPage    FaultKind = "half-page"    // 200, the connection closed in the middle of the body
-	Hang        FaultKind = "hang"         // no answer until the client leaves
+	Hang        FaultKind = "hang"         // no response until the client disconnects
 
-	// Strange answers: 200, and everything there.
+	// Malformed responses with status 200.
 	ByteOrderMark FaultKind = "byte-order-mark" // a byte order mark before the body
 	Pad           FaultKind = "pad"             // spaces behind the body, up to Fault.Bytes
 	NullTotal     FaultKind = "null-total"      // "total": null, of searches and counts
 	LinkItself    FaultKind = "link-itself"     // the next link leads to the page itself
 	LinkFirst     FaultKind = "link-first"      // the next link leads to the first page
-	GetTombstones FaultKind = "get-tombstones"  // history has deletes as GETs that were answered with 410
+	GetTombstones FaultKind = "get-tombstones"  // history shows deletes as GETs with status 410
 )
 
 var faultKinds = []FaultKind{
@@ -46,42 +46,42 @@ var faultKinds = []FaultKind{
 	ByteOrderMark, Pad, NullTotal, LinkItself, LinkFirst, GetTombstones,
 }
 
-// Fault fails the next Count requests that fit. A write that hangs, or any that
-// is refused, has written nothing; one that is truncated has.
+// Fault fails the next Count requests that match. Nothing was written by a write that
+// hangs or gets an error; a truncated one was carried out.
 type Fault struct {
 	Kind      FaultKind `json:"kind"`
 	Of        Kind      `json:"of,omitempty"`        // default search
 	Datastore string    `json:"datastore,omitempty"` // default any
 	Type      string    `json:"type,omitempty"`      // default any
-	// Further tells that only requests that carry a page token fit.
+	// Further matches only requests with a page token.
 	Further bool `json:"further,omitempty"`
-	// Bodies says that only searches for whole resources fit, ID that only requests
-	// for that resource do.
+	// Bodies matches only searches for whole resources, ID only requests for that
+	// resource.
 	Bodies bool   `json:"bodies,omitempty"`
 	ID     string `json:"id,omitempty"`
-	Count  int    `json:"count"` // requests left; negative is without end
-	// Bytes goes with Pad.
+	Count  int    `json:"count"` // remaining requests; negative means all
+	// Bytes belongs to Pad.
 	Bytes int `json:"bytes,omitempty"`
-	// RetryAfter goes with Throttle, in whole seconds.
+	// RetryAfter belongs to Throttle, in whole seconds.
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 }
 
 type faults struct {
 	mu   sync.Mutex
 	list []*Fault
-	// expired are the page tokens that were refused: they stay so.
+	// expired are the page tokens that ExpireToken has hit: they stay expired.
 	expired map[string]bool
 }
 
 func newFaults() *faults { return &faults{expired: make(map[string]bool)} }
 
-// InjectFault makes requests fail, after the faults that are already waiting.
+// InjectFault makes requests fail, after the faults that are already queued.
 func (s *Server) InjectFault(f Fault) error {
 	if !slices.Contains(faultKinds, f.Kind) {
 		return fmt.Errorf("there is no such kind of fault: use one of %v", faultKinds)
 	}
 	if f.Count == 0 {
-		return errors.New("the fault is for no request: set its count")
+		return errors.New("the fault matches no request: set its count")
 	}
 	switch f.Of = or(f.Of, KindSearch); f.Of {
 	case KindSearch, KindRead, KindHistory, KindWrite:
@@ -94,7 +94,7 @@ func (s *Server) InjectFault(f Fault) error {
 	return nil
 }
 
-// Faults are those still waiting.
+// Faults returns the queued faults.
 func (s *Server) Faults() []Fault {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -105,16 +105,16 @@ func (s *Server) Faults() []Fault {
 	return out
 }
 
-// ClearFaults drops the faults still waiting. A request that hangs goes on
-// hanging until its client leaves.
+// ClearFaults drops the queued faults. A request that hangs still hangs until its client
+// disconnects.
 func (s *Server) ClearFaults() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.list = nil
 }
 
-// take returns the first fault that fits c and counts it down.
-func (f *faults) take(c *call) *Fault {
+// match returns the first fault that matches c and counts it down.
+func (f *faults) match(c *call) *Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	token := c.query.Get(pageParam)
@@ -140,8 +140,7 @@ func (f *faults) take(c *call) *Fault {
 	return nil
 }
 
-// problem is the refusal of a fault that refuses; nil for those that spoil an
-// answer.
+// problem is the error that the fault returns; nil for those that change a response.
 func (f *Fault) problem() *problem {
 	switch f.Kind {
 	case Throttle:

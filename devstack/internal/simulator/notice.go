@@ -30,7 +30,7 @@ type Notices struct {
 	// the others that come twice.
 	Loss, Repeat float64
 	// PlainDeletes leaves out what marks an event as a delete's: how the service
-	// tells of one is not documented.
+	// reports one is not documented.
 	PlainDeletes bool
 }
 
@@ -41,7 +41,7 @@ func (n Notices) check() error {
 	return nil
 }
 
-// SetNotices changes what becomes of the notifications of the versions from now on.
+// SetNotices changes the handling of notifications from now on.
 func (s *Server) SetNotices(n Notices) error {
 	if err := n.check(); err != nil {
 		return err
@@ -84,8 +84,8 @@ type notificationEvent struct {
 	Context   string `json:"additionalContext"`
 }
 
-// notify tells every subscription to its type of a version. The caller holds the
-// data store's lock.
+// notify notifies every subscription to the version's type. The caller holds the data
+// store's lock.
 func (d *datastore) notify(v *version) {
 	if d.srv.cfg.Events == nil {
 		return
@@ -144,7 +144,7 @@ func (s *Server) tell(d *datastore, id string, sub *subscription, v *version) {
 	})
 }
 
-// handshake tells that a subscription has begun. The caller holds the lock.
+// handshake notifies that a subscription has started. The caller holds the lock.
 func (s *Server) handshake(d *datastore, id string, sub *subscription) {
 	if s.cfg.Events != nil {
 		s.send(sub.active.Sub(s.now()), s.notice(d, id, sub, []noticeEntry{{Resource: plain(s.status(d, id, sub, "handshake"))}}))
@@ -169,7 +169,7 @@ func (s *Server) notice(d *datastore, id string, sub *subscription, entries []no
 	})}
 }
 
-// root is how the service names a data store in what it sends.
+// root is the name of a data store in what the service sends.
 func (s *Server) root(d *datastore) string {
 	return "https://healthlake." + s.cfg.Region + ".amazonaws.com/datastore/" + d.id + "/r4"
 }

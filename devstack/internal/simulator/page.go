@@ -14,15 +14,15 @@ import (
 // pageParam names the page token in a next link.
 const pageParam = "page"
 
-// position is where a page ended: the next one begins after it. History uses
-// Seq alone, as a version number.
+// position is the end of a page, where the next one starts. History uses only Seq, as a
+// version number.
 type position struct {
 	Nanos int64 `json:"n,omitempty"` // lastUpdated
 	Seq   int   `json:"s"`
 }
 
-// tokens makes and opens page tokens. A token holds its position, so that no
-// state is kept for the pages a client never asks for.
+// tokens makes and opens page tokens. A token holds its position, so the server keeps no
+// state for pages that a client never requests.
 type tokens struct {
 	key      []byte
 	lifetime time.Duration
@@ -32,8 +32,7 @@ func newTokens(c *chance, lifetime time.Duration) *tokens {
 	return &tokens{key: []byte(c.uuid() + c.uuid()), lifetime: lifetime}
 }
 
-// A token begins and ends so that it carries each of the characters that a
-// client must encode before it signs.
+// A token contains each of the characters that a client must encode before it signs.
 const (
 	tokenPrefix  = "AAMA+/"
 	tokenMACSize = 16
@@ -109,15 +108,15 @@ func (c *call) firstPage() url.Values {
 	return first
 }
 
-// link is the address of this search or history, or with a token of a later
-// page. The token stands in it raw.
+// link is the address of this search or history, with a token of a later page, which is
+// not encoded.
 func (c *call) link(token string) string {
 	address := c.base + "/" + c.listPath()
 	query := c.query
 	if token != "" {
 		query = c.firstPage()
 	}
-	// AWS knows no plus for a space.
+	// To AWS a plus is not a space.
 	encoded := strings.ReplaceAll(query.Encode(), "+", "%20")
 	if token != "" {
 		if encoded != "" {
@@ -131,7 +130,7 @@ func (c *call) link(token string) string {
 	return address
 }
 
-// bundle writes a Bundle's text. Resources go in as they are stored.
+// bundle writes a Bundle's text. Resources are copied as they are stored.
 type bundle struct {
 	buf     []byte
 	links   int
@@ -181,7 +180,7 @@ func (b *bundle) entry(members any, resource []byte) {
 	b.buf = append(b.buf, text...)
 }
 
-// raw appends an entry as it is.
+// raw appends an entry unchanged.
 func (b *bundle) raw(entry string) {
 	if b.entries++; b.entries == 1 {
 		b.closeLinks()
@@ -207,7 +206,7 @@ func (b *bundle) bytes() []byte {
 	return append(b.buf, '}')
 }
 
-// plain is JSON with "&", "<" and ">" as they are.
+// plain is JSON in which "&", "<" and ">" are not escaped.
 func plain(value any) []byte {
 	var out strings.Builder
 	enc := json.NewEncoder(&out)
@@ -219,7 +218,7 @@ func plain(value any) []byte {
 }
 
 var (
-	errRepeated     = badRequest("a parameter that may stand once is repeated: send it once")
+	errRepeated     = badRequest("a parameter is repeated: send it once")
 	errUnknownParam = &problem{status: http.StatusBadRequest, issue: "not-supported", code: "ValidationException",
 		text: "a parameter is not supported: see the CapabilityStatement"}
 )

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// problem is a refusal. Its texts never carry an id, a query or a body.
+// problem is an error response. Its text never has an id, a query or a body.
 type problem struct {
 	status     int
 	issue      string // FHIR issue type
@@ -40,8 +40,7 @@ func throttled(retryAfter time.Duration) *problem {
 	}
 }
 
-// errNoInteraction answers what the CapabilityStatement does not offer, such as
-// PATCH.
+// errNoInteraction is for what the CapabilityStatement does not list, such as PATCH.
 var errNoInteraction = &problem{
 	status: http.StatusMethodNotAllowed, issue: "not-supported", code: "ValidationException",
 	text: "there is no such interaction: see the CapabilityStatement",

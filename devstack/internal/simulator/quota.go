@@ -44,8 +44,8 @@ func newQuota(l Limits) quota {
 	return q
 }
 
-// take draws n tokens at time now or refuses.
-func (q *quota) take(class quotaClass, n int, now time.Time) *problem {
+// allow takes n tokens at time now, or returns a 429.
+func (q *quota) allow(class quotaClass, n int, now time.Time) *problem {
 	if b := q.buckets[class]; b != nil && !b.AllowN(now, n) {
 		return throttled(q.retryAfter)
 	}

@@ -98,7 +98,7 @@ func history(c *call) (*reply, *problem) {
 	}
 	for _, v := range versions {
 		members, body := v.historyEntry(c.base)
-		if e, ok := members.(historyEntry); ok && v.deleted && c.strange(GetTombstones) {
+		if e, ok := members.(historyEntry); ok && v.deleted && c.hasFault(GetTombstones) {
 			e.Request.Method, e.Response.Status = http.MethodGet, "410 Gone"
 			members = e
 		}

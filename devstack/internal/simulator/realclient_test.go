@@ -18,7 +18,7 @@ import (
 
 // The client that captures changes reads strange ids: each path that it asks for is
 // signed as the verifier reads it, and leads to that resource.
-func TestRealClientReadsStrangeIDs(t *testing.T) {
+func TestRealClientReadsUnusualIDs(t *testing.T) {
 	s, writer := start(t, simulator.Config{AnyIDs: true})
 	id := simulator.DefaultCredentials
 	reader, err := healthlake.New(healthlake.Config{

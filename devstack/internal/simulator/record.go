@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// HiddenID stands in CloudTrail records where the resource's id would be.
+// HiddenID replaces the resource's id in CloudTrail records.
 const HiddenID = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 // Record is a CloudTrail record as EventBridge delivers it: as JSON it has the
@@ -25,7 +25,7 @@ type Record struct {
 	Detail     RecordDetail `json:"detail"`
 }
 
-// RecordDetail is the record proper.
+// RecordDetail is the record itself.
 type RecordDetail struct {
 	EventVersion       string            `json:"eventVersion"`
 	UserIdentity       json.RawMessage   `json:"userIdentity"`
@@ -48,7 +48,7 @@ type RecordDetail struct {
 	ErrorMessage       string            `json:"errorMessage,omitempty"`
 }
 
-// RequestParameters name the store, and but for bundles the type.
+// RequestParameters name the store and, except for bundles, the type.
 type RequestParameters struct {
 	DatastoreID  string `json:"datastoreId"`
 	ResourceType string `json:"resourceType,omitempty"`

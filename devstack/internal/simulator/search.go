@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ConsistencyHeader asks a search, with the value "strong", for the version
-// before the one that is being indexed.
+// ConsistencyHeader, with the value "strong", makes a search show the version before the
+// one that is being indexed.
 const ConsistencyHeader = "x-amz-fhir-history-consistency-level"
 
 func search(c *call) (*reply, *problem) {
@@ -23,14 +23,14 @@ func search(c *call) (*reply, *problem) {
 	}
 	strong := strings.EqualFold(c.header.Get(ConsistencyHeader), "strong")
 	found := c.ds.find(c.typ, q, c.s.now(), strong)
-	extra := c.ds.strangeEntries(c.typ, q)
+	extra := c.ds.unreadableEntries(c.typ, q)
 	found.total += len(extra)
 
 	b := newBundle("searchset", c.s.now())
-	switch asked := q.total || q.summary == "count"; {
-	case asked && c.strange(NullTotal):
+	switch counted := q.total || q.summary == "count"; {
+	case counted && c.hasFault(NullTotal):
 		b.nullTotal()
-	case asked:
+	case counted:
 		b.total(found.total)
 	}
 	b.link("self", c.link(""))
@@ -38,9 +38,9 @@ func search(c *call) (*reply, *problem) {
 		return &reply{status: http.StatusOK, body: b.bytes()}, nil
 	}
 	switch {
-	case c.strange(LinkItself):
+	case c.hasFault(LinkItself):
 		b.link("next", c.link(c.query.Get(pageParam)))
-	case c.strange(LinkFirst):
+	case c.hasFault(LinkFirst):
 		b.link("next", c.base+"/"+c.listPath()+"?"+c.firstPage().Encode())
 	case found.more:
 		last := found.page[len(found.page)-1]
@@ -71,12 +71,11 @@ type searchMode struct {
 type foundPage struct {
 	page  []*version
 	more  bool
-	total int // only when asked for
+	total int // only if requested
 }
 
-// find reads one page, in the order of the index or backwards. Its cost is that
-// of the span asked for, or with neither total nor much that is hidden, of the
-// page.
+// find reads one page, in the order of the index or backwards. Its cost is proportional
+// to the time range or, without a total and with little that is hidden, to the page.
 func (d *datastore) find(typ string, q searchParams, now time.Time, strong bool) foundPage {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -130,8 +129,8 @@ func (q searchParams) resume(candidates []*version) int {
 	return sort.Search(len(candidates), func(i int) bool { return mark.before(candidates[i]) })
 }
 
-// candidates are the versions that the dates or ids leave, in index order. The
-// caller holds the lock.
+// candidates are the versions that match the dates or ids, in index order. The caller
+// holds the lock.
 func (d *datastore) candidates(typ string, q searchParams) []*version {
 	ts := d.types[typ]
 	if q.ids != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// searchParams is a search's query, read.
+// searchParams is a parsed search query.
 type searchParams struct {
 	dates      []dateParam
 	ids        map[string]bool // nil without _id
@@ -41,7 +41,7 @@ func (c *call) searchParams() (searchParams, *problem) {
 		}
 	}
 	if q.elements != nil && c.query.Has("_summary") {
-		return q, badRequest("_elements and _summary do not go together: send one of them")
+		return q, badRequest("_elements and _summary exclude each other: send one of them")
 	}
 	return q, nil
 }
@@ -91,7 +91,7 @@ func (q *searchParams) set(c *call, name, value string) (p *problem) {
 func parseCount(value string) (int, *problem) {
 	n, err := strconv.Atoi(value)
 	if err != nil || n < 1 || n > MaxCount {
-		return 0, badRequest("_count must lie between 1 and 100: ask for less and follow the next link")
+		return 0, badRequest("_count must be between 1 and 100: use less and follow the next link")
 	}
 	return n, nil
 }

@@ -72,7 +72,7 @@ func New(cfg Config) *Server {
 // now is the store's clock, in UTC.
 func (s *Server) now() time.Time { return s.cfg.Now().Add(s.cfg.ClockOffset).UTC() }
 
-// SetSearchLag changes the lag of the versions written from now on; nil is none.
+// SetSearchLag changes the lag of versions written from now on; nil is 0.
 func (s *Server) SetSearchLag(lag Lag) {
 	if lag == nil {
 		lag = FixedLag(0)
@@ -109,7 +109,7 @@ func (s *Server) Start(addr string) error {
 	return nil
 }
 
-// localURL leads to a listener from this machine.
+// localURL is a listener's address on this machine.
 func localURL(addr net.Addr) string {
 	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
@@ -117,16 +117,16 @@ func localURL(addr net.Addr) string {
 	return "http://" + addr.String()
 }
 
-// URL is what stands before /datastore/{id}/r4/ on this machine: the value of
-// CDC_HEALTHLAKE_ENDPOINT. Empty before Start.
+// URL is the base URL on this machine, the value of CDC_HEALTHLAKE_ENDPOINT. Empty before
+// Start.
 func (s *Server) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.url
 }
 
-// Close stops listening, drops open connections and the CloudTrail records not
-// yet delivered, and waits until nothing of the simulator runs.
+// Close stops listening, drops open connections and undelivered CloudTrail records, and
+// waits until everything has ended.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +143,7 @@ func (s *Server) Close() error {
 	return closeErr
 }
 
-// ServeHTTP answers one request.
+// ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.now().Format(http.TimeFormat))
 	s.mux.ServeHTTP(w, r)
@@ -154,9 +154,9 @@ func (s *Server) Datastores() []string { return append([]string(nil), s.cfg.Data
 
 func writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
-	// An error here means that the client has left.
+	// An error here means that the client has disconnected.
 	_ = json.NewEncoder(w).Encode(value)
 }
 
-// hang waits until the client leaves or the server closes.
+// hang waits until the client disconnects or the server closes.
 func hang(ctx context.Context) { <-ctx.Done() }

@@ -7,17 +7,16 @@ import (
 	"sync"
 )
 
-// Counters count what one data store, or one of its types, was asked for and
-// did. Requests that were refused or failed on demand are among those of their
-// kind; a request whose signature is wrong is counted nowhere.
+// Counters count the requests of one data store or one of its types. Requests that failed
+// are included; requests with a wrong signature are not.
 type Counters struct {
 	Searches     int64 `json:"searches"`     // all search requests
 	FurtherPages int64 `json:"furtherPages"` // those among them that carried a page token
 	Reads        int64 `json:"reads"`
 	Histories    int64 `json:"histories"` // instance history and version reads
 	Writes       int64 `json:"writes"`    // write requests; a bundle is one, without a type
-	Throttled    int64 `json:"throttled"` // answered 429, of any kind
-	Failed       int64 `json:"failed"`    // answered 4xx or 5xx other than 429
+	Throttled    int64 `json:"throttled"` // status 429, of any kind
+	Failed       int64 `json:"failed"`    // status 4xx or 5xx other than 429
 
 	Created int64 `json:"created"` // versions "1"
 	Updated int64 `json:"updated"`
@@ -75,8 +74,8 @@ func (c *counters) each(typ string, f func(*Counters)) {
 	f(c.types[typ])
 }
 
-// answered counts a request and its answer.
-func (c *counters) answered(call *call, status int) {
+// responded counts a request and its response.
+func (c *counters) responded(call *call, status int) {
 	shape := ""
 	if call.op.kind == KindSearch {
 		shape = call.shape()
@@ -137,8 +136,8 @@ func (c *counters) snapshot() DatastoreStats {
 	return out
 }
 
-// shape is the form of a search. Only names that the service knows are shown,
-// so that no counter carries what a client made up.
+// shape is the form of a search. It shows only names that the service knows, never text
+// of the client.
 func (c *call) shape() string {
 	var parts []string
 	for name, values := range c.query {

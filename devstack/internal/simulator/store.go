@@ -27,11 +27,11 @@ type datastore struct {
 
 type typeStore struct {
 	resources map[string]*resource
-	// index holds every version but tombstones, ordered by (lastUpdated, seq):
-	// a search for a span touches only what was written in it.
+	// index holds every version except tombstones, ordered by (lastUpdated, seq): a
+	// search for a time range touches only what was written in it.
 	index []*version
-	// strange are entries that search shows and that are no resource.
-	strange []strangeEntry
+	// unreadable are entries that search shows and that are not resources.
+	unreadable []unreadableEntry
 }
 
 type resource struct {
@@ -69,7 +69,7 @@ func newDatastore(srv *Server, id string) *datastore {
 	return d
 }
 
-// get returns the newest version, nil if there never was one. It takes the lock.
+// get returns the newest version, nil if there never was one. It locks the store.
 func (d *datastore) get(typ, id string) *version {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -108,8 +108,8 @@ func (d *datastore) commit(typ, id string, body *draft, eventID string) *version
 	return v
 }
 
-// add keeps the index ordered. Writes come in order but for the millisecond that
-// a 3-digit lastUpdated loses, and a clock that was set back.
+// add keeps the index ordered. Writes come in order, except within a millisecond (with 3
+// digits), and after the clock was set back.
 func (t *typeStore) add(v *version) {
 	t.index = append(t.index, v)
 	for i := len(t.index) - 1; i > 0 && t.index[i].before(t.index[i-1]); i-- {
@@ -142,7 +142,7 @@ func (v *version) shown(now time.Time, strong bool) bool {
 	return !slices.ContainsFunc(newer, func(n *version) bool { return !n.searchable.After(now) })
 }
 
-// ifMatch refuses a write whose If-Match names another version than the newest.
+// ifMatch rejects a write whose If-Match names another version than the newest.
 func ifMatch(header string, latest *version) *problem {
 	if header == "" {
 		return nil

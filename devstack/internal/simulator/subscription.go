@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// MaxSubscriptions is how many Subscriptions a data store takes (AWS, "HealthLake
+// MaxSubscriptions is the quota of Subscriptions in a data store (AWS, "HealthLake
 // endpoints and quotas").
 const MaxSubscriptions = 50
 
-// The types of FHIR Subscriptions. They are no data: they stand in no write log,
-// and no search finds them.
+// The types of FHIR Subscriptions. They are not data: neither the write log nor a search
+// has them.
 const (
 	typeTopic        = "SubscriptionTopic"
 	typeSubscription = "Subscription"
@@ -38,7 +38,7 @@ type subscription struct {
 	topic   string // id
 	bus     string // ARN
 	full    bool
-	active  time.Time // from when on it notifies
+	active  time.Time // when notifications start
 	body    []byte    // as it was put: status requested
 	written time.Time
 	version int
@@ -55,36 +55,41 @@ func (s *Server) subscriptionRoutes(m *http.ServeMux, base string) {
 			}
 			return s.serve(&own)
 		}
-		m.HandleFunc("PUT "+path, as(opUpdate, putSubscription))
+		m.HandleFunc("PUT "+path, as(opUpdate, putDefinition))
 		m.HandleFunc("GET "+path, as(opRead, getSubscription))
 		m.HandleFunc("DELETE "+path, as(opDelete, removeSubscription))
 	}
 }
 
-// putSubscription takes a topic or a subscription as the service does: one
-// resource type a topic, a subscription to a topic that exists, on an event bus.
-func putSubscription(c *call, resourceType string) (*reply, *problem) {
-	var in struct {
-		ResourceType    string `json:"resourceType"`
-		ID              string `json:"id"`
-		URL             string `json:"url"`
-		Status          string `json:"status"`
-		Criteria        string `json:"criteria"`
-		ResourceTrigger []struct {
-			Resource     string   `json:"resource"`
-			Interactions []string `json:"supportedInteraction"`
-		} `json:"resourceTrigger"`
-		Channel struct {
-			Type     string `json:"type"`
-			Endpoint string `json:"endpoint"`
-			Payload  struct {
-				Extension []struct {
-					URL  string `json:"url"`
-					Code string `json:"valueCode"`
-				} `json:"extension"`
-			} `json:"_payload"`
-		} `json:"channel"`
-	}
+// definition is a topic or a subscription as a client puts it.
+type definition struct {
+	ResourceType    string `json:"resourceType"`
+	ID              string `json:"id"`
+	URL             string `json:"url"`
+	Status          string `json:"status"`
+	Criteria        string `json:"criteria"`
+	ResourceTrigger []struct {
+		Resource     string   `json:"resource"`
+		Interactions []string `json:"supportedInteraction"`
+	} `json:"resourceTrigger"`
+	Channel struct {
+		Type     string `json:"type"`
+		Endpoint string `json:"endpoint"`
+		Payload  struct {
+			Extension []extension `json:"extension"`
+		} `json:"_payload"`
+	} `json:"channel"`
+}
+
+type extension struct {
+	URL  string `json:"url"`
+	Code string `json:"valueCode"`
+}
+
+// putDefinition accepts what the service accepts: a topic of one resource type, a
+// subscription to a topic that exists, on an event bus.
+func putDefinition(c *call, resourceType string) (*reply, *problem) {
+	var in definition
 	if json.Unmarshal(c.body, &in) != nil || in.ResourceType != resourceType || in.ID != c.id || !logicalID.MatchString(c.id) {
 		return nil, invalidResource("the resource is not of the path's type and id: send the same in both")
 	}
@@ -92,48 +97,54 @@ func putSubscription(c *call, resourceType string) (*reply, *problem) {
 	subs.mu.Lock()
 	defer subs.mu.Unlock()
 	if resourceType == typeTopic {
-		if len(in.ResourceTrigger) != 1 || c.ds.types[in.ResourceTrigger[0].Resource] == nil || in.URL == "" || in.Status == "" {
-			return nil, invalidResource("a topic needs a url, a status and one resourceTrigger of a type that the data store has")
-		}
-		if subs.topics == nil {
-			subs.topics = make(map[string]*topic)
-		}
-		status := putStatus(subs.topics[c.id] == nil)
-		trigger := in.ResourceTrigger[0]
-		subs.topics[c.id] = &topic{url: in.URL, resource: trigger.Resource, interactions: trigger.Interactions, body: c.body}
-		subs.writes++
-		return &reply{status: status, body: c.body}, nil
+		return subs.putTopic(c, in)
 	}
+	return subs.putSubscription(c, in)
+}
+
+// putTopic expects the caller to hold the lock.
+func (s *subscriptions) putTopic(c *call, in definition) (*reply, *problem) {
+	if len(in.ResourceTrigger) != 1 || c.ds.types[in.ResourceTrigger[0].Resource] == nil || in.URL == "" || in.Status == "" {
+		return nil, invalidResource("a topic needs a url, a status and one resourceTrigger of a type that the data store has")
+	}
+	if s.topics == nil {
+		s.topics = make(map[string]*topic)
+	}
+	status := putStatus(s.topics[c.id] == nil)
+	trigger := in.ResourceTrigger[0]
+	s.topics[c.id] = &topic{url: in.URL, resource: trigger.Resource, interactions: trigger.Interactions, body: c.body}
+	s.writes++
+	return &reply{status: status, body: c.body}, nil
+}
+
+// putSubscription expects the caller to hold the lock.
+func (s *subscriptions) putSubscription(c *call, in definition) (*reply, *problem) {
 	_, topicID, found := strings.Cut(in.Criteria, "/"+typeTopic+"/")
-	switch before := subs.all[c.id]; {
+	switch before := s.all[c.id]; {
 	case in.Status != "requested":
 		return nil, invalidResource("a subscription is written with the status requested")
-	case !found || subs.topics[topicID] == nil:
+	case !found || s.topics[topicID] == nil:
 		return nil, invalidResource("the subscription's criteria name no topic that there is: create the topic first")
 	case in.Channel.Type != "event-bridge" || !strings.HasPrefix(in.Channel.Endpoint, "arn:"):
 		return nil, invalidResource("the channel is not to an event bus: this server knows event-bridge and an ARN only")
-	case before == nil && len(subs.all) >= MaxSubscriptions:
+	case before == nil && len(s.all) >= MaxSubscriptions:
 		return nil, &problem{status: http.StatusBadRequest, issue: "too-costly", code: "ServiceQuotaExceededException",
 			text: "the data store has as many subscriptions as it may have: delete one first"}
 	}
-	full := slices.ContainsFunc(in.Channel.Payload.Extension, func(e struct {
-		URL  string `json:"url"`
-		Code string `json:"valueCode"`
-	},
-	) bool {
+	full := slices.ContainsFunc(in.Channel.Payload.Extension, func(e extension) bool {
 		return strings.HasSuffix(e.URL, "/backport-payload-content") && e.Code == "full-resource"
 	})
-	if subs.all == nil {
-		subs.all = make(map[string]*subscription)
+	if s.all == nil {
+		s.all = make(map[string]*subscription)
 	}
-	status := putStatus(subs.all[c.id] == nil)
+	status := putStatus(s.all[c.id] == nil)
 	now := c.s.now()
 	sub := &subscription{topic: topicID, bus: in.Channel.Endpoint, full: full, active: now.Add(c.s.notices.Load().Activation), body: c.body, written: now, version: 1}
-	if before := subs.all[c.id]; before != nil {
+	if before := s.all[c.id]; before != nil {
 		sub.version = before.version + 1
 	}
-	subs.all[c.id] = sub
-	subs.writes++
+	s.all[c.id] = sub
+	s.writes++
 	c.s.handshake(c.ds, c.id, sub)
 	return &reply{status: status, body: c.body}, nil
 }
@@ -145,8 +156,8 @@ func putStatus(isNew bool) int {
 	return http.StatusOK
 }
 
-// getSubscription answers with what was put and what the service adds to it: meta,
-// and the status active once it notifies.
+// getSubscription returns what was put and what the service adds: meta, and the status
+// active once it notifies.
 func getSubscription(c *call, resourceType string) (*reply, *problem) {
 	subs := &c.ds.subs
 	subs.mu.Lock()
@@ -197,8 +208,8 @@ func removeSubscription(c *call, resourceType string) (*reply, *problem) {
 	return &reply{status: http.StatusNoContent}, nil
 }
 
-// Subscriptions tells how many topics and subscriptions the data store has, and how
-// often any was written.
+// Subscriptions returns the numbers of topics and subscriptions of the data store, and of
+// their writes.
 func (s *Server) Subscriptions(datastore string) (topics, subscriptions, writes int) {
 	d := s.stores[datastore]
 	if d == nil {

@@ -21,7 +21,7 @@ type mailbox struct {
 	events []simulator.Event
 }
 
-func (m *mailbox) take(e simulator.Event) {
+func (m *mailbox) add(e simulator.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.events = append(m.events, e)
@@ -62,7 +62,7 @@ func putAt(t *testing.T, c *fhirclient.Client, path, body string) int {
 
 func TestSubscriptionsNotify(t *testing.T) {
 	mail := &mailbox{}
-	s, c := start(t, simulator.Config{Events: mail.take})
+	s, c := start(t, simulator.Config{Events: mail.add})
 	require.Equal(t, http.StatusBadRequest, putAt(t, c, "Subscription/early", fmt.Sprintf(subscriptionBody, "early")), "its topic does not exist")
 	require.Equal(t, http.StatusCreated, putAt(t, c, "SubscriptionTopic/patients", topicBody))
 	require.Equal(t, http.StatusCreated, putAt(t, c, "Subscription/one", fmt.Sprintf(subscriptionBody, "one")))
@@ -124,7 +124,7 @@ func TestSubscriptionsNotify(t *testing.T) {
 
 func TestImportLeavesNoRecords(t *testing.T) {
 	mail, records := &mailbox{}, 0
-	s, _ := start(t, simulator.Config{Events: mail.take})
+	s, _ := start(t, simulator.Config{Events: mail.add})
 	require.NoError(t, s.SetTrail(simulator.Trail{Sink: func(simulator.Record) { records++ }}))
 	job, err := s.Import(simulator.ImportJob{
 		Datastore: simulator.DefaultDatastore, Resources: 10,

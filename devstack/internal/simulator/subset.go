@@ -5,11 +5,11 @@ import "healthlake-cdc/devstack/internal/simulator/rawjson"
 // subsetted is the tag of a resource that is not whole (FHIR R4, "Summary").
 const subsetted = `{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}`
 
-// notSummary are the elements that _summary=true leaves out. R4 marks its summary
-// elements type by type; what no type has among them is left out here.
+// notSummary are the elements that _summary=true omits. R4 lists the summary elements of
+// each type; these are in no type's list.
 var notSummary = map[string]bool{"text": true, "contained": true, "extension": true, "note": true, "photo": true}
 
-// subset is body as _elements or _summary asks for it; without them body itself.
+// subset is body reduced by _elements or _summary; without them body itself.
 func (q searchParams) subset(body []byte) []byte {
 	var keep func(name string) bool
 	switch {

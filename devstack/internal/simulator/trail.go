@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Trail says what becomes of the CloudTrail records.
+// Trail configures the delivery of CloudTrail records.
 type Trail struct {
 	// Sink gets each record when it is due, one at a time; nil records nothing.
 	Sink func(Record)
-	// Delay is how long after its call a record is delivered; nil is at once.
-	// Different delays are also what brings records out of order.
+	// Delay is the time from a call until its record is delivered; nil is 0. Different
+	// delays also bring records out of order.
 	Delay Delay
 	// Loss is the fraction of records that never come, Repeat the fraction of
 	// the others that come twice, with the same eventID.
@@ -33,15 +33,14 @@ func (t Trail) check() error {
 
 // TrailStats counts records since the start.
 type TrailStats struct {
-	Recorded  int64 `json:"recorded"` // calls that left a record
+	Recorded  int64 `json:"recorded"` // calls with a record
 	Lost      int64 `json:"lost"`
 	Repeated  int64 `json:"repeated"` // records that come twice
 	Delivered int64 `json:"delivered"`
 	Pending   int64 `json:"pending"` // not yet delivered, and notices and events of jobs
 }
 
-// trail delivers records, notices and events of jobs in the order in which they are
-// due.
+// trail delivers records, notices and events of jobs in the order of their due times.
 type trail struct {
 	now  func() time.Time
 	rand *chance // decides each record's fate
@@ -62,8 +61,8 @@ func newTrail(cfg Trail, seed uint64, now func() time.Time) *trail {
 	return &trail{cfg: cfg, rand: newChance(seed, streamTrail), ids: newChance(seed, streamDeliveries), now: now, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 }
 
-// SetTrail changes what becomes of the records of the calls from now on; those
-// already under way stay as they are.
+// SetTrail changes the delivery of the records of later calls; pending records keep
+// theirs.
 func (s *Server) SetTrail(cfg Trail) error {
 	if err := cfg.check(); err != nil {
 		return err
@@ -74,8 +73,8 @@ func (s *Server) SetTrail(cfg Trail) error {
 	return nil
 }
 
-// DeliverDue looks at the clock once more. Call it after setting an injected
-// clock forward; with the real one, records go out by themselves.
+// DeliverDue checks the clock again: call it after advancing an injected clock. The real
+// clock needs no call.
 func (s *Server) DeliverDue() { s.trail.poke() }
 
 func (t *trail) poke() {
@@ -85,7 +84,7 @@ func (t *trail) poke() {
 	}
 }
 
-// record takes the record of a finished call and decides its fate.
+// record decides whether and when the record of a finished call is delivered.
 func (t *trail) record(r Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -126,7 +125,7 @@ func (t *trail) record(r Record) {
 	})
 }
 
-// push has something sent after a delay. The caller holds the lock.
+// push sends something after a delay. The caller holds the lock.
 func (t *trail) push(delay time.Duration, send func(at time.Time)) {
 	t.seq++
 	heap.Push(&t.queue, dueSending{due: t.now().Add(delay), seq: t.seq, send: send})
@@ -168,7 +167,7 @@ func (t *trail) pop() (*dueSending, time.Duration) {
 	if t.closed || len(t.queue) == 0 {
 		return nil, time.Hour
 	}
-	// An injected clock may stand still: then the timer only looks again.
+	// An injected clock may stand still: then the timer only checks again.
 	if wait := t.queue[0].due.Sub(t.now()); wait > 0 {
 		return nil, max(wait, time.Millisecond)
 	}

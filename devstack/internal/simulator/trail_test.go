@@ -30,7 +30,7 @@ func newSink() *sink {
 	return s
 }
 
-func (s *sink) take(r simulator.Record) {
+func (s *sink) add(r simulator.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.records = append(s.records, r)
@@ -66,7 +66,7 @@ func TestRecordsHaveTheFormOfTheSamples(t *testing.T) {
 	ctx := context.Background()
 	clk := newClock()
 	got := newSink()
-	s, c := start(t, simulator.Config{Now: clk.now, Trail: simulator.Trail{Sink: got.take}})
+	s, c := start(t, simulator.Config{Now: clk.now, Trail: simulator.Trail{Sink: got.add}})
 	made, err := c.Create(ctx, "Patient", []byte(`{"resourceType":"Patient"}`))
 	require.NoError(t, err)
 	_, err = c.Update(ctx, "Patient", made.ID, []byte(`{"resourceType":"Patient"}`))
@@ -112,7 +112,7 @@ func TestRecordsHaveTheFormOfTheSamples(t *testing.T) {
 
 func TestRecordsMayShowIDsAndReads(t *testing.T) {
 	got := newSink()
-	_, c := start(t, simulator.Config{Trail: simulator.Trail{Sink: got.take, ShowIDs: true, Reads: true}})
+	_, c := start(t, simulator.Config{Trail: simulator.Trail{Sink: got.add, ShowIDs: true, Reads: true}})
 	made, err := c.Create(context.Background(), "Patient", []byte(`{"resourceType":"Patient"}`))
 	require.NoError(t, err)
 	_, err = c.Read(context.Background(), "Patient", made.ID)
@@ -134,7 +134,7 @@ func TestRecordsAreLostRepeatedAndShuffled(t *testing.T) {
 		got := newSink()
 		clk := newClock()
 		s, c := start(t, simulator.Config{Now: clk.now, Seed: seed, Limits: simulator.Limits{Write: -1}, Trail: simulator.Trail{
-			Sink: got.take, Loss: 0.2, Repeat: 0.1, Delay: simulator.Between(0, time.Minute),
+			Sink: got.add, Loss: 0.2, Repeat: 0.1, Delay: simulator.Between(0, time.Minute),
 		}})
 		order := map[string]int{}
 		for i := range calls {
@@ -180,7 +180,7 @@ func TestRecordsWaitForTheirDelay(t *testing.T) {
 	clk := newClock()
 	got := newSink()
 	delays := []time.Duration{10 * time.Minute, time.Second, 0}
-	s, c := start(t, simulator.Config{Now: clk.now, Trail: simulator.Trail{Sink: got.take, Delay: func(*rand.Rand) time.Duration {
+	s, c := start(t, simulator.Config{Now: clk.now, Trail: simulator.Trail{Sink: got.add, Delay: func(*rand.Rand) time.Duration {
 		d := delays[0]
 		delays = delays[1:]
 		return d

@@ -42,7 +42,7 @@ func (c *call) updateDraft(body []byte) (*draft, *problem) {
 	return d, nil
 }
 
-// updateStatus tells a resource that comes into being, or back, from a change.
+// updateStatus is 201 for a new or recreated resource, otherwise 200.
 func updateStatus(latest *version) int {
 	if latest == nil || latest.deleted {
 		return http.StatusCreated
@@ -50,8 +50,8 @@ func updateStatus(latest *version) int {
 	return http.StatusOK
 }
 
-// remove answers 204 for a resource that was deleted before as well: deleting is
-// idempotent, and writes no second tombstone.
+// remove returns 204 also if the resource is deleted already: deleting is idempotent, and
+// writes no second tombstone.
 func remove(c *call) (*reply, *problem) {
 	c.ds.mu.Lock()
 	defer c.ds.mu.Unlock()

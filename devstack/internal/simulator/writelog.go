@@ -17,8 +17,8 @@ type Write struct {
 	// Searchable is when search first shows the version, if it is not replaced
 	// before. Zero for a tombstone.
 	Searchable time.Time `json:"searchable,omitzero"`
-	// Replaced is when the version after it was written, zero while there is
-	// none; ReplacedByDelete says that that one is a tombstone.
+	// Replaced is when the next version was written, zero if there is none;
+	// ReplacedByDelete is set if that version is a tombstone.
 	Replaced         time.Time `json:"replaced,omitzero"`
 	ReplacedByDelete bool      `json:"replacedByDelete,omitempty"`
 	// EventID is that of the CloudTrail record of the call that wrote it.
@@ -27,9 +27,8 @@ type Write struct {
 	Size    int    `json:"size"`   // bytes
 }
 
-// EverSearchable reports whether a plain search could, by now or later, have
-// found the version: it was not replaced before the first moment at which it was
-// searchable.
+// EverSearchable reports whether a search could find the version, now or later: it was
+// not replaced before it became searchable.
 func (w Write) EverSearchable() bool {
 	return !w.Deleted && (w.Replaced.IsZero() || !w.Searchable.After(w.Replaced))
 }
@@ -37,8 +36,8 @@ func (w Write) EverSearchable() bool {
 // WriteLog is every version written to the data store, in order.
 func (s *Server) WriteLog(datastore string) []Write { return s.WritesSince(datastore, 0) }
 
-// WritesSince is the log from position n on. A version that is replaced later
-// keeps its place: only a new reading shows that it was.
+// WritesSince is the log from position n on. A version that is replaced later keeps its
+// position: read the log again to see it.
 func (s *Server) WritesSince(datastore string, n int) []Write {
 	d := s.stores[datastore]
 	if d == nil {

@@ -68,7 +68,7 @@ func (d *Deliveries) add(body []byte, at time.Time) {
 		Detail     json.RawMessage `json:"detail"`
 	}
 	if json.Unmarshal(body, &event) != nil {
-		return // not an event: none of ours
+		return // not an event
 	}
 	switch event.DetailType {
 	case "FHIR Subscription Notification":

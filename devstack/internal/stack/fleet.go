@@ -60,15 +60,15 @@ func (s *Stack) StartWorker(ctx context.Context, extra ...string) (*Worker, erro
 	name := fmt.Sprintf("worker-%d", len(s.workers)+1)
 	for attempt := 1; ; attempt++ {
 		worker, err := s.startWorker(ctx, path, name, extra)
-		// The port was free when it was chosen, and may be another process's now.
-		if err == nil || attempt == startAttempts || !strings.Contains(err.Error(), "choose another CDC_METRICS_ADDR") {
+		// The port was free when it was chosen; another process may have it now.
+		if err == nil || attempt == maxStartAttempts || !strings.Contains(err.Error(), "choose another CDC_METRICS_ADDR") {
 			return worker, err
 		}
 	}
 }
 
-// startAttempts is how often a worker is started that finds its port taken.
-const startAttempts = 3
+// maxStartAttempts bounds the starts of a worker whose port is in use.
+const maxStartAttempts = 3
 
 func (s *Stack) startWorker(ctx context.Context, path, name string, extra []string) (*Worker, error) {
 	metrics, err := proc.FreeAddress()

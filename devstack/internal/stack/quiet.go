@@ -9,9 +9,9 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// Quiet tells whether nothing is under way: no record on its way, no message in
-// any of the named queues or the trigger queue, no execution open. Visibility is
-// eventually consistent, so a caller looks several times.
+// Quiet reports whether nothing is in progress: no record is pending, no message is in the
+// named queues or the trigger queue, no execution is open. Visibility is eventually
+// consistent, so callers check several times.
 func (s *Stack) Quiet(ctx context.Context, temporal client.Client, queues ...string) (bool, error) {
 	if s.Simulator.Stats().Trail.Pending > 0 {
 		return false, nil
@@ -31,13 +31,13 @@ func (s *Stack) Quiet(ctx context.Context, temporal client.Client, queues ...str
 
 // Count counts the executions that a visibility query finds.
 func Count(ctx context.Context, temporal client.Client, query string) (int64, error) {
-	answer, err := temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+	counted, err := temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
 		Namespace: client.DefaultNamespace, Query: query,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("counting executions: %w", err)
 	}
-	return answer.GetCount(), nil
+	return counted.GetCount(), nil
 }
 
 // queueName is the last part of a queue's URL.

@@ -1,7 +1,7 @@
 // Package stack puts the parts together: the HealthLake simulator, the AWS
 // stand-in with deploy/'s template applied, Temporal with its UI in a process of
 // its own, the codec endpoint, and the real worker and starter binaries.
-// Everything listens on loopback, unless it is told that it runs in a container.
+// Everything listens on loopback, unless ContainerHost is set.
 package stack
 
 import (
@@ -33,25 +33,24 @@ import (
 // Region is where everything pretends to be.
 const Region = "us-west-2"
 
-// Options says what to start. The zero value is a working stack on free ports.
+// Options of a stack. The zero value is a working stack on free ports.
 type Options struct {
 	// Dir holds binaries, logs and the database; empty makes one that Close removes.
 	Dir string
-	// Simulator is the stores' behaviour. Region, credentials and the trail's
-	// sink are the stack's own.
+	// Simulator is the stores' behaviour. The stack sets region, credentials and the
+	// trail's sink.
 	Simulator simulator.Config
 	// Temporal's addresses; empty means free ports.
 	Temporal temporalserver.Options
 	// AWSAddress, SimulatorAddress and CodecAddress are loopback host:port;
 	// empty means free ports.
 	AWSAddress, SimulatorAddress, CodecAddress string
-	// ExternalTemporal is the address of a Temporal server that runs already;
-	// empty starts one.
+	// ExternalTemporal is the address of a running Temporal server; empty starts one.
 	ExternalTemporal string
-	// ContainerHost is the name by which other containers of a network reach this
-	// one. Set, the parts take addresses beyond loopback and are known by the name.
-	// None of them asks who is calling: nothing but that network, and ports
-	// published on the host's loopback, may lead to them.
+	// ContainerHost is the name by which other containers of a network reach this one. If
+	// set, the parts accept addresses beyond loopback and advertise the name. They do not
+	// authenticate callers: only that network, and ports published on the host's loopback,
+	// may reach them.
 	ContainerHost string
 	// Keys is CDC_PAYLOAD_KEYS of workers that this process does not start; empty
 	// makes a new key.
@@ -59,7 +58,7 @@ type Options struct {
 	// UIOrigins are the origins of a Temporal UI that runs elsewhere, whose
 	// browsers may use the codec endpoint: "http://localhost:8233".
 	UIOrigins []string
-	// Output gets what the processes print; nil keeps it in files only.
+	// Output gets the output of the processes; nil keeps it in files only.
 	Output io.Writer
 	// Progress gets a line before each long step; nil prints none.
 	Progress io.Writer
@@ -189,8 +188,7 @@ func (s *Stack) startCodec(ctx context.Context) error {
 	}
 	var options []payload.HandlerOption
 	if s.options.ContainerHost != "" {
-		// A browser on the host comes in by a published port: to a container it
-		// is another machine.
+		// To a container, a browser on the host is another machine.
 		options = append(options, payload.AllowRemote())
 	}
 	s.codec = payload.NewServer(payload.Handler(codec, origins, options...))
@@ -198,8 +196,8 @@ func (s *Stack) startCodec(ctx context.Context) error {
 	return nil
 }
 
-// uiOrigins settles the UI's port, if there is to be a UI, and returns the
-// origins that its pages have.
+// uiOrigins chooses the UI's port, if a UI is wanted, and returns the origins of its
+// pages.
 func (s *Stack) uiOrigins() ([]string, error) {
 	ui := &s.options.Temporal.UIAddress
 	if *ui == "" {
@@ -218,8 +216,8 @@ func (s *Stack) uiOrigins() ([]string, error) {
 	return append([]string{"http://" + net.JoinHostPort(host, port), "http://localhost:" + port}, s.options.UIOrigins...), nil
 }
 
-// newCodec makes a codec of keys, of a new key where there are none, or one that
-// only compresses.
+// newCodec makes a codec with keys, with a new key if there are none, or one that only
+// compresses.
 func newCodec(plaintext bool, keys string) (_ string, codec *payload.Codec, err error) {
 	if plaintext {
 		codec, err = payload.NewInsecureCodec()

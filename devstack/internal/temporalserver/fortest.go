@@ -20,7 +20,7 @@ type testingT interface {
 	Fatalf(format string, args ...any)
 }
 
-// TestNamespace is a namespace of its own on the test binary's server.
+// TestNamespace is a namespace on the test binary's server.
 type TestNamespace struct {
 	// Address of the frontend, for TEMPORAL_ADDRESS.
 	Address string
@@ -36,8 +36,8 @@ var shared = sync.OnceValues(func() (*Child, error) {
 	return StartChild(context.Background(), Options{}, proc.Spec{})
 })
 
-// ForTest gives the test a namespace on a real server. The first test that asks starts the server,
-// which serves all of them; namespaces are never shared.
+// ForTest gives the test a namespace of its own on a real server, which the first test starts and
+// all share.
 func ForTest(t testingT) TestNamespace {
 	t.Helper()
 	server, err := shared()

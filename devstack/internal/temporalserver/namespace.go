@@ -17,12 +17,12 @@ import (
 	"healthlake-cdc/devstack/internal/proc"
 )
 
-// probeID is the ID of a workflow that never exists: asking for it shows that the history
-// service answers, which the frontend's health does not.
+// probeID is the ID of a workflow that never exists: describing it shows that the history service
+// responds, which the frontend's health does not.
 const probeID = "readiness-probe"
 
 // EnsureNamespace creates the namespace, or sets the retention of the one that exists, and
-// returns once workflows can be started in it. It asks again until ctx ends.
+// returns once workflows can be started in it. It tries until ctx ends.
 func EnsureNamespace(ctx context.Context, address, namespace string, retention time.Duration) error {
 	quiet := sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))
 	c, err := client.NewLazyClient(client.Options{HostPort: address, Namespace: namespace, Logger: quiet})

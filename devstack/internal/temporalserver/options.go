@@ -2,8 +2,8 @@
 // program in devstack/temporal, as a child that can be killed and started again on the same ports
 // and the same database file (StartChild), or as the one server of a test binary (ForTest).
 //
-// It has no accounts and no TLS and listens on loopback only. Nothing of ours is registered in it
-// but the namespaces: search attributes and schedules are made by the programs, as on any server.
+// It has no accounts and no TLS and listens on loopback only. Only namespaces are created: the
+// programs create search attributes and schedules, as on any server.
 package temporalserver
 
 import (
@@ -18,10 +18,9 @@ import (
 const (
 	// DefaultNamespace is what a client without TEMPORAL_NAMESPACE uses.
 	DefaultNamespace = "default"
-	// DefaultRetention keeps closed windows as long as the longest default audit horizon
-	// (CDC_AUDIT_HORIZON) counts on their ledgers.
+	// DefaultRetention is as long as audits need ledgers by default (CDC_AUDIT_HORIZON).
 	DefaultRetention = 72 * time.Hour
-	// DefaultLogLevel keeps the server quiet: it warns of things that are normal on one machine.
+	// DefaultLogLevel keeps the server quiet: it warns about things that are normal on one machine.
 	DefaultLogLevel = "error"
 )
 
@@ -74,7 +73,7 @@ func (o Options) resolve() (Options, error) {
 	return o, nil
 }
 
-// resolveAddress checks that address is on loopback and puts a free port in the place of port 0.
+// resolveAddress checks that address is on loopback and replaces port 0 with a free port.
 func resolveAddress(address string) (string, error) {
 	parsed, err := netip.ParseAddrPort(address)
 	if err != nil {

@@ -16,14 +16,14 @@ import (
 type Settings struct {
 	Passes   []time.Duration
 	Lookback time.Duration
-	// Audited tells that an audit looked at everything after the last write: what
-	// had been replaced by then in a window without a trigger is superseded.
+	// Audited is set if everything was audited after the last write: then a version of a
+	// window without a trigger that had been replaced by then is superseded.
 	Audited bool
 	// Types are the configured ones; empty means all that were written.
 	Types []string
 }
 
-// Row is what became of one type's versions.
+// Row counts the versions of one type.
 type Row struct {
 	Type       string
 	Written    int
@@ -46,7 +46,7 @@ type Report struct {
 	MissingVersions []simulator.Write
 }
 
-// OK tells whether nothing is missing, repeated or wrong.
+// OK reports whether nothing is missing, repeated or wrong.
 func (r Report) OK() bool {
 	return r.Total.Missing == 0 && r.Total.Duplicated == 0 && r.Total.DeletesMissing == 0 && len(r.Wrong) == 0
 }
@@ -82,8 +82,7 @@ func Compare(writes []simulator.Write, deliveries []stack.Delivery, events []Eve
 		c.seen[event.Meta.IdempotencyKey]++
 		digest, known := digests[event.Meta.IdempotencyKey]
 		if resource, _, unversioned := strings.Cut(event.Meta.IdempotencyKey, "/_delete/"); !known && unversioned {
-			// An exact delete of which no version is known: of any time that the
-			// resource was deleted.
+			// An exact delete without a version may be any delete of the resource.
 			if n := len(c.gone[resource]); n > 0 {
 				digest, known = c.gone[resource][n-1], true
 				c.exact[resource]++
@@ -108,8 +107,8 @@ type comparison struct {
 	// first is when the first trigger of a window was delivered.
 	first   map[cdc.Window]time.Time
 	deletes map[string]bool
-	// gone has, for each resource that was deleted, the digest of the last body at
-	// each time; exact is how many exact deletes without a version came of it.
+	// gone has the digests of the last bodies of each deleted resource, one for each
+	// delete; exact counts its exact deletes without a version.
 	gone    map[string][]string
 	exact   map[string]int
 	wrong   []string
@@ -168,9 +167,9 @@ func (c *comparison) addDelete(row *Row, w simulator.Write) {
 	}
 }
 
-// superseded tells whether nobody could have found the version: it was replaced
-// or deleted before the first moment at which it was searchable, a pass of its
-// window was due, and a trigger of the window had been delivered.
+// superseded reports whether no search could find the version: it was replaced or deleted
+// before the first time at which it was searchable, a pass of its window was due, and a
+// trigger of the window had been delivered.
 func (c *comparison) superseded(w simulator.Write) bool {
 	if w.Replaced.IsZero() {
 		return false
@@ -183,9 +182,8 @@ func (c *comparison) superseded(w simulator.Write) bool {
 	return w.Replaced.Before(c.firstChance(window, w.Searchable, triggered))
 }
 
-// firstChance is the first moment at which a pass was due with the version
-// searchable and the window triggered. A late trigger makes the passes that were
-// due before due at once.
+// firstChance is the first time at which a pass was due, with the version searchable and
+// the window triggered. A late trigger makes earlier passes due at once.
 func (c *comparison) firstChance(window cdc.Window, searchable, triggered time.Time) time.Time {
 	for _, delay := range c.settings.Passes {
 		due := window.End().Add(delay)

@@ -12,7 +12,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// LatestStatements are the last statements of each store, type and span, by time.
+// LatestStatements are the latest statements of each store, type and time range.
 func LatestStatements(all []cdc.Statement) []cdc.Statement {
 	type name struct {
 		datastore, resourceType string
@@ -35,10 +35,9 @@ func LatestStatements(all []cdc.Statement) []cdc.Statement {
 	return out
 }
 
-// CheckStatements compares the latest statements with the write log: what each says
-// is in the store must be what the log has of its span, by number and by digest.
-// The store must not have been written to since they were made. It returns what is
-// wrong; nothing is wrong with no statement at all.
+// CheckStatements compares the latest statements with the write log: the versions of each
+// must be those that the log has for its time range, by number and by digest. The store
+// must not have been written to since. It returns what is wrong.
 func CheckStatements(writes []simulator.Write, all []cdc.Statement) []string {
 	var wrong []string
 	latest := LatestStatements(all)
@@ -51,21 +50,21 @@ func CheckStatements(writes []simulator.Write, all []cdc.Statement) []string {
 			wrong = append(wrong, fmt.Sprintf("%s: the digest is not of the log's %d keys", span, len(keys)))
 		}
 		if s.InStore != s.Published+s.Missing+s.Skipped+s.Open {
-			wrong = append(wrong, span+": its figures do not add up")
+			wrong = append(wrong, span+": its figures are inconsistent")
 		}
 		if i == 0 || latest[i-1].DatastoreID != s.DatastoreID || latest[i-1].ResourceType != s.ResourceType {
 			continue
 		}
 		if before := latest[i-1]; before.To.After(s.From) {
-			wrong = append(wrong, span+": it overlaps the span before")
+			wrong = append(wrong, span+": it overlaps the time range before")
 		}
 	}
 	return wrong
 }
 
-// inStore are the idempotency keys of a statement's span: of what search shows when
-// nothing is being indexed, and with versions "all" of replaced versions too. Of a
-// resource that was deleted neither search nor an audit shows anything.
+// inStore are the idempotency keys of a statement's time range: of the versions that
+// search shows when nothing is being indexed and, with versions "all", of replaced
+// versions. A deleted resource has none: neither search nor an audit shows it.
 func inStore(writes []simulator.Write, s cdc.Statement) []string {
 	deleted := make(map[string]bool)
 	for _, w := range writes {

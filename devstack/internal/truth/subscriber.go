@@ -1,6 +1,5 @@
-// Package truth compares what was written to the simulator with what reached
-// the bus. It looks at the write log and at a queue on the bus, never at our own
-// ledger.
+// Package truth compares what was written to the simulator with what reached the bus. It
+// reads the write log and a queue on the bus, never a ledger.
 package truth
 
 import (
@@ -24,7 +23,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// allOurs is a rule on everything that we publish.
+// allOurs matches everything that the product publishes.
 const allOurs = `{"source":[{"prefix":"com.fhir-"},{"prefix":"healthlake-cdc"}]}`
 
 // SubscriberQueue is the name of the subscriber's queue, and of its rule.
@@ -64,10 +63,10 @@ type Meta struct {
 	Replay         string    `json:"replay"`
 }
 
-// keptDetails is how many whole details a subscriber keeps, for a look at them.
-const keptDetails = 5_000
+// maxDetails bounds the details that a subscriber keeps.
+const maxDetails = 5_000
 
-// Subscriber takes every event from a queue on the bus, like a consumer would.
+// Subscriber receives every event from a queue on the bus, as a consumer does.
 type Subscriber struct {
 	sqs      *sqs.Client
 	queueURL string
@@ -76,7 +75,7 @@ type Subscriber struct {
 	events []Event
 	counts map[string]int
 	bad    int
-	// statements are the audits', which are no events of resources.
+	// statements are the audits'; they are not counted as events.
 	statements []cdc.Statement
 }
 
@@ -108,10 +107,10 @@ func Subscribe(ctx context.Context, queues *sqs.Client, bus *eventbridge.Client,
 	return &Subscriber{sqs: queues, queueURL: aws.ToString(created.QueueUrl), counts: make(map[string]int)}, nil
 }
 
-// Run takes events until ctx ends.
+// Run receives events until ctx ends.
 func (s *Subscriber) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		answer, err := s.sqs.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		received, err := s.sqs.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl: &s.queueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: 1,
 		})
 		if err != nil {
@@ -120,14 +119,14 @@ func (s *Subscriber) Run(ctx context.Context) error {
 			}
 			break
 		}
-		if err := s.take(ctx, answer.Messages); err != nil && ctx.Err() == nil {
+		if err := s.consume(ctx, received.Messages); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Subscriber) take(ctx context.Context, messages []sqstypes.Message) error {
+func (s *Subscriber) consume(ctx context.Context, messages []sqstypes.Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
@@ -135,14 +134,13 @@ func (s *Subscriber) take(ctx context.Context, messages []sqstypes.Message) erro
 	for i, message := range messages {
 		entries[i] = sqstypes.DeleteMessageBatchRequestEntry{Id: message.MessageId, ReceiptHandle: message.ReceiptHandle}
 	}
-	// Deleted first: a delivery must not be counted twice because our own
-	// deletion failed half-way.
+	// Deleted first: a delivery must not be counted twice because its deletion failed.
 	deleted, err := s.sqs.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &s.queueURL, Entries: entries})
 	if err != nil {
 		return fmt.Errorf("deleting received events: %w", err)
 	}
 	if len(deleted.Failed) > 0 {
-		return errors.New("deleting received events: some were refused")
+		return errors.New("deleting received events: some failed")
 	}
 	for _, message := range messages {
 		s.add([]byte(aws.ToString(message.Body)))
@@ -165,7 +163,7 @@ func (s *Subscriber) add(body []byte) {
 		s.bad++
 		return
 	}
-	if len(s.events) >= keptDetails {
+	if len(s.events) >= maxDetails {
 		event.Detail = nil
 	}
 	s.events = append(s.events, event)
@@ -201,14 +199,14 @@ func decode(body []byte) (Event, error) {
 	return event, nil
 }
 
-// Len is how many events came, Unreadable how many of them were none of ours.
+// Len returns the numbers of events and of unreadable messages.
 func (s *Subscriber) Len() (events, unreadable int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.events), s.bad
 }
 
-// Duplicates is how many deliveries repeated an idempotency key.
+// Duplicates counts the deliveries that repeated an idempotency key.
 func (s *Subscriber) Duplicates() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,20 +20,20 @@ import (
 	"healthlake-cdc/internal/healthlake"
 )
 
-// strangeIDs are ids that FHIR does not have.
-var strangeIDs = []string{"a:1:b:2", "a b", "ä", "a%2Fb", "a/b", "..", strings.Repeat("x", 200)}
+// unusualIDs are ids that FHIR does not have.
+var unusualIDs = []string{"a:1:b:2", "a b", "ä", "a%2Fb", "a/b", "..", strings.Repeat("x", 200)}
 
-// putStrange writes a resource under an id that stands in no path as it is.
-func (r *rig) putStrange(t *testing.T, resourceType, id string) {
+// putUnusual writes a resource under an id that stands in no path as it is.
+func (r *rig) putUnusual(t *testing.T, resourceType, id string) {
 	t.Helper()
 	escaped := strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(id), "+", "%20"), "..", "%2E%2E")
 	_, _, err := r.writer.Do(t.Context(), http.MethodPut, resourceType+"/"+escaped, nil, smallBody(resourceType, id))
 	require.NoError(t, err)
 }
 
-// strangeEntries are what a store may show among its resources, with the time of a
+// unreadableEntries are what a store may show among its resources, with the time of a
 // window where they have one: no version, no id, no time, no JSON.
-func strangeEntries(at time.Time) []string {
+func unreadableEntries(at time.Time) []string {
 	inside := at.UTC().Format(time.RFC3339Nano)
 	return []string{
 		`null`,
@@ -49,7 +49,7 @@ func strangeEntries(at time.Time) []string {
 // than to itself. What is ordinary comes in its window's own passes, once; what is no
 // readable version is counted in the statement; one resource that is too large goes
 // as a reference, and one whose reads are refused is said to be missing.
-func TestStrangePages(t *testing.T) {
+func TestMalformedPages(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits, AnyIDs: true}},
 		fewTypes, shortPasses, "CDC_SEARCH_RATE=1000")
@@ -72,12 +72,12 @@ func TestStrangePages(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	for _, id := range strangeIDs {
-		r.putStrange(t, "Patient", id)
+	for _, id := range unusualIDs {
+		r.putUnusual(t, "Patient", id)
 	}
 	put(t, r.writer, "Patient", "huge")
-	for _, entry := range strangeEntries(c.Now()) {
-		require.NoError(t, r.Simulator.PutStrange(r.datastore(), "Observation", c.Now(), entry))
+	for _, entry := range unreadableEntries(c.Now()) {
+		require.NoError(t, r.Simulator.PutUnreadable(r.datastore(), "Observation", c.Now(), entry))
 	}
 	c.release(0)
 	for _, fault := range []simulator.Fault{
@@ -136,9 +136,9 @@ func TestStrangePages(t *testing.T) {
 		return nil
 	})
 	r.stopAudits(t)
-	strange := len(strangeEntries(c.Now()))
+	strange := len(unreadableEntries(c.Now()))
 	require.Equal(t, map[string]cdc.Statement{ // one of each type is the anchor's
-		"Patient":     {InStore: 1 + 230 + len(strangeIDs) + 1, Published: 1 + 230 + len(strangeIDs), Missing: 1},
+		"Patient":     {InStore: 1 + 230 + len(unusualIDs) + 1, Published: 1 + 230 + len(unusualIDs), Missing: 1},
 		"Observation": {InStore: 1 + 150, Published: 1 + 150, Unreadable: strange},
 		"Condition":   {InStore: 1 + 150, Published: 1 + 150},
 	}, stated)

@@ -14,7 +14,7 @@ import (
 	"healthlake-cdc/devstack/internal/simulator"
 )
 
-func TestStrangeAnswers(t *testing.T) {
+func TestMalformedResponses(t *testing.T) {
 	s, c := start(t, simulator.Config{Limits: simulator.Limits{SearchGet: -1}})
 	for i := range 3 {
 		put(t, c, string(rune('a'+i)), i)
@@ -57,13 +57,13 @@ func TestStrangeAnswers(t *testing.T) {
 	require.NotContains(t, search(t, c, "Patient", "_count=1&page="+token).link("next"), "page=")
 }
 
-func TestStrangeEntriesAreShownAndCounted(t *testing.T) {
+func TestUnreadableEntriesAreShownAndCounted(t *testing.T) {
 	clk := newClock()
 	s, c := start(t, simulator.Config{Now: clk.now})
 	put(t, c, "a", 1)
-	require.NoError(t, s.PutStrange(store, "Patient", epoch, `null`))
-	require.NoError(t, s.PutStrange(store, "Patient", epoch.Add(time.Hour), `{"resource":{"resourceType":"Patient"}}`))
-	require.Error(t, s.PutStrange(store, "Nothing", epoch, `null`))
+	require.NoError(t, s.PutUnreadable(store, "Patient", epoch, `null`))
+	require.NoError(t, s.PutUnreadable(store, "Patient", epoch.Add(time.Hour), `{"resource":{"resourceType":"Patient"}}`))
+	require.Error(t, s.PutUnreadable(store, "Nothing", epoch, `null`))
 	of := "_total=accurate&_lastUpdated=lt" + epoch.Add(time.Minute).Format(time.RFC3339)
 	found := search(t, c, "Patient", of)
 	require.Len(t, found.Entry, 2)
