@@ -49,7 +49,7 @@ func TestFirstWindows(t *testing.T) {
 			}
 			swept = min(len(types), swept+rapid.IntRange(0, 1).Draw(t, "added"))
 			by := rapid.SampledFrom([]string{cdc.ByCloudTrail, cdc.BySubscription, cdc.ByOperator, cdc.ByAudit}).Draw(t, "by")
-			in := cdc.CaptureWindowInput{Window: window, Salt: salt, Types: append([]string{"Group"}, types[:swept]...), CapturedBy: by}
+			in := cdc.CaptureWindowInput{Window: window, Salt: salt, Types: append([]string{"Group"}, types[:swept]...), Cause: cdc.Cause{CapturedBy: by}}
 			known[window.ID()] = openedWith(t, in)
 			if by == cdc.ByOperator || by == cdc.ByAudit || window.Start.Before(from) || !window.Start.Before(before) {
 				continue
@@ -76,7 +76,7 @@ func TestFirstWindowsBeforeEachTypesTime(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	window := cdc.WindowAt("d", at)
 	known := executions{window.ID(): openedWith(t, cdc.CaptureWindowInput{
-		Window: window, Types: []string{"Patient", "Device"}, CapturedBy: cdc.ByCloudTrail,
+		Window: window, Types: []string{"Patient", "Device"}, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail},
 	})}
 	a := &Activities{Executions: executionsOf(known)}
 	got, err := a.FirstWindows(t.Context(), cdc.FirstWindowsInput{
@@ -96,7 +96,7 @@ func TestFirstWindowsThatCannotBeDecoded(t *testing.T) {
 	known := make(executions)
 	for n := range 20 {
 		window := cdc.WindowAt("d", at.Add(time.Duration(n)*cdc.WindowWidth))
-		opened := openedWith(t, cdc.CaptureWindowInput{Window: window, Types: []string{"Patient"}, CapturedBy: cdc.ByCloudTrail})
+		opened := openedWith(t, cdc.CaptureWindowInput{Window: window, Types: []string{"Patient"}, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}})
 		if n < 12 {
 			opened.events[0].GetWorkflowExecutionStartedEventAttributes().Input = foreign
 		}

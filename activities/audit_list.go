@@ -244,7 +244,7 @@ func (l *listing) measured(ctx context.Context, page cdc.Page) ([]storedVersion,
 // originOf is what a backfill that published the version would say of it.
 func (l *listing) originOf(v cdc.Version) cdc.Origin {
 	return cdc.Origin{
-		Datastore: l.in.Datastore, SourceTime: time.Now(), CapturedBy: cdc.ByBackfill,
+		Datastore: l.in.Datastore, Cause: cdc.Cause{SourceTime: time.Now(), CapturedBy: cdc.ByBackfill},
 		CorrelationID: cdc.WindowAt(l.in.Datastore, v.Time()).RerunID(1),
 	}
 }

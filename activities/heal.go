@@ -110,8 +110,7 @@ func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 	window := cdc.Window{Datastore: h.in.Datastore, Start: gap.Start.UTC()}
 	n := gap.Run + 1
 	run := cdc.WindowRun{
-		Types: gap.Types, Wanted: gap.Wanted, SourceTime: h.in.SourceTime, CapturedBy: h.in.CapturedBy,
-		Bulk: true, Skip: h.in.Skip,
+		Types: gap.Types, Wanted: gap.Wanted, Cause: h.in.Cause, Skip: h.in.Skip,
 	}
 	if n == 0 {
 		// A trigger that comes later joins this run: it must sweep what that would.

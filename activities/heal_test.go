@@ -82,7 +82,7 @@ func TestHealRunsWhatMissesSomething(t *testing.T) {
 		o := newOpener(2 * time.Minute)
 		a := &Activities{Executions: executionsOf(o), Windows: o}
 		wanted := []cdc.Version{version("Patient", "w")}
-		in := cdc.HealInput{Datastore: testStore, Horizon: ages, CapturedBy: cdc.ByAudit, SourceTime: auditStart, Windows: []cdc.WindowGap{
+		in := cdc.HealInput{Datastore: testStore, Horizon: ages, Cause: cdc.Cause{CapturedBy: cdc.ByAudit, SourceTime: auditStart, Bulk: true}, Windows: []cdc.WindowGap{
 			gapAt(0, -1), gapAt(1, 0), gapAt(2, 4), gapAt(3, 0), gapAt(4, 0), gapAt(5, 0),
 		}}
 		in.Windows[2].Wanted = wanted
@@ -90,7 +90,7 @@ func TestHealRunsWhatMissesSomething(t *testing.T) {
 		result, err := a.Heal(t.Context(), in)
 		require.NoError(t, err)
 		require.Equal(t, cdc.HealResult{Started: 3}, result)
-		base := cdc.WindowRun{SourceTime: auditStart, CapturedBy: cdc.ByAudit, Bulk: true}
+		base := cdc.WindowRun{Cause: cdc.Cause{SourceTime: auditStart, CapturedBy: cdc.ByAudit, Bulk: true}}
 		rerun := base
 		rerun.Types = []string{"Patient"}
 		withWanted := rerun

@@ -31,7 +31,7 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 	if err := in.Window.Validate(); err != nil {
 		return cdc.HydrateResult{}, invalidInput(ctx, err.Error())
 	}
-	leave, err := a.Limits.enter(in.Window, in.Bulk)
+	leave, err := a.Limits.enter(in.Window, in.Origin.Bulk)
 	h := &hydration{a: a, in: in, started: time.Now(), mayFail: in.FailIfAllUnavailable && attempt(ctx) < cdc.Patience}
 	if err != nil && !h.mayFail {
 		h.refuseAll(err)

@@ -163,7 +163,7 @@ func TestRefusedDeleteIsNotObserved(t *testing.T) {
 // statementsOf are statements of a span, one a type.
 func statementsOf(types ...string) cdc.PublishInput {
 	from := time.Unix(1_700_000_000, 0).UTC()
-	in := cdc.PublishInput{Origin: cdc.Origin{Datastore: testStore, CapturedBy: cdc.ByAudit}}
+	in := cdc.PublishInput{Origin: cdc.Origin{Datastore: testStore, Cause: cdc.Cause{CapturedBy: cdc.ByAudit}}}
 	for i, name := range types {
 		in.Statements = append(in.Statements, cdc.Statement{
 			DatastoreID: testStore, ResourceType: name, From: from, To: from.Add(time.Minute), Versions: cdc.VersionsLatest,

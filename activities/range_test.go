@@ -15,7 +15,7 @@ import (
 
 var (
 	rangeSpan   = cdc.Span{From: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
-	rangeOrigin = cdc.Origin{Datastore: "store", CapturedBy: cdc.ByOperator, CorrelationID: cdc.ReplayID("again"), Replay: "again"}
+	rangeOrigin = cdc.Origin{Datastore: "store", Cause: cdc.Cause{CapturedBy: cdc.ByOperator}, CorrelationID: cdc.ReplayID("again"), Replay: "again"}
 )
 
 // pagedStore is a store of one type: pages of a few resources, in memory.

@@ -34,7 +34,7 @@ func (a *Activities) search(ctx context.Context, in cdc.HydrateInput, ask cdc.Pa
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	datastore, token := in.Origin.Datastore, a.Limits.wait
-	if in.Bulk {
+	if in.Origin.Bulk {
 		token = a.Limits.waitBulk
 	}
 	for try := 1; ; try++ {

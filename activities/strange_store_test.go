@@ -182,7 +182,7 @@ func (s *strangeStore) activities(t *testing.T) (*Activities, *noted, *bytes.Buf
 }
 
 var strangeOrigin = cdc.Origin{
-	Datastore: testStore, SourceTime: auditStart, CapturedBy: cdc.ByCloudTrail, CorrelationID: cdc.WindowAt(testStore, auditStart).ID(),
+	Datastore: testStore, Cause: cdc.Cause{SourceTime: auditStart, CapturedBy: cdc.ByCloudTrail}, CorrelationID: cdc.WindowAt(testStore, auditStart).ID(),
 }
 
 // hydrated hydrates Patients until a type is done, as a window does. It returns what

@@ -41,8 +41,7 @@ var (
 
 func origin(edit ...func(*cdc.Origin)) cdc.Origin {
 	o := cdc.Origin{
-		Datastore: window.Datastore, SourceTime: now.Truncate(time.Second),
-		CapturedBy: cdc.ByCloudTrail, CorrelationID: window.ID(),
+		Datastore: window.Datastore, Cause: cdc.Cause{SourceTime: now.Truncate(time.Second), CapturedBy: cdc.ByCloudTrail}, CorrelationID: window.ID(),
 	}
 	for _, f := range edit {
 		f(&o)

@@ -59,7 +59,7 @@ func (s *session) capture(ctx context.Context, at time.Time, datastore string, w
 		}
 		var all []captured
 		for _, id := range datastores {
-			workflowID, started, err := c.launcher.Capture(ctx, cdc.WindowAt(id, at), cdc.Cause{Time: at, By: cdc.ByOperator})
+			workflowID, started, err := c.launcher.Capture(ctx, cdc.WindowAt(id, at), cdc.Cause{SourceTime: at, CapturedBy: cdc.ByOperator})
 			if err != nil && len(all) > 0 {
 				return errors.Join(s.print(all, capturedText(all)), err) // those were opened
 			}

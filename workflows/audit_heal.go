@@ -123,7 +123,7 @@ func sum(counts map[string]int) int {
 
 func (a *audit) healWindows(ctx workflow.Context, span cdc.Span, gaps []cdc.WindowGap) (cdc.HealResult, error) {
 	in := cdc.HealInput{
-		Datastore: a.in.Datastore, Windows: gaps, CapturedBy: a.in.CapturedBy, SourceTime: a.in.SourceTime, Skip: a.in.Skip,
+		Datastore: a.in.Datastore, Windows: gaps, Cause: cdc.Cause{CapturedBy: a.in.CapturedBy, SourceTime: a.in.SourceTime, Bulk: true}, Skip: a.in.Skip,
 		Horizon: a.in.Horizon,
 	}
 	if in.SourceTime.IsZero() {

@@ -193,7 +193,7 @@ func (a *audit) publish(ctx workflow.Context, part cdc.AuditPart, statements []c
 	}
 	in := cdc.PublishInput{
 		Origin: cdc.Origin{
-			Datastore: a.in.Datastore, SourceTime: a.state.Begun, CapturedBy: cdc.ByAudit, CorrelationID: a.id,
+			Datastore: a.in.Datastore, Cause: cdc.Cause{SourceTime: a.state.Begun, CapturedBy: cdc.ByAudit}, CorrelationID: a.id,
 		},
 		Statements: statements,
 	}

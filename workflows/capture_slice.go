@@ -141,7 +141,7 @@ func (s *captureSlice) hydrate(ctx workflow.Context) (cdc.HydratePageResult, err
 
 func (s *captureSlice) hydratePage(ctx workflow.Context, in cdc.HydratePageInput, summary string) (cdc.HydratePageResult, error) {
 	var page cdc.HydratePageResult
-	ctx = operatorPolicy(ctx, s.in.Origin.Datastore, s.in.Bulk, s.state.Retry, summary)
+	ctx = operatorPolicy(ctx, s.in.Origin.Datastore, s.in.Origin.Bulk, s.state.Retry, summary)
 	err := workflow.ExecuteActivity(ctx, do.HydratePage, in).Get(ctx, &page)
 	s.state.Counts.Add(page.Counts)
 	return page, err

@@ -156,7 +156,7 @@ func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.PageResult, error) 
 	in := cdc.HydrateInput{
 		Origin: w.origin, Window: w.in.Window, Requests: asks,
 		AllTypes: len(asks) == w.open(), FailIfAllUnavailable: !w.anyFailing(),
-		Bulk: w.in.Bulk, List: w.in.Skip, Salt: w.ledger.Salt,
+		List: w.in.Skip, Salt: w.ledger.Salt,
 	}
 	var result cdc.HydrateResult
 	ctx = hydratePolicy(ctx, w.origin.Datastore, w.in.Bulk, w.hydrateSummary(asks))
@@ -209,7 +209,7 @@ func (w *captureWindow) publish(ctx workflow.Context, fresh []cdc.Change) error 
 }
 
 func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change) error {
-	batch := startPublishing(ctx, cdc.PublishInput{Origin: w.origin, Changes: changes}, w.in.Bulk)
+	batch := startPublishing(ctx, cdc.PublishInput{Origin: w.origin, Changes: changes})
 	result, err := batch.result(ctx, func(class cdc.Class) error {
 		w.bus = class
 		w.describe(ctx)

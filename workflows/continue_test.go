@@ -87,7 +87,7 @@ func sliceInput(w *world, confirm bool) cdc.CaptureSliceInput {
 	return cdc.CaptureSliceInput{
 		Salt: salt,
 		Origin: cdc.Origin{
-			Datastore: datastore, SourceTime: start, CapturedBy: cdc.ByCloudTrail, CorrelationID: w.window.ID(),
+			Datastore: datastore, Cause: cdc.Cause{SourceTime: start, CapturedBy: cdc.ByCloudTrail}, CorrelationID: w.window.ID(),
 		},
 		Type: "Patient", Span: w.window.Span(), Confirm: confirm,
 	}

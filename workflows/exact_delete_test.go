@@ -106,7 +106,7 @@ func TestPublishExactDelete(t *testing.T) {
 			c.bury(g)
 			record := at.Truncate(time.Second).Add(time.Second)
 			w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
-				Origin: cdc.Origin{Datastore: datastore, SourceTime: record, CapturedBy: cdc.BySubscription, CorrelationID: "delete/" + datastore + "/e1"},
+				Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{SourceTime: record, CapturedBy: cdc.BySubscription}, CorrelationID: "delete/" + datastore + "/e1"},
 				Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: record},
 			})
 			require.NoError(t, w.env.GetWorkflowError())
@@ -200,7 +200,7 @@ func TestContradictedDeleteOfLongAgo(t *testing.T) {
 // reportedDelete is an exact delete of a notification.
 func reportedDelete(at time.Time) cdc.PublishDeleteInput {
 	return cdc.PublishDeleteInput{
-		Origin: cdc.Origin{Datastore: datastore, SourceTime: at, CapturedBy: cdc.BySubscription, CorrelationID: "delete/" + datastore + "/e1"},
+		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{SourceTime: at, CapturedBy: cdc.BySubscription}, CorrelationID: "delete/" + datastore + "/e1"},
 		Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: at},
 	}
 }
@@ -284,7 +284,7 @@ func TestExactDeleteAsAReference(t *testing.T) {
 		w.real.Store = g
 		set(w)
 		w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
-			Origin: cdc.Origin{Datastore: datastore, CapturedBy: cdc.ByCloudTrail},
+			Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
 			Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: start},
 		})
 		require.NoError(t, w.env.GetWorkflowError())
@@ -305,7 +305,7 @@ func TestExactDeleteWhileTheStoreIsDown(t *testing.T) {
 	back := start.Add(2 * time.Minute)
 	w.when(back, func() { g.refused = nil })
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
-		Origin: cdc.Origin{Datastore: datastore, CapturedBy: cdc.ByCloudTrail},
+		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
 		Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: start},
 	})
 	require.NoError(t, w.env.GetWorkflowError())

@@ -14,7 +14,7 @@ import (
 func refusedDelete(w *world, taken time.Time) cdc.PublishDeleteInput {
 	w.bus.refuse = func(string) bool { return taken.IsZero() || w.now().Before(taken) }
 	return cdc.PublishDeleteInput{
-		Origin: cdc.Origin{Datastore: datastore, SourceTime: start, CapturedBy: cdc.ByCloudTrail, CorrelationID: "delete/" + datastore + "/e1"},
+		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{SourceTime: start, CapturedBy: cdc.ByCloudTrail}, CorrelationID: "delete/" + datastore + "/e1"},
 		Delete: cdc.Delete{EventID: "e1", Type: "Patient", EventTime: start}, Attributes: true,
 	}
 }

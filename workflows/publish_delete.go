@@ -149,7 +149,7 @@ func (d *publishDelete) ask(ctx workflow.Context) (found cdc.ReadDeleteResult, s
 // publish offers the delete until EventBridge takes it or an operator skips it.
 func (d *publishDelete) publish(ctx workflow.Context, in cdc.PublishInput) (published bool, err error) {
 	for {
-		result, err := startPublishing(ctx, in, false).result(ctx, func(class cdc.Class) error {
+		result, err := startPublishing(ctx, in).result(ctx, func(class cdc.Class) error {
 			d.bus = class
 			return d.operator.show(ctx, d.waits(ctx))
 		})

@@ -17,12 +17,12 @@ type publishing struct {
 }
 
 // startPublishing puts a batch, or a delete, on the bus.
-func startPublishing(ctx workflow.Context, in cdc.PublishInput, bulk bool) *publishing {
+func startPublishing(ctx workflow.Context, in cdc.PublishInput) *publishing {
 	summary := changesSummary(in.Changes)
 	if in.Delete != nil {
 		summary = "publish 1 delete of " + deletedType(*in.Delete)
 	}
-	p := &publishing{in: in, policy: changesPolicy(ctx, in.Origin.Datastore, bulk, summary)}
+	p := &publishing{in: in, policy: changesPolicy(ctx, in.Origin.Datastore, in.Origin.Bulk, summary)}
 	p.future = workflow.ExecuteActivity(patiently(p.policy), do.Publish, p.in)
 	return p
 }

@@ -56,8 +56,8 @@ func TestSliceOfARangeContinuesAsNewWhileItLists(t *testing.T) {
 	w.store.write("Patient", "hidden", start.Add(time.Minute), at.Add(10*time.Second).Sub(start.Add(time.Minute)), 150)
 	in := cdc.CaptureSliceInput{
 		Salt:   salt,
-		Origin: cdc.Origin{Datastore: datastore, CapturedBy: cdc.ByBackfill, CorrelationID: cdc.BackfillID("again")},
-		Type:   "Patient", Span: rangeInput().Span, Bulk: true, Range: &cdc.RangeSlice{Listing: true, Rate: 400},
+		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByBackfill, Bulk: true}, CorrelationID: cdc.BackfillID("again")},
+		Type:   "Patient", Span: rangeInput().Span, Range: &cdc.RangeSlice{Listing: true, Rate: 400},
 	}
 	runs := 0
 	for {

@@ -96,7 +96,7 @@ func TestRangeCountsFirstAndRunsAFewSlicesAtOnce(t *testing.T) {
 		p := w.rangeProgress()
 		require.True(t, p.Planned, "everything is counted before anything is captured")
 		require.Equal(t, 12_150, p.Total)
-		require.True(t, in.Bulk)
+		require.True(t, in.Origin.Bulk)
 		open++
 		most = max(most, open)
 	})

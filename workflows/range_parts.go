@@ -15,7 +15,7 @@ import (
 // the real run, which it measures.
 func (r *captureRange) origin(datastore string) cdc.Origin {
 	o := cdc.Origin{
-		Datastore: datastore, SourceTime: r.in.SourceTime, CapturedBy: r.in.CapturedBy,
+		Datastore: datastore, Cause: cdc.Cause{SourceTime: r.in.SourceTime, CapturedBy: r.in.CapturedBy, Bulk: true},
 		CorrelationID: cdc.BackfillID(r.in.Name),
 	}
 	if r.in.CapturedBy != cdc.ByBackfill {
@@ -37,7 +37,7 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 	r.plan.Slices++
 	slice := startSlice(ctx, r.plan.Slices, cdc.CaptureSliceInput{
 		Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, Salt: r.in.Salt, Known: part.Known,
-		Bulk: true, Attributes: r.in.Attributes,
+		Attributes: r.in.Attributes,
 		Range: &cdc.RangeSlice{Listing: len(ids) == 0, Rate: r.in.Rate / float64(r.hands()), Bus: r.in.Bus, IDs: ids},
 	})
 	r.open = append(r.open, slice)

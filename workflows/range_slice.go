@@ -41,7 +41,7 @@ func (s *captureSlice) startPublishing(ctx workflow.Context, changes []cdc.Chang
 	if s.in.Range != nil {
 		in.Bus, in.Weigh = s.in.Range.Bus, true
 	}
-	return startPublishing(ctx, in, s.in.Bulk)
+	return startPublishing(ctx, in)
 }
 
 // mostAtOnce is how many of n changes one Publish may hold: with a rate, what a second

@@ -89,7 +89,7 @@ func TestBusThatIsMissingIsRetriedAndNothingIsLost(t *testing.T) {
 func TestPublishDelete(t *testing.T) {
 	w := newWorld(t)
 	in := cdc.PublishDeleteInput{
-		Origin: cdc.Origin{Datastore: datastore, SourceTime: start, CapturedBy: cdc.ByCloudTrail, CorrelationID: "delete/" + datastore + "/e1"},
+		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{SourceTime: start, CapturedBy: cdc.ByCloudTrail}, CorrelationID: "delete/" + datastore + "/e1"},
 		Delete: cdc.Delete{EventID: "e1", Type: "Patient", EventTime: start},
 	}
 	offers := backoffs(w.now(), 5)
@@ -109,7 +109,7 @@ func TestPublishDelete(t *testing.T) {
 func TestPublishDeleteOfNoTypeAndBadInput(t *testing.T) {
 	w := newWorld(t)
 	in := cdc.PublishDeleteInput{
-		Origin: cdc.Origin{Datastore: datastore, CapturedBy: cdc.ByCloudTrail},
+		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
 		Delete: cdc.Delete{EventID: "e2", EventTime: start, Scope: cdc.ScopeBulk},
 	}
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)

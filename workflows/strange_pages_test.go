@@ -69,7 +69,7 @@ func TestSliceThatStartsAgainDoesNotGoRound(t *testing.T) {
 
 func patientSlice(w *world) cdc.CaptureSliceInput {
 	return cdc.CaptureSliceInput{
-		Origin: cdc.Origin{Datastore: datastore, SourceTime: start, CapturedBy: cdc.ByCloudTrail, CorrelationID: w.window.ID()},
+		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{SourceTime: start, CapturedBy: cdc.ByCloudTrail}, CorrelationID: w.window.ID()},
 		Type:   "Patient", Span: w.window.Span(), Salt: salt,
 	}
 }

@@ -32,8 +32,7 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 	w := &captureWindow{
 		in: in,
 		origin: cdc.Origin{
-			Datastore: in.Window.Datastore, SourceTime: in.SourceTime,
-			CapturedBy: in.CapturedBy, CorrelationID: workflow.GetInfo(ctx).WorkflowExecution.ID,
+			Datastore: in.Window.Datastore, Cause: in.Cause, CorrelationID: workflow.GetInfo(ctx).WorkflowExecution.ID,
 		},
 		slices: make(map[int]*openSlice), lost: make(map[int]*cdc.LostSlice), operator: newOperator(ctx, in.Attributes),
 	}

@@ -18,7 +18,7 @@ func (w *captureWindow) openSlice(ctx workflow.Context, t *cdc.TypeState) {
 	slice := startSlice(ctx, w.started, cdc.CaptureSliceInput{
 		Origin: w.origin, Type: t.Type, Span: w.in.Window.Span(), Salt: w.ledger.Salt,
 		Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type),
-		Bulk: w.in.Bulk, Attributes: w.in.Attributes, Audited: w.in.Audited,
+		Attributes: w.in.Attributes, Audited: w.in.Audited,
 	})
 	w.slices[w.index(t.Type)] = slice
 	t.Next, t.Trail = "", cdc.PageTrail{}

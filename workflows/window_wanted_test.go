@@ -216,7 +216,7 @@ func TestWindowInBulkHasItsSlicesInBulk(t *testing.T) {
 	w.run(in)
 	require.NotEmpty(t, *slices)
 	for _, slice := range *slices {
-		require.True(t, slice.Bulk)
+		require.True(t, slice.Origin.Bulk)
 	}
 	w.requireExactlyOnce(all)
 }

@@ -99,7 +99,7 @@ func (w *world) now() time.Time { return w.env.Now().UTC() }
 func (w *world) input(types ...string) cdc.CaptureWindowInput {
 	return cdc.CaptureWindowInput{
 		Window: w.window, Salt: salt, Types: types, Passes: passes,
-		SourceTime: start.Add(2 * time.Second), CapturedBy: cdc.ByCloudTrail,
+		Cause: cdc.Cause{SourceTime: start.Add(2 * time.Second), CapturedBy: cdc.ByCloudTrail},
 	}
 }
 

@@ -39,7 +39,7 @@ func TestAuditFailsWhenSomethingIsNotKnown(t *testing.T) {
 	require.Positive(t, got.code, got.all())
 	require.Contains(t, got.stdout, "8 in the store, 8 published (6 healed by 1 windows), 0 missing, 0 open")
 	require.Contains(t, got.stdout, "not complete: Condition")
-	require.Contains(t, got.stdout, "refused (Forbidden)")
+	require.Contains(t, got.stdout, "unavailable (Forbidden)")
 	require.Contains(t, got.stderr, "1 time ranges are not complete")
 
 	r.Simulator.ClearFaults()

@@ -117,7 +117,7 @@ func (r *rig) forgeWindow(t *testing.T) cdc.Window {
 	t.Helper()
 	window := cdc.WindowAt(r.datastore(), time.Now().Add(-time.Hour))
 	input, err := converter.GetDefaultDataConverter().ToPayloads(cdc.CaptureWindowInput{
-		Window: window, Types: threeTypes, Passes: r.settings.Passes, Skip: true, CapturedBy: cdc.ByOperator,
+		Window: window, Types: threeTypes, Passes: r.settings.Passes, Skip: true, Cause: cdc.Cause{CapturedBy: cdc.ByOperator},
 	})
 	require.NoError(t, err)
 	r.startRaw(t, window.ID(), input)

@@ -110,7 +110,7 @@ func TestLargeResource(t *testing.T) {
 	added := len(written.Body) - len(document.Body)
 	overhead, err := cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"}.Overhead(
 		cdc.Version{Type: document.Type, ID: fits, VersionID: "1", LastUpdated: at.Format("2006-01-02T15:04:05.000Z")},
-		cdc.Origin{Datastore: r.datastore(), SourceTime: at, CapturedBy: cdc.ByCloudTrail, CorrelationID: window.ID()})
+		cdc.Origin{Datastore: r.datastore(), Cause: cdc.Cause{SourceTime: at, CapturedBy: cdc.ByCloudTrail}, CorrelationID: window.ID()})
 	require.NoError(t, err)
 	for i, id := range []string{fits, tooLarge} {
 		body := documentOf(id, maxEventBytes-overhead-added+i)

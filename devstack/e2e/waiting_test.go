@@ -314,7 +314,7 @@ func TestLedgerThatWaits(t *testing.T) {
 		ID: window.RerunID(1), TaskQueue: cdc.DefaultTaskQueue,
 	}, cdc.WorkflowCaptureWindow, cdc.CaptureWindowInput{
 		Window: window, Rerun: 1, Types: []string{"Patient"}, Passes: []time.Duration{time.Second},
-		SourceTime: window.Start, CapturedBy: cdc.ByOperator, Attributes: true,
+		Cause: cdc.Cause{SourceTime: window.Start, CapturedBy: cdc.ByOperator}, Attributes: true,
 	})
 	require.NoError(t, err)
 	waiting := r.waitingNow(t, window.RerunID(1))

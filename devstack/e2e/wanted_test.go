@@ -18,7 +18,7 @@ func (r *rig) run(t *testing.T, window cdc.Window, n int, edit func(*cdc.Capture
 	t.Helper()
 	in := cdc.CaptureWindowInput{
 		Window: window, Rerun: n, Types: []string{"Patient", "Observation"}, Passes: r.settings.Passes,
-		SourceTime: time.Now(), CapturedBy: cdc.ByAudit, Attributes: true, Bulk: true,
+		Cause: cdc.Cause{SourceTime: time.Now(), CapturedBy: cdc.ByAudit, Bulk: true}, Attributes: true,
 	}
 	edit(&in)
 	options := client.StartWorkflowOptions{ID: window.RerunID(n), TaskQueue: cdc.DefaultTaskQueue}

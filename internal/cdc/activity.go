@@ -17,8 +17,6 @@ type HydrateInput struct {
 	// them, for a reason that may pass: Temporal retries it, which leaves nothing in
 	// the history. After some minutes, or without it, they are PageUnavailable.
 	FailIfAllUnavailable bool `json:"failIfAllUnavailable,omitempty"`
-	// Bulk takes the searches' tokens from the share of audits, not the live one.
-	Bulk bool `json:"bulk,omitempty"`
 	// List asks for ids and meta only: the changes have no bodies, and are for the
 	// ledger and not for the bus.
 	List bool `json:"list,omitempty"`

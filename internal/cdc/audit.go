@@ -134,10 +134,10 @@ type WindowGap struct {
 // HealInput asks to run windows that miss something: a rerun where one has run,
 // the first run where none has.
 type HealInput struct {
-	Datastore  string      `json:"datastore"`
-	Windows    []WindowGap `json:"windows"`
-	CapturedBy string      `json:"capturedBy"`
-	SourceTime time.Time   `json:"sourceTime"`
+	Datastore string      `json:"datastore"`
+	Windows   []WindowGap `json:"windows"`
+	// Cause is that of the windows.
+	Cause
 	// Skip puts what is missing into the ledgers as skipped, unpublished
 	// (CDC_IMPORTS=summary).
 	Skip bool `json:"skip,omitempty"`
@@ -161,11 +161,7 @@ type WindowRun struct {
 	Types []string
 	// Wanted are versions that search does not show.
 	Wanted []Version
-	// SourceTime and CapturedBy stand in the events.
-	SourceTime time.Time
-	CapturedBy string
-	// Bulk keeps the run off the live share of the search rate.
-	Bulk bool
+	Cause
 	// Skip puts what the run finds into the ledger as skipped, unpublished.
 	Skip bool
 }

@@ -2,12 +2,14 @@ package cdc
 
 import "time"
 
-// Cause is why a window is opened.
+// Cause is why something is captured: the one account of it from the trigger's
+// message to the events.
 type Cause struct {
-	// Time is the trigger's: meta.sourceTime of the window's events.
-	Time time.Time
-	// By is one of the By constants: meta.capturedBy of the window's events.
-	By string
-	// Bulk opens the window in the bulk lane, behind live ones.
-	Bulk bool
+	// SourceTime is the trigger's: meta.sourceTime of the events.
+	SourceTime time.Time `json:"sourceTime"`
+	// CapturedBy is one of the By constants: meta.capturedBy of the events.
+	CapturedBy string `json:"capturedBy"`
+	// Bulk is the lane behind live windows: another share of the search rate, and
+	// task queues of its own.
+	Bulk bool `json:"bulk,omitempty"`
 }

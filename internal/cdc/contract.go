@@ -17,9 +17,8 @@ type CaptureWindowInput struct {
 	Types []string `json:"types"`
 	// Passes are the delays of the passes after the window's end, ascending.
 	Passes []time.Duration `json:"passes"`
-	// SourceTime and CapturedBy are of the trigger that opened the window.
-	SourceTime time.Time `json:"sourceTime"`
-	CapturedBy string    `json:"capturedBy"`
+	// Cause is what opened the window.
+	Cause
 	// Attributes is set when our search attributes are registered: the window upserts
 	// them at its close, and CdcState when it begins or ceases to wait for an operator.
 	Attributes bool `json:"attributes,omitempty"`
@@ -29,9 +28,6 @@ type CaptureWindowInput struct {
 	// Wanted are versions that search does not show any more: the window reads them
 	// from history, ahead of its passes. One that is gone there too is left out.
 	Wanted []Version `json:"wanted,omitempty"`
-	// Bulk keeps the window off the live share of the search rate, and behind live
-	// windows' publishing.
-	Bulk bool `json:"bulk,omitempty"`
 	// Skip puts what the window finds, or is given as Wanted, into its ledger as
 	// skipped, unpublished. No body is read.
 	Skip bool `json:"skip,omitempty"`
@@ -148,8 +144,6 @@ type CaptureSliceInput struct {
 	Confirm bool `json:"confirm,omitempty"`
 	// Known is what was published before or is being published by the parent.
 	Known HashSet `json:"known"`
-	// Bulk puts the searches on the bulk task queue.
-	Bulk bool `json:"bulk,omitempty"`
 	// Attributes and Audited are as in CaptureWindowInput.
 	Attributes bool `json:"attributes,omitempty"`
 	Audited    bool `json:"audited,omitempty"`

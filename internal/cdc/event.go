@@ -19,14 +19,11 @@ const (
 	ChangeDeleted = "deleted"
 )
 
-// Origin tells of a batch of changes where they come from: what their events'
-// meta have in common.
+// Origin is where a batch of changes comes from: what their events' meta have in
+// common.
 type Origin struct {
 	Datastore string `json:"datastore"`
-	// SourceTime is the time of the trigger that opened the window.
-	SourceTime time.Time `json:"sourceTime"`
-	// CapturedBy is one of the By constants.
-	CapturedBy string `json:"capturedBy"`
+	Cause
 	// CorrelationID is the workflow ID of the window or the range.
 	CorrelationID string `json:"correlationId"`
 	// Replay is the name of the replay, empty outside replays.

@@ -10,7 +10,7 @@ import (
 
 func TestExactDeleteEvent(t *testing.T) {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	o := Origin{Datastore: "ds", CapturedBy: BySubscription, CorrelationID: "delete/ds/e1", SourceTime: at}
+	o := Origin{Datastore: "ds", Cause: Cause{CapturedBy: BySubscription, SourceTime: at}, CorrelationID: "delete/ds/e1"}
 	d := Delete{EventID: "e1", Type: "Patient", EventTime: at, ResourceID: "p1"}
 	bare, err := format.DeleteEvent(d, o, at.Add(time.Second))
 	require.NoError(t, err)

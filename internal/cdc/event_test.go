@@ -46,8 +46,7 @@ func origins() *rapid.Generator[Origin] {
 	return rapid.Custom(func(t *rapid.T) Origin {
 		return Origin{
 			Datastore:     datastores().Draw(t, "datastore"),
-			SourceTime:    instants().Draw(t, "sourceTime"),
-			CapturedBy:    rapid.SampledFrom([]string{ByCloudTrail, BySubscription, ByOperator}).Draw(t, "by"),
+			Cause:         Cause{SourceTime: instants().Draw(t, "sourceTime"), CapturedBy: rapid.SampledFrom([]string{ByCloudTrail, BySubscription, ByOperator}).Draw(t, "by")},
 			CorrelationID: windowIDs().Draw(t, "correlation"),
 			Replay:        rapid.OneOf(rapid.Just(""), names(), rapid.StringOf(rapid.SampledFrom([]rune("a\"\x01é\u2028")))).Draw(t, "replay"),
 		}
@@ -154,7 +153,7 @@ func TestOverheadIsAnUpperBound(t *testing.T) {
 
 func TestUnresolvedDeleteEvent(t *testing.T) {
 	at := time.Date(2026, 3, 4, 7, 6, 7, 0, time.FixedZone("", 7200))
-	o := Origin{Datastore: "ds", CapturedBy: ByCloudTrail, CorrelationID: "delete/ds/e1", SourceTime: at.Add(time.Hour)}
+	o := Origin{Datastore: "ds", Cause: Cause{CapturedBy: ByCloudTrail, SourceTime: at.Add(time.Hour)}, CorrelationID: "delete/ds/e1"}
 	event, err := format.DeleteEvent(Delete{EventID: "e1", Type: "Patient", EventTime: at}, o, at.Add(time.Second))
 	require.NoError(t, err)
 	require.Equal(t, "com.fhir-patient", event.Source)
@@ -176,7 +175,7 @@ func TestUnresolvedDeleteEvent(t *testing.T) {
 func TestNothingButTheDetailHoldsTheID(t *testing.T) {
 	const id = "mrn-4711"
 	good := Version{Type: "Patient", ID: id, VersionID: "2", LastUpdated: "2026-03-04T05:06:07.123Z"}
-	o := Origin{Datastore: "ds", CapturedBy: ByCloudTrail, CorrelationID: "window/ds/2026-03-04T05:06:00Z"}
+	o := Origin{Datastore: "ds", Cause: Cause{CapturedBy: ByCloudTrail}, CorrelationID: "window/ds/2026-03-04T05:06:00Z"}
 	event, err := format.ChangeEvent(Change{Version: good, Body: []byte(`{"id":"` + id + `"}`)}, o, time.Unix(0, 0))
 	require.NoError(t, err)
 	require.NotContains(t, event.Source+event.DetailType, id)

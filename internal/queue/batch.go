@@ -158,10 +158,10 @@ type sourced struct {
 func (p *plan) add(m *held, result trigger.Result) {
 	a := asked{held: m}
 	for _, w := range result.Windows {
-		a.openings = append(a.openings, p.window(w, cdc.Cause{Time: result.Time, By: result.Source}))
+		a.openings = append(a.openings, p.window(w, cdc.Cause{SourceTime: result.Time, CapturedBy: result.Source}))
 	}
 	for _, w := range result.Late {
-		a.openings = append(a.openings, p.window(w, cdc.Cause{Time: result.Time, By: result.Source, Bulk: true}))
+		a.openings = append(a.openings, p.window(w, cdc.Cause{SourceTime: result.Time, CapturedBy: result.Source, Bulk: true}))
 	}
 	for _, d := range result.Deletes {
 		a.openings = append(a.openings, p.task(func(ctx context.Context) error {
@@ -183,7 +183,7 @@ func (p *plan) add(m *held, result trigger.Result) {
 
 // window is the opening of a window, the same for all messages of one source.
 func (p *plan) window(w cdc.Window, cause cdc.Cause) *opening {
-	key := sourced{w, cause.By}
+	key := sourced{w, cause.CapturedBy}
 	o := p.windows[key]
 	if o == nil {
 		o = p.task(func(ctx context.Context) error { return p.consumer.openings.window(ctx, w, cause) })

@@ -69,7 +69,7 @@ func (o *fakeOpener) Open(ctx context.Context, w cdc.Window, cause cdc.Cause) (b
 	if err != nil {
 		return false, err
 	}
-	if !w.Contains(cause.Time) {
+	if !w.Contains(cause.SourceTime) {
 		return false, fmt.Errorf("window %s opened by a trigger that is not its own", w.ID())
 	}
 	o.opened[w]++

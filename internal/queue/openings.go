@@ -49,7 +49,7 @@ func (o *openings) window(ctx context.Context, w cdc.Window, cause cdc.Cause) er
 			return err
 		}
 	}
-	o.metrics.Window(cause.By, event)
+	o.metrics.Window(cause.CapturedBy, event)
 	return nil
 }
 

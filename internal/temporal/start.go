@@ -60,7 +60,7 @@ func (l *Launcher) OpenWindow(ctx context.Context, window cdc.Window, cause cdc.
 }
 
 func (l *Launcher) startWindow(ctx context.Context, window cdc.Window, rerun int, cause cdc.Cause) (bool, error) {
-	return l.Run(ctx, window, rerun, cdc.WindowRun{SourceTime: cause.Time, CapturedBy: cause.By, Bulk: cause.Bulk})
+	return l.Run(ctx, window, rerun, cdc.WindowRun{Cause: cause})
 }
 
 // types are the configured ones of a datastore.

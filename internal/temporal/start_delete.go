@@ -15,7 +15,7 @@ func (l *Launcher) PublishDelete(ctx context.Context, datastore string, d cdc.De
 	id := cdc.DeleteID(datastore, d.EventID)
 	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
 		input := cdc.PublishDeleteInput{
-			Origin: cdc.Origin{Datastore: datastore, SourceTime: d.EventTime, CapturedBy: by, CorrelationID: id},
+			Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{SourceTime: d.EventTime, CapturedBy: by}, CorrelationID: id},
 			Delete: d, Attributes: attributes,
 		}
 		options := client.StartWorkflowOptions{ID: id, StaticSummary: "a delete in datastore " + datastore}

@@ -25,8 +25,8 @@ func (l *Launcher) Run(ctx context.Context, window cdc.Window, n int, run cdc.Wi
 	return l.start(ctx, func(attributes bool) (client.StartWorkflowOptions, string, any) {
 		input := cdc.CaptureWindowInput{
 			Window: window, Rerun: n, Salt: newSalt(), Types: types, Passes: l.config.Passes,
-			SourceTime: run.SourceTime, CapturedBy: run.CapturedBy, Attributes: attributes, Audited: l.config.Audited,
-			Wanted: run.Wanted, Bulk: run.Bulk, Skip: run.Skip,
+			Cause: run.Cause, Attributes: attributes, Audited: l.config.Audited,
+			Wanted: run.Wanted, Skip: run.Skip,
 		}
 		options := client.StartWorkflowOptions{
 			ID: window.RerunID(n),
