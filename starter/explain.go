@@ -53,10 +53,10 @@ The resource's id is printed, and sent only to the data store.
 }
 
 func (s *session) explain(ctx context.Context, names []string, datastore, ui string) error {
-	asks := make([]explain.Ask, len(names))
+	requests := make([]explain.Request, len(names))
 	for i, name := range names {
 		var err error
-		if asks[i], err = explain.ParseAsk(name); err != nil {
+		if requests[i], err = explain.ParseRequest(name); err != nil {
 			return numbered(i, len(names), err)
 		}
 	}
@@ -69,22 +69,22 @@ func (s *session) explain(ctx context.Context, names []string, datastore, ui str
 		if err != nil {
 			return err
 		}
-		var answers []explain.Answer
+		var results []explain.Result
 		var texts []string
-		for i, ask := range asks {
-			for _, ask.Datastore = range datastores {
-				answer, err := explainer.Explain(ctx, ask)
-				if err != nil && len(answers) > 0 {
-					return errors.Join(s.print(answers, strings.Join(texts, "\n\n")), numbered(i, len(asks), err))
+		for i, request := range requests {
+			for _, request.Datastore = range datastores {
+				result, err := explainer.Explain(ctx, request)
+				if err != nil && len(results) > 0 {
+					return errors.Join(s.print(results, strings.Join(texts, "\n\n")), numbered(i, len(requests), err))
 				}
 				if err != nil {
-					return numbered(i, len(asks), err)
+					return numbered(i, len(requests), err)
 				}
-				answers = append(answers, answer)
-				texts = append(texts, answer.Text())
+				results = append(results, result)
+				texts = append(texts, result.Text())
 			}
 		}
-		return s.print(answers, strings.Join(texts, "\n\n"))
+		return s.print(results, strings.Join(texts, "\n\n"))
 	})
 }
 
@@ -106,9 +106,9 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 		return nil, err
 	}
 	return &explain.Explainer{
-		Store: stores, Runs: c.client, Converter: c.temporal.Converter,
+		Store: stores, Executions: c.temporal.Executions(), Queries: c.client,
 		Ledgers: ledger.Reader{Executions: c.temporal.Executions()},
-		Types:   c.types, Namespace: c.temporal.Namespace, Retention: retention, UIURL: ui,
+		Types:   c.types, Audited: c.config.AuditOn(), Namespace: c.temporal.Namespace, Retention: retention, UIURL: ui,
 		Triggers: c.triggers, Now: time.Now,
 	}, nil
 }

@@ -21,12 +21,12 @@ import (
 
 // explained is what starter explain --json says of one resource or version. What
 // it prints on the side names no resource.
-func (r *rig) explained(t *testing.T, resource string, more ...string) explain.Answer {
+func (r *rig) explained(t *testing.T, resource string, more ...string) explain.Result {
 	t.Helper()
 	got := r.operate(t, append([]string{"explain", resource, "--json", "--ui-url", "http://ui.example"}, more...)...)
 	id := strings.Split(resource, "/")[1]
 	require.NotContains(t, got.stderr, id)
-	answer := onlyOne[explain.Answer](t, got.stdout)
+	answer := onlyOne[explain.Result](t, got.stdout)
 	require.Equal(t, id, answer.ID)
 	if answer.Window != nil {
 		require.NotContains(t, answer.Window.WorkflowID, id)
@@ -35,7 +35,7 @@ func (r *rig) explained(t *testing.T, resource string, more ...string) explain.A
 }
 
 // verdict explains and requires the verdict.
-func (r *rig) verdict(t *testing.T, want explain.Verdict, resource string, more ...string) explain.Answer {
+func (r *rig) verdict(t *testing.T, want explain.Verdict, resource string, more ...string) explain.Result {
 	t.Helper()
 	answer := r.explained(t, resource, more...)
 	require.Equal(t, want, answer.Verdict, "%s: %s", resource, answer.Reason)
@@ -223,11 +223,11 @@ func TestExplainLooksIntoTheQueues(t *testing.T) {
 		return nil
 	})
 	require.Contains(t, answer.Reason, "no worker polls the task queue "+cdc.DefaultTaskQueue)
-	require.Contains(t, answer.Advice, "see that workers run")
+	require.Contains(t, answer.Advice, "check that workers run")
 
 	// Versions are named on standard input too, where nobody can look them up.
 	got := r.fed(t, "Patient/queued\nPatient/is-not-there\n", "explain", "-", "--json")
-	var answers []explain.Answer
+	var answers []explain.Result
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &answers))
 	require.Len(t, answers, 2)
 	require.Equal(t, explain.NeverExisted, answers[1].Verdict)
@@ -257,7 +257,7 @@ func TestExplainOpenWindow(t *testing.T) {
 	r.capture(t, refusing.Start)
 	r.becomes(t, explain.WaitingForOperator, "Patient/refused")
 	answer = r.explained(t, "Patient/refused")
-	require.Equal(t, "InvalidArgument", answer.Publication.Refused)
+	require.Equal(t, "InvalidArgument", answer.Publication.Rejected)
 	require.Empty(t, answer.Publication.EventID)
 
 	forbidden := windowAgo(r.datastore(), 4*time.Minute)
@@ -364,7 +364,7 @@ func TestExplainUnreachable(t *testing.T) {
 	require.Contains(t, got.stderr, "CDC_DATASTORES")
 	require.NotZero(t, runProgram(t, t.Context(), "starter", r.environment(), nil, "explain", "secret-id").code)
 	// Without a worker there are answers all the same.
-	var answers []explain.Answer
+	var answers []explain.Result
 	got = explainWith(r.environment(), "--json")
 	require.Zero(t, got.code, got.all())
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &answers))

@@ -7,89 +7,87 @@ import (
 	"time"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/queue"
 )
 
 // facts are all that was found out about one version.
 type facts struct {
-	ask        Ask
-	found      found
-	configured bool
-	now        time.Time
-	retention  time.Duration
+	request             Request
+	found               found
+	configured, audited bool
+	now                 time.Time
+	retention           time.Duration
 	// window is the zero value when the version's time is not known.
-	window  cdc.Window
-	capture capture
-	// refused and publishing are of the open run; failing is the class of the
-	// last failure of the one under way.
-	refused, publishing *Publication
-	// skippedAt is when an operator gave it up in the open run.
+	window cdc.Window
+	runs   []Run
+	// open is the run that is open, holder the first one whose ledger has the version;
+	// nil without one. The open run searches openTypes.
+	open, holder *Run
+	openTypes    []string
+	// skippedInLedger is set when the version is in the holder's ledger as skipped.
+	skippedInLedger bool
+	// rejected and publishing are of the open run; failing is the class of the last
+	// failure of the one under way.
+	rejected, publishing *Publication
+	failing              string
+	// skippedAt is when an operator skipped it in the open run.
 	skippedAt time.Time
-	failing   string
-	// replayed tells that a replay published the version, and no window did.
+	// replayed is set when a replay published the version, and no window did.
 	replayed bool
 	// noWorker is set when no worker answered for the open run.
 	noWorker bool
-	// triggers is where a trigger may still be, of a version whose window no trigger
-	// has opened.
+	// triggers are of a version whose window no trigger has opened.
 	triggers Triggers
 }
 
-// lateTrigger is how late a CloudTrail record comes at most, as a rule.
+// lateTrigger is how late a CloudTrail record usually comes at most.
 const lateTrigger = 15 * time.Minute
 
-// decide fills in verdict, reason and advice.
-func (f *facts) decide(a *Answer) {
+// decide sets verdict, reason and advice.
+func (f *facts) decide(r *Result) {
 	switch f.found.state.Standing {
 	case Absent:
-		f.absent(a)
+		r.Verdict = NeverExisted
+		r.Reason = "the store has no such resource and no trace of one: it was never written, or was erased with its history ($erase, $purge)"
+		if !f.configured {
+			r.Reason += "; its type is not in CDC_RESOURCE_TYPES either"
+		}
 		return
 	case NotWritten:
-		a.Verdict = NeverExisted
-		a.Reason = fmt.Sprintf("the resource exists, this version does not: the newest that the store tells of is %s", f.found.state.CurrentVersion)
+		r.Verdict = NeverExisted
+		r.Reason = fmt.Sprintf("the resource exists, this version does not: the newest in the store is %s", f.found.state.CurrentVersion)
 		return
-	case Untold:
-		f.untold(a)
+	case NotStored:
+		r.Verdict = NoHistory
+		r.Reason = "the version existed, but the store's history does not have it (history can be off for a type, and lags by minutes)"
+		if f.found.state.ReplacedBy != "" || f.found.state.ByDelete {
+			r.Reason += "; it " + f.replacement()
+		}
+		r.Reason += ". Without its time its window is not known, nor whether it was published"
 		return
 	case Tombstone:
-		a.Verdict, a.Reason = Deleted, "this version is the delete. "+deletesUnresolved
+		r.Verdict, r.Reason = Deleted, "this version is the delete. "+deletesUnresolved
 		return
 	case Gone:
 		if f.found.version.VersionID == "" {
-			a.Verdict = Deleted
-			a.Reason = "the resource is deleted, and the store has no history of it: its last version is not known. " + deletesUnresolved
+			r.Verdict = Deleted
+			r.Reason = "the resource is deleted, and the store has no history of it: its last version is not known. " + deletesUnresolved
 			return
 		}
 	}
-	f.version(a)
+	f.version(r)
 	switch {
 	case f.found.state.Standing == Gone:
-		a.Reason = fmt.Sprintf("the resource is deleted; version %s was the last. Of that version (%s): %s. %s",
-			a.Version, a.Verdict, a.Reason, deletesUnresolved)
-		a.Verdict = Deleted
-	case a.Verdict == Published && f.found.state.Standing == Replaced:
-		a.Reason += "; it " + f.replacement()
+		r.Reason = fmt.Sprintf("the resource is deleted; version %s was the last. Of that version (%s): %s. %s",
+			r.Version, r.Verdict, r.Reason, deletesUnresolved)
+		r.Verdict = Deleted
+	case r.Verdict == Published && f.found.state.Standing == Replaced:
+		r.Reason += "; it " + f.replacement()
 	}
 }
 
-// deletesUnresolved is what can be said of a delete's own event.
-const deletesUnresolved = "CloudTrail hides which resource a delete was of: unless a FHIR Subscription told of it, its event is unresolved, and whether it was published cannot be told by the resource"
-
-func (f *facts) absent(a *Answer) {
-	a.Verdict = NeverExisted
-	a.Reason = "the store has no such resource and no trace of one: it was never written, or was erased with its history ($erase, $purge)"
-	if !f.configured {
-		a.Reason += "; its type is not in CDC_RESOURCE_TYPES either"
-	}
-}
-
-func (f *facts) untold(a *Answer) {
-	a.Verdict = NoHistory
-	a.Reason = "the version existed, but the store's history does not have it (history can be off for a type, and lags by minutes)"
-	if f.found.state.ReplacedBy != "" || f.found.state.ByDelete {
-		a.Reason += "; it " + f.replacement()
-	}
-	a.Reason += ". Without its time its window is not known, nor whether it was published"
-}
+// deletesUnresolved is what is known of a delete's own event.
+const deletesUnresolved = "CloudTrail hides which resource was deleted: unless a FHIR Subscription named it, its event is unresolved, and whether it was published cannot be told by the resource"
 
 // replacement says what followed the version, after "it".
 func (f *facts) replacement() string {
@@ -110,199 +108,214 @@ func (f *facts) replacement() string {
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // version decides for a version whose time is known.
-func (f *facts) version(a *Answer) {
-	p := a.Publication
+func (f *facts) version(r *Result) {
 	switch {
-	case f.capture.first >= 0 && f.capture.skipped:
-		a.Verdict, a.Reason = Skipped, "skipped by an operator: it is in the ledger as given up"
-		if f.capture.runs[f.capture.first].Skips {
-			a.Reason = "skipped by CDC_IMPORTS: it came by an import, and is in the ledger as not to be published"
-			a.Advice = fmt.Sprintf("to have it published all the same: `starter replay --name NAME --since %s --until %s --type %s`",
-				stamp(f.window.Start), stamp(f.window.End()), f.ask.Type)
+	case f.holder != nil && f.skippedInLedger:
+		r.Verdict, r.Reason = Skipped, "skipped by an operator: it is in the ledger as skipped"
+		if f.holder.Skips {
+			r.Reason = "skipped by CDC_IMPORTS: an import wrote it, and it is in the ledger as skipped"
+			r.Advice = "to publish it anyway: " + f.replayCommand()
 		}
-	case p != nil:
-		f.published(a)
-	case f.capture.first >= 0:
-		a.Verdict = Published
-		a.Reason = "the ledger of " + f.capture.runs[f.capture.first].WorkflowID + " has it as published; the history with EventBridge's id is gone or lies in an earlier run that has expired"
+	case r.Publication != nil:
+		f.published(r)
+	case f.holder != nil:
+		r.Verdict = Published
+		r.Reason = "the ledger of " + f.holder.WorkflowID + " has it as published; the history with EventBridge's id has expired"
 	case !f.skippedAt.IsZero():
-		a.Publication, a.Verdict = f.refused, Skipped
-		a.Reason = fmt.Sprintf("skipped by an operator at %s: EventBridge refused it for good, and its window is still open for something else", stamp(f.skippedAt))
-	case f.refused != nil && f.publishing == nil:
-		a.Publication, a.Verdict = f.refused, WaitingForOperator
-		a.Reason = fmt.Sprintf("EventBridge refused its event for good (%s) at %s; the window stays open and offers it again", f.refused.Refused, stamp(f.refused.At))
-		a.Advice = "see what the code says, often of CDC_EVENT_SOURCE or CDC_DETAIL_TYPE; it goes on by itself once EventBridge takes the event. `starter retry " + f.refused.WorkflowID + "` offers it at once, `starter skip` of the same gives it up"
+		r.Publication, r.Verdict = f.rejected, Skipped
+		r.Reason = fmt.Sprintf("skipped by an operator at %s: EventBridge rejected it, and its window is still open for something else", stamp(f.skippedAt))
+	case f.rejected != nil && f.publishing == nil:
+		r.Publication, r.Verdict = f.rejected, WaitingForOperator
+		r.Reason = fmt.Sprintf("EventBridge rejected its event (%s) at %s; the window stays open and tries again", f.rejected.Rejected, stamp(f.rejected.At))
+		r.Advice = "check what the code means, often a wrong CDC_EVENT_SOURCE or CDC_DETAIL_TYPE; once EventBridge accepts the event the window continues. `starter retry " + f.rejected.WorkflowID + "` tries now, `starter skip` of the same skips it for good"
 	case f.publishing != nil:
-		a.Publication, a.Verdict = f.publishing, Publishing
-		a.Reason = fmt.Sprintf("it is being published, attempt %d", f.publishing.Attempt)
+		r.Publication, r.Verdict = f.publishing, Publishing
+		r.Reason = fmt.Sprintf("it is being published, attempt %d", f.publishing.Attempt)
 		if f.failing != "" {
-			a.Reason += "; the last attempt failed: " + f.failing
+			r.Reason += "; the last attempt failed: " + f.failing
 		}
 		if needsOperator(f.failing) {
-			a.Verdict, a.Advice = WaitingForOperator, "see to the event bus: `worker --check` says what is missing"
+			r.Verdict, r.Advice = WaitingForOperator, "check the event bus: `worker --check` says what is missing"
 		}
-	case f.capture.open >= 0:
-		f.waiting(a)
+	case f.open != nil:
+		f.waiting(r)
 	case !f.configured && !f.swept():
-		a.Verdict = UnconfiguredType
-		a.Reason = f.ask.Type + " is not one of the configured resource types, so no window asks the store for it"
-		a.Advice = fmt.Sprintf("add it to CDC_RESOURCE_TYPES of all workers; what was written before needs `starter backfill --name NAME --type %s`", f.ask.Type)
-	case len(f.capture.runs) == 0:
-		f.noWindow(a)
+		r.Verdict = UnconfiguredType
+		r.Reason = f.request.Type + " is not one of the configured resource types, so no window searches it"
+		r.Advice = fmt.Sprintf("add it to CDC_RESOURCE_TYPES of all workers; what was written before needs `starter backfill --name NAME --type %s`", f.request.Type)
+	case len(f.runs) == 0:
+		f.noWindow(r)
 	default:
-		f.lacking(a)
+		f.lacking(r)
 	}
 }
 
-func (f *facts) published(a *Answer) {
-	p := a.Publication
-	a.Verdict = Published
-	a.Reason = fmt.Sprintf("EventBridge accepted it at %s", stamp(p.At))
+func (f *facts) published(r *Result) {
+	p := r.Publication
+	r.Verdict = Published
+	r.Reason = fmt.Sprintf("EventBridge accepted it at %s", stamp(p.At))
 	if f.replayed {
 		by := "the replay " + p.Replay
 		if p.Replay == "" { // a backfill's slice, whose ID begins with the backfill's
 			by, _, _, _, _ = cdc.ParseSliceID(p.WorkflowID)
 		}
-		a.Reason += fmt.Sprintf(", by %s; no window that the namespace still has published it", by)
+		r.Reason += fmt.Sprintf(", by %s; no window in the namespace has published it", by)
 	}
 	switch p.PayloadReason {
 	case cdc.ReasonOversize:
-		a.Reason += "; it went as a reference, without its body, because the event would have been over CDC_MAX_EVENT_BYTES"
+		r.Reason += "; it went as a reference, without its body, because the event would have been over CDC_MAX_EVENT_BYTES"
 	case cdc.ReasonConfigured:
-		a.Reason += "; it went as a reference, without its body, because CDC_EVENT_PAYLOAD was reference"
+		r.Reason += "; it went as a reference, without its body, because CDC_EVENT_PAYLOAD was reference"
 	}
 }
 
 func (f *facts) swept() bool {
-	return slices.ContainsFunc(f.capture.runs, func(r Run) bool { return r.Swept })
+	return slices.ContainsFunc(f.runs, func(r Run) bool { return r.Swept })
 }
 
-// waiting is of a version whose window is open and has not got to it.
-func (f *facts) waiting(a *Answer) {
-	run := f.capture.runs[f.capture.open]
-	if !slices.Contains(f.capture.types, f.ask.Type) {
+// waiting is of a version whose window is open and has not published it yet.
+func (f *facts) waiting(r *Result) {
+	if !slices.Contains(f.openTypes, f.request.Type) {
 		if f.swept() { // a rerun for other types, of a window that has closed without it
-			f.lacking(a)
+			f.lacking(r)
 			return
 		}
-		a.Verdict = UnconfiguredType
-		a.Reason = "its window is open, but was opened under settings without the type " + f.ask.Type
-		a.Advice = f.captureAdvice("once the window has closed, and with the type in CDC_RESOURCE_TYPES, ")
+		r.Verdict = UnconfiguredType
+		r.Reason = "its window is open, but was opened under settings without the type " + f.request.Type
+		r.Advice = "once the window has closed, and with the type in CDC_RESOURCE_TYPES, " + f.captureCommand()
 		return
 	}
 	if f.found.state.Standing != Current {
-		a.Verdict = Superseded
-		a.Reason = "its window is open and has not published it; it " + f.replacement() + ", and search shows only the newest version"
+		r.Verdict = Superseded
+		r.Reason = "its window is open and has not published it; it " + f.replacement() + ", and search shows only the newest version"
 		return
 	}
-	a.Verdict = WaitingForPass
-	a.Reason = "its window is open, and has not published it yet"
-	if a.Window.Blocked != "" {
-		a.Reason += "; the type cannot be read: " + a.Window.Blocked
-		if needsOperator(a.Window.Blocked) {
-			a.Verdict, a.Advice = WaitingForOperator, "check the workers' permissions on the store, and that it searches the type: `worker --check`; the window goes on by itself. `starter retry "+run.WorkflowID+"` tries at once"
+	r.Verdict = WaitingForPass
+	r.Reason = "its window is open, and has not published it yet"
+	if r.Window.Blocked != "" {
+		r.Reason += "; the type cannot be read: " + r.Window.Blocked
+		if needsOperator(r.Window.Blocked) {
+			r.Verdict = WaitingForOperator
+			r.Advice = "check the workers' permissions on the store, and that it can search the type: `worker --check`; the window then continues. `starter retry " + f.open.WorkflowID + "` tries now"
 		}
 	}
 	switch {
-	case !a.Window.NextStep.IsZero():
-		a.Reason += "; the next pass or try is at " + stamp(a.Window.NextStep)
+	case !r.Window.NextStep.IsZero():
+		r.Reason += "; the next pass or try is at " + stamp(r.Window.NextStep)
 	case f.noWorker:
-		a.Reason += "; no worker answers for " + run.WorkflowID
-		a.Advice = "see that workers run: `starter status` lists them"
+		r.Reason += "; no worker answers for " + f.open.WorkflowID
+		r.Advice = "check that workers run: `starter status` lists them"
 	default:
-		a.Reason += "; its pages are being read"
+		r.Reason += "; its pages are being read"
 	}
 }
 
-// needsOperator tells of the class of a failure whether it waits for someone.
+// needsOperator reports whether a failure of this class waits for someone.
 func needsOperator(class string) bool {
 	return class != "" && !cdc.Class(class).Retryable() && cdc.Class(class) != cdc.ClassPageToken
 }
 
 // noWindow is of a version whose window has no execution.
-func (f *facts) noWindow(a *Answer) {
+func (f *facts) noWindow(r *Result) {
 	age := f.now.Sub(f.found.version.Time())
+	toContinue := "to publish it without its trigger: " + f.captureCommand()
+	queued, dead := messages(f.triggers.Queue), messages(f.triggers.DLQ)
 	switch {
 	case f.now.Sub(f.window.End()) >= f.retention:
-		a.Verdict = OlderThanRetention
-		a.Reason = fmt.Sprintf("the version exists, and its window lies further back (%s) than Temporal keeps closed executions (%s): its ledger, if there was one, is gone, and whether it was published cannot be told",
+		r.Verdict = OlderThanRetention
+		r.Reason = fmt.Sprintf("the version exists, and its window is older (%s) than Temporal keeps closed executions (%s): its ledger, if there was one, has expired, and whether it was published cannot be told",
 			age.Round(time.Second), f.retention)
-		a.Advice = fmt.Sprintf("to have it published again: `starter replay --name NAME --since %s --until %s --type %s`",
-			stamp(f.window.Start), stamp(f.window.End()), f.ask.Type)
-	case f.triggers.queued() > 0:
-		a.Verdict = WaitingForTrigger
-		a.Reason = fmt.Sprintf("no trigger has opened its window yet; %s in the trigger queue, and its trigger may be among them", messagesAre(f.triggers.queued()))
-		if f.triggers.NoWorker {
-			a.Reason += "; no worker polls the task queue " + f.triggers.TaskQueue
-		}
-		a.Advice = "see that workers run and take messages from the queue: `starter status` shows both; " + f.captureAdvice("to go on without: ")
-	case f.triggers.dead() > 0:
-		a.Verdict = WaitingForTrigger
-		a.Reason = fmt.Sprintf("no trigger has opened its window; %s in the dead-letter queue, and its trigger may be among them", messagesAre(f.triggers.dead()))
-		a.Advice = "the log says why they could not be read; `starter redrive` moves them back; " + f.captureAdvice("to go on without: ")
+		r.Advice = "to publish it again: " + f.replayCommand()
+	case queued > 0:
+		r.Verdict = WaitingForTrigger
+		r.Reason = fmt.Sprintf("no trigger has opened its window yet; %s in the trigger queue, and its trigger may be among them", messagesAre(queued))
+		r.Advice = "check that workers run and take messages from the queue: `starter status` shows both; " + toContinue
+	case dead > 0:
+		r.Verdict = WaitingForTrigger
+		r.Reason = fmt.Sprintf("no trigger has opened its window; %s in the dead-letter queue, and its trigger may be among them", messagesAre(dead))
+		r.Advice = "the log says why they could not be read; `starter redrive` moves them back; " + toContinue
 	case age < lateTrigger:
-		a.Verdict = WaitingForTrigger
-		a.Reason = fmt.Sprintf("no trigger has opened its window yet; it is %s old, and CloudTrail's records come up to %s late", age.Round(time.Second), lateTrigger)
-		a.Advice = f.captureAdvice("to go on without: ")
+		r.Verdict = WaitingForTrigger
+		r.Reason = fmt.Sprintf("no trigger has opened its window yet; it is %s old, and CloudTrail's records come up to %s late", age.Round(time.Second), lateTrigger)
+		r.Advice = toContinue
 	case f.triggers.Unknown != "":
-		a.Verdict = NoTrigger
-		a.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old. Its trigger may wait in the trigger queue or the dead-letter queue, which could not be looked at (%s), or CloudTrail has lost the record",
+		r.Verdict = NoTrigger
+		r.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old. Its trigger may be in the trigger queue or the dead-letter queue, which could not be read (%s), or CloudTrail has lost the record",
 			age.Round(time.Second), f.triggers.Unknown)
-		a.Advice = f.captureAdvice(audits)
+		r.Advice = f.auditOrCapture()
 	default:
-		a.Verdict = NoTrigger
-		a.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old and both queues are empty, so CloudTrail has most likely lost the record", age.Round(time.Second))
-		a.Advice = f.captureAdvice(audits)
+		r.Verdict = NoTrigger
+		r.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old and both queues are empty, so CloudTrail has most likely lost the record", age.Round(time.Second))
+		r.Advice = f.auditOrCapture()
 	}
-	if f.triggers.NoWorker && f.triggers.queued() == 0 && a.Verdict != OlderThanRetention {
-		a.Reason += "; no worker polls the task queue " + f.triggers.TaskQueue
+	if f.triggers.NoWorker && r.Verdict != OlderThanRetention {
+		r.Reason += "; no worker polls the task queue " + f.triggers.TaskQueue
 	}
 	if f.found.state.Standing != Current {
-		a.Reason += "; it " + f.replacement()
-		a.Advice = ""
+		r.Reason += "; it " + f.replacement()
+		r.Advice = ""
 	}
+}
+
+func messages(d *queue.Depth) int {
+	if d == nil {
+		return 0
+	}
+	return d.Visible + d.InFlight + d.Delayed
+}
+
+func messagesAre(n int) string {
+	if n == 1 {
+		return "1 message is"
+	}
+	return fmt.Sprintf("%d messages are", n)
 }
 
 // lacking is of a version whose window has closed without it.
-func (f *facts) lacking(a *Answer) {
-	last := f.capture.runs[len(f.capture.runs)-1]
-	if f.capture.open > 0 {
-		last = f.capture.runs[f.capture.open-1]
-	}
-	switch {
-	case f.found.state.Standing != Current:
-		a.Verdict = Superseded
-		a.Reason = "its window has closed without it; it " + f.replacement()
-		switch at := f.found.state.ReplacedAt; {
-		case !f.swept():
-			a.Reason += fmt.Sprintf(" (its window never swept the type: it is %s)", last.Status)
-		case !at.IsZero() && !f.found.state.AtLatest && at.After(last.Closed):
-			a.Reason += ", after the window had closed: search did not show it in time"
-		default:
-			a.Reason += ", and search shows only the newest version"
-		}
+func (f *facts) lacking(r *Result) {
+	closed := slices.DeleteFunc(slices.Clone(f.runs), func(run Run) bool { return run.Closed.IsZero() })
+	last := closed[len(closed)-1]
+	switch at := f.found.state.ReplacedAt; {
+	case f.found.state.Standing == Current && !f.swept():
+		r.Verdict = Missed
+		r.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type", statuses(f.runs))
+		r.Advice = f.captureCommand()
+	case f.found.state.Standing == Current:
+		r.Verdict = Missed
+		r.Reason = "its window has closed without it: search did not show it up to the last pass"
+		r.Advice = f.auditOrCapture()
 	case !f.swept():
-		a.Verdict = Missed
-		a.Reason = fmt.Sprintf("its window has ended (%s) without sweeping the type", strings.Join(f.statuses(), ", "))
-		a.Advice = f.captureAdvice("")
+		r.Verdict = Superseded
+		r.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type; it %s", last.Status, f.replacement())
+	case !at.IsZero() && !f.found.state.AtLatest && at.After(last.Closed):
+		r.Verdict = Superseded
+		r.Reason = "its window has closed without it; it " + f.replacement() + ", after the window had closed: search did not show it in time"
 	default:
-		a.Verdict = Missed
-		a.Reason = "its window has closed without it: search did not show it up to the last pass"
-		a.Advice = f.captureAdvice(audits)
+		r.Verdict = Superseded
+		r.Reason = "its window has closed without it; it " + f.replacement() + ", and search shows only the newest version"
 	}
 }
 
-func (f *facts) statuses() []string {
-	texts := make([]string, len(f.capture.runs))
-	for i, run := range f.capture.runs {
+func statuses(runs []Run) string {
+	texts := make([]string, len(runs))
+	for i, run := range runs {
 		texts[i] = run.Status
 	}
-	return texts
+	return strings.Join(texts, ", ")
 }
 
-// audits is said of what a scheduled audit mends by itself.
-const audits = "the next audit of its span publishes it (`starter status` says through when the store is audited); at once: "
+// auditOrCapture is the advice for what a scheduled audit repairs by itself.
+func (f *facts) auditOrCapture() string {
+	if !f.audited {
+		return f.captureCommand()
+	}
+	return "the next audit of that time publishes it (`starter status` shows how far the store is audited); to publish it now: " + f.captureCommand()
+}
 
-func (f *facts) captureAdvice(prefix string) string {
-	return fmt.Sprintf("%s`starter capture --at %s --datastore %s`", prefix, f.found.version.LastUpdated, f.ask.Datastore)
+func (f *facts) captureCommand() string {
+	return fmt.Sprintf("`starter capture --at %s --datastore %s`", f.found.version.LastUpdated, f.request.Datastore)
+}
+
+func (f *facts) replayCommand() string {
+	return fmt.Sprintf("`starter replay --name NAME --since %s --until %s --type %s`", stamp(f.window.Start), stamp(f.window.End()), f.request.Type)
 }

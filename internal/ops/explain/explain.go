@@ -1,148 +1,186 @@
+// Package explain finds out what happened to one version: which window it lies in, what
+// opened that window, and when the version was published with which EventBridge id, or
+// why it was not.
+//
+// It reads the version from the datastore, and from Temporal the window by its ID, which
+// is made of a store and a time. The FHIR logical id is patient data: it is in the
+// operator's request and in the result, never in an error or a request to Temporal.
 package explain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/temporal"
 )
+
+// Request names what is to be explained.
+type Request struct {
+	Datastore, Type, ID string
+	// Version is empty for the current one.
+	Version string
+}
+
+// errRequest does not repeat the text: that may be patient data.
+var errRequest = errors.New("name a resource as Type/id or Type/id/_history/version, as in Patient/123/_history/4")
+
+// ParseRequest reads "Patient/123" or "Patient/123/_history/4".
+func ParseRequest(text string) (Request, error) {
+	resourceType, id, version, ok := cdc.ParseReference(text)
+	if !ok {
+		return Request{}, errRequest
+	}
+	return Request{Type: resourceType, ID: id, Version: version}, nil
+}
 
 // Explainer holds what explaining needs.
 type Explainer struct {
-	Store     Store
-	Runs      Runs
-	Ledgers   Ledgers
-	Converter converter.DataConverter
+	Store      Store
+	Executions temporal.Executions
+	Queries    interface {
+		QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)
+	}
+	Ledgers interface {
+		Closed(ctx context.Context, workflowID string) (cdc.Ledger, error)
+	}
 	// Types are the configured resource types, by datastore.
 	Types map[string][]string
+	// Audited is set when audits are on.
+	Audited bool
 	// Namespace is Temporal's, Retention how long it keeps closed executions.
 	Namespace string
 	Retention time.Duration
 	// UIURL is where the Temporal UI is, as in "http://localhost:8233".
 	UIURL string
-	// Triggers looks where a trigger may still be. It is asked only about a version
-	// whose window no trigger has opened.
+	// Triggers is called only for a version whose window no trigger has opened.
 	Triggers func(ctx context.Context) Triggers
-	// Now is the clock.
-	Now func() time.Time
+	Now      func() time.Time
 }
 
-// queryTimeout bounds the query of an open window: without a worker none is
-// answered, and the answer goes without what it would add.
+// Triggers is where the trigger of a window may be that was not opened: in our own
+// queues, before CloudTrail is to blame.
+type Triggers struct {
+	// Queue and DLQ are the trigger queue and its dead-letter queue, nil when not known;
+	// Unknown says why.
+	Queue, DLQ *queue.Depth
+	Unknown    string
+	// NoWorker is set when no worker polls TaskQueue, Temporal's.
+	NoWorker  bool
+	TaskQueue string
+}
+
+// queryTimeout bounds the query of an open window, which without a worker gets no
+// response; the result then goes without what it would add.
 const queryTimeout = 10 * time.Second
 
-// url leads to an execution in the Temporal UI; without a run to its latest.
-func (e *Explainer) url(workflowID, runID string) string {
-	link := strings.TrimRight(e.UIURL, "/") + "/namespaces/" + url.PathEscape(e.Namespace) + "/workflows/" + url.PathEscape(workflowID)
-	if runID != "" {
-		link += "/" + url.PathEscape(runID)
-	}
-	return link
+// url leads to the latest run of an execution in the Temporal UI.
+func (e *Explainer) url(workflowID string) string {
+	return strings.TrimRight(e.UIURL, "/") + "/namespaces/" + url.PathEscape(e.Namespace) + "/workflows/" + url.PathEscape(workflowID)
 }
 
-// Explain answers for one version. It fails when the datastore or Temporal
-// cannot be asked; that a version is unknown is an answer.
-func (e *Explainer) Explain(ctx context.Context, ask Ask) (Answer, error) {
-	known, err := reader{store: e.Store, ask: ask}.look(ctx)
+// Explain explains one version. It fails when the datastore or Temporal cannot be read;
+// that a version is unknown is a result.
+func (e *Explainer) Explain(ctx context.Context, request Request) (Result, error) {
+	known, err := reader{store: e.Store, Request: request}.find(ctx)
 	if err != nil {
-		return Answer{}, fmt.Errorf("asking datastore %s: %w", ask.Datastore, err)
+		return Result{}, fmt.Errorf("reading from datastore %s: %w", request.Datastore, err)
 	}
 	f := facts{
-		ask: ask, found: known, now: e.Now(), retention: e.Retention,
-		configured: slices.Contains(e.Types[ask.Datastore], ask.Type),
-		capture:    capture{open: -1, first: -1},
+		request: request, found: known, now: e.Now(), retention: e.Retention, audited: e.Audited,
+		configured: slices.Contains(e.Types[request.Datastore], request.Type),
 	}
-	answer := Answer{
-		Datastore: ask.Datastore, Type: ask.Type, ID: ask.ID,
+	result := Result{
+		Datastore: request.Datastore, Type: request.Type, ID: request.ID,
 		Version: known.version.VersionID, LastUpdated: known.version.LastUpdated, Store: known.state,
 	}
 	if !known.version.Time().IsZero() {
-		if err := e.window(ctx, &f, &answer); err != nil {
-			return Answer{}, err
+		if err := e.window(ctx, &f, &result); err != nil {
+			return Result{}, err
 		}
 	}
-	f.decide(&answer)
-	return answer, nil
+	f.decide(&result)
+	return result, nil
 }
 
 // window collects what Temporal has of the version.
-func (e *Explainer) window(ctx context.Context, f *facts, answer *Answer) (err error) {
+func (e *Explainer) window(ctx context.Context, f *facts, result *Result) error {
 	version := f.found.version
-	f.window = cdc.WindowAt(f.ask.Datastore, version.Time())
-	answer.Window = &Window{WorkflowID: f.window.ID(), Start: f.window.Start, End: f.window.End()}
-	if f.capture, err = e.capture(ctx, f.window, version); err != nil {
+	f.window = cdc.WindowAt(f.request.Datastore, version.Time())
+	pending, err := e.findRuns(ctx, f)
+	if err != nil {
 		return err
 	}
-	answer.Window.Runs = f.capture.runs
-	if len(f.capture.runs) == 0 {
+	result.Window = &Window{WorkflowID: f.window.ID(), Start: f.window.Start, End: f.window.End(), Runs: f.runs}
+	if len(f.runs) == 0 {
 		f.triggers = e.Triggers(ctx)
 	}
-	if err := e.publication(ctx, f, answer); err != nil {
+	if err := e.publication(ctx, f, result, pending); err != nil {
 		return err
 	}
-	if f.capture.open >= 0 && answer.Publication == nil {
-		e.progress(ctx, f, answer.Window)
+	if f.open != nil && result.Publication == nil {
+		e.progress(ctx, f, result.Window, pending)
 	}
-	replayed, err := e.replays(ctx, f.ask.Datastore, version)
+	replayed, err := e.replays(ctx, f.request.Datastore, version)
 	if err != nil {
 		return err
 	}
 	for _, slice := range replayed {
-		answer.Replays = append(answer.Replays, slice.replay)
+		result.Replays = append(result.Replays, slice.replay)
 	}
-	if len(replayed) > 0 && answer.Publication == nil && f.capture.first < 0 {
+	if len(replayed) > 0 && result.Publication == nil && f.holder == nil {
 		t, err := e.follow(ctx, version, replayed[0].workflowID, "")
 		if err != nil {
 			return err
 		}
-		answer.Publication = t.accepted
-		f.replayed = true
+		result.Publication, f.replayed = t.accepted, true
 	}
 	return nil
 }
 
-// publication looks for the Publish that held the version: in the first run
-// whose ledger has it, else in the run that is open.
-func (e *Explainer) publication(ctx context.Context, f *facts, answer *Answer) error {
-	look := f.capture.first
-	if look < 0 {
-		look = f.capture.open
+// publication looks for the Publish that held the version: in the first run whose ledger
+// has it, else in the run that is open.
+func (e *Explainer) publication(ctx context.Context, f *facts, result *Result, pending []*workflowpb.PendingActivityInfo) error {
+	run := f.holder
+	if run == nil {
+		run = f.open
 	}
-	if look < 0 {
+	if run == nil {
 		return nil
 	}
-	run := f.capture.runs[look]
 	t, err := e.follow(ctx, f.found.version, run.WorkflowID, "")
 	if err != nil {
 		return err
 	}
-	answer.Publication = t.accepted
-	if look != f.capture.first {
-		f.refused, f.publishing = t.refused, t.open
-		if t.skipped && t.accepted == nil {
-			f.skippedAt = t.gaveUpAt
-		}
-		if t.open != nil {
-			for _, p := range f.capture.pending {
-				if p.GetActivityId() == t.openID {
-					t.open.Attempt = int(p.GetAttempt())
-					f.failing = p.GetLastFailure().GetApplicationFailureInfo().GetType()
-				}
-			}
+	result.Publication = t.accepted
+	if run == f.holder {
+		return nil
+	}
+	f.rejected, f.publishing = t.rejected, t.open
+	if t.skipped && t.accepted == nil {
+		f.skippedAt = t.skippedAt
+	}
+	for _, p := range pending {
+		if t.open != nil && p.GetActivityId() == t.openID {
+			t.open.Attempt = int(p.GetAttempt())
+			f.failing = p.GetLastFailure().GetApplicationFailureInfo().GetType()
 		}
 	}
 	return nil
 }
 
-// progress asks an open window when it goes on, and what holds it up.
-func (e *Explainer) progress(ctx context.Context, f *facts, window *Window) {
-	for _, p := range f.capture.pending {
+// progress queries an open window for its next step, and what blocks it.
+func (e *Explainer) progress(ctx context.Context, f *facts, window *Window, pending []*workflowpb.PendingActivityInfo) {
+	for _, p := range pending {
 		if p.GetActivityType().GetName() == "Hydrate" && p.GetLastFailure() != nil {
 			window.Blocked = p.GetLastFailure().GetApplicationFailureInfo().GetType()
 			if next := p.GetScheduledTime(); next != nil {
@@ -152,19 +190,19 @@ func (e *Explainer) progress(ctx context.Context, f *facts, window *Window) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	value, err := e.Runs.QueryWorkflow(ctx, f.capture.runs[f.capture.open].WorkflowID, "", cdc.QueryProgress)
+	value, err := e.Queries.QueryWorkflow(ctx, f.open.WorkflowID, "", cdc.QueryProgress)
 	if err != nil {
-		f.noWorker = true // or none in time; the rest of the answer stands
+		f.noWorker = true // or none in time
 		return
 	}
 	var progress cdc.Progress
 	if value.Get(&progress) != nil {
 		return
 	}
-	if due, ok := progress.Due[f.ask.Type]; ok && window.NextStep.IsZero() {
+	if due, ok := progress.Due[f.request.Type]; ok && window.NextStep.IsZero() {
 		window.NextStep = due
 	}
-	if class := progress.Unavailable[f.ask.Type]; class != "" {
+	if class := progress.Unavailable[f.request.Type]; class != "" {
 		window.Blocked = string(class)
 	}
 }

@@ -2,59 +2,45 @@ package explain
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
 	commonpb "go.temporal.io/api/common/v1"
-	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
-// mostReplays bounds how many replays are looked through, the newest first.
-const mostReplays = 20
+// maxReplays bounds how many replays are looked through, the newest first.
+const maxReplays = 20
 
-// sliceOf is a slice of a replay, or of a backfill's older part, that published the version.
-type sliceOf struct {
+// replaySlice is a slice of a replay, or of a backfill's older part, that published the
+// version.
+type replaySlice struct {
 	replay     Replay
 	workflowID string
 }
 
-// replays finds the replays that published the version. A replay's own history
-// is short: it names its slices, with the span of each and the hashes of what
-// each published.
-func (e *Explainer) replays(ctx context.Context, datastore string, version cdc.Version) ([]sliceOf, error) {
-	answer, err := e.Runs.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: e.Namespace, PageSize: mostReplays,
-		Query: fmt.Sprintf("WorkflowType = '%s'", cdc.WorkflowCaptureRange),
-	})
+// replays finds the replays that published the version. A replay's own history is short:
+// it names its slices, with the time range of each and the hashes of what each published.
+func (e *Explainer) replays(ctx context.Context, datastore string, version cdc.Version) ([]replaySlice, error) {
+	executions, err := e.Executions.List(ctx, temporal.OfType(cdc.WorkflowCaptureRange), maxReplays)
 	if err != nil {
-		return nil, fmt.Errorf("listing replays: %w", err)
+		return nil, err
 	}
-	var all []sliceOf
-	for _, info := range answer.GetExecutions() {
-		execution := info.GetExecution()
-		name, ok := rangeName(execution.GetWorkflowId())
+	var all []replaySlice
+	for _, info := range executions {
+		id := info.GetExecution().GetWorkflowId()
+		name, ok := rangeName(id)
 		if !ok {
 			continue // a dry run
 		}
-		found, err := e.inReplay(ctx, execution.GetWorkflowId(), execution.GetRunId(), datastore, version)
-		var notFound *serviceerror.NotFound
-		if errors.As(err, &notFound) {
-			continue
-		}
-		if err != nil {
+		v := replayVisitor{explainer: e, datastore: datastore, version: version, name: name}
+		err := e.Executions.Visit(ctx, id, info.GetExecution().GetRunId(), v.apply)
+		if err != nil && !temporal.IsNotFound(err) {
 			return nil, err
 		}
-		for i := range found {
-			found[i].replay.Name = name
-			found[i].replay.URL = e.url(found[i].workflowID, "")
-		}
-		all = append(all, found...)
+		all = append(all, v.found...)
 	}
 	return all, nil
 }
@@ -68,39 +54,52 @@ func rangeName(id string) (name string, ok bool) {
 	return id, err == nil
 }
 
-func (e *Explainer) inReplay(ctx context.Context, workflowID, runID, datastore string, version cdc.Version) ([]sliceOf, error) {
-	var found []sliceOf
-	var wanted []string
-	events := e.Runs.GetWorkflowHistory(ctx, workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for events.HasNext() {
-		event, err := events.Next()
-		if err != nil {
-			return nil, fmt.Errorf("reading history of %s: %w", workflowID, err)
-		}
-		started, err := e.sliceFor(event, datastore, version)
-		if err != nil {
-			return nil, err
-		}
-		if started != "" {
-			wanted = append(wanted, started)
-		}
-		id, published := sliceEnded(event)
-		if id == "" || !slices.Contains(wanted, id) {
-			continue
-		}
-		var result cdc.CaptureSliceResult
-		if err := e.Converter.FromPayloads(published, &result); err != nil {
-			return nil, fmt.Errorf("history of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", workflowID)
-		}
-		if result.Published.Has(result.Salt.Hash(version)) {
-			found = append(found, sliceOf{workflowID: id, replay: Replay{At: event.GetEventTime().AsTime()}})
-		}
-	}
-	return found, nil
+// replayVisitor reads the history of a replay.
+type replayVisitor struct {
+	explainer *Explainer
+	datastore string
+	version   cdc.Version
+	name      string
+	// candidates are the slices whose type and time range the version is in, found those
+	// that published it.
+	candidates []string
+	found      []replaySlice
 }
 
-// sliceEnded is the ID of the slice of which the event tells that it is done, or
-// was cancelled with its range, and what it had published.
+func (v *replayVisitor) apply(event *historypb.HistoryEvent) error {
+	data := v.explainer.Executions.Data
+	if started := event.GetStartChildWorkflowExecutionInitiatedEventAttributes(); started != nil {
+		_, resourceType, _, _, err := cdc.ParseSliceID(started.GetWorkflowId())
+		if err != nil || resourceType != v.version.Type {
+			return nil //nolint:nilerr // a child that is no slice of the type
+		}
+		var in cdc.CaptureSliceInput
+		if err := data.FromPayloads(started.GetInput(), &in); err != nil {
+			return err
+		}
+		if in.Origin.Datastore == v.datastore && in.Span.Contains(v.version.Time()) {
+			v.candidates = append(v.candidates, started.GetWorkflowId())
+		}
+		return nil
+	}
+	id, published := sliceEnded(event)
+	if id == "" || !slices.Contains(v.candidates, id) {
+		return nil
+	}
+	var result cdc.CaptureSliceResult
+	if err := data.FromPayloads(published, &result); err != nil {
+		return err
+	}
+	if result.Published.Has(result.Salt.Hash(v.version)) {
+		v.found = append(v.found, replaySlice{workflowID: id, replay: Replay{
+			Name: v.name, At: event.GetEventTime().AsTime(), URL: v.explainer.url(id),
+		}})
+	}
+	return nil
+}
+
+// sliceEnded is the ID and the result of the slice that completed with the event, or was
+// cancelled with its replay.
 func sliceEnded(event *historypb.HistoryEvent) (id string, result *commonpb.Payloads) {
 	if done := event.GetChildWorkflowExecutionCompletedEventAttributes(); done != nil {
 		return done.GetWorkflowExecution().GetWorkflowId(), done.GetResult()
@@ -110,25 +109,4 @@ func sliceEnded(event *historypb.HistoryEvent) (id string, result *commonpb.Payl
 		return "", nil
 	}
 	return cancelled.GetWorkflowExecution().GetWorkflowId(), cancelled.GetDetails()
-}
-
-// sliceFor is the ID of the slice that the event starts, when the version lies
-// in it.
-func (e *Explainer) sliceFor(event *historypb.HistoryEvent, datastore string, version cdc.Version) (string, error) {
-	started := event.GetStartChildWorkflowExecutionInitiatedEventAttributes()
-	if started == nil {
-		return "", nil
-	}
-	_, resourceType, _, _, err := cdc.ParseSliceID(started.GetWorkflowId())
-	if err != nil || resourceType != version.Type {
-		return "", nil //nolint:nilerr // a child that is no slice of the type
-	}
-	var in cdc.CaptureSliceInput
-	if err := e.Converter.FromPayloads(started.GetInput(), &in); err != nil {
-		return "", fmt.Errorf("input of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", started.GetWorkflowId())
-	}
-	if in.Origin.Datastore != datastore || !in.Span.Contains(version.Time()) {
-		return "", nil
-	}
-	return started.GetWorkflowId(), nil
 }

@@ -6,126 +6,81 @@ import (
 	"fmt"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
-	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
-// Runs is what is asked of Temporal: always by the ID of a window, a slice or a
-// replay, none of which names a resource.
-type Runs interface {
-	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
-	GetWorkflowHistory(ctx context.Context, workflowID, runID string, isLongPoll bool, filter enumspb.HistoryEventFilterType) client.HistoryEventIterator
-	QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)
-	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
-}
+// maxGaps is how many runs in a row may be missing before no further one is looked for:
+// the first runs of a window expire before its reruns.
+const maxGaps = 4
 
-// Ledgers reads the ledger of a closed execution.
-type Ledgers interface {
-	Closed(ctx context.Context, workflowID string) (cdc.Ledger, error)
-}
-
-// mostGaps is how many runs in a row may be missing before no further one is
-// looked for: the first runs of a window expire before its reruns.
-const mostGaps = 4
-
-// capture is what Temporal has of the version's window.
-type capture struct {
-	runs []Run
-	// open is the index of the run that is open, -1 without one.
-	open int
-	// first is the index of the first run whose ledger has the version, -1
-	// without one; skipped tells that it stands there as skipped.
-	first   int
-	skipped bool
-	// pending are the activities under way in the open run.
-	pending []*workflowpb.PendingActivityInfo
-	// types are what the open run sweeps.
-	types []string
-}
-
-func isOpen(status enumspb.WorkflowExecutionStatus) bool {
-	return status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED
-}
-
-// capture looks at every run of the window.
-func (e *Explainer) capture(ctx context.Context, window cdc.Window, version cdc.Version) (capture, error) {
-	c := capture{open: -1, first: -1}
+// findRuns finds every run of the window, and which of them has the version. It returns
+// the activities that are under way in the open one.
+func (e *Explainer) findRuns(ctx context.Context, f *facts) (pending []*workflowpb.PendingActivityInfo, err error) {
+	open, holder := -1, -1
 	var unreadable error
-	for n, gaps := 0, 0; gaps < mostGaps; n++ {
-		id := window.RerunID(n)
-		described, err := e.Runs.DescribeWorkflowExecution(ctx, id, "")
-		var notFound *serviceerror.NotFound
-		if errors.As(err, &notFound) {
+	for n, gaps := 0, 0; gaps < maxGaps; n++ {
+		id := f.window.RerunID(n)
+		described, err := e.Executions.Describe(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		var in cdc.CaptureWindowInput
+		if described != nil {
+			err = e.Executions.Input(ctx, id, "", &in)
+		}
+		if described == nil || temporal.IsNotFound(err) {
 			gaps++
 			continue
 		}
 		if err != nil {
-			return c, fmt.Errorf("asking Temporal for %s: %w", id, err)
+			return nil, err
 		}
 		gaps = 0
 		info := described.GetWorkflowExecutionInfo()
 		run := Run{
-			WorkflowID: id, Status: statusText(info.GetStatus()), Started: info.GetStartTime().AsTime(),
-			URL: e.url(id, info.GetExecution().GetRunId()),
+			WorkflowID: id, Status: statusText(info.GetStatus()), Started: info.GetStartTime().AsTime(), URL: e.url(id),
+			CapturedBy: in.CapturedBy, SourceTime: in.SourceTime, Skips: in.Skip,
 		}
 		if info.GetCloseTime() != nil {
 			run.Closed = info.GetCloseTime().AsTime()
 		}
-		if err := e.cause(ctx, &run, &c); err != nil {
-			return c, err
-		}
-		if isOpen(info.GetStatus()) {
-			c.open, c.pending = len(c.runs), described.GetPendingActivities()
-		} else if err := e.ledger(ctx, &run, &c, version); err != nil {
+		if cdc.IsOpen(info.GetStatus()) {
+			open, pending, f.openTypes = len(f.runs), described.GetPendingActivities(), in.Types
+		} else if ledger, err := e.ledger(ctx, id); err != nil {
 			unreadable = err
+		} else {
+			run.Swept, run.Has = ledger.Swept(f.request.Type), ledger.Has(f.found.version)
+			if run.Has && holder < 0 {
+				holder, f.skippedInLedger = len(f.runs), !ledger.HasPublished(f.found.version)
+			}
 		}
-		c.runs = append(c.runs, run)
+		f.runs = append(f.runs, run)
 	}
-	if unreadable != nil && c.first < 0 && c.open < 0 {
-		return c, unreadable
+	if open >= 0 {
+		f.open = &f.runs[open]
 	}
-	return c, nil
+	if holder >= 0 {
+		f.holder = &f.runs[holder]
+	}
+	if f.open == nil && f.holder == nil {
+		return nil, unreadable
+	}
+	return pending, nil
 }
 
-// cause reads what opened a run from its first event.
-func (e *Explainer) cause(ctx context.Context, run *Run, c *capture) error {
-	events := e.Runs.GetWorkflowHistory(ctx, run.WorkflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	if !events.HasNext() {
-		return nil
+func (e *Explainer) ledger(ctx context.Context, id string) (cdc.Ledger, error) {
+	ledger, err := e.Ledgers.Closed(ctx, id)
+	var failure *cdc.Error
+	if errors.As(err, &failure) && failure.Class == cdc.ClassOpen {
+		return ledger, fmt.Errorf("a slice of %s has not closed yet: try again in a moment", id)
 	}
-	event, err := events.Next()
 	if err != nil {
-		return fmt.Errorf("reading history of %s: %w", run.WorkflowID, err)
+		return ledger, fmt.Errorf("reading the ledger of %s: %w", id, err)
 	}
-	var in cdc.CaptureWindowInput
-	if err := e.Converter.FromPayloads(event.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in); err != nil {
-		return fmt.Errorf("input of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", run.WorkflowID)
-	}
-	run.CapturedBy, run.SourceTime, run.Skips = in.CapturedBy, in.SourceTime, in.Skip
-	c.types = in.Types
-	return nil
-}
-
-// ledger reads a closed run's.
-func (e *Explainer) ledger(ctx context.Context, run *Run, c *capture, version cdc.Version) error {
-	ledger, err := e.Ledgers.Closed(ctx, run.WorkflowID)
-	if err != nil {
-		if cdc.ClassOf(err) == cdc.ClassOpen {
-			return fmt.Errorf("a slice of %s has not closed yet: ask again in a moment", run.WorkflowID)
-		}
-		return fmt.Errorf("reading the ledger of %s: %w", run.WorkflowID, err)
-	}
-	run.Swept, run.Has = ledger.Swept(version.Type), ledger.Has(version)
-	if run.Has && c.first < 0 {
-		c.first = len(c.runs)
-		c.skipped = !ledger.HasPublished(version)
-	}
-	return nil
+	return ledger, nil
 }
 
 func statusText(status enumspb.WorkflowExecutionStatus) string {

@@ -9,120 +9,121 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// Store is what is asked of a datastore. Its errors are *cdc.Error.
+// Store is what explaining reads of a datastore. Its errors are *cdc.Error.
 type Store interface {
 	Read(ctx context.Context, datastore, resourceType, id string) (cdc.Resource, error)
 	VRead(ctx context.Context, datastore, resourceType, id, version string) (cdc.Resource, error)
+	History(ctx context.Context, datastore, resourceType, id, next string) (cdc.Page, error)
 }
 
-// found is what the store tells of the version.
+// found is a version with its state in the store. The version has no LastUpdated when
+// the store does not say it.
 type found struct {
-	// version has no LastUpdated when the store does not tell it.
 	version cdc.Version
-	state   State
+	state   Stored
 }
 
-// presence is the answer to a read.
+// presence is what a read says.
 type presence int
 
 const (
-	there presence = iota
+	present presence = iota
 	deleted
 	absent
-	refused // the store does not serve such reads: no history, or no such type
+	notServed // the store does not serve such reads: it keeps no history, or has no such type
 )
 
 func presenceOf(err error) (presence, error) {
 	var e *cdc.Error
 	switch {
 	case err == nil:
-		return there, nil
+		return present, nil
 	case !errors.As(err, &e):
-		return refused, err
+		return notServed, err
 	case e.Class == cdc.ClassNotFound && e.Status == http.StatusGone:
 		return deleted, nil
 	case e.Class == cdc.ClassNotFound:
 		return absent, nil
 	case e.Class == cdc.ClassRejected:
-		return refused, nil
+		return notServed, nil
 	default:
-		return refused, err
+		return notServed, err
 	}
 }
 
 // reader reads one resource.
 type reader struct {
 	store Store
-	ask   Ask
+	Request
 }
 
 func (r reader) current(ctx context.Context) (cdc.Version, presence, error) {
-	resource, err := r.store.Read(ctx, r.ask.Datastore, r.ask.Type, r.ask.ID)
+	resource, err := r.store.Read(ctx, r.Datastore, r.Type, r.ID)
 	p, err := presenceOf(err)
 	return resource.Version, p, err
 }
 
 func (r reader) version(ctx context.Context, version string) (cdc.Version, presence, error) {
-	resource, err := r.store.VRead(ctx, r.ask.Datastore, r.ask.Type, r.ask.ID, version)
+	resource, err := r.store.VRead(ctx, r.Datastore, r.Type, r.ID, version)
 	p, err := presenceOf(err)
 	return resource.Version, p, err
 }
 
-// look asks the store for the version, and how it stands.
-func (r reader) look(ctx context.Context) (found, error) {
-	f := found{version: cdc.Version{Type: r.ask.Type, ID: r.ask.ID, VersionID: r.ask.Version}}
+// find reads the version from the store, and how it stands.
+func (r reader) find(ctx context.Context) (found, error) {
+	f := found{version: cdc.Version{Type: r.Type, ID: r.ID, VersionID: r.Version}}
 	current, now, err := r.current(ctx)
 	if err != nil {
 		return f, err
 	}
 	f.state.CurrentVersion = current.VersionID
 	switch {
-	case now == there && (r.ask.Version == "" || r.ask.Version == current.VersionID):
+	case now == present && (r.Version == "" || r.Version == current.VersionID):
 		f.version, f.state.Standing = current, Current
 		return f, nil
-	case r.ask.Version == "" && now == deleted:
-		return r.lastBeforeDelete(ctx, f)
-	case r.ask.Version == "" || now == refused:
+	case r.Version == "" && now == deleted:
+		return r.lastBeforeDelete(ctx)
+	case r.Version == "" || now == notServed:
 		f.state.Standing = Absent
 		return f, nil
 	}
 	return r.older(ctx, f, current, now)
 }
 
-// older looks for a named version that is not the current one.
+// older finds a named version that is not the current one.
 func (r reader) older(ctx context.Context, f found, current cdc.Version, now presence) (found, error) {
-	version, p, err := r.version(ctx, r.ask.Version)
+	version, p, err := r.version(ctx, r.Version)
 	if err != nil {
 		return f, err
 	}
 	switch {
-	case p == there:
+	case p == present:
 		f.version, f.state.Standing = version, Replaced
 		return r.replaced(ctx, f, current, now)
 	case p == deleted:
 		f.state.Standing = Tombstone
 	case now == absent:
 		f.state.Standing = Absent
-	case now == there && after(r.ask.Version, current.VersionID):
+	case now == present && after(r.Version, current.VersionID):
 		f.state.Standing = NotWritten
-	case now == there:
+	case now == present:
 		f.state.Standing, f.state.ReplacedBy, f.state.ReplacedAt, f.state.AtLatest =
-			Untold, current.VersionID, current.Time(), true
+			NotStored, current.VersionID, current.Time(), true
 	default: // deleted, and history does not have the version
-		last, err := r.lastBeforeDelete(ctx, f)
+		last, err := r.lastBeforeDelete(ctx)
 		if err != nil {
 			return f, err
 		}
-		f.state.Standing, f.state.ByDelete = Untold, true
-		if newest := last.state.CurrentVersion; newest != "" && after(r.ask.Version, newest) {
-			f.state = State{Standing: NotWritten, CurrentVersion: newest}
+		f.state.Standing, f.state.ByDelete = NotStored, true
+		if newest := last.state.CurrentVersion; newest != "" && after(r.Version, newest) {
+			f.state = Stored{Standing: NotWritten, CurrentVersion: newest}
 		}
 	}
 	return f, nil
 }
 
-// after tells whether version a was written after b: versions are decimal
-// strings from "1". Of other forms nothing is known.
+// after reports whether version a was written after b: versions are decimal strings
+// from "1". Nothing is known of other forms.
 func after(a, b string) bool {
 	m, errM := strconv.ParseUint(a, 10, 63)
 	n, errN := strconv.ParseUint(b, 10, 63)
@@ -131,7 +132,7 @@ func after(a, b string) bool {
 
 // replaced finds what followed the version.
 func (r reader) replaced(ctx context.Context, f found, current cdc.Version, now presence) (found, error) {
-	p := refused
+	p := notServed
 	var next cdc.Version
 	n, err := strconv.ParseUint(f.version.VersionID, 10, 63)
 	if err == nil {
@@ -140,7 +141,7 @@ func (r reader) replaced(ctx context.Context, f found, current cdc.Version, now 
 		}
 	}
 	switch {
-	case p == there:
+	case p == present:
 		f.state.ReplacedBy, f.state.ReplacedAt = next.VersionID, next.Time()
 	case p == deleted:
 		f.state.ReplacedBy, f.state.ByDelete = strconv.FormatUint(n+1, 10), true
@@ -152,49 +153,32 @@ func (r reader) replaced(ctx context.Context, f found, current cdc.Version, now 
 	return f, nil
 }
 
-// mostVersions bounds the search for the last version of a deleted resource.
-const mostVersions = 1 << 20
+// maxHistoryPages bounds the search for the last version of a deleted resource. It is
+// the second entry of the first page, unless the resource was deleted many times.
+const maxHistoryPages = 10
 
-// lastBeforeDelete finds the last version that had a body, and the delete after
-// it, by reads of versions: first by doubling, then by halving. Where history
-// has none the version stays empty.
-func (r reader) lastBeforeDelete(ctx context.Context, f found) (found, error) {
-	f.version.VersionID, f.state.Standing = "", Gone
-	exists := func(n int) (cdc.Version, presence, error) { return r.version(ctx, strconv.Itoa(n)) }
-	low, high := 0, 1 // low exists, high does not
-	for ; high <= mostVersions; low, high = high, 2*high {
-		_, p, err := exists(high)
-		if err != nil {
+// lastBeforeDelete finds the last version of a deleted resource: the newest entry of its
+// history that is no tombstone. Where the store keeps no history the version stays empty.
+func (r reader) lastBeforeDelete(ctx context.Context) (found, error) {
+	f := found{version: cdc.Version{Type: r.Type, ID: r.ID}, state: Stored{Standing: Gone}}
+	newer, next := "", ""
+	for range maxHistoryPages {
+		page, err := r.store.History(ctx, r.Datastore, r.Type, r.ID, next)
+		if p, err := presenceOf(err); err != nil || p != present {
 			return f, err
 		}
-		if p == absent || p == refused {
-			break
+		for _, entry := range page.Resources {
+			if f.state.CurrentVersion == "" {
+				f.state.CurrentVersion = entry.VersionID
+			}
+			if !entry.Deleted {
+				f.version = entry.Version
+				f.state.ByDelete, f.state.ReplacedBy = true, newer
+				return f, nil
+			}
+			newer = entry.VersionID
 		}
-	}
-	for high-low > 1 {
-		middle := (low + high) / 2
-		_, p, err := exists(middle)
-		if err != nil {
-			return f, err
-		}
-		if p == absent || p == refused {
-			high = middle
-		} else {
-			low = middle
-		}
-	}
-	if low == 0 {
-		return f, nil
-	}
-	f.state.CurrentVersion = strconv.Itoa(low)
-	for n := low; n > 0 && n >= low-1; n-- {
-		version, p, err := exists(n)
-		if err != nil {
-			return f, err
-		}
-		if p == there {
-			f.version = version
-			f.state.ByDelete, f.state.ReplacedBy = true, strconv.Itoa(n+1)
+		if next = page.Next; next == "" {
 			break
 		}
 	}

@@ -5,33 +5,32 @@ import (
 	"strings"
 )
 
-// Text is the answer for an operator's terminal. It names the resource, which
-// the operator asked for.
-func (a Answer) Text() string {
+// Text is the result for a terminal. It names the resource, as the operator has.
+func (r Result) Text() string {
 	var b strings.Builder
-	name := a.Type + "/" + a.ID
-	if a.Version != "" {
-		name += "/_history/" + a.Version
+	name := r.Type + "/" + r.ID
+	if r.Version != "" {
+		name += "/_history/" + r.Version
 	}
 	line := func(label, format string, args ...any) {
 		fmt.Fprintf(&b, "%-11s %s\n", label, fmt.Sprintf(format, args...))
 	}
-	line(name, "in datastore %s", a.Datastore)
-	line("verdict", "%s", strings.ReplaceAll(string(a.Verdict), "_", " "))
-	line("", "%s", a.Reason)
-	if a.Advice != "" {
-		line("do", "%s", a.Advice)
+	line(name, "in datastore %s", r.Datastore)
+	line("verdict", "%s", strings.ReplaceAll(string(r.Verdict), "_", " "))
+	line("", "%s", r.Reason)
+	if r.Advice != "" {
+		line("do", "%s", r.Advice)
 	}
-	if a.LastUpdated != "" {
-		line("written", "%s", a.LastUpdated)
+	if r.LastUpdated != "" {
+		line("written", "%s", r.LastUpdated)
 	}
-	if p := a.Publication; p != nil {
+	if p := r.Publication; p != nil {
 		p.lines(line)
 	}
-	if a.Window != nil {
-		a.Window.lines(line)
+	if r.Window != nil {
+		r.Window.lines(line)
 	}
-	for _, replay := range a.Replays {
+	for _, replay := range r.Replays {
 		line("replay", "%s published it at %s · %s", replay.Name, stamp(replay.At), replay.URL)
 	}
 	return strings.TrimRight(b.String(), "\n")
@@ -40,8 +39,8 @@ func (a Answer) Text() string {
 func (p *Publication) lines(line func(label, format string, args ...any)) {
 	what := "published"
 	switch {
-	case p.Refused != "":
-		what = "refused"
+	case p.Rejected != "":
+		what = "rejected"
 	case p.EventID == "":
 		what = "publishing"
 	}

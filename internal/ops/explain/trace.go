@@ -2,36 +2,31 @@ package explain
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
-// trace is what the history of one execution tells of one version.
+// trace is what the history of one execution says of one version.
 type trace struct {
 	version   cdc.Version
 	converter converter.DataConverter
 
-	// window is the input of a window's run; nil for a slice.
-	window *cdc.CaptureWindowInput
-	// accepted is the Publish that EventBridge accepted, refused the last one
-	// that it did not, and open one that has not ended.
-	accepted, refused, open *Publication
-	// openID is the activity ID of the open one.
-	openID string
-	// gaveUp is the event at which an operator gave up what EventBridge refused of
-	// the type, gaveUpAt its time; skipped tells that the version was among that.
-	gaveUp   int64
-	gaveUpAt time.Time
-	skipped  bool
+	// accepted is the Publish that EventBridge accepted, rejected the last one that it
+	// did not, and open one that has not ended, with its activity ID.
+	accepted, rejected, open *Publication
+	openID                   string
+	// skipEvent is the event by which an operator skipped the rejected versions of the
+	// type, skippedAt its time; skipped is set when the version was among them.
+	skipEvent int64
+	skippedAt time.Time
+	skipped   bool
 	// slices are the children that read pages of the version's type.
 	slices []string
 	// earlier is the run that continued as this one.
@@ -39,10 +34,11 @@ type trace struct {
 
 	scheduled map[int64]*historypb.HistoryEvent
 	attempts  map[int64]int32
-	// holding are the Publishes that hold the version, by their scheduling: the
-	// index among the changes.
+	// holding are the Publishes that hold the version: by their scheduling, the index
+	// among the changes.
 	holding map[int64]int
-	step    string
+	// step is the summary of the Hydrate that found the version.
+	step string
 }
 
 func newTrace(version cdc.Version, data converter.DataConverter) *trace {
@@ -52,13 +48,11 @@ func newTrace(version cdc.Version, data converter.DataConverter) *trace {
 	}
 }
 
-func (t *trace) done() bool { return t.accepted != nil }
-
-// take takes one event. Its errors are of payloads that cannot be decoded.
-func (t *trace) take(event *historypb.HistoryEvent) error {
+// apply adds one event. Its errors are of payloads that cannot be decoded.
+func (t *trace) apply(event *historypb.HistoryEvent) error {
 	switch {
 	case event.GetWorkflowExecutionStartedEventAttributes() != nil:
-		return t.begin(event.GetWorkflowExecutionStartedEventAttributes())
+		t.earlier = event.GetWorkflowExecutionStartedEventAttributes().GetContinuedExecutionRunId()
 	case event.GetActivityTaskScheduledEventAttributes() != nil:
 		return t.schedule(event)
 	case event.GetActivityTaskStartedEventAttributes() != nil:
@@ -77,7 +71,7 @@ func (t *trace) take(event *historypb.HistoryEvent) error {
 	return nil
 }
 
-// signaled takes what an operator gave up: what was refused until then.
+// signaled notes what an operator skipped: what was rejected until then.
 func (t *trace) signaled(event *historypb.HistoryEvent) error {
 	signal := event.GetWorkflowExecutionSignaledEventAttributes()
 	if signal.GetSignalName() != cdc.SignalSkip {
@@ -88,19 +82,10 @@ func (t *trace) signaled(event *historypb.HistoryEvent) error {
 		return err
 	}
 	if slices.Contains(skip.Versions, t.version.Type) {
-		t.gaveUp, t.gaveUpAt = event.GetEventId(), event.GetEventTime().AsTime()
-		t.skipped = t.refused != nil
+		t.skipEvent, t.skippedAt = event.GetEventId(), event.GetEventTime().AsTime()
+		t.skipped = t.rejected != nil
 	}
 	return nil
-}
-
-func (t *trace) begin(started *historypb.WorkflowExecutionStartedEventAttributes) error {
-	t.earlier = started.GetContinuedExecutionRunId()
-	if started.GetWorkflowType().GetName() != cdc.WorkflowCaptureWindow {
-		return nil
-	}
-	t.window = &cdc.CaptureWindowInput{}
-	return t.converter.FromPayloads(started.GetInput(), t.window)
 }
 
 func (t *trace) schedule(event *historypb.HistoryEvent) error {
@@ -113,38 +98,30 @@ func (t *trace) schedule(event *historypb.HistoryEvent) error {
 	if err := t.converter.FromPayloads(attributes.GetInput(), &in); err != nil {
 		return err
 	}
-	for i, change := range in.Changes {
-		if same(change.Version, t.version) {
-			t.holding[event.GetEventId()] = i
-			t.open, t.openID = t.publication(in, change), attributes.GetActivityId()
-		}
+	if i := slices.IndexFunc(in.Changes, t.is); i >= 0 {
+		t.holding[event.GetEventId()] = i
+		t.open, t.openID = t.publication(in, in.Changes[i]), attributes.GetActivityId()
 	}
 	return nil
 }
 
-func same(a, b cdc.Version) bool {
-	return a.Type == b.Type && a.ID == b.ID && a.VersionID == b.VersionID
+// is reports whether a change is of the version.
+func (t *trace) is(change cdc.Change) bool {
+	return change.Type == t.version.Type && change.Key() == t.version.Key()
 }
 
 func (t *trace) publication(in cdc.PublishInput, change cdc.Change) *Publication {
 	p := &Publication{
-		Step: t.step, Pass: passOf(t.step), Payload: cdc.PayloadFull,
+		Step: t.step, Payload: cdc.PayloadFull,
 		CapturedBy: in.Origin.CapturedBy, SourceTime: in.Origin.SourceTime, Replay: in.Origin.Replay,
+	}
+	if _, err := fmt.Sscanf(t.step, "pass %d", &p.Pass); err != nil {
+		p.Pass = 0 // a slice's step names none
 	}
 	if change.Reason != "" {
 		p.Payload, p.PayloadReason = cdc.PayloadReference, change.Reason
 	}
 	return p
-}
-
-// passOf reads the number of the pass from the summary of a Hydrate; 0 when
-// there is none.
-func passOf(step string) int {
-	var pass int
-	if _, err := fmt.Sscanf(step, "pass %d", &pass); err != nil {
-		return 0
-	}
-	return pass
 }
 
 func (t *trace) complete(event *historypb.HistoryEvent) error {
@@ -171,17 +148,13 @@ func (t *trace) complete(event *historypb.HistoryEvent) error {
 	return nil
 }
 
-// hydrated remembers which step found the version.
 func (t *trace) hydrated(scheduled *historypb.HistoryEvent, changes []cdc.Change) {
-	for _, change := range changes {
-		if !same(change.Version, t.version) {
-			continue
-		}
-		t.step = ""
-		if summary := scheduled.GetUserMetadata().GetSummary(); summary != nil {
-			// A summary that cannot be read leaves the step untold, no more.
-			_ = t.converter.FromPayload(summary, &t.step)
-		}
+	if !slices.ContainsFunc(changes, t.is) {
+		return
+	}
+	t.step = ""
+	if summary := scheduled.GetUserMetadata().GetSummary(); summary != nil {
+		_ = t.converter.FromPayload(summary, &t.step) // the step is then not known
 	}
 }
 
@@ -202,42 +175,46 @@ func (t *trace) published(event *historypb.HistoryEvent, done *historypb.Activit
 		t.accepted, t.skipped = p, false
 		return nil
 	}
-	for _, refusal := range result.Rejected {
-		if refusal.Index == index {
-			p.Refused = refusal.Code
+	for _, rejection := range result.Rejected {
+		if rejection.Index == index {
+			p.Rejected = rejection.Code
 		}
 	}
-	t.refused = p
-	t.skipped = t.skipped || done.GetScheduledEventId() < t.gaveUp
+	t.rejected = p
+	t.skipped = t.skipped || done.GetScheduledEventId() < t.skipEvent
 	return nil
 }
 
-// follow reads the history of an execution, newest run first, and those of the
-// slices that it names, until the accepted Publish is found. Runs and slices
-// that the namespace has no longer are passed over.
+// follow reads the history of an execution, newest run first, and those of the slices
+// that it names, until the accepted Publish is found. Runs and slices that have expired
+// are left out.
 func (e *Explainer) follow(ctx context.Context, version cdc.Version, workflowID, runID string) (*trace, error) {
 	var whole *trace
 	for {
-		t, err := e.readRun(ctx, version, workflowID, runID)
-		var notFound *serviceerror.NotFound
-		if errors.As(err, &notFound) && whole != nil {
+		t := newTrace(version, e.Executions.Data)
+		err := e.Executions.Visit(ctx, workflowID, runID, t.apply)
+		if temporal.IsNotFound(err) && whole != nil {
 			return whole, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		t.name(e, workflowID)
+		for _, p := range []*Publication{t.accepted, t.rejected, t.open} {
+			if p != nil {
+				p.WorkflowID, p.URL = workflowID, e.url(workflowID)
+			}
+		}
 		if whole == nil {
 			whole = t
 		} else {
 			whole.merge(t)
 		}
 		for _, slice := range t.slices {
-			if whole.done() {
+			if whole.accepted != nil {
 				break
 			}
 			inSlice, err := e.follow(ctx, version, slice, "")
-			if errors.As(err, &notFound) {
+			if temporal.IsNotFound(err) {
 				continue
 			}
 			if err != nil {
@@ -245,53 +222,27 @@ func (e *Explainer) follow(ctx context.Context, version cdc.Version, workflowID,
 			}
 			whole.merge(inSlice)
 		}
-		if whole.done() || t.earlier == "" {
+		if whole.accepted != nil || t.earlier == "" {
 			return whole, nil
 		}
 		runID = t.earlier
 	}
 }
 
-// name fills in which execution its publications are of.
-func (t *trace) name(e *Explainer, workflowID string) {
-	for _, p := range []*Publication{t.accepted, t.refused, t.open} {
-		if p != nil {
-			p.WorkflowID, p.URL = workflowID, e.url(workflowID, "")
-		}
-	}
-}
-
-// merge takes what another part of the same execution tells and this one does
-// not.
+// merge adds what another part of the same execution says and this one does not.
 func (t *trace) merge(other *trace) {
 	if t.accepted == nil {
 		t.accepted = other.accepted
 	}
-	// What an earlier run was refused may have been given up in this one.
-	t.skipped = t.skipped || other.skipped || t.refused == nil && other.refused != nil && t.gaveUp > 0
-	if t.refused == nil {
-		t.refused = other.refused
+	// What an earlier run was rejected may have been skipped in this one.
+	t.skipped = t.skipped || other.skipped || t.rejected == nil && other.rejected != nil && t.skipEvent > 0
+	if t.rejected == nil {
+		t.rejected = other.rejected
 	}
-	if t.gaveUpAt.IsZero() {
-		t.gaveUpAt = other.gaveUpAt
+	if t.skippedAt.IsZero() {
+		t.skippedAt = other.skippedAt
 	}
 	if t.open == nil {
 		t.open, t.openID = other.open, other.openID
 	}
-}
-
-func (e *Explainer) readRun(ctx context.Context, version cdc.Version, workflowID, runID string) (*trace, error) {
-	t := newTrace(version, e.Converter)
-	events := e.Runs.GetWorkflowHistory(ctx, workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for events.HasNext() {
-		event, err := events.Next()
-		if err != nil {
-			return nil, fmt.Errorf("reading history of %s: %w", workflowID, err)
-		}
-		if err := t.take(event); err != nil {
-			// What does not decode may be quoted by the decoder: it is left out.
-			return nil, fmt.Errorf("history of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", workflowID)
-		}
-	}
-	return t, nil
 }

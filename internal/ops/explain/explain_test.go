@@ -6,18 +6,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestParseAsk(t *testing.T) {
-	ask, err := ParseAsk("Patient/123")
+func TestParseRequest(t *testing.T) {
+	request, err := ParseRequest("Patient/123")
 	require.NoError(t, err)
-	require.Equal(t, Ask{Type: "Patient", ID: "123"}, ask)
-	ask, err = ParseAsk("Patient/123/_history/4")
+	require.Equal(t, Request{Type: "Patient", ID: "123"}, request)
+	request, err = ParseRequest("Patient/123/_history/4")
 	require.NoError(t, err)
-	require.Equal(t, Ask{Type: "Patient", ID: "123", Version: "4"}, ask)
+	require.Equal(t, Request{Type: "Patient", ID: "123", Version: "4"}, request)
 	for _, wrong := range []string{
 		"", "Patient", "Patient/", "/secret", "patient/secret", "Patient/secret/4", "Patient/secret/_history/",
 		"Patient/secret/_history/4/5", "Patient/secret/history/4", "https://store/Patient/secret",
 	} {
-		_, err := ParseAsk(wrong)
+		_, err := ParseRequest(wrong)
 		require.Error(t, err, wrong)
 		require.NotContains(t, err.Error(), "secret", "an error does not repeat an id")
 	}

@@ -13,7 +13,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// told builds a history that the trace is told of.
+// told builds a history that the trace applies.
 type told struct {
 	t     *testing.T
 	trace *trace
@@ -35,7 +35,7 @@ func (h *told) tell(event *historypb.HistoryEvent) int64 {
 	h.t.Helper()
 	h.id++
 	event.EventId, event.EventTime = h.id, timestamppb.New(begin.Add(time.Duration(h.id)*time.Second))
-	require.NoError(h.t, h.trace.take(event))
+	require.NoError(h.t, h.trace.apply(event))
 	return h.id
 }
 
@@ -74,12 +74,12 @@ func TestTraceTellsWhatAnOperatorSkipped(t *testing.T) {
 		told func(h *told)
 		want bool
 	}{
-		"refused, then skipped":        {func(h *told) { h.done(h.publish(version), false); h.skip("Claim", "Patient") }, true},
-		"another type was skipped":     {func(h *told) { h.done(h.publish(version), false); h.skip("Claim") }, false},
-		"skipped while offered again":  {func(h *told) { id := h.publish(version); h.skip("Patient"); h.done(id, false) }, true},
-		"taken while it was skipped":   {func(h *told) { id := h.publish(version); h.skip("Patient"); h.done(id, true) }, false},
-		"refused after another's skip": {func(h *told) { h.skip("Patient"); h.done(h.publish(version), false) }, false},
-		"refused only":                 {func(h *told) { h.done(h.publish(version), false) }, false},
+		"rejected, then skipped":        {func(h *told) { h.done(h.publish(version), false); h.skip("Claim", "Patient") }, true},
+		"another type was skipped":      {func(h *told) { h.done(h.publish(version), false); h.skip("Claim") }, false},
+		"skipped while tried again":     {func(h *told) { id := h.publish(version); h.skip("Patient"); h.done(id, false) }, true},
+		"accepted while it was skipped": {func(h *told) { id := h.publish(version); h.skip("Patient"); h.done(id, true) }, false},
+		"rejected after another's skip": {func(h *told) { h.skip("Patient"); h.done(h.publish(version), false) }, false},
+		"rejected only":                 {func(h *told) { h.done(h.publish(version), false) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newTold(t, version)
@@ -88,11 +88,11 @@ func TestTraceTellsWhatAnOperatorSkipped(t *testing.T) {
 		})
 	}
 
-	// What the run before was refused may be skipped before it is offered again.
+	// What the run before was rejected may be skipped before it is tried again.
 	earlier, later := newTold(t, version), newTold(t, version)
 	earlier.done(earlier.publish(version), false)
 	later.skip("Patient")
 	later.trace.merge(earlier.trace)
 	require.True(t, later.trace.skipped)
-	require.False(t, later.trace.gaveUpAt.IsZero())
+	require.False(t, later.trace.skippedAt.IsZero())
 }

@@ -2,7 +2,7 @@ package explain
 
 import "time"
 
-// Verdict is the answer in one word.
+// Verdict is the result in one word.
 type Verdict string
 
 // The verdicts.
@@ -15,16 +15,16 @@ const (
 	WaitingForPass Verdict = "waiting_for_pass"
 	// WaitingForTrigger: its window is not open, and a trigger may still come.
 	WaitingForTrigger Verdict = "waiting_for_trigger"
-	// NoTrigger: its window is not there, and no trigger is to be expected.
+	// NoTrigger: its window does not exist, and no trigger is expected.
 	NoTrigger Verdict = "no_trigger"
-	// WaitingForOperator: EventBridge refuses it for good, or its type cannot be
-	// read until someone does something.
+	// WaitingForOperator: EventBridge rejects it for good, or its type cannot be read
+	// until someone does something.
 	WaitingForOperator Verdict = "waiting_for_operator"
 	// Superseded: it was replaced, and its window has closed without it.
 	Superseded Verdict = "superseded"
 	// Missed: its window has closed without it, although it is the newest.
 	Missed Verdict = "missed"
-	// Skipped: an operator gave it up, or CDC_IMPORTS leaves it unpublished.
+	// Skipped: an operator skipped it, or CDC_IMPORTS says not to publish it.
 	Skipped Verdict = "skipped"
 	// Deleted: the resource is deleted.
 	Deleted Verdict = "deleted"
@@ -32,75 +32,74 @@ const (
 	UnconfiguredType Verdict = "unconfigured_type"
 	// NeverExisted: the store knows no such resource or version.
 	NeverExisted Verdict = "never_existed"
-	// OlderThanRetention: it exists, and what was known of its window is gone.
+	// OlderThanRetention: it exists, and its window may have expired.
 	OlderThanRetention Verdict = "older_than_retention"
-	// NoHistory: it existed, and the store does not tell when.
+	// NoHistory: it existed, and the store does not say when.
 	NoHistory Verdict = "no_history"
 )
 
-// Answer is the way of one version. Its JSON is stable: fields are added, never
-// renamed.
-type Answer struct {
+// Result is what happened to one version. Fields of its JSON are added, never renamed.
+type Result struct {
 	Datastore string `json:"datastore"`
 	Type      string `json:"resourceType"`
 	ID        string `json:"resourceId"`
-	// Version is the version that the answer is about: the asked one, else the
-	// current one, else the last one before the delete. Empty when not known.
+	// Version is the one that was asked for, else the current one, else the last one
+	// before the delete. Empty when not known.
 	Version     string  `json:"versionId,omitempty"`
 	LastUpdated string  `json:"lastUpdated,omitempty"`
 	Verdict     Verdict `json:"verdict"`
-	// Reason says why, in one or more sentences.
+	// Reason explains the verdict in one or more sentences.
 	Reason string `json:"reason"`
 	// Advice says what to do, empty where nothing.
 	Advice string `json:"advice,omitempty"`
-	Store  State  `json:"store"`
+	Store  Stored `json:"store"`
 	// Window is nil when the version's time is not known.
 	Window      *Window      `json:"window,omitempty"`
 	Publication *Publication `json:"published,omitempty"`
-	// Replays are those that published it, of the newest that the namespace has.
+	// Replays are those that published it, of the newest in the namespace.
 	Replays []Replay `json:"replays,omitempty"`
 }
 
-// Standing is what the store says of a version.
+// Standing is how a version stands in its store.
 type Standing string
 
-// How a version stands in its store.
+// The standings.
 const (
 	Current    Standing = "current"
 	Replaced   Standing = "replaced"
-	Gone       Standing = "deleted"     // the resource is deleted
-	Tombstone  Standing = "delete"      // the version is the delete itself
-	Absent     Standing = "absent"      // no such resource
-	NotWritten Standing = "not_written" // the resource has no such version yet
-	Untold     Standing = "untold"      // an older version that history does not have
+	Gone       Standing = "deleted"        // the resource is deleted
+	Tombstone  Standing = "delete"         // the version is the delete itself
+	Absent     Standing = "absent"         // no such resource
+	NotWritten Standing = "not_written"    // the resource has no such version yet
+	NotStored  Standing = "not_in_history" // an older version that history does not have
 )
 
-// State is how the version stands in its store.
-type State struct {
+// Stored is how the version stands in its store.
+type Stored struct {
 	Standing Standing `json:"standing"`
-	// CurrentVersion is the newest version, empty when there is none.
+	// CurrentVersion is the newest version, empty when it is not known.
 	CurrentVersion string `json:"currentVersion,omitempty"`
-	// ReplacedBy is the version that replaced it; ReplacedAt its lastUpdated,
-	// zero when that is not told.
+	// ReplacedBy is the version that replaced it, empty when it is not known;
+	// ReplacedAt is its lastUpdated, zero when it is not known.
 	ReplacedBy string    `json:"replacedBy,omitempty"`
 	ReplacedAt time.Time `json:"replacedAt,omitzero"`
-	// ByDelete tells that what replaced it is a delete.
+	// ByDelete is set when a delete replaced it.
 	ByDelete bool `json:"replacedByDelete,omitempty"`
-	// AtLatest tells that ReplacedBy is the newest version, because history does
-	// not have the one that followed: it was replaced then or before.
+	// AtLatest is set when ReplacedBy is the newest version, because history does not
+	// have the one that followed: it was replaced then or before.
 	AtLatest bool `json:"atLatest,omitempty"`
 }
 
-// Window is the window that the version lies in, with all of its runs.
+// Window is the window that the version lies in, with all its runs.
 type Window struct {
 	WorkflowID string    `json:"workflowId"`
 	Start      time.Time `json:"start"`
 	End        time.Time `json:"end"`
 	// Runs are the executions that the namespace still has, the first run first.
 	Runs []Run `json:"runs,omitempty"`
-	// NextStep is when an open window goes on with the type: a pass or a retry.
+	// NextStep is when an open window searches the type again.
 	NextStep time.Time `json:"nextStep,omitzero"`
-	// Blocked says what the last try failed with, by error class.
+	// Blocked is the error class of the last try.
 	Blocked string `json:"blocked,omitempty"`
 }
 
@@ -110,15 +109,14 @@ type Run struct {
 	Status     string    `json:"status"`
 	Started    time.Time `json:"started"`
 	Closed     time.Time `json:"closed,omitzero"`
-	// CapturedBy and SourceTime are of the trigger that opened it; empty when its
-	// input is gone.
+	// CapturedBy and SourceTime are of the trigger that opened it.
 	CapturedBy string    `json:"capturedBy,omitempty"`
 	SourceTime time.Time `json:"sourceTime,omitzero"`
-	// Skips tells that it puts what it finds into its ledger as skipped, unpublished
+	// Skips is set when it puts what it finds into its ledger as skipped, unpublished
 	// (CDC_IMPORTS).
 	Skips bool `json:"skips,omitempty"`
-	// Swept tells whether it swept the type; Has whether its ledger holds the
-	// version. An open run has no ledger yet.
+	// Swept is set when it searched the type, and Has when its ledger holds the version.
+	// An open run has no ledger yet.
 	Swept bool   `json:"swept"`
 	Has   bool   `json:"inLedger"`
 	URL   string `json:"url"`
@@ -143,9 +141,9 @@ type Publication struct {
 	CapturedBy    string    `json:"capturedBy,omitempty"`
 	SourceTime    time.Time `json:"sourceTime,omitzero"`
 	Replay        string    `json:"replay,omitempty"`
-	// Refused is EventBridge's error code, where it refused the version.
-	Refused string `json:"refused,omitempty"`
-	URL     string `json:"url"`
+	// Rejected is EventBridge's error code, where it rejected the version.
+	Rejected string `json:"rejected,omitempty"`
+	URL      string `json:"url"`
 }
 
 // Replay is a replay that published the version once more.
