@@ -102,8 +102,11 @@ func (r *rig) cameOnce(server *plainFHIR, replay string) func(context.Context) e
 			if event.Digest != hex.EncodeToString(sum[:]) {
 				return fmt.Errorf("a %s came with other bytes", one.resourceType)
 			}
-			created := map[bool]string{true: cdc.ChangeCreated, false: cdc.ChangeUpdated}[one.version == 1]
-			if event.Meta.Change != created || !event.Meta.LastUpdated.Equal(one.updated) {
+			change := cdc.ChangeUpdated
+			if one.version == 1 {
+				change = cdc.ChangeCreated
+			}
+			if event.Meta.Change != change || !event.Meta.LastUpdated.Equal(one.updated) {
 				return fmt.Errorf("a %s came with another meta", one.resourceType)
 			}
 		}

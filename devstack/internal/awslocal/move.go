@@ -13,7 +13,7 @@ const maxMoveRate = 500
 
 // moveTasks runs the redrives of dead-letter queues.
 type moveTasks struct {
-	ctx context.Context // ends with the server
+	closed <-chan struct{} // by the server
 
 	mu    sync.Mutex
 	wg    sync.WaitGroup
@@ -106,7 +106,7 @@ func (s *sqsService) move(source *queue, t *moveTask) {
 		if pace != nil {
 			select {
 			case <-pace:
-			case <-s.moves.ctx.Done():
+			case <-s.moves.closed:
 				return
 			}
 		}

@@ -70,7 +70,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, stop: stop, faults: &faultBox{}}
 	s.sqs = &sqsService{
 		region: cfg.Region, account: cfg.Account, baseURL: s.advertisedURL, maxStored: cfg.MaxStoredBytes,
-		moves: &moveTasks{ctx: ctx}, queues: make(map[string]*queue),
+		moves: &moveTasks{closed: ctx.Done()}, queues: make(map[string]*queue),
 	}
 	s.events = &busService{
 		region: cfg.Region, account: cfg.Account, maxPutBytes: cfg.MaxPutEventsBytes,

@@ -53,11 +53,11 @@ func ApplyTemplate(ctx context.Context, doc []byte, params map[string]string, to
 	if err != nil {
 		return Applied{}, fmt.Errorf("reading template's parameters: %w", err)
 	}
-	s := &stack{ctx: ctx, to: to, template: t, params: values, made: make(map[string]*resource)}
-	if err := s.createAll(); err != nil {
+	s := &stack{to: to, template: t, params: values, made: make(map[string]*resource)}
+	if err := s.createAll(ctx); err != nil {
 		return Applied{}, err
 	}
-	s.applied.Outputs, err = s.outputs()
+	s.applied.Outputs, err = s.outputs(ctx)
 	return s.applied, err
 }
 

@@ -1,6 +1,7 @@
 package awslocal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -20,15 +21,15 @@ var subVariable = regexp.MustCompile(`\$\{(!?)([^}]*)\}`)
 
 // eval evaluates a node of the template: intrinsic functions in their short
 // and long forms, and plain YAML.
-func (s *stack) eval(n *yaml.Node) (any, error) {
+func (s *stack) eval(ctx context.Context, n *yaml.Node) (any, error) {
 	if name, arg, ok := function(n); ok {
-		return s.call(name, arg)
+		return s.call(ctx, name, arg)
 	}
 	switch n.Kind {
 	case yaml.MappingNode:
-		return s.evalMapping(n)
+		return s.evalMapping(ctx, n)
 	case yaml.SequenceNode:
-		return s.evalList(n)
+		return s.evalList(ctx, n)
 	case yaml.ScalarNode:
 		var v any
 		if err := n.Decode(&v); err != nil {
@@ -59,10 +60,10 @@ func function(n *yaml.Node) (string, *yaml.Node, bool) {
 	return "", nil, false
 }
 
-func (s *stack) evalMapping(n *yaml.Node) (any, error) {
+func (s *stack) evalMapping(ctx context.Context, n *yaml.Node) (any, error) {
 	out := make(map[string]any, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		v, err := s.eval(n.Content[i+1])
+		v, err := s.eval(ctx, n.Content[i+1])
 		if err != nil {
 			return nil, err
 		}
@@ -73,10 +74,10 @@ func (s *stack) evalMapping(n *yaml.Node) (any, error) {
 	return out, nil
 }
 
-func (s *stack) evalList(n *yaml.Node) ([]any, error) {
+func (s *stack) evalList(ctx context.Context, n *yaml.Node) ([]any, error) {
 	out := make([]any, 0, len(n.Content))
 	for _, item := range n.Content {
-		v, err := s.eval(item)
+		v, err := s.eval(ctx, item)
 		if err != nil {
 			return nil, err
 		}
@@ -87,20 +88,20 @@ func (s *stack) evalList(n *yaml.Node) ([]any, error) {
 	return out, nil
 }
 
-func (s *stack) call(name string, arg *yaml.Node) (any, error) {
+func (s *stack) call(ctx context.Context, name string, arg *yaml.Node) (any, error) {
 	switch name {
 	case "Ref":
-		return s.ref(arg.Value)
+		return s.ref(ctx, arg.Value)
 	case "GetAtt":
-		return s.getAtt(arg)
+		return s.getAtt(ctx, arg)
 	case "Condition":
-		return s.condition(arg.Value)
+		return s.condition(ctx, arg.Value)
 	case "If":
-		return s.ifElse(arg)
+		return s.ifElse(ctx, arg)
 	case "Sub":
-		return s.sub(arg)
+		return s.sub(ctx, arg)
 	}
-	args, err := s.arguments(name, arg)
+	args, err := s.arguments(ctx, name, arg)
 	if err != nil {
 		return nil, err
 	}
@@ -133,11 +134,11 @@ func (s *stack) call(name string, arg *yaml.Node) (any, error) {
 }
 
 // arguments evaluates a list of arguments; the functions of two get two.
-func (s *stack) arguments(name string, arg *yaml.Node) ([]any, error) {
+func (s *stack) arguments(ctx context.Context, name string, arg *yaml.Node) ([]any, error) {
 	if arg.Kind != yaml.SequenceNode {
 		return nil, fmt.Errorf("reading line %d: %s takes a list", arg.Line, name)
 	}
-	args, err := s.evalList(arg)
+	args, err := s.evalList(ctx, arg)
 	if err != nil {
 		return nil, err
 	}
@@ -150,22 +151,22 @@ func (s *stack) arguments(name string, arg *yaml.Node) ([]any, error) {
 	return args, nil
 }
 
-func (s *stack) ifElse(arg *yaml.Node) (any, error) {
+func (s *stack) ifElse(ctx context.Context, arg *yaml.Node) (any, error) {
 	if arg.Kind != yaml.SequenceNode || len(arg.Content) != 3 {
 		return nil, fmt.Errorf("reading line %d: If takes three arguments", arg.Line)
 	}
-	holds, err := s.condition(arg.Content[0].Value)
+	holds, err := s.condition(ctx, arg.Content[0].Value)
 	if err != nil {
 		return nil, err
 	}
 	if holds {
-		return s.eval(arg.Content[1])
+		return s.eval(ctx, arg.Content[1])
 	}
-	return s.eval(arg.Content[2])
+	return s.eval(ctx, arg.Content[2])
 }
 
 // condition evaluates a named condition; the empty name always holds.
-func (s *stack) condition(name string) (bool, error) {
+func (s *stack) condition(ctx context.Context, name string) (bool, error) {
 	if name == "" {
 		return true, nil
 	}
@@ -173,23 +174,23 @@ func (s *stack) condition(name string) (bool, error) {
 	if !ok {
 		return false, fmt.Errorf("the template has no condition %s", name)
 	}
-	v, err := s.eval(&n)
+	v, err := s.eval(ctx, &n)
 	if err != nil {
 		return false, fmt.Errorf("evaluating condition %s: %w", name, err)
 	}
 	return v == true, nil
 }
 
-func (s *stack) getAtt(arg *yaml.Node) (any, error) {
+func (s *stack) getAtt(ctx context.Context, arg *yaml.Node) (any, error) {
 	id, attribute, _ := strings.Cut(arg.Value, ".")
 	if arg.Kind == yaml.SequenceNode && len(arg.Content) == 2 {
 		id, attribute = arg.Content[0].Value, arg.Content[1].Value
 	}
-	return s.attribute(id, attribute)
+	return s.attribute(ctx, id, attribute)
 }
 
 // ref resolves a pseudo parameter, a parameter or a resource.
-func (s *stack) ref(name string) (any, error) {
+func (s *stack) ref(ctx context.Context, name string) (any, error) {
 	switch name {
 	case "AWS::Region":
 		return s.to.Region, nil
@@ -205,16 +206,16 @@ func (s *stack) ref(name string) (any, error) {
 	if v, ok := s.params[name]; ok {
 		return v, nil
 	}
-	return s.attribute(name, "")
+	return s.attribute(ctx, name, "")
 }
 
 // sub replaces ${Name} and ${Resource.Attribute} in a text, with variables of
 // its own in the form of a list.
-func (s *stack) sub(arg *yaml.Node) (any, error) {
+func (s *stack) sub(ctx context.Context, arg *yaml.Node) (any, error) {
 	format, vars := arg.Value, map[string]any{}
 	if arg.Kind == yaml.SequenceNode && len(arg.Content) == 2 {
 		format = arg.Content[0].Value
-		own, err := s.eval(arg.Content[1])
+		own, err := s.eval(ctx, arg.Content[1])
 		if err != nil {
 			return nil, err
 		}
@@ -230,9 +231,9 @@ func (s *stack) sub(arg *yaml.Node) (any, error) {
 		if !ok {
 			var err error
 			if id, attribute, dotted := strings.Cut(parts[2], "."); dotted {
-				v, err = s.attribute(id, attribute)
+				v, err = s.attribute(ctx, id, attribute)
 			} else {
-				v, err = s.ref(parts[2])
+				v, err = s.ref(ctx, parts[2])
 			}
 			failed = errors.Join(failed, err)
 		}

@@ -18,7 +18,6 @@ import (
 // A stack is one application of a template. Resources are created when they
 // are first referred to, which puts them in order.
 type stack struct {
-	ctx      context.Context
 	to       Target
 	template template
 	params   map[string]any
@@ -33,24 +32,24 @@ type resource struct {
 	skipped    bool
 }
 
-func (s *stack) createAll() error {
+func (s *stack) createAll(ctx context.Context) error {
 	for _, id := range slices.Sorted(maps.Keys(s.template.Resources)) {
-		holds, err := s.condition(s.template.Resources[id].Condition)
+		holds, err := s.condition(ctx, s.template.Resources[id].Condition)
 		if err != nil {
 			return err
 		}
 		if !holds {
 			continue
 		}
-		if _, err := s.create(id); err != nil {
+		if _, err := s.create(ctx, id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *stack) attribute(id, name string) (string, error) {
-	r, err := s.create(id)
+func (s *stack) attribute(ctx context.Context, id, name string) (string, error) {
+	r, err := s.create(ctx, id)
 	if err != nil {
 		return "", err
 	}
@@ -64,7 +63,7 @@ func (s *stack) attribute(id, name string) (string, error) {
 	return v, nil
 }
 
-func (s *stack) create(id string) (*resource, error) {
+func (s *stack) create(ctx context.Context, id string) (*resource, error) {
 	if r, ok := s.made[id]; ok {
 		if r == nil {
 			return nil, fmt.Errorf("creating %s: it refers to itself", id)
@@ -75,7 +74,7 @@ func (s *stack) create(id string) (*resource, error) {
 	if !ok {
 		return nil, fmt.Errorf("the template has no parameter or resource %s", id)
 	}
-	makers := map[string]func(map[string]any) (map[string]string, error){
+	makers := map[string]func(context.Context, map[string]any) (map[string]string, error){
 		"AWS::SQS::Queue":             s.makeQueue,
 		"AWS::Events::EventBus":       s.makeBus,
 		"AWS::Events::EventBusPolicy": s.makeBusPolicy,
@@ -89,7 +88,7 @@ func (s *stack) create(id string) (*resource, error) {
 		return r, nil
 	}
 	s.made[id] = nil
-	properties, err := s.eval(&described.Properties)
+	properties, err := s.eval(ctx, &described.Properties)
 	if err != nil {
 		return nil, fmt.Errorf("reading properties of %s: %w", id, err)
 	}
@@ -97,7 +96,7 @@ func (s *stack) create(id string) (*resource, error) {
 	if !ok {
 		return nil, fmt.Errorf("reading properties of %s: they must be an object", id)
 	}
-	attributes, err := create(fields)
+	attributes, err := create(ctx, fields)
 	if err != nil {
 		return nil, fmt.Errorf("creating %s: %w", id, err)
 	}
@@ -107,7 +106,7 @@ func (s *stack) create(id string) (*resource, error) {
 	return r, nil
 }
 
-func (s *stack) makeQueue(properties map[string]any) (map[string]string, error) {
+func (s *stack) makeQueue(ctx context.Context, properties map[string]any) (map[string]string, error) {
 	var name string
 	attributes := make(map[string]string)
 	for key, value := range properties {
@@ -124,11 +123,11 @@ func (s *stack) makeQueue(properties map[string]any) (map[string]string, error) 
 			attributes[key] = text(value)
 		}
 	}
-	created, err := s.to.SQS.CreateQueue(s.ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	created, err := s.to.SQS.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
 	if err != nil {
 		return nil, err
 	}
-	got, err := s.to.SQS.GetQueueAttributes(s.ctx, &sqs.GetQueueAttributesInput{
+	got, err := s.to.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: created.QueueUrl, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
 	})
 	if err != nil {
@@ -149,7 +148,7 @@ func decodeProperties(properties map[string]any, into any) error {
 }
 
 // makeBusPolicy adds a statement to a bus's policy, or replaces the one with its id.
-func (s *stack) makeBusPolicy(properties map[string]any) (map[string]string, error) {
+func (s *stack) makeBusPolicy(ctx context.Context, properties map[string]any) (map[string]string, error) {
 	var in struct {
 		EventBusName, StatementId string //nolint:revive // CloudFormation's name
 		Statement                 map[string]any
@@ -157,7 +156,7 @@ func (s *stack) makeBusPolicy(properties map[string]any) (map[string]string, err
 	if err := decodeProperties(properties, &in); err != nil {
 		return nil, err
 	}
-	described, err := s.to.EventBridge.DescribeEventBus(s.ctx, &eventbridge.DescribeEventBusInput{Name: &in.EventBusName})
+	described, err := s.to.EventBridge.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &in.EventBusName})
 	if err != nil {
 		return nil, err
 	}
@@ -177,13 +176,13 @@ func (s *stack) makeBusPolicy(properties map[string]any) (map[string]string, err
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.to.EventBridge.PutPermission(s.ctx, &eventbridge.PutPermissionInput{
+	_, err = s.to.EventBridge.PutPermission(ctx, &eventbridge.PutPermissionInput{
 		EventBusName: &in.EventBusName, Policy: aws.String(string(doc)),
 	})
 	return map[string]string{"": in.EventBusName + "|" + in.StatementId}, err
 }
 
-func (s *stack) makeBus(properties map[string]any) (map[string]string, error) {
+func (s *stack) makeBus(ctx context.Context, properties map[string]any) (map[string]string, error) {
 	var in struct {
 		Name        string
 		Description *string
@@ -192,18 +191,18 @@ func (s *stack) makeBus(properties map[string]any) (map[string]string, error) {
 		return nil, err
 	}
 	var exists *ebtypes.ResourceAlreadyExistsException
-	_, err := s.to.EventBridge.CreateEventBus(s.ctx, &eventbridge.CreateEventBusInput{Name: &in.Name, Description: in.Description})
+	_, err := s.to.EventBridge.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: &in.Name, Description: in.Description})
 	if err != nil && !errors.As(err, &exists) { // a template may be applied again
 		return nil, err
 	}
-	got, err := s.to.EventBridge.DescribeEventBus(s.ctx, &eventbridge.DescribeEventBusInput{Name: &in.Name})
+	got, err := s.to.EventBridge.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &in.Name})
 	if err != nil {
 		return nil, err
 	}
 	return map[string]string{"": in.Name, "Name": in.Name, "Arn": aws.ToString(got.Arn)}, nil
 }
 
-func (s *stack) makeRule(properties map[string]any) (map[string]string, error) {
+func (s *stack) makeRule(ctx context.Context, properties map[string]any) (map[string]string, error) {
 	var in struct {
 		Name, EventBusName, Description *string
 		State                           ebtypes.RuleState
@@ -220,7 +219,7 @@ func (s *stack) makeRule(properties map[string]any) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing event pattern: %w", err)
 	}
-	put, err := s.to.EventBridge.PutRule(s.ctx, &eventbridge.PutRuleInput{
+	put, err := s.to.EventBridge.PutRule(ctx, &eventbridge.PutRuleInput{
 		Name: in.Name, EventBusName: in.EventBusName, Description: in.Description, State: in.State,
 		EventPattern: aws.String(string(pattern)),
 	})
@@ -231,7 +230,7 @@ func (s *stack) makeRule(properties map[string]any) (map[string]string, error) {
 	for i, t := range in.Targets {
 		targets[i] = ebtypes.Target{Id: aws.String(t.ID), Arn: aws.String(t.Arn)}
 	}
-	added, err := s.to.EventBridge.PutTargets(s.ctx, &eventbridge.PutTargetsInput{
+	added, err := s.to.EventBridge.PutTargets(ctx, &eventbridge.PutTargetsInput{
 		Rule: in.Name, EventBusName: in.EventBusName, Targets: targets,
 	})
 	if err != nil {
@@ -243,18 +242,18 @@ func (s *stack) makeRule(properties map[string]any) (map[string]string, error) {
 	return map[string]string{"": aws.ToString(in.Name), "Arn": aws.ToString(put.RuleArn)}, nil
 }
 
-func (s *stack) outputs() (map[string]string, error) {
+func (s *stack) outputs(ctx context.Context) (map[string]string, error) {
 	out := make(map[string]string)
 	for _, name := range slices.Sorted(maps.Keys(s.template.Outputs)) {
 		o := s.template.Outputs[name]
-		holds, err := s.condition(o.Condition)
+		holds, err := s.condition(ctx, o.Condition)
 		if err != nil {
 			return nil, err
 		}
 		if !holds {
 			continue
 		}
-		v, err := s.eval(&o.Value)
+		v, err := s.eval(ctx, &o.Value)
 		switch {
 		case errors.Is(err, errSkipped):
 			s.applied.Skipped = append(s.applied.Skipped, "Outputs."+name)
