@@ -23,8 +23,8 @@ import (
 // toldThrough is how status tells through when a store is audited.
 var toldThrough = regexp.MustCompile(`audited +through 20\S+, 0 missing`)
 
-// starter audit says what it could not find out and fails; once the store answers
-// again it heals, prints a table and succeeds. status tells how far the schedule is.
+// starter audit names what it could not find out and fails; once the store responds
+// again it heals, prints a table and succeeds. status shows how far the schedule is.
 func TestAuditFailsWhenSomethingIsNotKnown(t *testing.T) {
 	t.Parallel()
 	r, c := newAuditRig(t)
@@ -37,14 +37,13 @@ func TestAuditFailsWhenSomethingIsNotKnown(t *testing.T) {
 	asked := []string{"audit", "--wait", "--since", window.Start.Format(time.RFC3339), "--until", window.End().Format(time.RFC3339)}
 	got := runProgram(t, t.Context(), "starter", r.environment(), nil, asked...)
 	require.Positive(t, got.code, got.all())
-	require.Contains(t, got.stdout, "8 in the store, 8 published (6 healed by 1 windows), 0 missing, 0 open")
-	require.Contains(t, got.stdout, "not complete: Condition")
-	require.Contains(t, got.stdout, "unavailable (Forbidden)")
-	require.Contains(t, got.stderr, "1 time ranges are not complete")
+	require.Regexp(t, "8 in the store, 8 published.*6 healed.*0 missing", got.stdout)
+	require.Regexp(t, "Condition.*Forbidden", got.stdout)
+	require.Contains(t, got.stderr, "1 time range")
 
 	r.Simulator.ClearFaults()
 	got = r.operate(t, asked...)
-	require.Contains(t, got.stdout, "12 in the store, 12 published (3 healed by 1 windows), 0 missing")
+	require.Regexp(t, "12 in the store, 12 published.*3 healed.*0 missing", got.stdout)
 	require.Regexp(t, `Patient +\S+ +\S+ +4 +4 +0 +0 +0 +0 +0 +0 +0 +0`, got.stdout)
 	require.NotContains(t, got.all(), "unheard", "no FHIR id")
 	r.exactlyOnce(t, current)
@@ -54,11 +53,11 @@ func TestAuditFailsWhenSomethingIsNotKnown(t *testing.T) {
 
 	old := runProgram(t, t.Context(), "starter", r.environment(), nil, "audit", "--since", "100h", "--until", "99h")
 	require.Positive(t, old.code)
-	require.Contains(t, old.stderr, "older than the audit's horizon")
+	require.Contains(t, old.stderr, "horizon")
 
 	r.worker(t, audits(auditAfter)...)
 	r.reached(t, time.Now().Add(-time.Minute), func([]cdc.Statement) error { return nil })
-	eventually(t, "status tells how far the store is audited", func(context.Context) error {
+	eventually(t, "status shows how far the store is audited", func(context.Context) error {
 		if text := r.operate(t, "status").stdout; !toldThrough.MatchString(text) {
 			return fmt.Errorf("%w: %s", errNotYet, text)
 		}
@@ -66,9 +65,9 @@ func TestAuditFailsWhenSomethingIsNotKnown(t *testing.T) {
 	})
 }
 
-// The horizon follows the namespace's retention; one that does not fit is refused,
-// and a retention that is shorter than queues keep messages is told with the command
-// that mends it. A trigger older than the horizon still opens its window.
+// The horizon follows the namespace's retention; one that does not fit is an error, and a
+// retention that is shorter than that of the queues is a warning with the command that
+// changes it. A trigger older than the horizon still opens its window.
 func TestHorizonFollowsRetention(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{
@@ -80,18 +79,18 @@ func TestHorizonFollowsRetention(t *testing.T) {
 
 	short := runProgram(t, t.Context(), "worker", append(r.environment("CDC_AUDIT_EVERY"), "CDC_AUDIT_EVERY=15m"), nil, "--check")
 	require.Zero(t, short.code, short.all())
-	require.Contains(t, short.stdout, "ledgers are relied on for 22h0m0s")
+	require.Contains(t, short.stdout, "22h0m0s")
 	require.Contains(t, short.stdout, "WARNING  retention")
 	require.Contains(t, short.stdout, command)
 	require.Contains(t, r.operate(t, "status").stdout, command)
 
 	far := append(r.environment(), "CDC_AUDIT_HORIZON=23h")
-	refused := runProgram(t, t.Context(), "worker", far, nil, "--check")
-	require.Positive(t, refused.code)
-	require.Contains(t, missingLine(refused.stdout, "Temporal"), "holds a horizon of 22h0m0s at most")
-	refused = runProgram(t, t.Context(), "worker", append(far, "CDC_METRICS_ADDR="), nil)
-	require.Positive(t, refused.code)
-	require.Contains(t, refused.stderr, "CDC_AUDIT_HORIZON=23h0m0s does not fit")
+	tooFar := runProgram(t, t.Context(), "worker", far, nil, "--check")
+	require.Positive(t, tooFar.code)
+	require.Contains(t, missingLine(tooFar.stdout, "Temporal"), "22h0m0s")
+	tooFar = runProgram(t, t.Context(), "worker", append(far, "CDC_METRICS_ADDR="), nil)
+	require.Positive(t, tooFar.code)
+	require.Contains(t, tooFar.stderr, "CDC_AUDIT_HORIZON=23h0m0s")
 
 	r.worker(t, "CDC_AUDIT_EVERY=15m", "CDC_AUDIT_HORIZON=1h")
 	window := windowAgo(r.datastore(), 2*time.Hour)
@@ -105,8 +104,8 @@ func TestHorizonFollowsRetention(t *testing.T) {
 	})
 	require.NoError(t, err)
 	eventually(t, "the retention holds", func(context.Context) error {
-		mended := runProgram(t, t.Context(), "worker", append(r.environment("CDC_AUDIT_EVERY"), "CDC_AUDIT_EVERY=15m"), nil, "--check")
-		if strings.Contains(mended.stdout, "WARNING") || !strings.Contains(mended.stdout, "ledgers are relied on for 72h0m0s") {
+		checked := runProgram(t, t.Context(), "worker", append(r.environment("CDC_AUDIT_EVERY"), "CDC_AUDIT_EVERY=15m"), nil, "--check")
+		if strings.Contains(checked.stdout, "WARNING") || !strings.Contains(checked.stdout, "72h0m0s") {
 			return errNotYet
 		}
 		return nil
@@ -122,11 +121,7 @@ func TestAuditOutlivesItsWorker(t *testing.T) {
 	begin := windowAgo(r.datastore(), 10*time.Minute)
 	r.anchor(t, c, begin)
 	require.NoError(t, first.Kill())
-	window := begin
-	for i := range 40 {
-		window = cdc.WindowAt(r.datastore(), begin.Start.Add(time.Minute+time.Duration(i)*cdc.WindowWidth))
-		r.fill(t, c, window, fmt.Sprintf("lost%d", i), 2)
-	}
+	window := r.fillSilently(t, c, begin, 40, 2)
 
 	second := r.worker(t, audits(auditAfter)...)
 	eventually(t, "some windows of the audit have run, and others have not", func(ctx context.Context) error {

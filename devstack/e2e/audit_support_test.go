@@ -82,6 +82,17 @@ func (r *rig) auditedThrough(t *testing.T, through time.Time) []cdc.Statement {
 	})
 }
 
+// fillSilently writes each versions of every type into n windows, of which no record
+// comes, from a minute after begin. It returns the last window.
+func (r *rig) fillSilently(t *testing.T, c *clock, begin cdc.Window, n, each int) (last cdc.Window) {
+	t.Helper()
+	for i := range n {
+		last = cdc.WindowAt(r.datastore(), begin.Start.Add(time.Minute+time.Duration(i)*cdc.WindowWidth))
+		r.fill(t, c, last, fmt.Sprintf("lost%d", i), each)
+	}
+	return last
+}
+
 // unbroken requires that each type's statements lie end to end, from the first.
 func unbroken(t *testing.T, latest []cdc.Statement, from time.Time) {
 	t.Helper()

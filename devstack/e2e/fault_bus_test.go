@@ -100,7 +100,7 @@ func TestPoisonChange(t *testing.T) {
 
 	r.closed(t, other.ID())
 	eventually(t, "the change was offered again, and refused again", func(context.Context) error {
-		if r.refusals(t, poisoned.ID()) < 2 {
+		if r.rejections(t, poisoned.ID()) < 2 {
 			return errNotYet
 		}
 		return nil
@@ -126,9 +126,9 @@ func TestPoisonChange(t *testing.T) {
 	require.Equal(t, versions, r.result(t, poisoned.ID()).Ledger.Published())
 }
 
-// refusals is how many Publish activities of an execution had something refused
+// rejections is how many Publish activities of an execution had something refused
 // for good.
-func (r *rig) refusals(t *testing.T, id string) (n int) {
+func (r *rig) rejections(t *testing.T, id string) (n int) {
 	t.Helper()
 	events := r.events(t, id)
 	for _, event := range events {

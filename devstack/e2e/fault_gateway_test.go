@@ -15,10 +15,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/devstack/internal/stack"
 )
 
-// gateway stands between the workers and a service, so that a test can take the
-// service away from them alone, and sees the messages that they receive.
+// gateway is a proxy between the workers and a service: a test can cut the workers off, and
+// sees the messages that they receive.
 type gateway struct {
 	*httptest.Server
 	proxy *httputil.ReverseProxy
@@ -26,19 +29,28 @@ type gateway struct {
 	mu       sync.Mutex
 	target   *url.URL
 	gone     bool
-	refused  string
+	rejected string
 	slow     time.Duration
 	received map[string]receipt // by message id
 }
 
-// receipt is how often a message was received, and the handle of the last time.
+// receipt is how often a message was received, and its last handle.
 type receipt struct {
 	body, handle string
 	times        int
 }
 
-// newGateway starts one that answers nobody until it leads somewhere. It is to be
-// made before the rig whose workers use it, so that it outlives them.
+// newQueueRig starts the parts with a gateway before SQS and a store without quotas.
+func newQueueRig(t *testing.T) (*rig, *gateway) {
+	t.Helper()
+	sqs := newGateway(t)
+	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, "AWS_ENDPOINT_URL_SQS="+sqs.URL)
+	sqs.lead(t, r.AWS.URL())
+	return r, sqs
+}
+
+// newGateway starts a gateway without a target. Create it before the rig whose workers use
+// it, so that it is closed after them.
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
 	g := &gateway{gone: true, received: make(map[string]receipt)}
@@ -48,7 +60,7 @@ func newGateway(t *testing.T) *gateway {
 			request.Out.Host = request.In.Host // it is signed
 		},
 		ModifyResponse: g.look,
-		// The test ends, or takes the service away: the client sees no answer.
+		// The test ends, or cuts the workers off: the client sees no response.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	g.Server = httptest.NewServer(http.HandlerFunc(g.serve))
@@ -62,7 +74,7 @@ func newGateway(t *testing.T) *gateway {
 func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	g.mu.Lock()
-	gone, refused := g.gone, g.refused
+	gone, refused := g.gone, g.rejected
 	g.mu.Unlock()
 	switch {
 	case gone:
@@ -98,21 +110,21 @@ func (g *gateway) cut() {
 	g.CloseClientConnections()
 }
 
-// refuse answers one operation with 503 from now on; "" ends that.
-func (g *gateway) refuse(operation string) {
+// reject returns 503 for one operation from now on; "" ends that.
+func (g *gateway) reject(operation string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.refused = operation
+	g.rejected = operation
 }
 
-// holdReceives lets the messages of each receive be that long on their way.
+// holdReceives delays the response of each receive.
 func (g *gateway) holdReceives(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.slow = d
 }
 
-// look books the messages of a receive on their way to a worker.
+// look records the messages of a receive on their way to a worker.
 func (g *gateway) look(response *http.Response) error {
 	if !strings.HasSuffix(response.Request.Header.Get("X-Amz-Target"), ".ReceiveMessage") {
 		return nil

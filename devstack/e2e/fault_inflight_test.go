@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
@@ -25,11 +24,11 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// perCall is how many entries PutEvents takes (EventBridge API reference).
+// perCall is the limit of entries in PutEvents (EventBridge API reference).
 const perCall = 10
 
-// pageOf is how many versions of a type a Hydrate's first page holds
-// (HealthLake's largest _count), so that one Publish has that many of each type.
+// pageOf is the number of versions of a type in a Hydrate's first page (HealthLake's
+// largest _count): one Publish has so many of each type.
 const pageOf = 100
 
 // busBooks is the bus's own record of what it accepted, in order. It is written
@@ -52,7 +51,7 @@ func (r *rig) keepBooks() *busBooks {
 			} `json:"detail"`
 		}
 		if json.Unmarshal(body, &event) != nil {
-			return // none of ours: the subscriber reports it
+			return // the subscriber reports it
 		}
 		books.mu.Lock()
 		defer books.mu.Unlock()
@@ -68,8 +67,8 @@ func (b *busBooks) accepted() []string {
 	return slices.Clone(b.keys)
 }
 
-// newFaultRig starts the parts with a store whose clock the test sets, whose
-// records the test sends by hand, and which takes any number of calls.
+// newFaultRig starts the parts with a store without quotas, whose clock the test sets and
+// whose records the test sends.
 func newFaultRig(t *testing.T, env ...string) (*rig, *clock) {
 	t.Helper()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, append([]string{fewTypes}, env...)...)
@@ -175,9 +174,8 @@ func (r *rig) batchOf(ctx context.Context, window cdc.Window, activity string) (
 	return nil, fmt.Errorf("the history has no activity %s", activity)
 }
 
-// midway waits until one Publish of each window is under way, some of what the
-// bus accepted of it is in a heartbeat, some is not yet, and much is still to
-// come.
+// midway waits until one Publish of each window is in progress: some of what the bus
+// accepted is in a heartbeat, some is not, and much is not sent yet.
 func (r *rig) midway(t *testing.T, books *busBooks, windows ...cdc.Window) []flight {
 	t.Helper()
 	var found []flight
@@ -190,8 +188,8 @@ func (r *rig) midway(t *testing.T, books *busBooks, windows ...cdc.Window) []fli
 				return errNotYet
 			}
 			f := flights[0]
-			taken := count(f.batch, accepted)
-			if len(f.recorded) == 0 || taken <= len(f.recorded) || len(f.batch)-taken < 5*perCall {
+			sent := count(f.batch, accepted)
+			if len(f.recorded) == 0 || sent <= len(f.recorded) || len(f.batch)-sent < 5*perCall {
 				return errNotYet
 			}
 			found = append(found, f)
@@ -201,14 +199,36 @@ func (r *rig) midway(t *testing.T, books *busBooks, windows ...cdc.Window) []fli
 	return found
 }
 
-// held are the flights as the server holds them once nobody works on them.
-func (r *rig) held(t *testing.T, windows ...cdc.Window) []flight {
+// halfway is a rig in which a worker is half-way through a Publish of 300.
+type halfway struct {
+	*rig
+	clock   *clock
+	books   *busBooks
+	window  cdc.Window
+	first   *stack.Worker
+	started []flight
+}
+
+func newHalfway(t *testing.T, prefix string) *halfway {
+	t.Helper()
+	r, c := newFaultRig(t)
+	h := &halfway{rig: r, clock: c, books: r.keepBooks(), window: windowAgo(r.datastore(), 30*time.Second)}
+	r.fill(t, c, h.window, prefix, pageOf)
+	r.slowCalls(slowBus)
+	h.first = r.worker(t)
+	r.tell(h.window)
+	h.started = r.midway(t, h.books, h.window)
+	return h
+}
+
+// interrupted are the flights as the server has them when no worker runs them.
+func (r *rig) interrupted(t *testing.T, windows ...cdc.Window) []flight {
 	t.Helper()
 	var all []flight
 	for _, window := range windows {
 		flights, err := r.flights(t.Context(), window)
 		require.NoError(t, err)
-		require.NotEmpty(t, flights, "the Publish was to be interrupted")
+		require.NotEmpty(t, flights, "no Publish was interrupted")
 		all = append(all, flights...)
 	}
 	return all
@@ -260,7 +280,7 @@ func boundedRepeats(t *testing.T, interrupted []flight, before, all []string) in
 	}
 	total := 0
 	for key, n := range repeats(all) {
-		require.True(t, may[key] && unrecorded[key], "an event was repeated that a heartbeat had named, or that nobody had lost")
+		require.True(t, may[key] && unrecorded[key], "an event was repeated that a heartbeat had named, or that was not lost")
 		require.Equal(t, 1, n, "an event was repeated more than once")
 		total += n
 	}
@@ -274,8 +294,8 @@ func nothingLost(t *testing.T, report truth.Report) {
 	require.Empty(t, report.Wrong)
 }
 
-// worksOn is the worker that has the Publish in hand, by the process id at the end
-// of its identity.
+// worksOn is the worker that runs the Publish, by the process id at the end of its
+// identity.
 func worksOn(t *testing.T, f flight, workers ...*stack.Worker) *stack.Worker {
 	t.Helper()
 	for _, w := range workers {
@@ -283,21 +303,16 @@ func worksOn(t *testing.T, f flight, workers ...*stack.Worker) *stack.Worker {
 			return w
 		}
 	}
-	require.Fail(t, "no worker has the Publish in hand", "it is with %s", f.pending.GetLastWorkerIdentity())
+	require.Fail(t, "no worker runs the Publish", "it runs on %s", f.pending.GetLastWorkerIdentity())
 	return nil
 }
 
 // attempts are the attempts that completed each Publish of a window.
 func (r *rig) attempts(t *testing.T, window cdc.Window) []int32 {
 	t.Helper()
-	events := r.history(t, &commonpb.WorkflowExecution{WorkflowId: window.ID()}).GetHistory().GetEvents()
 	var all []int32
-	for _, event := range events {
-		completed := event.GetActivityTaskCompletedEventAttributes()
-		if completed == nil || activityOf(events, completed.GetScheduledEventId()) != "Publish" {
-			continue
-		}
-		all = append(all, events[completed.GetStartedEventId()-1].GetActivityTaskStartedEventAttributes().GetAttempt())
+	for _, publish := range r.completions(t, window.ID(), "Publish") {
+		all = append(all, publish.attempt)
 	}
 	return all
 }

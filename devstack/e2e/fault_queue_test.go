@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/devstack/internal/simulator"
-	"healthlake-cdc/devstack/internal/stack"
 )
 
 const (
@@ -31,13 +30,11 @@ const (
 // once, and nothing reaches the dead-letter queue.
 func TestSQSGoneAndBack(t *testing.T) {
 	t.Parallel()
-	sqs := newGateway(t)
-	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, "AWS_ENDPOINT_URL_SQS="+sqs.URL)
-	sqs.lead(t, r.AWS.URL())
+	r, sqs := newQueueRig(t)
 	w := r.worker(t)
 
 	const each = 15
-	sqs.refuse("DeleteMessageBatch")
+	sqs.reject("DeleteMessageBatch")
 	for i := range each {
 		put(t, r.writer, "Patient", fmt.Sprintf("undeleted-%d", i))
 	}
@@ -55,7 +52,7 @@ func TestSQSGoneAndBack(t *testing.T) {
 	depth := r.queueDepth(t, "QueueUrl")
 	require.Equal(t, 2*each, depth.Visible+depth.InFlight)
 
-	sqs.refuse("")
+	sqs.reject("")
 	sqs.lead(t, r.AWS.URL())
 	r.showAgain(t, sqs.receipts(func(receipt) bool { return true }))
 	said(t, w, "SQS answers again")
@@ -74,9 +71,7 @@ func TestSQSGoneAndBack(t *testing.T) {
 // it is counted.
 func TestMalformedOversizedAndForeignMessages(t *testing.T) {
 	t.Parallel()
-	sqs := newGateway(t)
-	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, "AWS_ENDPOINT_URL_SQS="+sqs.URL)
-	sqs.lead(t, r.AWS.URL())
+	r, sqs := newQueueRig(t)
 	w := r.worker(t)
 
 	malformed := r.malformedMessages(t)

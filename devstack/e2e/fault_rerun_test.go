@@ -82,9 +82,9 @@ func TestTerminatedInTheMiddleOfPublish(t *testing.T) {
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, r.status(t.Context(), window.RerunID(2)))
 }
 
-// A rerun waits while a slice of the terminated run is open, and takes what that
-// slice has published when it closes. Here the slice's next run, as after a
-// continue-as-new, lies on a task queue that no one polls.
+// A rerun waits while a slice of the terminated run is open, and adds what the slice has
+// published to its ledger when it closes. Here the slice's next run, as after a
+// continue-as-new, is on a task queue that no worker polls.
 func TestRerunWaitsForOpenSlice(t *testing.T) {
 	t.Parallel()
 	r, window := newSlicedRig(t)
@@ -99,12 +99,7 @@ func TestRerunWaitsForOpenSlice(t *testing.T) {
 		}
 		return nil
 	})
-	require.NoError(t, r.Simulator.InjectFault(simulator.Fault{Kind: simulator.ServerError, Count: -1}))
-	r.pendingActivity(t, "the slice's next page fails", slice, failing("HydratePage"))
-	r.publishesNothing(t, slice)
-	require.NoError(t, r.temporal.TerminateWorkflow(t.Context(), window.ID(), "", "a test"))
-	r.reaches(t, slice, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED)
-	before, _ := r.subscriber.Len()
+	before := r.terminateWithSlice(t, window, slice)
 	require.Less(t, before, slicedPatients)
 	r.Simulator.ClearFaults()
 	r.continued(t, slice)
@@ -170,18 +165,12 @@ func (r *rig) publishedKeys(t *testing.T, id string) map[string]bool {
 
 func (r *rig) publishedChanges(t *testing.T, id string) []cdc.Change {
 	t.Helper()
-	events := r.events(t, id)
 	var published []cdc.Change
-	for _, event := range events {
-		completed := event.GetActivityTaskCompletedEventAttributes()
-		if completed == nil || activityOf(events, completed.GetScheduledEventId()) != "Publish" {
-			continue
-		}
+	for _, publish := range r.completions(t, id, "Publish") {
 		var in cdc.PublishInput
 		var result cdc.PublishResult
-		scheduled := events[completed.GetScheduledEventId()-1].GetActivityTaskScheduledEventAttributes()
-		require.NoError(t, r.data.FromPayloads(scheduled.GetInput(), &in))
-		require.NoError(t, r.data.FromPayloads(completed.GetResult(), &result))
+		require.NoError(t, r.data.FromPayloads(publish.input, &in))
+		require.NoError(t, r.data.FromPayloads(publish.result, &result))
 		for i, change := range in.Changes {
 			if result.EventIDs[i] != "" {
 				published = append(published, change)

@@ -81,10 +81,7 @@ func TestSettingsChangeInFlight(t *testing.T) {
 	triggered := slices.Concat(windows[:opened], promised)
 	r.drained(t)
 
-	keys := r.subscriber.Keys()
-	for key, n := range keys {
-		require.Equal(t, 1, n, "nothing comes twice: %s", key)
-	}
+	keys := r.keysOnce(t)
 	for i, window := range triggered {
 		name := writtenInto(window)
 		for _, resourceType := range []string{keptType, "Observation"} {
@@ -105,6 +102,16 @@ func TestSettingsChangeInFlight(t *testing.T) {
 	r.closesTheGap(t, commands, windows)
 }
 
+// keysOnce returns the idempotency keys that came, each once.
+func (r *rig) keysOnce(t *testing.T) map[string]int {
+	t.Helper()
+	keys := r.subscriber.Keys()
+	for key, n := range keys {
+		require.Equal(t, 1, n, "deliveries of %s", key)
+	}
+	return keys
+}
+
 // closesTheGap runs the printed commands and requires that everything of the added
 // type and of the added store has come now, and nothing twice.
 func (r *rig) closesTheGap(t *testing.T, commands []string, windows []cdc.Window) {
@@ -120,10 +127,7 @@ func (r *rig) closesTheGap(t *testing.T, commands []string, windows []cdc.Window
 		require.Zero(t, got.code, "%s: %s", command, got.all())
 	}
 	r.drained(t)
-	keys := r.subscriber.Keys()
-	for key, n := range keys {
-		require.Equal(t, 1, n, "nothing comes twice: %s", key)
-	}
+	keys := r.keysOnce(t)
 	for _, window := range windows {
 		name := writtenInto(window)
 		require.Contains(t, keys, versionKey(keptStore, addedType, name, 1), "the added type of the store that was there")

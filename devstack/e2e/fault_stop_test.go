@@ -114,9 +114,7 @@ func (r *rig) refusesBusyMetricsAddress(t *testing.T, other *stack.Worker) {
 // and are started again: nothing is lost and nothing repeated.
 func TestAllWorkersStoppedAndStarted(t *testing.T) {
 	t.Parallel()
-	sqs := newGateway(t)
-	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, "AWS_ENDPOINT_URL_SQS="+sqs.URL)
-	sqs.lead(t, r.AWS.URL())
+	r, sqs := newQueueRig(t)
 	sqs.holdReceives(time.Second)
 	one, two := r.worker(t), r.worker(t)
 	stop := load(t, r.writer, "load")

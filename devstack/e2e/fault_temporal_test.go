@@ -3,25 +3,19 @@ package e2e
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/devstack/internal/awslocal"
-	"healthlake-cdc/devstack/internal/simulator"
-	"healthlake-cdc/devstack/internal/stack"
 )
 
-// Temporal is killed, with windows open and more triggers coming, stays away until
-// the messages in hand had to be kept from coming again (30 s, half their
-// visibility timeout), and comes back with its database. The queue fills and waits:
-// no message is received a second time, none reaches the dead-letter queue, and
-// each version comes once.
+// Temporal is killed with windows open and triggers arriving, stays down until the
+// visibility of received messages had to be extended (30 s, half their timeout), and is
+// started again with its database. The queue fills: no message is received twice, none
+// reaches the dead-letter queue, and each version comes once.
 func TestTemporalGoneAndBack(t *testing.T) {
 	t.Parallel()
-	sqs := newGateway(t)
-	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, "AWS_ENDPOINT_URL_SQS="+sqs.URL)
-	sqs.lead(t, r.AWS.URL())
+	r, sqs := newQueueRig(t)
 	w := r.worker(t)
 	stop := load(t, r.writer, "load")
 	counted(t, w, messagesMetric, "acknowledged", 20)
@@ -57,31 +51,23 @@ func TestTemporalGoneAndBack(t *testing.T) {
 	require.Zero(t, outcome(t, w, messagesMetric, "left"))
 }
 
-// Temporal is killed with a Publish of 300 half-way. It ends at once: it does not go
-// on when nobody can take down what it did. The next attempt goes on from the last
-// heartbeat in the database.
+// Temporal is killed half-way through a Publish of 300. The Publish ends at once, because
+// nothing can record what it does. The next attempt continues from the last heartbeat in
+// the database.
 func TestTemporalGoneWhilePublishing(t *testing.T) {
 	t.Parallel()
-	r, c := newFaultRig(t)
-	books := r.keepBooks()
-	window := windowAgo(r.datastore(), 30*time.Second)
-	r.fill(t, c, window, "unrecorded", pageOf)
-	r.slowCalls(slowBus)
-	w := r.worker(t)
-	r.tell(window)
-	interrupted := r.midway(t, books, window)
-
+	r := newHalfway(t, "unrecorded")
 	require.NoError(t, r.Temporal.Kill())
-	said(t, w, `"msg":"Activity error."`)
+	said(t, r.first, `"msg":"Activity error."`)
 	r.slowCalls(0)
-	before := books.accepted()
+	before := r.books.accepted()
 	require.NoError(t, r.Temporal.Restart(t.Context()))
-	require.Less(t, count(interrupted[0].batch, before), 3*pageOf, "it went on without heartbeats")
+	require.Less(t, count(r.started[0].batch, before), 3*pageOf, "it went on without heartbeats")
 	report := r.drained(t)
 
 	nothingLost(t, report)
 	require.Equal(t, 3*pageOf, report.Total.Published)
-	again := boundedRepeats(t, interrupted, before, books.accepted())
+	again := boundedRepeats(t, r.started, before, r.books.accepted())
 	require.Equal(t, again, report.Total.Duplicated)
 }
 

@@ -130,7 +130,7 @@ func TestAWorkerWithAnotherKeyDoesNotStart(t *testing.T) {
 	another := append(r.environment("CDC_PAYLOAD_KEYS"), "CDC_PAYLOAD_KEYS="+payload.GenerateKey(), "CDC_METRICS_ADDR=")
 	empty := runProgram(t, t.Context(), "worker", another, nil, "--check")
 	require.Zero(t, empty.code, "a namespace with nothing in it takes any key: %s", empty.all())
-	require.Contains(t, empty.stdout, "ok       payloads         encrypted with key k-")
+	require.Contains(t, empty.stdout, "encrypted with key k-")
 
 	r.worker(t)
 	id := idOf(t, r.Keys)
@@ -143,10 +143,11 @@ func TestAWorkerWithAnotherKeyDoesNotStart(t *testing.T) {
 		}
 		checked := runProgram(t, t.Context(), "worker", another, nil, "--check")
 		require.Positive(t, checked.code, name)
-		require.Contains(t, missingLine(checked.stdout, "payload keys"), `it was encrypted with key "`+id+`": add that key to CDC_PAYLOAD_KEYS`, name)
+		require.Contains(t, missingLine(checked.stdout, "payload keys"), id, name)
 		started := runProgram(t, t.Context(), "worker", another, nil)
 		require.Equal(t, 1, started.code, name)
-		require.Contains(t, started.stderr, `it was encrypted with key "`+id+`": add that key to CDC_PAYLOAD_KEYS`, name)
+		require.Contains(t, started.stderr, id, name)
+		require.Contains(t, started.stderr, "CDC_PAYLOAD_KEYS", name)
 	}
 
 	// Newer than all others, and nobody can open it.

@@ -92,12 +92,7 @@ func TestTerminatedWindowIsRerun(t *testing.T) {
 
 	slice := cdc.SliceID(window.ID(), "Patient", window.Start, 1)
 	r.received(t, 300)
-	require.NoError(t, r.Simulator.InjectFault(simulator.Fault{Kind: simulator.ServerError, Count: -1}))
-	r.pendingActivity(t, "the slice's next page fails", slice, failing("HydratePage"))
-	r.publishesNothing(t, slice)
-	require.NoError(t, r.temporal.TerminateWorkflow(t.Context(), window.ID(), "", "a test"))
-	r.reaches(t, slice, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED)
-	before, _ := r.subscriber.Len()
+	before := r.terminateWithSlice(t, window, slice)
 	require.Less(t, before, versions)
 
 	// A rerun that is terminated before a worker has seen it leaves no ledger of

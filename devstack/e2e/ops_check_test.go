@@ -41,7 +41,7 @@ func TestCheckNamesWhatIsMissing(t *testing.T) {
 		"store that is not ours": {env: "CDC_DATASTORES=ffffffffffffffffffffffffffffffff", missing: "datastore", says: "ffffffffffffffffffffffffffffffff"},
 		"store does not answer":  {env: "CDC_HEALTHLAKE_ENDPOINT=http://" + nowhere, missing: "datastore", says: "Unavailable"},
 		"capabilities unknown":   {env: "CDC_RESOURCE_TYPES=*", without: []string{"AWS_SECRET_ACCESS_KEY"}, missing: "resource types", says: "CDC_RESOURCE_TYPES"},
-		"search rate":            {env: "CDC_SEARCH_RATE=2", missing: "search rate", says: "raise it to"},
+		"search rate":            {env: "CDC_SEARCH_RATE=2", missing: "search rate", says: "CDC_SEARCH_RATE"},
 		"no such queue":          {env: "CDC_QUEUE_URL=" + url + "-not", missing: "queue", says: "CDC_QUEUE_URL"},
 		"no dead-letter queue":   {env: "CDC_QUEUE_URL=" + aws.ToString(plain.QueueUrl), missing: "queue", says: "redrive policy"},
 		"SQS does not answer":    {env: "AWS_ENDPOINT_URL_SQS=http://" + nowhere, missing: "queue", says: "CDC_QUEUE_URL"},

@@ -39,7 +39,7 @@ func TestPlainFHIRServer(t *testing.T) {
 
 	check := runProgram(t, t.Context(), "worker", r.environment(), nil, "--check")
 	require.Zero(t, check.code, check.all())
-	require.Contains(t, check.stdout, "3 of the first datastore")
+	require.Contains(t, check.stdout, "ok       resource types")
 	r.worker(t)
 	r.announce(t, "CreateResource", time.Now())
 	eventually(t, "everything has come", r.cameOnce(server, ""))

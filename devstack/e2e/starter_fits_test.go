@@ -13,9 +13,9 @@ import (
 	"healthlake-cdc/internal/payload"
 )
 
-// A starter whose payload keys the workers do not have, or whose task queue nobody of
-// them polls, starts nothing and signals nothing: no worker could read or would carry
-// out what it sends.
+// A starter with payload keys that the workers do not have, or with a task queue that
+// none of them polls, starts nothing and signals nothing: no worker could read it, or
+// would run it.
 func TestStarterThatDoesNotFitStartsNothing(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, "CDC_AUDIT_EVERY=15m")
@@ -36,8 +36,8 @@ func TestStarterThatDoesNotFitStartsNothing(t *testing.T) {
 		{"pause", "slow"}, {"retry", cdc.ReplayID("slow")}, {"skip", cdc.ReplayID("slow"), "--yes"},
 	}
 	for says, settings := range map[string][]string{
-		"CDC_PAYLOAD_KEYS do not open":          append(r.environment("CDC_PAYLOAD_KEYS"), "CDC_PAYLOAD_KEYS="+payload.GenerateKey()),
-		"captured by the workers of task queue": append(r.environment("CDC_TASK_QUEUE"), "CDC_TASK_QUEUE=elsewhere"),
+		"CDC_PAYLOAD_KEYS": append(r.environment("CDC_PAYLOAD_KEYS"), "CDC_PAYLOAD_KEYS="+payload.GenerateKey()),
+		"task queue":       append(r.environment("CDC_TASK_QUEUE"), "CDC_TASK_QUEUE=elsewhere"),
 	} {
 		for _, command := range commands {
 			got := runProgram(t, t.Context(), "starter", settings, nil, append(command, "--json")...)

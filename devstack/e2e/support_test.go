@@ -99,18 +99,52 @@ func (r *rig) events(t *testing.T, id string) []*historypb.HistoryEvent {
 // hydrates are the results of a window's Hydrate activities, in order.
 func (r *rig) hydrates(t *testing.T, id string) []cdc.HydrateResult {
 	t.Helper()
-	events := r.events(t, id)
 	var results []cdc.HydrateResult
-	for _, event := range events {
-		completed := event.GetActivityTaskCompletedEventAttributes()
-		if completed == nil || activityOf(events, completed.GetScheduledEventId()) != "Hydrate" {
-			continue
-		}
+	for _, hydrate := range r.completions(t, id, "Hydrate") {
 		var result cdc.HydrateResult
-		require.NoError(t, r.data.FromPayloads(completed.GetResult(), &result))
+		require.NoError(t, r.data.FromPayloads(hydrate.result, &result))
 		results = append(results, result)
 	}
 	return results
+}
+
+// completion is a completed activity.
+type completion struct {
+	input, result *commonpb.Payloads
+	attempt       int32
+}
+
+// completions are the completed activities of that name in an execution's first run, in
+// order.
+func (r *rig) completions(t *testing.T, id, activity string) []completion {
+	t.Helper()
+	events := r.events(t, id)
+	var all []completion
+	for _, event := range events {
+		completed := event.GetActivityTaskCompletedEventAttributes()
+		if completed == nil || activityOf(events, completed.GetScheduledEventId()) != activity {
+			continue
+		}
+		all = append(all, completion{
+			input:   events[completed.GetScheduledEventId()-1].GetActivityTaskScheduledEventAttributes().GetInput(),
+			result:  completed.GetResult(),
+			attempt: events[completed.GetStartedEventId()-1].GetActivityTaskStartedEventAttributes().GetAttempt(),
+		})
+	}
+	return all
+}
+
+// terminateWithSlice terminates a window whose slice cannot read its next page and has
+// published everything that it read. It returns the number of events so far.
+func (r *rig) terminateWithSlice(t *testing.T, window cdc.Window, slice string) int {
+	t.Helper()
+	require.NoError(t, r.Simulator.InjectFault(simulator.Fault{Kind: simulator.ServerError, Count: -1}))
+	r.pendingActivity(t, "the slice's next page fails", slice, failing("HydratePage"))
+	r.publishesNothing(t, slice)
+	require.NoError(t, r.temporal.TerminateWorkflow(t.Context(), window.ID(), "", "a test"))
+	r.reaches(t, slice, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED)
+	events, _ := r.subscriber.Len()
+	return events
 }
 
 // activityOf is the type of the activity that the event with that id scheduled.
