@@ -47,13 +47,12 @@ func (s *session) redrive(ctx context.Context, limit int) error {
 			return err
 		}
 		api := sqs.NewFromConfig(awsConfig)
-		queues, err := queue.Find(ctx, api, c.config.QueueURL)
+		mover, err := queue.NewMover(ctx, api, c.config.QueueURL, func(moved, of int) {
+			fmt.Fprintf(s.progress, "%d of %d moved\n", moved, of)
+		})
 		if err != nil {
 			return err
 		}
-		mover := queue.Mover{API: api, Queues: queues, Progress: func(moved, of int) {
-			fmt.Fprintf(s.progress, "%d of %d moved\n", moved, of)
-		}}
 		var report redriven
 		if limit > 0 {
 			report.Moved, err = mover.Some(ctx, limit)
@@ -63,9 +62,11 @@ func (s *session) redrive(ctx context.Context, limit int) error {
 		if err != nil {
 			return fmt.Errorf("%w (%d moved)", err, report.Moved)
 		}
-		if _, report.Remaining, err = queues.Dead(ctx, api); err != nil {
+		dead, err := mover.Queue.DeadLetters(ctx, api)
+		if err != nil {
 			return err
 		}
+		report.Remaining = dead.Depth
 		return s.print(report, fmt.Sprintf("%d messages moved, %d remain in the dead-letter queue",
 			report.Moved, report.Remaining.Visible+report.Remaining.InFlight))
 	})

@@ -92,9 +92,9 @@ func (c *connection) queues(ctx context.Context) (triggers, deadLetters *queue.D
 	if err != nil {
 		return nil, nil, err
 	}
-	_, dead, err := found.Dead(ctx, api)
+	dead, err := found.DeadLetters(ctx, api)
 	if err != nil {
 		return &found.Depth, nil, err
 	}
-	return &found.Depth, &dead, nil
+	return &found.Depth, &dead.Depth, nil
 }

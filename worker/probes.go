@@ -2,18 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/queue"
 	"healthlake-cdc/internal/temporal"
 )
 
@@ -79,19 +78,14 @@ func (p *probes) searchRate(context.Context) (string, error) {
 }
 
 func (p *probes) queue(ctx context.Context) (string, error) {
-	answer, err := sqs.NewFromConfig(p.aws).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: aws.String(p.cfg.QueueURL),
-		AttributeNames: []sqstypes.QueueAttributeName{
-			sqstypes.QueueAttributeNameApproximateNumberOfMessages, sqstypes.QueueAttributeNameRedrivePolicy,
-		},
-	})
+	found, err := queue.Find(ctx, sqs.NewFromConfig(p.aws), p.cfg.QueueURL)
 	if err != nil {
-		return "", fmt.Errorf("CDC_QUEUE_URL cannot be read: %w", err)
+		return "", fmt.Errorf("CDC_QUEUE_URL: %w", err)
 	}
-	if answer.Attributes[string(sqstypes.QueueAttributeNameRedrivePolicy)] == "" {
-		return "", errors.New("the queue has no dead-letter queue: malformed messages would come back for ever; set a redrive policy")
+	if !found.HasDeadLetters() {
+		return "", fmt.Errorf("%w: malformed messages would come back until they expire", queue.ErrNoDLQ)
 	}
-	return answer.Attributes[string(sqstypes.QueueAttributeNameApproximateNumberOfMessages)] + " messages wait, it has a dead-letter queue", nil
+	return fmt.Sprintf("%d messages wait, it has a dead-letter queue", found.Depth.Visible), nil
 }
 
 func (p *probes) bus(ctx context.Context) (string, error) {

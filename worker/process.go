@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -60,10 +59,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 		return nil, err
 	}
 	p.newActivities(ctx, awsConfig, stores, launcher, t.Metrics)
-	if err := p.newConsumer(ctx, awsConfig, launcher, t.Metrics); err != nil {
-		p.close()
-		return nil, err
-	}
+	p.newConsumer(ctx, awsConfig, launcher, t.Metrics)
 	return p, nil
 }
 
@@ -91,25 +87,17 @@ func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, store
 	}
 }
 
-func (p *process) newConsumer(ctx context.Context, awsConfig aws.Config, launcher *temporal.Launcher, metrics *telemetry.Metrics) error {
-	datastores, types := set(p.cfg.Datastores), set(p.types)
-	var err error
-	p.consumer, err = queue.New(queue.Config{
+func (p *process) newConsumer(ctx context.Context, awsConfig aws.Config, launcher *temporal.Launcher, metrics *telemetry.Metrics) {
+	p.consumer = queue.New(queue.Config{
 		// Two clients: ReceiveMessage backs off when the SDK's retry token budget
 		// is empty, and deletes would empty it.
 		Receive: sqs.NewFromConfig(awsConfig), Delete: sqs.NewFromConfig(awsConfig),
 		QueueURL: p.cfg.QueueURL,
-		Scope: func() trigger.Scope {
-			return trigger.Scope{Datastores: datastores, Types: types, Lookback: p.cfg.Lookback, Now: time.Now()}
-		},
-		Opener: opener{launcher}, Logger: p.logger, Metrics: consumerMetrics{ctx, metrics},
-		Grace: max(time.Second, p.options.grace-longestPoll),
+		Scope:    trigger.Scope{Datastores: set(p.cfg.Datastores), Types: set(p.types), Lookback: p.cfg.Lookback},
+		Opener:   launcher, Logger: p.logger, Metrics: consumerMetrics{ctx, metrics},
+		Grace: max(time.Second, p.options.grace-queue.WaitTime),
 	})
-	return err
 }
-
-// longestPoll is how long the last poll of a stop may take: SQS's longest wait.
-const longestPoll = 20 * time.Second
 
 func set(names []string) map[string]bool {
 	all := make(map[string]bool, len(names))
@@ -117,41 +105,4 @@ func set(names []string) map[string]bool {
 		all[name] = true
 	}
 	return all
-}
-
-// opener lets the consumer, which knows nothing of Temporal, start workflows.
-type opener struct{ launcher *temporal.Launcher }
-
-// Open implements queue.Opener.
-func (o opener) Open(ctx context.Context, window cdc.Window, cause cdc.Cause) (bool, error) {
-	opened, err := o.launcher.OpenWindow(ctx, window, cause)
-	return opened, unavailable(err)
-}
-
-// PublishDelete implements queue.Opener.
-func (o opener) PublishDelete(ctx context.Context, datastore string, d cdc.Delete, source string) (bool, error) {
-	started, err := o.launcher.PublishDelete(ctx, datastore, d, source)
-	return started, unavailable(err)
-}
-
-// Import implements queue.Opener.
-func (o opener) Import(ctx context.Context, datastore string, i cdc.Import) (bool, error) {
-	started, err := o.launcher.Import(ctx, datastore, i)
-	return started, unavailable(err)
-}
-
-// Follow implements queue.Opener.
-func (o opener) Follow(ctx context.Context, datastore string, j cdc.Job) (bool, error) {
-	started, err := o.launcher.Follow(ctx, datastore, j)
-	return started, unavailable(err)
-}
-
-// unavailable says that the message is not to blame. The launcher refuses
-// nothing that a message could hold: what is left is Temporal down, full, or
-// misconfigured, and none of that may drain the queue into the dead-letter queue.
-func unavailable(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", queue.ErrUnavailable, err)
 }

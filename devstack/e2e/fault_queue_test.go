@@ -46,7 +46,7 @@ func TestSQSGoneAndBack(t *testing.T) {
 	for i := range each {
 		put(t, r.writer, "Patient", fmt.Sprintf("unseen-%d", i))
 	}
-	said(t, w, "SQS does not answer")
+	said(t, w, "SQS is unavailable")
 	counted(t, w, messagesMetric, "poll_failed", 2*pollers) // each of them tries again
 	// A poll that was cut off may have taken some with it: those are in flight.
 	depth := r.queueDepth(t, "QueueUrl")
@@ -55,7 +55,7 @@ func TestSQSGoneAndBack(t *testing.T) {
 	sqs.reject("")
 	sqs.lead(t, r.AWS.URL())
 	r.showAgain(t, sqs.receipts(func(receipt) bool { return true }))
-	said(t, w, "SQS answers again")
+	said(t, w, "SQS is available again")
 	report := r.drained(t)
 
 	complete(t, report)
@@ -94,7 +94,7 @@ func TestMalformedOversizedAndForeignMessages(t *testing.T) {
 
 	isMalformed := func(m receipt) bool { return slices.Contains(malformed, m.body) }
 	for round := 1; round <= maxReceives; round++ {
-		counted(t, w, messagesMetric, "left", round*len(malformed))
+		counted(t, w, triggersMetric, "malformed", round*len(malformed))
 		require.Zero(t, r.queueDepth(t, "DlqUrl"))
 		again := sqs.receipts(isMalformed)
 		require.Len(t, again, len(malformed))
@@ -148,7 +148,7 @@ func (r *rig) othersMessages(t *testing.T) map[string][]string {
 	reading.Detail.EventName = "ReadResource"
 	foreign := `{"source":"aws.s3","detail-type":"Object Created","detail":{}}`
 	return map[string][]string{
-		"foreign":           {foreign, padded(t, foreign, largestMessage)},
+		"other_source":      {foreign, padded(t, foreign, largestMessage)},
 		"failed":            {asMessage(t, failed)},
 		"read_only":         {asMessage(t, reading)},
 		"unknown_store":     {asMessage(t, trailRecord("0000ffff0000ffff0000ffff0000ffff", "Patient", time.Now()))},

@@ -48,7 +48,7 @@ func TestTemporalGoneAndBack(t *testing.T) {
 	require.Equal(t, written, report.Total.Published)
 	require.Zero(t, r.queueDepth(t, "DlqUrl"))
 	require.Len(t, sqs.receipts(func(m receipt) bool { return m.times == 1 }), r.Deliveries.Len(), "each message was received once")
-	require.Zero(t, outcome(t, w, messagesMetric, "left"))
+	require.Zero(t, outcome(t, w, triggersMetric, "malformed"))
 }
 
 // Temporal is killed half-way through a Publish of 300. The Publish ends at once, because

@@ -93,13 +93,13 @@ func TestStatus(t *testing.T) {
 // buryMessages puts n messages into the dead-letter queue.
 func (r *rig) buryMessages(t *testing.T, n int) {
 	t.Helper()
-	queues, err := queue.Find(t.Context(), r.SQS(), r.Outputs["QueueUrl"])
+	triggers, err := queue.Find(t.Context(), r.SQS(), r.Outputs["QueueUrl"])
 	require.NoError(t, err)
-	url, _, err := queues.Dead(t.Context(), r.SQS())
+	dead, err := triggers.DeadLetters(t.Context(), r.SQS())
 	require.NoError(t, err)
 	for i := range n {
 		_, err := r.SQS().SendMessage(t.Context(), &sqs.SendMessageInput{
-			QueueUrl: aws.String(url), MessageBody: aws.String(fmt.Sprintf(`{"source":"elsewhere","n":%d}`, i)),
+			QueueUrl: aws.String(dead.URL), MessageBody: aws.String(fmt.Sprintf(`{"source":"elsewhere","n":%d}`, i)),
 			MessageAttributes: map[string]sqstypes.MessageAttributeValue{
 				"n": {DataType: aws.String("Number"), StringValue: aws.String(strconv.Itoa(i))},
 			},
@@ -182,7 +182,7 @@ func TestRedriveAll(t *testing.T) {
 		if _, err := r.SQS().ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(queues.URL), MaxNumberOfMessages: 10}); err != nil {
 			return err
 		}
-		if _, dead, err := queues.Dead(ctx, r.SQS()); err != nil || dead.Visible < 3 {
+		if dead, err := queues.DeadLetters(ctx, r.SQS()); err != nil || dead.Depth.Visible < 3 {
 			return errNotYet
 		}
 		return nil

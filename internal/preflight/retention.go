@@ -15,7 +15,7 @@ import (
 // message that comes that late opens its window a second time, and what the window
 // holds is published again: a repeat rather than a loss.
 func Notice(namespace string, retention time.Duration, keeps queue.Keeps) string {
-	if keeps.Longest() <= retention {
+	if keeps.Max() <= retention {
 		return ""
 	}
 	which := fmt.Sprintf("the dead-letter queue keeps messages for %s", spell(keeps.DLQ))
@@ -25,7 +25,7 @@ func Notice(namespace string, retention time.Duration, keeps queue.Keeps) string
 			which += fmt.Sprintf(", its dead-letter queue for %s", spell(keeps.DLQ))
 		}
 	}
-	own, cloud := temporal.RetentionCommands(namespace, keeps.Longest())
+	own, cloud := temporal.RetentionCommands(namespace, keeps.Max())
 	return fmt.Sprintf("namespace %s keeps closed windows for %s, but %s: a message that comes later than that publishes its window a second time. Run `%s` (on Temporal Cloud: `%s`), or set the queues' MessageRetentionPeriod to %d at most",
 		namespace, spell(retention), which, own, cloud, int64(retention/time.Second))
 }

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -39,8 +38,7 @@ func TestThousandMessagesForOneWindowAreOneCall(t *testing.T) {
 		require.Equal(t, 1, f.counts.of(EventWindowOpened))
 		require.Equal(t, 1000, f.counts.outcomes[trigger.OutcomeTrigger])
 		require.Len(t, f.counts.delays, 1000)
-		// A batch asks once for all of its messages: 100 batches of 10.
-		require.Equal(t, 99, f.counts.of(EventWindowCoalesced))
+		require.Equal(t, 999, f.counts.of(EventWindowCoalesced))
 	})
 }
 
@@ -48,10 +46,9 @@ func TestConsumerOverHTTP(t *testing.T) {
 	queue := newFakeSQS()
 	server := httptest.NewServer(queue)
 	defer server.Close()
-	f := newFixture(t, func(cfg *Config) {
-		cfg.Receive, cfg.Delete = sdkClient(server.URL, http.DefaultClient), sdkClient(server.URL, http.DefaultClient)
-		cfg.WaitTime = time.Second
-	})
+	f := newFixture(t, func(l *limits) { l.wait = time.Second })
+	client := sdkClient(server.URL, http.DefaultClient)
+	f.consumer.Receive, f.consumer.acknowledger.Delete, f.consumer.extender.Delete = client, client, client
 	windows := windowsBefore(20)
 	for i := range 100 {
 		queue.send(update(windows[i%len(windows)]))
@@ -81,7 +78,7 @@ func TestMessagesThatAreNoTriggers(t *testing.T) {
 		f.queue.until(f.queue.empty)
 		f.stop()
 		require.Zero(t, f.opener.calls)
-		for _, outcome := range []trigger.Outcome{trigger.OutcomeForeign, trigger.OutcomeReadOnly, trigger.OutcomeFailed,
+		for _, outcome := range []trigger.Outcome{trigger.OutcomeOtherSource, trigger.OutcomeReadOnly, trigger.OutcomeFailed,
 			trigger.OutcomeUnknownStore, trigger.OutcomeUnconfiguredType, trigger.OutcomeImport} {
 			require.Equal(t, 1, f.counts.outcomes[outcome], outcome)
 		}
@@ -189,7 +186,6 @@ func TestMalformedIsNeverDeleted(t *testing.T) {
 		f.stop()
 		require.Equal(t, 1, f.queue.deleted)
 		require.Equal(t, 3, f.queue.dead[0].receives)
-		require.Equal(t, 3, f.counts.of(EventLeft))
 		require.Contains(t, f.log.String(), `message=m0 reason="body is not a JSON object" received=3`)
 	})
 }
@@ -225,34 +221,9 @@ func TestUnknownEventNameIsLoggedOnce(t *testing.T) {
 	}
 }
 
-func TestErrorOfOneMessageLeavesItToRedelivery(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t)
-		windows := windowsBefore(2)
-		refused := 0
-		f.opener.set(func(_ context.Context, w cdc.Window) error {
-			if w == windows[0] {
-				if refused++; refused <= 2 {
-					return errors.New("no such thing")
-				}
-			}
-			return nil
-		})
-		f.queue.send(update(windows[0]), update(windows[1]))
-		started := time.Now()
-		f.start()
-		f.queue.until(f.queue.empty)
-		require.Equal(t, 2*DefaultVisibilityTimeout, time.Since(started).Truncate(time.Second), "after two visibility timeouts")
-		f.stop()
-		require.Equal(t, 4, f.counts.of(EventReceived))
-		require.Equal(t, 2, f.counts.of(EventLeft))
-		require.Empty(t, f.counts.pauses)
-	})
-}
-
 func TestVisibilityIsExtendedWhileOpenBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, func(cfg *Config) { cfg.VisibilityTimeout = 12 * time.Second })
+		f := newFixture(t, func(l *limits) { l.visibility = 12 * time.Second })
 		failures := 0
 		f.queue.fail = func(op string) (int, string) {
 			if op == "ChangeMessageVisibilityBatch" {
@@ -283,7 +254,7 @@ func TestVisibilityIsExtendedWhileOpenBlocks(t *testing.T) {
 
 func TestNoMorePolledThanFitsInHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, func(cfg *Config) { cfg.MaxInFlight, cfg.Pollers = 20, 4 })
+		f := newFixture(t, func(l *limits) { l.inHand = 20 })
 		goOn := make(chan struct{})
 		f.opener.set(func(context.Context, cdc.Window) error { <-goOn; return nil })
 		for _, window := range windowsBefore(60) {

@@ -1,11 +1,11 @@
-// Package consumer is the loop between the trigger queue and whatever opens
-// windows. It knows nothing of Temporal: an Opener stands for it.
+// Package queue is the trigger queue with its dead letters: polling, dedup, outages,
+// visibility, acknowledging and redrive. It knows nothing of Temporal: an [Opener]
+// stands for it.
 //
-// A message goes receive → parse → open → delete. It is deleted only when
-// everything it asks for has been opened, or was open already; until then its
-// visibility is extended. What makes a storm of triggers cheap: a window is
-// opened once a batch, once at a time over all batches, and not again while it
-// is remembered. What makes an outage of Temporal harmless: no poll begins while
-// it lasts, and the messages in hand are kept, so that no receive count rises
-// and nothing drains into the dead-letter queue.
+// A message goes poll → parse → start → acknowledge. It is acknowledged, which deletes
+// it, only when everything it asks for runs or ran already; until then its visibility is
+// extended. A storm of triggers is cheap because a window is opened once at a time, and
+// not again while it is known to exist. An outage of Temporal is harmless because no poll
+// begins while it lasts and the messages in hand are kept: no receive count rises and
+// nothing drains into the dead-letter queue.
 package queue

@@ -52,7 +52,7 @@ type fakeOpener struct {
 	answer func(ctx context.Context, w cdc.Window) error
 }
 
-func (o *fakeOpener) Open(ctx context.Context, w cdc.Window, cause cdc.Cause) (bool, error) {
+func (o *fakeOpener) OpenWindow(ctx context.Context, w cdc.Window, cause cdc.Cause) (bool, error) {
 	o.mu.Lock()
 	o.calls++
 	o.running++
@@ -170,7 +170,9 @@ type fixture struct {
 	done     chan error
 }
 
-func newFixture(t testing.TB, changes ...func(*Config)) *fixture {
+const grace = 5 * time.Second
+
+func newFixture(t testing.TB, changes ...func(*limits)) *fixture {
 	f := &fixture{
 		t: t, queue: newFakeSQS(), log: &syncLog{}, done: make(chan error, 1),
 		opener: &fakeOpener{
@@ -182,16 +184,14 @@ func newFixture(t testing.TB, changes ...func(*Config)) *fixture {
 	cfg := Config{
 		Receive: f.queue.client(), Delete: f.queue.client(), QueueURL: queueURL, Opener: f.opener, Metrics: f.counts,
 		Logger: slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Scope: func() trigger.Scope {
-			return trigger.Scope{Datastores: map[string]bool{store: true}, Types: map[string]bool{"Patient": true}, Lookback: 5 * time.Second}
-		},
+		Scope:  trigger.Scope{Datastores: map[string]bool{store: true}, Types: map[string]bool{"Patient": true}, Lookback: 5 * time.Second},
+		Grace:  grace,
 	}
+	l := defaultLimits
 	for _, change := range changes {
-		change(&cfg)
+		change(&l)
 	}
-	var err error
-	f.consumer, err = New(cfg)
-	require.NoError(t, err)
+	f.consumer = newConsumer(cfg, l)
 	return f
 }
 
@@ -214,6 +214,6 @@ func (f *fixture) stopped() {
 	require.Zero(f.t, f.queue.polling)
 	require.NotContains(f.t, f.log.String(), "pat-7", "a FHIR id in the log")
 	require.NotContains(f.t, f.log.String(), "secret-queue", "a URL in the log")
-	require.True(f.t, f.consumer.slots.TryAcquire(int64(f.consumer.MaxInFlight)), "a slot was not given back")
-	require.Empty(f.t, f.consumer.keeper.held, "a message is still kept")
+	require.True(f.t, f.consumer.slots.TryAcquire(int64(f.consumer.inHand)), "a slot was not given back")
+	require.Empty(f.t, f.consumer.extender.held, "a message is still kept")
 }

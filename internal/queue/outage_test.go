@@ -2,7 +2,7 @@ package queue
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,13 +15,13 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-var errDown = fmt.Errorf("starting: %w", ErrUnavailable)
+var errDown = errors.New("starting: connection refused")
 
 func TestTemporalDownRaisesNoReceiveCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const outage = 2 * time.Hour
-		f := newFixture(t, func(cfg *Config) { cfg.MaxInFlight = 2000 }) // slots are not what ends the polls
-		f.queue.maxReceives = 1                                          // a second receive would go to the dead-letter queue
+		f := newFixture(t, func(l *limits) { l.inHand = 2000 }) // slots are not what ends the polls
+		f.queue.maxReceives = 1                                 // a second receive would go to the dead-letter queue
 		windows := windowsBefore(300)
 		for i := range 900 {
 			f.queue.send(update(windows[i%len(windows)]))
@@ -35,7 +35,7 @@ func TestTemporalDownRaisesNoReceiveCount(t *testing.T) {
 		})
 		f.start()
 		synctest.Wait()
-		require.ErrorIs(t, f.consumer.Ready(), ErrUnavailable)
+		require.ErrorContains(t, f.consumer.Ready(), "temporal is unavailable")
 		var polls, opens int
 		f.queue.do(func() { polls = f.queue.calls["ReceiveMessage"] })
 		f.opener.get(func() { opens, f.opener.running, f.opener.most = f.opener.calls, 0, 0 })
@@ -53,13 +53,13 @@ func TestTemporalDownRaisesNoReceiveCount(t *testing.T) {
 		f.opener.get(func() {
 			require.LessOrEqual(t, f.opener.most, 1, "more than one probe at a time")
 			probes := f.opener.calls - opens
-			require.LessOrEqual(t, probes, int(outage/(backoffMost/2))+10)
-			require.GreaterOrEqual(t, probes, int(outage/backoffMost))
+			require.LessOrEqual(t, probes, int(outage/(maxBackoff/2))+10)
+			require.GreaterOrEqual(t, probes, int(outage/maxBackoff))
 		})
 
 		f.opener.set(nil)
 		f.queue.until(f.queue.empty)
-		<-time.After(maxWaitTime) // the first poll after the outage may find nothing, and takes as long
+		<-time.After(WaitTime) // the first poll after the outage may find nothing, and takes as long
 		synctest.Wait()
 		require.NoError(t, f.consumer.Ready())
 		f.stop()
@@ -85,7 +85,7 @@ func TestOpenThatHangsIsAnOutage(t *testing.T) {
 		f.start()
 		<-time.After(openTimeout + time.Second/4)
 		synctest.Wait()
-		require.ErrorIs(t, f.consumer.Ready(), ErrUnavailable)
+		require.ErrorContains(t, f.consumer.Ready(), "temporal is unavailable")
 		f.opener.set(nil)
 		f.queue.until(f.queue.empty)
 		f.stop()
@@ -186,8 +186,8 @@ func TestSQSOutageIsLoggedOnceAndOutlived(t *testing.T) {
 				<-time.After(10 * time.Minute)
 				require.ErrorContains(t, f.consumer.Ready(), "last successful poll")
 				f.stop()
-				require.Equal(t, 2, strings.Count(f.log.String(), "SQS does not answer"), f.log)
-				require.Equal(t, 1, strings.Count(f.log.String(), "SQS answers again"))
+				require.Equal(t, 2, strings.Count(f.log.String(), "SQS is unavailable"), f.log)
+				require.Equal(t, 1, strings.Count(f.log.String(), "SQS is available again"))
 				require.Positive(t, f.counts.of(EventPollFailed))
 			})
 		})
@@ -199,7 +199,7 @@ func TestCheckOfTheQueue(t *testing.T) {
 		f := newFixture(t)
 		f.queue.fail = func(string) (int, string) { return http.StatusBadRequest, "QueueDoesNotExist" }
 		err := f.consumer.Run(t.Context())
-		require.ErrorContains(t, err, "queue does not exist: check CDC_QUEUE_URL")
+		require.ErrorContains(t, err, "there is no such queue: check CDC_QUEUE_URL")
 		require.NotContains(t, err.Error(), "secret-queue")
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -252,27 +252,27 @@ func TestStopLetsTheLastPollFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t).start()
 		<-time.After(2 * firstWait)
-		polls := 2 * DefaultPollers // a short one each, and a long one that is under way
-		require.Equal(t, polls, f.queue.calls["ReceiveMessage"])
+		polls := 2 * defaultLimits.pollers // a short one each, and a long one that is under way
+		f.queue.do(func() { require.Equal(t, polls, f.queue.calls["ReceiveMessage"]) })
 		f.cancel()
-		<-time.After(DefaultGrace - time.Second)
+		<-time.After(grace - time.Second)
 		windows := windowsBefore(2)
 		f.queue.send(update(windows[0])) // within the grace: worked off
 		f.queue.until(f.queue.empty)
 		<-time.After(2 * time.Second)
-		f.queue.send(update(windows[1])) // after it: given back
+		f.queue.send(update(windows[1])) // after it: released
 		f.stopped()
 		require.Equal(t, map[cdc.Window]int{windows[0]: 1}, f.opener.opened)
 		require.Equal(t, polls, f.queue.calls["ReceiveMessage"], "a poll began after the stop")
 		require.Len(t, f.queue.messages, 1)
-		require.False(t, f.queue.messages[0].visible.After(time.Now()), "given back: visible at once")
-		require.Equal(t, 1, f.counts.of(EventGivenBack))
+		require.False(t, f.queue.messages[0].visible.After(time.Now()), "released: visible at once")
+		require.Equal(t, 1, f.counts.of(EventReleased))
 	})
 }
 
-func TestStopGivesBackWhatIsNotDone(t *testing.T) {
+func TestStopReleasesWhatIsNotDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, func(cfg *Config) { cfg.WaitTime, cfg.Grace = time.Second, 10*time.Second })
+		f := newFixture(t, func(l *limits) { l.wait = time.Second })
 		windows := windowsBefore(30)
 		f.opener.set(func(ctx context.Context, w cdc.Window) error {
 			if slices.Contains(windows[:15], w) {
@@ -288,17 +288,16 @@ func TestStopGivesBackWhatIsNotDone(t *testing.T) {
 		synctest.Wait()
 		stopped := time.Now()
 		f.stop()
-		require.Equal(t, 10*time.Second, time.Since(stopped).Truncate(time.Second))
+		require.Equal(t, grace, time.Since(stopped).Truncate(time.Second))
 		require.Equal(t, 15, f.queue.deleted, "what was opened is deleted")
-		require.Equal(t, 15, f.counts.of(EventGivenBack))
+		require.Equal(t, 15, f.counts.of(EventReleased))
 		for _, m := range f.queue.messages {
-			require.False(t, m.visible.After(time.Now()), "given back: visible at once")
+			require.False(t, m.visible.After(time.Now()), "released: visible at once")
 		}
-		require.NotContains(t, f.log.String(), "left to redelivery")
 	})
 }
 
-func TestStopDuringAnOutageGivesBackAtOnce(t *testing.T) {
+func TestStopDuringAnOutageReleasesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
 		f.opener.set(func(context.Context, cdc.Window) error { return errDown })
@@ -309,31 +308,9 @@ func TestStopDuringAnOutageGivesBackAtOnce(t *testing.T) {
 		<-time.After(10 * time.Minute)
 		f.cancel()
 		synctest.Wait()
-		require.Equal(t, 40, f.counts.of(EventGivenBack))
+		require.Equal(t, 40, f.counts.of(EventReleased))
 		f.stopped()
 		require.Len(t, f.queue.messages, 40)
 		require.Zero(t, f.queue.deleted)
 	})
-}
-
-func TestNewRefusesWhatCannotWork(t *testing.T) {
-	good := newFixture(t).consumer.Config
-	for name, spoil := range map[string]func(*Config){
-		"no client":          func(c *Config) { c.Receive = nil },
-		"no opener":          func(c *Config) { c.Opener = nil },
-		"no queue":           func(c *Config) { c.QueueURL = "" },
-		"negative pollers":   func(c *Config) { c.Pollers = -1 },
-		"fewer than a batch": func(c *Config) { c.MaxInFlight = 9 },
-		"short visibility":   func(c *Config) { c.VisibilityTimeout = time.Second },
-		"split second":       func(c *Config) { c.VisibilityTimeout = 10500 * time.Millisecond },
-		"long wait":          func(c *Config) { c.WaitTime = 21 * time.Second },
-		"negative grace":     func(c *Config) { c.Grace = -1 },
-	} {
-		cfg := good
-		spoil(&cfg)
-		_, err := New(cfg)
-		require.Error(t, err, name)
-	}
-	_, err := New(Config{})
-	require.ErrorContains(t, err, "two SQS clients")
 }

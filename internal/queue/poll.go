@@ -2,39 +2,41 @@ package queue
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"healthlake-cdc/internal/trigger"
 )
 
-// pollSlack is how much longer than its wait time a poll may take before its
-// connection counts as dead.
-const pollSlack = 30 * time.Second
+const (
+	// pollSlack is how much longer than its wait time a poll may take before its
+	// connection counts as dead.
+	pollSlack = 30 * time.Second
+	// firstWait is how long a poll waits for messages until one has succeeded: a worker
+	// is ready once it has polled, which should not take a long poll of an empty queue.
+	firstWait = time.Second
+)
 
-// firstWait is how long a poll waits for messages until one has succeeded: a
-// worker is ready once it has polled, and should not need the length of a long
-// poll for that when the queue is empty.
-const firstWait = time.Second
-
-// poll receives batch after batch until ctx is done, and has each worked off in
-// a goroutine of its own. The slots for a batch are taken before it is received:
-// what is received is worked on at once, and its visibility is not used up in a
-// line.
+// poll receives batch after batch until ctx is done, and has each message worked off in
+// a goroutine of its own. It acquires the slots for a batch before it receives one:
+// what is received is worked on at once, and its visibility is not used up waiting.
 func (c *Consumer) poll(ctx, work context.Context) {
-	failures, wait := 0, min(firstWait, c.WaitTime)
+	failures, wait := 0, min(firstWait, c.wait)
 	for {
 		if c.slots.Acquire(ctx, batchSize) != nil {
 			return
 		}
-		if c.gate.pass(ctx) != nil {
+		if c.breaker.wait(ctx) != nil {
 			c.slots.Release(batchSize)
 			return
 		}
 		started := time.Now()
-		messages, err := c.receive(ctx, wait)
-		c.slots.Release(int64(batchSize - len(messages)))
+		received, err := c.receive(ctx, wait)
+		c.slots.Release(int64(batchSize - len(received)))
 		if err != nil {
 			c.Metrics.Count(EventPollFailed, 1)
 			c.health.failed(started, err)
@@ -44,12 +46,15 @@ func (c *Consumer) poll(ctx, work context.Context) {
 			}
 			continue
 		}
-		failures, wait = 0, c.WaitTime
+		failures, wait = 0, c.wait
 		now := time.Now()
 		c.lastPoll.Store(&now)
 		c.health.succeeded(started)
-		if len(messages) > 0 {
-			c.batches.Go(func() { c.handle(work, messages) })
+		c.Metrics.Count(EventReceived, len(received))
+		for _, raw := range received {
+			m := &message{id: aws.ToString(raw.MessageId), receipt: aws.ToString(raw.ReceiptHandle)}
+			c.extender.hold(m)
+			c.messages.Go(func() { c.handle(work, m, raw) })
 		}
 	}
 }
@@ -63,7 +68,7 @@ func (c *Consumer) receive(ctx context.Context, wait time.Duration) ([]types.Mes
 		QueueUrl:            aws.String(c.QueueURL),
 		MaxNumberOfMessages: batchSize,
 		WaitTimeSeconds:     int32(wait / time.Second),
-		VisibilityTimeout:   int32(c.VisibilityTimeout / time.Second),
+		VisibilityTimeout:   int32(c.visibility / time.Second),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
 			types.MessageSystemAttributeNameApproximateReceiveCount,
 		},
@@ -71,6 +76,62 @@ func (c *Consumer) receive(ctx context.Context, wait time.Duration) ([]types.Mes
 	if err != nil {
 		return nil, err
 	}
-	// More than asked for would be more than there are slots.
+	// More than requested would be more than there are slots.
 	return out.Messages[:min(len(out.Messages), batchSize)], nil
+}
+
+// handle parses a message, starts what it asks for and acknowledges it. A malformed
+// message comes again when its visibility ends, or goes to the dead-letter queue.
+func (c *Consumer) handle(ctx context.Context, m *message, raw types.Message) {
+	scope := c.Scope
+	scope.Now = time.Now()
+	result := trigger.Parse([]byte(aws.ToString(raw.Body)), scope)
+	c.count(result, scope.Now)
+	if result.Outcome == trigger.OutcomeMalformed {
+		c.Logger.Warn("message is malformed: it is left to the dead-letter queue", "message", m.id, "reason", result.Reason,
+			"received", raw.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)])
+		c.done(m)
+		return
+	}
+	if err := c.starter.start(ctx, result); err != nil {
+		c.extender.abandon(m) // we are stopping
+		return
+	}
+	c.acknowledger.add(m)
+}
+
+// count counts what was received, and logs each unknown event name once.
+func (c *Consumer) count(result trigger.Result, now time.Time) {
+	c.Metrics.Outcome(result.Outcome)
+	if len(result.Windows) > 0 || len(result.Late) > 0 || len(result.Deletes) > 0 || result.Job != nil {
+		c.Metrics.Delay(result.Cause.CapturedBy, now.Sub(result.Cause.SourceTime))
+	}
+	if result.UnknownEvent {
+		c.Metrics.Count(EventUnknownName, 1)
+		if c.names.isNew(result.EventName) {
+			c.Logger.Warn("unknown event name of a call that is not read-only: treated as a write", "event_name", result.EventName)
+		}
+	}
+}
+
+// nameList is a bounded set of names that were logged.
+type nameList struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+// maxNames bounds what names from outside can make us keep and log.
+const maxNames = 100
+
+func (l *nameList) isNew(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen[name] || len(l.seen) >= maxNames {
+		return false
+	}
+	if l.seen == nil {
+		l.seen = make(map[string]bool)
+	}
+	l.seen[name] = true
+	return true
 }

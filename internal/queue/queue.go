@@ -2,119 +2,181 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// minQueueVisibility is what the queue's own visibility timeout should be at
-// least: it holds for whoever receives without naming one, a redrive for one.
-const minQueueVisibility = 30 * time.Second
-
-// checkQueue sees whether the queue is there and set up as it should be. It
-// fails only when there is no such queue; while SQS can't be reached it waits.
-func (c *Consumer) checkQueue(ctx context.Context) error {
-	for failures := 1; ; failures++ {
-		started := time.Now()
-		out, err := c.attributes(ctx)
-		var missing *types.QueueDoesNotExist
-		switch {
-		case err == nil:
-			c.health.succeeded(started)
-			c.warn(out.Attributes)
-			return nil
-		case errors.As(err, &missing):
-			return errors.New("queue does not exist: check CDC_QUEUE_URL and AWS_REGION")
-		case denied(err):
-			c.Logger.Warn("reading the trigger queue's attributes is not allowed: grant sqs:GetQueueAttributes to have its settings checked")
-			return nil // polls may be allowed all the same
-		case ctx.Err() == nil:
-			c.health.failed(started, err)
-		}
-		if !sleep(ctx, backoff(failures)) {
-			return nil
-		}
-	}
+// API is what we call of the SDK's client.
+type API interface {
+	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
+	GetQueueUrl(context.Context, *sqs.GetQueueUrlInput, ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error)
+	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
+	SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
+	DeleteMessage(context.Context, *sqs.DeleteMessageInput, ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error)
+	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
+	ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageVisibilityBatchInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error)
+	StartMessageMoveTask(context.Context, *sqs.StartMessageMoveTaskInput, ...func(*sqs.Options)) (*sqs.StartMessageMoveTaskOutput, error)
+	ListMessageMoveTasks(context.Context, *sqs.ListMessageMoveTasksInput, ...func(*sqs.Options)) (*sqs.ListMessageMoveTasksOutput, error)
 }
 
-func (c *Consumer) attributes(ctx context.Context) (*sqs.GetQueueAttributesOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return c.Delete.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl:       aws.String(c.QueueURL),
-		AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameVisibilityTimeout, types.QueueAttributeNameRedrivePolicy},
+// Depth is how many messages a queue holds, as SQS estimates.
+type Depth struct {
+	Visible  int `json:"visible"`
+	InFlight int `json:"inFlight"`
+	Delayed  int `json:"delayed"`
+}
+
+// Queue is what SQS says of a queue.
+type Queue struct {
+	URL   string
+	ARN   string // of a dead-letter queue
+	Depth Depth
+	// Retention is how long the queue keeps messages, 0 where SQS does not say.
+	Retention time.Duration
+
+	visibility    time.Duration
+	redrivePolicy string
+}
+
+// ErrNoQueue says that no trigger queue is configured.
+var ErrNoQueue = errors.New("the trigger queue is not known: set CDC_QUEUE_URL")
+
+// ErrNoDLQ says that the trigger queue has no dead-letter queue.
+var ErrNoDLQ = errors.New("the trigger queue has no dead-letter queue: set a redrive policy on it, as deploy/ does")
+
+// Find looks at the trigger queue.
+func Find(ctx context.Context, api API, url string) (Queue, error) {
+	if url == "" {
+		return Queue{}, ErrNoQueue
+	}
+	found, err := look(ctx, api, url)
+	if err != nil {
+		return Queue{}, fmt.Errorf("reading the trigger queue: %w", withoutURL(err))
+	}
+	return found, nil
+}
+
+// HasDeadLetters reports whether the queue has a dead-letter queue.
+func (q Queue) HasDeadLetters() bool { return q.redrivePolicy != "" }
+
+// DeadLetters looks at the queue's dead-letter queue.
+func (q Queue) DeadLetters(ctx context.Context, api API) (Queue, error) {
+	if !q.HasDeadLetters() {
+		return Queue{}, ErrNoDLQ
+	}
+	var policy struct {
+		Target string `json:"deadLetterTargetArn"`
+	}
+	_ = json.Unmarshal([]byte(q.redrivePolicy), &policy) // what has no ARN is an error below
+	name, err := arn.Parse(policy.Target)
+	if err != nil {
+		return Queue{}, errors.New("the trigger queue's redrive policy cannot be read: set it anew")
+	}
+	address, err := api.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{
+		QueueName: aws.String(name.Resource), QueueOwnerAWSAccountId: aws.String(name.AccountID),
 	})
+	if err != nil {
+		return Queue{}, fmt.Errorf("finding the dead-letter queue: %w", withoutURL(err))
+	}
+	found, err := look(ctx, api, aws.ToString(address.QueueUrl))
+	if err != nil {
+		return Queue{}, fmt.Errorf("reading the dead-letter queue: %w", withoutURL(err))
+	}
+	found.ARN = policy.Target
+	return found, nil
 }
 
-func (c *Consumer) warn(attributes map[string]string) {
-	seconds, err := strconv.Atoi(attributes[string(types.QueueAttributeNameVisibilityTimeout)])
-	if visibility := time.Duration(seconds) * time.Second; err == nil && visibility < minQueueVisibility {
-		c.Logger.Warn("the trigger queue's visibility timeout is short: set 30 s or more", "visibility_timeout", visibility)
+func look(ctx context.Context, api API, url string) (Queue, error) {
+	out, err := api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: aws.String(url), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+	})
+	if err != nil {
+		return Queue{}, err
 	}
-	if attributes[string(types.QueueAttributeNameRedrivePolicy)] == "" {
-		c.Logger.Warn("the trigger queue has no dead-letter queue: malformed messages come again until they expire; set a redrive policy")
+	number := func(name types.QueueAttributeName) int {
+		n, _ := strconv.Atoi(out.Attributes[string(name)]) // 0 where SQS does not say
+		return n
 	}
+	seconds := func(name types.QueueAttributeName) time.Duration { return time.Duration(number(name)) * time.Second }
+	return Queue{
+		URL: url,
+		Depth: Depth{
+			Visible:  number(types.QueueAttributeNameApproximateNumberOfMessages),
+			InFlight: number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
+			Delayed:  number(types.QueueAttributeNameApproximateNumberOfMessagesDelayed),
+		},
+		Retention:     seconds(types.QueueAttributeNameMessageRetentionPeriod),
+		visibility:    seconds(types.QueueAttributeNameVisibilityTimeout),
+		redrivePolicy: out.Attributes[string(types.QueueAttributeNameRedrivePolicy)],
+	}, nil
 }
 
-// coded and answered are what the SDK's errors tell of themselves.
-type (
-	coded    interface{ ErrorCode() string }
-	answered interface{ HTTPStatusCode() int }
-)
+// Keeps is how long the trigger queue and its dead-letter queue keep messages. A message
+// keeps its age when it is moved to the latter.
+type Keeps struct {
+	Queue time.Duration
+	// DLQ is 0 when there is no dead-letter queue.
+	DLQ time.Duration
+}
+
+// Max is the longer of the two.
+func (k Keeps) Max() time.Duration { return max(k.Queue, k.DLQ) }
+
+// Kept reads from both queues how long they keep messages. What could be found out is
+// returned with the error.
+func Kept(ctx context.Context, api API, url string) (Keeps, error) {
+	found, err := Find(ctx, api, url)
+	if err != nil {
+		return Keeps{}, err
+	}
+	dead, err := found.DeadLetters(ctx, api)
+	if errors.Is(err, ErrNoDLQ) {
+		err = nil
+	}
+	return Keeps{Queue: found.Retention, DLQ: dead.Retention}, err
+}
+
+// withoutURL is an error of the SDK without its text, which holds the queue's URL.
+func withoutURL(err error) error {
+	var code interface{ ErrorCode() string }
+	var missing *types.QueueDoesNotExist
+	switch {
+	case errors.As(err, &missing):
+		return errors.New("there is no such queue: check CDC_QUEUE_URL and AWS_REGION")
+	case denied(err):
+		return errors.New("access is denied: allow the call on the queue to the program's role")
+	case errors.As(err, &code):
+		return errors.New(code.ErrorCode())
+	case errors.Is(err, context.Canceled):
+		return errors.New("interrupted")
+	case errors.Is(err, context.DeadlineExceeded):
+		return errors.New("no answer in time")
+	case status(err) != 0:
+		return fmt.Errorf("HTTP status %d", status(err))
+	default:
+		return errors.New("no connection: check AWS_REGION, the credentials and the network")
+	}
+}
 
 func denied(err error) bool {
-	var code coded
-	var answer answered
-	return errors.As(err, &code) && errors.As(err, &answer) && answer.HTTPStatusCode() == 403
+	var code interface{ ErrorCode() string }
+	return errors.As(err, &code) && (status(err) == 403 || strings.Contains(code.ErrorCode(), "AccessDenied"))
 }
 
-// describe says what an SDK error was about without its text, which holds the
-// request's URL.
-func describe(err error) string {
-	var code coded
-	var answer answered
-	switch {
-	case errors.As(err, &code):
-		return code.ErrorCode()
-	case errors.As(err, &answer) && answer.HTTPStatusCode() != 0:
-		return fmt.Sprintf("HTTP status %d", answer.HTTPStatusCode())
-	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer in time"
-	default:
-		return "no connection"
+// status is the HTTP status of an answer, 0 when there was none.
+func status(err error) int {
+	var answer interface{ HTTPStatusCode() int }
+	if errors.As(err, &answer) {
+		return answer.HTTPStatusCode()
 	}
-}
-
-// health logs SQS's going and coming, each once. A call that began before the
-// last of them says nothing new: polls take their time, and run side by side.
-type health struct {
-	logger  *slog.Logger
-	mu      sync.Mutex
-	away    bool
-	changed time.Time
-}
-
-func (h *health) failed(started time.Time, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.away && !started.Before(h.changed) {
-		h.away, h.changed = true, time.Now()
-		h.logger.Warn("SQS does not answer: trying again; check CDC_QUEUE_URL, the credentials and the network", "cause", describe(err))
-	}
-}
-
-func (h *health) succeeded(started time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.away && !started.Before(h.changed) {
-		h.logger.Info("SQS answers again", "after", time.Since(h.changed).Round(time.Second))
-		h.away, h.changed = false, time.Now()
-	}
+	return 0
 }

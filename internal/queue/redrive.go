@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,24 +12,33 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// Progress is told how many messages were moved, of how many; of is 0 when that
-// is not known.
-type Progress func(moved, of int)
-
 // Mover moves messages from the dead-letter queue to the trigger queue.
 type Mover struct {
-	API    API
-	Queues Queues
-	// Progress is told after each step; nil for no one.
-	Progress Progress
-	// Wait waits between two looks at a task that SQS carries out; nil for a
-	// second.
-	Wait func(ctx context.Context) error
+	API         API
+	Queue       Queue
+	DeadLetters Queue
+	// Progress is called after each step with how many messages were moved, of how many.
+	Progress func(moved, of int)
+
+	lookEvery time.Duration
 }
 
-// mostLooks is how many times in a row a task that SQS has accepted may not be listed,
+// NewMover finds both queues.
+func NewMover(ctx context.Context, api API, url string, progress func(moved, of int)) (Mover, error) {
+	found, err := Find(ctx, api, url)
+	if err != nil {
+		return Mover{}, err
+	}
+	dead, err := found.DeadLetters(ctx, api)
+	if err != nil {
+		return Mover{}, err
+	}
+	return Mover{API: api, Queue: found, DeadLetters: dead, Progress: progress, lookEvery: time.Second}, nil
+}
+
+// maxUnseen is how many times in a row a task that SQS has accepted may not be listed,
 // or not be the newest, before it is taken for lost: half a minute.
-const mostLooks = 30
+const maxUnseen = 30
 
 // The status of a task (SQS API Reference, ListMessageMoveTasks).
 const (
@@ -36,33 +46,30 @@ const (
 	statusCompleted = "COMPLETED"
 )
 
-// All has SQS move everything that the dead-letter queue holds, and waits until
-// it has. One task at a time: while one runs, All is an error that says how far
-// it is. A task that SQS has accepted and never lists is an error as well. When ctx
-// ends the task goes on in SQS.
+// All has SQS move everything that the dead-letter queue holds, and waits until it has.
+// One task at a time: while one runs, All is an error that says how far it is. A task
+// that SQS has accepted and never lists is an error as well. When ctx ends the task
+// continues in SQS.
 func (m Mover) All(ctx context.Context) (moved int, err error) {
-	if m.Queues.DLQ == "" {
-		return 0, ErrNoDLQ
-	}
 	before, err := m.latest(ctx)
 	if err != nil {
 		return 0, err
 	}
 	if before != nil && aws.ToString(before.Status) == statusRunning {
-		return 0, fmt.Errorf("a redrive is running already: %d of %d messages are moved; it goes on by itself",
+		return 0, fmt.Errorf("a redrive is running already: %d of %d messages are moved; it continues by itself",
 			before.ApproximateNumberOfMessagesMoved, aws.ToInt64(before.ApproximateNumberOfMessagesToMove))
 	}
-	_, depth, err := m.Queues.Dead(ctx, m.API)
-	if err != nil {
-		return 0, err
+	if m.DeadLetters.Depth.Visible == 0 {
+		return 0, nil // SQS would list a task that moves nothing
 	}
-	if depth.Visible == 0 {
-		return 0, nil // a task that moves nothing would be one more to look at
+	if _, err := m.API.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(m.DeadLetters.ARN)}); err != nil {
+		var running *types.UnsupportedOperation
+		if errors.As(err, &running) {
+			return 0, errors.New("another redrive is running already; it continues by itself")
+		}
+		return 0, fmt.Errorf("starting the redrive: %w", withoutURL(err))
 	}
-	if _, err := m.API.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(m.Queues.DLQ)}); err != nil {
-		return 0, fmt.Errorf("starting the redrive: %w", startError(err))
-	}
-	for unseen := 0; unseen < mostLooks; unseen++ {
+	for unseen := 0; unseen < maxUnseen; unseen++ {
 		latest, err := m.latest(ctx)
 		if err != nil {
 			return moved, err
@@ -70,18 +77,18 @@ func (m Mover) All(ctx context.Context) (moved int, err error) {
 		if newer(latest, before) {
 			unseen = 0
 			moved = int(latest.ApproximateNumberOfMessagesMoved)
-			m.tell(moved, int(aws.ToInt64(latest.ApproximateNumberOfMessagesToMove)))
+			m.Progress(moved, int(aws.ToInt64(latest.ApproximateNumberOfMessagesToMove)))
 			switch status := aws.ToString(latest.Status); status {
 			case statusCompleted:
 				return moved, nil
 			case statusRunning:
 			default:
-				return moved, fmt.Errorf("the redrive ended as %s after %d messages: %s; what is left is still in the dead-letter queue",
-					status, moved, orElse(aws.ToString(latest.FailureReason), "no reason given"))
+				return moved, fmt.Errorf("the redrive ended as %s after %d messages: %s; the rest is still in the dead-letter queue",
+					status, moved, cmp.Or(aws.ToString(latest.FailureReason), "no reason given"))
 			}
 		}
-		if err := m.wait(ctx); err != nil {
-			return moved, errors.New("interrupted: the redrive goes on in SQS")
+		if !sleep(ctx, m.lookEvery) {
+			return moved, errors.New("interrupted: the redrive continues in SQS")
 		}
 	}
 	return moved, errors.New("SQS has accepted the redrive and does not list it: how much it moves is not known; `starter status` shows how many messages are in both queues")
@@ -93,20 +100,10 @@ func newer(latest, before *types.ListMessageMoveTasksResultEntry) bool {
 	return latest != nil && (before == nil || latest.StartedTimestamp > before.StartedTimestamp)
 }
 
-// startError is the error of a task that could not be started: often someone else
-// has started one meanwhile.
-func startError(err error) error {
-	var running *types.UnsupportedOperation
-	if errors.As(err, &running) {
-		return errors.New("another redrive is running already; it goes on by itself")
-	}
-	return withoutURL(err)
-}
-
 func (m Mover) latest(ctx context.Context) (*types.ListMessageMoveTasksResultEntry, error) {
-	out, err := m.API.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: aws.String(m.Queues.DLQ), MaxResults: aws.Int32(1)})
+	out, err := m.API.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: aws.String(m.DeadLetters.ARN), MaxResults: aws.Int32(1)})
 	if err != nil {
-		return nil, fmt.Errorf("asking how far the redrive is: %w", withoutURL(err))
+		return nil, fmt.Errorf("reading how far the redrive is: %w", withoutURL(err))
 	}
 	if len(out.Results) == 0 {
 		return nil, nil
@@ -114,29 +111,46 @@ func (m Mover) latest(ctx context.Context) (*types.ListMessageMoveTasksResultEnt
 	return &out.Results[0], nil
 }
 
-func (m Mover) tell(moved, of int) {
-	if m.Progress != nil {
-		m.Progress(moved, of)
-	}
-}
+const (
+	// moveVisibility is how long received messages stay hidden in the dead-letter queue,
+	// in seconds: longer than moving ten of them can take.
+	moveVisibility = 120
+	// moveWait is how long to wait for messages in an empty dead-letter queue, in
+	// seconds: a long poll queries all of its servers.
+	moveWait = 2
+)
 
-func (m Mover) wait(ctx context.Context) error {
-	if m.Wait != nil {
-		return m.Wait(ctx)
+// Some moves up to limit messages, which StartMessageMoveTask cannot do: it receives
+// them, sends each to the trigger queue as it is, and then deletes it. Whatever fails,
+// none is lost; one that was sent and could not be deleted comes twice, which opens no
+// window twice.
+func (m Mover) Some(ctx context.Context, limit int) (moved int, err error) {
+	for moved < limit {
+		out, err := m.API.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+			QueueUrl: aws.String(m.DeadLetters.URL), MaxNumberOfMessages: int32(min(batchSize, limit-moved)),
+			VisibilityTimeout: moveVisibility, WaitTimeSeconds: moveWait, MessageAttributeNames: []string{"All"},
+		})
+		if err != nil {
+			return moved, fmt.Errorf("receiving from the dead-letter queue: %w", withoutURL(err))
+		}
+		if len(out.Messages) == 0 {
+			return moved, nil
+		}
+		for _, message := range out.Messages {
+			if _, err := m.API.SendMessage(ctx, &sqs.SendMessageInput{
+				QueueUrl: aws.String(m.Queue.URL), MessageBody: message.Body, MessageAttributes: message.MessageAttributes,
+			}); err != nil {
+				return moved, fmt.Errorf("sending to the trigger queue: %w; the message is still in the dead-letter queue", withoutURL(err))
+			}
+			moved++
+			// Also when ctx has ended meanwhile: what is not deleted is a duplicate.
+			if _, err := m.API.DeleteMessage(context.WithoutCancel(ctx), &sqs.DeleteMessageInput{
+				QueueUrl: aws.String(m.DeadLetters.URL), ReceiptHandle: message.ReceiptHandle,
+			}); err != nil {
+				return moved, fmt.Errorf("deleting from the dead-letter queue: %w; the message was moved and will be there again", withoutURL(err))
+			}
+		}
+		m.Progress(moved, limit)
 	}
-	timer := time.NewTimer(time.Second)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func orElse(text, fallback string) string {
-	if text == "" {
-		return fallback
-	}
-	return text
+	return moved, nil
 }

@@ -1,12 +1,13 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -18,15 +19,15 @@ import (
 // aQueue is SQS where it fails in ways that the stand-in of the development stack
 // does not: its real ways are tested end to end.
 type aQueue struct {
+	API        // what is not faked is not called
 	dead, live []string
 	calls      []string
-	// failSend and failDelete are the bodies whose entry fails; sendError and
-	// deleteError fail the whole call.
-	failSend, failDelete   string
-	sendError, deleteError error
-	tasks                  []types.ListMessageMoveTasksResultEntry
-	startError             error
-	noDLQ                  bool
+	// failSend and failDelete are the bodies whose call fails.
+	failSend, failDelete string
+	tasks                []types.ListMessageMoveTasksResultEntry
+	startError           error
+	noDLQ                bool
+	policy               string // the redrive policy, if not the usual
 	// keeps is for how many seconds a queue keeps messages, by URL.
 	keeps map[string]string
 }
@@ -41,7 +42,7 @@ func (q *aQueue) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttribute
 		attributes["MessageRetentionPeriod"] = q.keeps[aws.ToString(in.QueueUrl)]
 	}
 	if !q.noDLQ {
-		attributes["RedrivePolicy"] = `{"deadLetterTargetArn":"arn:aws:sqs:us-west-2:111122223333:dead","maxReceiveCount":5}`
+		attributes["RedrivePolicy"] = cmp.Or(q.policy, `{"deadLetterTargetArn":"arn:aws:sqs:us-west-2:111122223333:dead","maxReceiveCount":5}`)
 	}
 	return &sqs.GetQueueAttributesOutput{Attributes: attributes}, nil
 }
@@ -77,44 +78,31 @@ func (q *aQueue) ReceiveMessage(_ context.Context, in *sqs.ReceiveMessageInput, 
 	return out, nil
 }
 
-func (q *aQueue) SendMessageBatch(_ context.Context, in *sqs.SendMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
-	q.calls = append(q.calls, "send")
-	if q.sendError != nil {
-		return nil, q.sendError
+func (q *aQueue) SendMessage(_ context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	body := aws.ToString(in.MessageBody)
+	q.calls = append(q.calls, "send "+body)
+	if body == q.failSend {
+		return nil, errors.New("https://queue.example fails")
 	}
-	out := &sqs.SendMessageBatchOutput{}
-	for _, entry := range in.Entries {
-		if body := aws.ToString(entry.MessageBody); body == q.failSend {
-			out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: entry.Id, Code: aws.String("InternalError")})
-		} else {
-			q.live = append(q.live, body)
-			out.Successful = append(out.Successful, types.SendMessageBatchResultEntry{Id: entry.Id})
-		}
-	}
-	return out, nil
+	q.live = append(q.live, body)
+	return &sqs.SendMessageOutput{}, nil
 }
 
-func (q *aQueue) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
-	q.calls = append(q.calls, "delete")
-	if q.deleteError != nil || ctx.Err() != nil {
-		return nil, errors.Join(q.deleteError, ctx.Err())
+func (q *aQueue) DeleteMessage(ctx context.Context, in *sqs.DeleteMessageInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error) {
+	body := aws.ToString(in.ReceiptHandle)
+	q.calls = append(q.calls, "delete "+body)
+	if body == q.failDelete || ctx.Err() != nil {
+		return nil, errors.New("https://queue.example fails")
 	}
-	out := &sqs.DeleteMessageBatchOutput{}
-	for _, entry := range in.Entries {
-		body := aws.ToString(entry.ReceiptHandle)
-		if body == q.failDelete {
-			out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: entry.Id, Code: aws.String("InternalError")})
-			continue
-		}
-		q.dead = slices.DeleteFunc(q.dead, func(other string) bool { return other == body })
-	}
-	return out, nil
+	q.dead = slices.DeleteFunc(q.dead, func(other string) bool { return other == body })
+	return &sqs.DeleteMessageOutput{}, nil
 }
 
-func mover(t require.TestingT, q *aQueue) Mover {
-	queues, err := Find(context.Background(), q, "live")
+func mover(t require.TestingT, q API) Mover {
+	m, err := NewMover(context.Background(), q, "live", func(int, int) {})
 	require.NoError(t, err)
-	return Mover{API: q, Queues: queues, Wait: func(ctx context.Context) error { return ctx.Err() }}
+	m.lookEvery = time.Nanosecond
+	return m
 }
 
 func bodies(n int) []string {
@@ -133,9 +121,6 @@ func TestSomeLosesNothing(t *testing.T) {
 		q := &aQueue{dead: slices.Clone(all)}
 		pick := rapid.SampledFrom(append([]string{""}, all...))
 		q.failSend, q.failDelete = pick.Draw(t, "send that fails"), pick.Draw(t, "delete that fails")
-		if rapid.Bool().Draw(t, "deletes fail") {
-			q.deleteError = errors.New("https://queue.example refuses")
-		}
 		limit := rapid.IntRange(1, 40).Draw(t, "limit")
 		moved, err := mover(t, q).Some(context.Background(), limit)
 		for _, body := range all {
@@ -153,17 +138,17 @@ func TestSomeLosesNothing(t *testing.T) {
 }
 
 func TestSomeSendsFirst(t *testing.T) {
-	q := &aQueue{dead: bodies(3)}
+	q := &aQueue{dead: []string{"a", "b", "c"}}
 	moved, err := mover(t, q).Some(t.Context(), 2)
 	require.NoError(t, err)
 	require.Equal(t, 2, moved)
-	require.Equal(t, []string{"send", "delete"}, q.calls)
+	require.Equal(t, []string{"send a", "delete a", "send b", "delete b"}, q.calls)
 
-	q = &aQueue{dead: bodies(3), sendError: errors.New("no")}
+	q = &aQueue{dead: []string{"a", "b", "c"}, failSend: "b"}
 	moved, err = mover(t, q).Some(t.Context(), 3)
 	require.ErrorContains(t, err, "still in the dead-letter queue")
-	require.Zero(t, moved)
-	require.NotContains(t, q.calls, "delete")
+	require.Equal(t, 1, moved)
+	require.NotContains(t, q.calls, "delete b")
 }
 
 // stopping is told to stop while it sends: it deletes what was sent all the same.
@@ -172,42 +157,18 @@ type stopping struct {
 	stop context.CancelFunc
 }
 
-func (s stopping) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, options ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+func (s stopping) SendMessage(ctx context.Context, in *sqs.SendMessageInput, options ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
 	defer s.stop()
-	return s.aQueue.SendMessageBatch(ctx, in, options...)
+	return s.aQueue.SendMessage(ctx, in, options...)
 }
 
 func TestSomeDeletesWhatWasSent(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	q := stopping{aQueue: &aQueue{dead: bodies(1)}, stop: stop}
-	m := mover(t, q.aQueue)
-	m.API = q
-	moved, err := m.Some(ctx, 1)
+	moved, err := mover(t, q).Some(ctx, 1)
 	require.NoError(t, err)
 	require.Equal(t, 1, moved)
 	require.Empty(t, q.dead)
-}
-
-func TestBatchesFitOneCall(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		sizes := rapid.SliceOfN(rapid.IntRange(0, 1<<20), 1, 10).Draw(t, "sizes")
-		var messages []types.Message
-		for _, size := range sizes {
-			messages = append(messages, types.Message{Body: aws.String(strings.Repeat("x", size))})
-		}
-		n := 0
-		for _, batch := range batches(messages) {
-			require.NotEmpty(t, batch)
-			sum := 0
-			for _, message := range batch {
-				require.Equal(t, messages[n], message, "in their order")
-				sum += len(*message.Body)
-				n++
-			}
-			require.True(t, len(batch) == 1 || sum <= 1<<20)
-		}
-		require.Equal(t, len(messages), n)
-	})
 }
 
 func task(status string, moved, of int64) types.ListMessageMoveTasksResultEntry {
@@ -215,6 +176,11 @@ func task(status string, moved, of int64) types.ListMessageMoveTasksResultEntry 
 		Status: aws.String(status), StartedTimestamp: 2, ApproximateNumberOfMessagesMoved: moved, ApproximateNumberOfMessagesToMove: aws.Int64(of),
 		FailureReason: aws.String("CouldNotDetermineMessageSource"),
 	}
+}
+
+func TestRedriveNeedsADeadLetterQueue(t *testing.T) {
+	_, err := NewMover(t.Context(), &aQueue{noDLQ: true}, "live", nil)
+	require.ErrorIs(t, err, ErrNoDLQ)
 }
 
 func TestAll(t *testing.T) {
@@ -240,7 +206,6 @@ func TestAll(t *testing.T) {
 			starts: true, says: "does not list it"},
 		"never shows":     {queue: aQueue{dead: bodies(3)}, starts: true, says: "does not list it"},
 		"nothing to move": {},
-		"no dead letters": {queue: aQueue{noDLQ: true}, says: "no dead-letter queue"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := mover(t, &c.queue)

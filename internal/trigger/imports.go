@@ -14,7 +14,7 @@ const importMargin = time.Second
 // parseImport reads an import job's event. Only what ends an import matters: also
 // one that failed may have written.
 func parseImport(event, detail object, state string, scope Scope) Result {
-	result := Result{Source: cdc.ByImport}
+	result := Result{Cause: cdc.Cause{CapturedBy: cdc.ByImport}}
 	switch strings.ToLower(strings.TrimSpace(state)) {
 	case "completed", "completed with errors", "failed":
 	default:
@@ -32,24 +32,25 @@ func parseImport(event, detail object, state string, scope Scope) Result {
 	if id == "" {
 		return result.malformed("import job has no id")
 	}
-	var ok bool
-	if result.Time, ok = event.time("time"); !ok {
-		result.Time = scope.Now // it has ended by now
+	ended, ok := event.time("time")
+	if !ok {
+		ended = scope.Now // it has ended by now
 	}
-	if reason := scope.checkTime(result.Time); reason != "" {
+	if reason := scope.checkTime(ended); reason != "" {
 		return result.malformed(reason)
 	}
+	result.Cause.SourceTime = ended
 	from, ok := detail.time("submitTime")
-	job := ok && !from.After(result.Time) && from.Unix() >= 0
+	job := ok && !from.After(ended) && from.Unix() >= 0
 	if !job {
-		from = result.Time.Add(-cdc.UnknownImport)
+		from = ended.Add(-cdc.UnknownImport)
 	}
-	if result.Time.Sub(from) > MaxImport {
+	if ended.Sub(from) > MaxImport {
 		return result.malformed("import job took more than 7 days")
 	}
 	result.Import = &cdc.Import{
-		ID: id, Time: result.Time,
-		Span: cdc.Span{From: from.Add(-importMargin), To: result.Time.Add(eventTimeUnit + importMargin)},
+		ID: id, Time: ended,
+		Span: cdc.Span{From: from.Add(-importMargin), To: ended.Add(eventTimeUnit + importMargin)},
 		Job:  job,
 	}
 	return result.as(OutcomeImport)

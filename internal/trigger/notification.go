@@ -10,7 +10,7 @@ import (
 // SubscriptionStatus lists any number of events. In R4 that status is a Parameters
 // resource (Subscriptions R5 Backport guide).
 func parseNotification(event, detail object, scope Scope) Result {
-	result := Result{Source: cdc.BySubscription}
+	result := Result{Cause: cdc.Cause{CapturedBy: cdc.BySubscription}}
 	bundle := detail.object("notificationBundlePayload")
 	n := told{event: event, bundle: bundle, deleted: make(map[string]bool)}
 	outcome := OutcomeMalformed
@@ -120,8 +120,8 @@ func (r Result) notified(n told, scope Scope) Result {
 		if reason := scope.checkTime(t); reason != "" {
 			return r.malformed(reason)
 		}
-		if r.Time.IsZero() || t.Before(r.Time) {
-			r.Time = t
+		if r.Cause.SourceTime.IsZero() || t.Before(r.Cause.SourceTime) {
+			r.Cause.SourceTime = t
 		}
 		if n.isDelete(event, focus) {
 			own, place := n.eventIDs(r.Datastore, event, i)
@@ -134,7 +134,7 @@ func (r Result) notified(n told, scope Scope) Result {
 			}
 			r.addDelete(d, place)
 		} else {
-			r.opening(scope, t, scope.Lookback)
+			r.addWindows(scope, t, scope.Lookback)
 		}
 		if len(r.Windows)+len(r.Late) > MaxWindows || len(r.Deletes) > MaxDeletes {
 			return r.malformed("notification opens too many windows or names too many deletes")

@@ -106,7 +106,7 @@ func TestParseNotificationOfDeletesWithoutAResource(t *testing.T) {
 		event["change"] = "delete"
 		got := Parse(notification(t, entries{status("event-notification", notice(eventTime, "Patient/a"), event)}).bytes(t), scope())
 		require.Equal(t, Result{
-			Outcome: OutcomeMalformed, Reason: "notification of a delete names no resource", Source: cdc.BySubscription, Datastore: store,
+			Outcome: OutcomeMalformed, Reason: "notification of a delete names no resource", Cause: cdc.Cause{CapturedBy: cdc.BySubscription}, Datastore: store,
 		}, got, focus)
 	}
 }
@@ -165,7 +165,7 @@ func TestParseNotificationInParameters(t *testing.T) {
 			switch tc.want {
 			case OutcomeTrigger:
 				require.Equal(t, windows(0), got.Windows)
-				require.Equal(t, notified, got.Time)
+				require.Equal(t, notified, got.Cause.SourceTime)
 			case OutcomeDeleteExact:
 				require.Equal(t, []cdc.Delete{gone}, got.Deletes)
 			}
@@ -265,7 +265,7 @@ func TestParseNotificationOfWritesAndDeletes(t *testing.T) {
 	got := Parse(body.bytes(t), scope())
 	require.Equal(t, OutcomeTrigger, got.Outcome)
 	require.Equal(t, windows(20, 30), got.Windows)
-	require.Equal(t, notified, got.Time)
+	require.Equal(t, notified, got.Cause.SourceTime)
 	// A short id may be another event's too: the place in EventBridge's event is not.
 	place := func(i string) string { return hashedID(store, "6a7e8feb-b491-4cf7-a9f1-bf3703467718:"+i) }
 	require.Equal(t, []cdc.Delete{

@@ -54,7 +54,7 @@ func parseEvent(event object, scope Scope) Result {
 	case source == "":
 		return malformed("event has no source")
 	case !ofService && !strings.EqualFold(source, subscriptionSource):
-		return Result{Outcome: OutcomeForeign}
+		return Result{Outcome: OutcomeOtherSource}
 	case detailType == "" && !isRecord:
 		return malformed("event has no detail-type")
 	}
@@ -89,12 +89,12 @@ func parseRecord(event, record object, scope Scope) Result {
 	switch source := strings.ToLower(record.text("eventSource")); {
 	case source == recordSource || source == subscriptionSource:
 	case source != "":
-		return Result{Outcome: OutcomeForeign}
+		return Result{Outcome: OutcomeOtherSource}
 	case !strings.EqualFold(event.text("source"), serviceSource):
 		return malformed("record has no eventSource")
 	}
 	name := record.text("eventName")
-	result := Result{Source: cdc.ByCloudTrail, EventName: shownName(name)}
+	result := Result{Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}, EventName: shownName(name)}
 	kind, known := kindOf(name)
 	status, answered := record.object("responseElements").status("statusCode")
 	switch {
@@ -173,7 +173,7 @@ func (r *Result) timed(scope Scope, record, event object) (reason string) {
 	if !ok {
 		return "record has no valid eventTime"
 	}
-	r.Time = t
+	r.Cause.SourceTime = t
 	return scope.checkTime(t)
 }
 
@@ -187,8 +187,8 @@ func (s Scope) namedType(name string, k kind) string {
 	return s.resourceType(name)
 }
 
-// written adds the windows of a write that completed at r.Time, and, when the write
-// goes on after its answer, the job to follow. A job that is no bundle has written
+// written adds the windows of a write that completed at the cause's time, and, when the
+// write goes on after its answer, the job to follow. A job that is no bundle has written
 // nothing yet: it opens no window.
 func (r Result) written(k kind, eventID string, goesOn bool, scope Scope) Result {
 	lookback := max(scope.Lookback, 0)
@@ -199,12 +199,13 @@ func (r Result) written(k kind, eventID string, goesOn bool, scope Scope) Result
 		if eventID == "" {
 			return r.malformed("record of a job has no id")
 		}
-		r.Job = &cdc.Job{ID: eventID, Time: r.Time, Span: cdc.Span{From: r.Time.Add(-lookback), To: r.Time.Add(eventTimeUnit)}}
+		at := r.Cause.SourceTime
+		r.Job = &cdc.Job{ID: eventID, Time: at, Span: cdc.Span{From: at.Add(-lookback), To: at.Add(eventTimeUnit)}}
 	}
 	if k == asyncWrite {
 		return r.as(OutcomeJob)
 	}
-	r.opening(scope, r.Time, lookback)
+	r.addWindows(scope, r.Cause.SourceTime, lookback)
 	return r.as(OutcomeTrigger)
 }
 
@@ -214,7 +215,7 @@ func (r Result) deleted(d cdc.Delete) Result {
 	if d.EventID == "" {
 		return r.malformed("record of a delete has no id")
 	}
-	d.EventTime = r.Time
+	d.EventTime = r.Cause.SourceTime
 	if d.Type == "" {
 		d.ResourceID = "" // an id names nothing without its type
 	}

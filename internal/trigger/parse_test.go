@@ -53,7 +53,7 @@ func windows(seconds ...int) []cdc.Window {
 }
 
 func record(name string) Result {
-	return Result{EventName: name, Source: cdc.ByCloudTrail, Datastore: store, Time: eventTime}
+	return Result{EventName: name, Datastore: store, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail, SourceTime: eventTime}}
 }
 
 func TestParseSamples(t *testing.T) {
@@ -71,26 +71,26 @@ func TestParseSamples(t *testing.T) {
 	imported := func(job string) Result {
 		span := cdc.Span{From: time.Date(2026, 11, 23, 14, 39, 59, 0, time.UTC), To: eventTime.Add(4 * time.Second)}
 		return Result{
-			Outcome: OutcomeImport, Source: cdc.ByImport, Datastore: store, Time: eventTime.Add(2 * time.Second),
+			Outcome: OutcomeImport, Datastore: store, Cause: cdc.Cause{CapturedBy: cdc.ByImport, SourceTime: eventTime.Add(2 * time.Second)},
 			Import: &cdc.Import{ID: job, Time: eventTime.Add(2 * time.Second), Span: span, Job: true},
 		}
 	}
-	encounters := Result{Outcome: OutcomeTrigger, Source: cdc.BySubscription, Datastore: store, Time: notified, Windows: windows(0)}
+	encounters := Result{Outcome: OutcomeTrigger, Datastore: store, Cause: cdc.Cause{CapturedBy: cdc.BySubscription, SourceTime: notified}, Windows: windows(0)}
 	want := map[string]Result{
 		"cloudtrail-bundle-no-type.json":     trigger("ProcessBundle", windows(-30, -20, -10, 0)),
 		"cloudtrail-create-patient.json":     trigger("CreateResource", windows(0)),
 		"cloudtrail-delete-id-visible.json":  exact,
 		"cloudtrail-delete-observation.json": deletion,
-		"cloudtrail-failed-update.json":      {Outcome: OutcomeFailed, EventName: "UpdateResource", Source: cdc.ByCloudTrail},
+		"cloudtrail-failed-update.json":      {Outcome: OutcomeFailed, EventName: "UpdateResource", Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
 		"cloudtrail-no-response.json":        trigger("UpdateResource", windows(0)),
 		"cloudtrail-patch-observation.json":  trigger("PatchResource", windows(0)),
-		"cloudtrail-read.json":               {Outcome: OutcomeReadOnly, EventName: "ReadResource", Source: cdc.ByCloudTrail},
-		"cloudtrail-restore.json":            {Outcome: OutcomeRestore, EventName: "RestoreFHIRDatastore", Source: cdc.ByCloudTrail},
+		"cloudtrail-read.json":               {Outcome: OutcomeReadOnly, EventName: "ReadResource", Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
+		"cloudtrail-restore.json":            {Outcome: OutcomeRestore, EventName: "RestoreFHIRDatastore", Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
 		"cloudtrail-update-patient.json":     trigger("UpdateResource", windows(0)),
 		"import-completed-with-errors.json":  imported("8a1f2f3c4d5e6f708192a3b4c5d6e7f9"),
 		"import-completed.json":              imported("8a1f2f3c4d5e6f708192a3b4c5d6e7f8"),
 		"subscription-full-resource.json":    encounters,
-		"subscription-handshake.json":        {Outcome: OutcomeHandshake, Source: cdc.BySubscription, Datastore: store},
+		"subscription-handshake.json":        {Outcome: OutcomeHandshake, Cause: cdc.Cause{CapturedBy: cdc.BySubscription}, Datastore: store},
 		"subscription-id-only.json":          encounters,
 		"subscription-two-events.json":       encounters,
 	}
@@ -210,8 +210,8 @@ func TestParseRecord(t *testing.T) {
 		"lookback over an edge":     {changes{d + "eventTime": "2026-11-23T15:04:04Z"}, OutcomeTrigger, windows(-10, 0)},
 		"last second of a window":   {changes{d + "eventTime": "2026-11-23T15:04:09Z"}, OutcomeTrigger, windows(0)},
 		"first second of a window":  {changes{d + "eventTime": "2026-11-23T15:04:10Z"}, OutcomeTrigger, windows(0, 10)},
-		"source of another service": {changes{"source": "aws.s3"}, OutcomeForeign, nil},
-		"eventSource of another":    {changes{d + "eventSource": "s3.amazonaws.com"}, OutcomeForeign, nil},
+		"source of another service": {changes{"source": "aws.s3"}, OutcomeOtherSource, nil},
+		"eventSource of another":    {changes{d + "eventSource": "s3.amazonaws.com"}, OutcomeOtherSource, nil},
 		"no eventSource":            {changes{d + "eventSource": absent}, OutcomeTrigger, windows(0)},
 		"no source":                 {changes{"source": absent}, OutcomeTrigger, windows(0)},
 		"neither source":            {changes{"source": absent, d + "eventSource": absent}, OutcomeMalformed, nil},

@@ -21,24 +21,23 @@ const (
 	OutcomeDelete Outcome = "delete_unresolved"
 	// OutcomeDeleteExact: Deletes are to be published, with their resources' ids.
 	OutcomeDeleteExact Outcome = "delete_exact"
-	// OutcomeForeign: an event of another service.
-	OutcomeForeign Outcome = "foreign"
+	// OutcomeOtherSource: an event of another service.
+	OutcomeOtherSource Outcome = "other_source"
 	// OutcomeReadOnly: a call that changed nothing.
 	OutcomeReadOnly Outcome = "read_only"
-	// OutcomeFailed: a call that was refused.
+	// OutcomeFailed: a call that failed.
 	OutcomeFailed Outcome = "failed"
 	// OutcomeUnknownStore: a datastore that is not configured.
 	OutcomeUnknownStore Outcome = "unknown_store"
 	// OutcomeUnconfiguredType: only resource types that are not configured.
 	OutcomeUnconfiguredType Outcome = "unconfigured_type"
-	// OutcomeMalformed: not understood; left to the dead-letter queue.
+	// OutcomeMalformed: cannot be read; left to the dead-letter queue.
 	OutcomeMalformed Outcome = "malformed"
 	// OutcomeHandshake: a subscription was set up.
 	OutcomeHandshake Outcome = "handshake"
 	// OutcomeHeartbeat: a subscription without news.
 	OutcomeHeartbeat Outcome = "heartbeat"
-	// OutcomeImport: an import was started, or has ended: then Import's span is to
-	// be audited.
+	// OutcomeImport: an import was started, or has ended: then Import is to be audited.
 	OutcomeImport Outcome = "import"
 	// OutcomeJob: an asynchronous job was started that may write and of whose end
 	// nothing is reported: Job is to be followed.
@@ -50,17 +49,7 @@ const (
 	OutcomeIgnored Outcome = "ignored"
 )
 
-// Outcomes returns every outcome there is, for metrics that are to exist before
-// their first count.
-func Outcomes() []Outcome {
-	return []Outcome{
-		OutcomeTrigger, OutcomeDelete, OutcomeDeleteExact, OutcomeForeign, OutcomeReadOnly, OutcomeFailed,
-		OutcomeUnknownStore, OutcomeUnconfiguredType, OutcomeMalformed, OutcomeHandshake,
-		OutcomeHeartbeat, OutcomeImport, OutcomeJob, OutcomeRestore, OutcomeIgnored,
-	}
-}
-
-// Scope is what is ours, and when it is now.
+// Scope is what is ours, and the time now.
 type Scope struct {
 	// Datastores and Types are the configured ones.
 	Datastores map[string]bool
@@ -84,13 +73,12 @@ type Result struct {
 	// UnknownEvent is set when the record starts something and its event name is not
 	// one that we know.
 	UnknownEvent bool
-	// Source is one of the cdc.By constants, empty for foreign messages.
-	Source string
 	// Datastore is the configured datastore that the message is about.
 	Datastore string
-	// Time is the trigger's time: a record's eventTime, the earliest event of
-	// a notification, the time of a job's event. Zero where it was not needed.
-	Time time.Time
+	// Cause is what the message is, by one of the cdc.By constants, and its time: a
+	// record's eventTime, the earliest event of a notification, the time of a job's
+	// event. Both are empty where they were not needed.
+	Cause cdc.Cause
 	// Windows are to be opened, oldest first, each once; Late likewise, in the bulk
 	// lane, because their trigger's time is more than LateAfter back.
 	Windows, Late []cdc.Window
@@ -103,20 +91,17 @@ type Result struct {
 }
 
 const (
-	// MaxBody is how large a body is looked at, in bytes: what SQS lets a
-	// message have.
+	// MaxBody is the size of the largest body that is read, in bytes: SQS's limit.
 	MaxBody = 1 << 20
-	// MaxAhead is how far a trigger's time may lie ahead of ours. More is no
-	// difference of clocks any more, and a window far ahead would stay open
-	// until then.
+	// MaxAhead is how far a trigger's time may lie ahead of ours. More is not a
+	// difference of clocks, and a window far ahead would stay open until then.
 	MaxAhead = 10 * time.Minute
 	// BundleLookback is the least lookback of a ProcessBundle: eventTime is
 	// when the call completed, and 500 resources take their time.
 	BundleLookback = 30 * time.Second
-	// LateAfter is how long before its receipt a trigger's time may lie for its
-	// windows to be opened among the live ones. CloudTrail's records come within some
-	// 15 minutes; what is older has waited in the queue, or is forged, and costs live
-	// windows nothing.
+	// LateAfter is how old a trigger may be for its windows to be opened among the live
+	// ones. CloudTrail's records come within some 15 minutes; what is older has waited
+	// in the queue, or is forged, and must cost live windows nothing.
 	LateAfter = time.Hour
 	// MaxWindows is how many windows one message may open: a record opens 62 at
 	// most, with the longest CDC_LOOKBACK, and a notification's events happen within
@@ -139,7 +124,7 @@ func malformed(reason string) Result {
 
 // malformed keeps what is known already and says what is wrong.
 func (r Result) malformed(reason string) Result {
-	return Result{Outcome: OutcomeMalformed, Reason: reason, EventName: r.EventName, Source: r.Source, Datastore: r.Datastore}
+	return Result{Outcome: OutcomeMalformed, Reason: reason, EventName: r.EventName, Datastore: r.Datastore, Cause: cdc.Cause{CapturedBy: r.Cause.CapturedBy}}
 }
 
 func (r Result) as(outcome Outcome) Result {
@@ -147,7 +132,7 @@ func (r Result) as(outcome Outcome) Result {
 	return r
 }
 
-// checkTime says what is wrong with the trigger's time, or nothing.
+// checkTime says what is wrong with a trigger's time, "" for nothing.
 func (s Scope) checkTime(t time.Time) (reason string) {
 	switch {
 	case t.Unix() < 0:
@@ -158,9 +143,9 @@ func (s Scope) checkTime(t time.Time) (reason string) {
 	return ""
 }
 
-// opening adds the windows in which a write may lie whose trigger's time is t. One
+// addWindows adds the windows in which a write may lie whose trigger's time is t. One
 // that any trigger of the message wants live is not late.
-func (r *Result) opening(s Scope, t time.Time, lookback time.Duration) {
+func (r *Result) addWindows(s Scope, t time.Time, lookback time.Duration) {
 	late := s.Now.Sub(t) > LateAfter
 	for _, w := range cdc.WindowsTouching(r.Datastore, t.Add(-max(lookback, 0)), t.Add(eventTimeUnit)) {
 		switch {

@@ -1,0 +1,99 @@
+package queue
+
+import (
+	"context"
+
+	"golang.org/x/sync/singleflight"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/trigger"
+)
+
+// windowStarter starts what messages ask for, with as few calls of the Opener as can be.
+type windowStarter struct {
+	opener  Opener
+	breaker *circuitBreaker
+	metrics Metrics
+	recent  *recentWindows
+	flights singleflight.Group
+}
+
+// start returns when everything that the message asks for runs, or ran already. Its only
+// error is errStopping.
+func (s *windowStarter) start(ctx context.Context, r trigger.Result) error {
+	for _, w := range r.Windows {
+		if err := s.window(ctx, w, r.Cause); err != nil {
+			return err
+		}
+	}
+	late := r.Cause
+	late.Bulk = true
+	for _, w := range r.Late {
+		if err := s.window(ctx, w, late); err != nil {
+			return err
+		}
+	}
+	for _, d := range r.Deletes {
+		if err := s.count(ctx, EventDeleteOpened, EventDeleteJoined, func(ctx context.Context) (bool, error) {
+			return s.opener.PublishDelete(ctx, r.Datastore, d, r.Cause.CapturedBy)
+		}); err != nil {
+			return err
+		}
+	}
+	if r.Import != nil {
+		if err := s.count(ctx, EventImportOpened, EventImportJoined, func(ctx context.Context) (bool, error) {
+			return s.opener.Import(ctx, r.Datastore, *r.Import)
+		}); err != nil {
+			return err
+		}
+	}
+	if r.Job != nil {
+		return s.count(ctx, EventJobOpened, EventJobJoined, func(ctx context.Context) (bool, error) {
+			return s.opener.Follow(ctx, r.Datastore, *r.Job)
+		})
+	}
+	return nil
+}
+
+// window makes sure that the window is open.
+func (s *windowStarter) window(ctx context.Context, w cdc.Window, cause cdc.Cause) error {
+	event := EventWindowCoalesced
+	if !s.recent.has(w) {
+		_, err, _ := s.flights.Do(w.ID(), func() (any, error) {
+			if s.recent.has(w) { // opened since the look above
+				return nil, nil
+			}
+			opened, err := s.breaker.call(ctx, func(ctx context.Context) (bool, error) {
+				return s.opener.OpenWindow(ctx, w, cause)
+			})
+			if err != nil {
+				return nil, err
+			}
+			s.recent.add(w, opened)
+			event = EventWindowJoined // this caller's: whoever shared the flight did not get here
+			if opened {
+				event = EventWindowOpened
+			}
+			return nil, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.metrics.Window(cause.CapturedBy, event)
+	return nil
+}
+
+// count makes a call of the Opener and counts what it did.
+func (s *windowStarter) count(ctx context.Context, opened, joined Event, open func(context.Context) (bool, error)) error {
+	event := joined
+	isNew, err := s.breaker.call(ctx, open)
+	if err != nil {
+		return err
+	}
+	if isNew {
+		event = opened
+	}
+	s.metrics.Count(event, 1)
+	return nil
+}
