@@ -36,21 +36,26 @@ var (
 	path     = regexp.MustCompile(`^(\./)?(workflows|activities|worker|starter|internal|deploy|devstack|docs|tools)/[\w./*-]*$`)
 )
 
-// Every test that the guarantees and the failures name exists, in the package
-// that they name: a name without a package is of devstack/e2e.
+// Every test that the documents name exists. The guarantees and the failures also
+// name its package: a name without one is of devstack/e2e.
 func TestNamedTestsExist(t *testing.T) {
 	packages := testsByName(t)
-	for _, page := range []string{"guarantees.md", "failures.md", "performance.md", "compatibility.md"} {
+	for _, page := range documents(t) {
+		strict := page == "guarantees.md" || page == "failures.md"
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, cell := range strings.FieldsFunc(string(text), func(r rune) bool { return r == '|' || r == '\n' }) {
 			pkg := "e2e"
 			for _, match := range testName.FindAllStringSubmatch(cell, -1) {
-				if match[1] != "" {
+				name := match[2]
+				switch {
+				case name == "":
 					pkg = match[1]
-					continue
+				case strict:
+					assert.Contains(t, packages[name], pkg, "%s names %s of %s", page, name, pkg)
+				default:
+					assert.Contains(t, packages, name, "%s names %s", page, name)
 				}
-				assert.Contains(t, packages[match[2]], pkg, "%s names %s of %s", page, match[2], pkg)
 			}
 		}
 	}
@@ -75,6 +80,19 @@ func testsByName(t *testing.T) map[string][]string {
 		return nil
 	}))
 	return found
+}
+
+// Every decision is in the list of decisions.
+func TestDecisionsAreListed(t *testing.T) {
+	list, err := os.ReadFile("decisions/README.md")
+	require.NoError(t, err)
+	pages, err := filepath.Glob("decisions/*.md")
+	require.NoError(t, err)
+	for _, page := range pages {
+		if name := filepath.Base(page); name != "README.md" {
+			assert.Contains(t, string(list), "("+name+")")
+		}
+	}
 }
 
 // Every file and folder that the documents name exists.
