@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,59 +15,60 @@ const (
 	// the result fills up, at most one less than this were read in vain.
 	searchesAtOnce = 4
 	// hydrateBudget is how long a Hydrate begins further searches; what is not
-	// read by then is left to the next one. With callTimeout it stays below the
+	// read by then is left to the next one. With SearchTimeout it stays below the
 	// activity's StartToClose timeout (workflows/policies.go).
 	hydrateBudget = 30 * time.Second
-	// callTimeout bounds one search with its quick retries.
-	callTimeout = 45 * time.Second
-	// furtherInHydrate is how many pages beyond the first a Hydrate reads of a
+	// SearchTimeout bounds one search with its quick retries.
+	SearchTimeout = 45 * time.Second
+	// furtherPages is how many pages beyond the first a Hydrate reads of a
 	// type; a type with more goes to a slice (design: 1,000 versions).
-	furtherInHydrate = 10
+	furtherPages = 10
 )
 
-// Hydrate reads the first page of each asked type, then further pages while
+// Hydrate reads the first page of each requested type, then further pages while
 // the result has room. It holds at most cdc.MaxResultBytes of bodies, and at
 // least one. It fails only when no type could be read.
 func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.HydrateResult, error) {
 	if err := in.Window.Validate(); err != nil {
-		return cdc.HydrateResult{}, invalidInput(ctx, err.Error())
+		return cdc.HydrateResult{}, InvalidInput(ctx, err.Error())
 	}
-	leave, err := a.Limits.enter(in.Window, in.Origin.Bulk)
-	h := &hydration{a: a, in: in, started: time.Now(), mayFail: in.FailIfAllUnavailable && attempt(ctx) < cdc.Patience}
-	if err != nil && !h.mayFail {
-		h.refuseAll(err)
-		return h.result, nil
+	h := &hydration{r: a.Reader, in: in, started: time.Now(), mayFail: in.FailIfAllUnavailable && Attempt(ctx) < cdc.Patience}
+	exit, err := a.Reader.Limits.enter(in.Window, in.Origin.Bulk)
+	if err != nil && h.mayFail {
+		return cdc.HydrateResult{}, ApplicationError(ctx, err)
 	}
 	if err != nil {
-		return cdc.HydrateResult{}, applicationError(ctx, err)
-	}
-	defer func() { leave(h.outcome()) }()
-
-	for from := 0; from < len(in.Requests); from += searchesAtOnce {
-		asks := in.Requests[from:min(from+searchesAtOnce, len(in.Requests))]
-		if h.full || time.Since(h.started) > hydrateBudget {
-			h.leave(asks)
-			continue
+		for _, request := range in.Requests {
+			h.result.Pages = append(h.result.Pages, notGiven(request, err))
 		}
-		h.readAll(ctx, asks)
+		return h.result, nil
+	}
+	defer func() { exit(h.outcome()) }()
+
+	for requests := range slices.Chunk(in.Requests, searchesAtOnce) {
+		if h.full || h.late() {
+			h.postpone(requests)
+		} else {
+			h.readFirst(ctx, requests)
+		}
 	}
 	h.readFurther(ctx)
 	if err := ctx.Err(); err != nil {
-		return cdc.HydrateResult{}, applicationError(ctx, err)
+		return cdc.HydrateResult{}, ApplicationError(ctx, err)
 	}
 	if in.AllTypes && h.mayFail && !h.anyRead() && h.retryable != nil {
-		return cdc.HydrateResult{}, applicationError(ctx, h.retryable)
+		return cdc.HydrateResult{}, ApplicationError(ctx, h.retryable)
 	}
 	return h.result, nil
 }
 
 // hydration is one attempt of Hydrate.
 type hydration struct {
-	a       *Activities
+	r       *Reader
 	in      cdc.HydrateInput
 	started time.Time
 	result  cdc.HydrateResult
-	bytes   int
+	used    room
 	full    bool
 	// mayFail is set when the attempt may fail, for Temporal to retry it.
 	mayFail bool
@@ -74,9 +76,9 @@ type hydration struct {
 	retryable error
 }
 
-// reading is what asking for one page brought.
+// reading is what the request of one page brought.
 type reading struct {
-	answer cdc.PageResult
+	page cdc.PageResult
 	// content is what the whole page held.
 	content cdc.Hash
 	counts  cdc.Counts
@@ -84,85 +86,73 @@ type reading struct {
 	err     error
 }
 
-func (h *hydration) leave(asks []cdc.PageRequest) {
-	for _, ask := range asks {
+func (h *hydration) late() bool { return time.Since(h.started) > hydrateBudget }
+
+// postpone leaves the requests to the next Hydrate.
+func (h *hydration) postpone(requests []cdc.PageRequest) {
+	for _, request := range requests {
 		h.result.Pages = append(h.result.Pages, cdc.PageResult{
-			Type: ask.Type, State: cdc.PageIncomplete, Next: ask.Next, Remaining: -1, Trail: ask.Trail,
+			Type: request.Type, State: cdc.PageIncomplete, Next: request.Next, Remaining: -1, Trail: request.Trail,
 		})
 	}
 }
 
-// refuseAll answers for every ask that the store is not asked now.
-func (h *hydration) refuseAll(err error) {
-	for _, ask := range h.in.Requests {
-		r := reading{answer: cdc.PageResult{Type: ask.Type, Remaining: -1}}
-		r.refuse(ask, err)
-		h.result.Pages = append(h.result.Pages, r.answer)
-	}
-}
-
-// readAll reads one page of each ask side by side and takes in what they hold,
-// in the order of the asks.
-func (h *hydration) readAll(ctx context.Context, asks []cdc.PageRequest) {
-	readings := make([]reading, len(asks))
+// readFirst reads one page of each request side by side and adds what they hold, in the
+// order of the requests.
+func (h *hydration) readFirst(ctx context.Context, requests []cdc.PageRequest) {
+	readings := make([]reading, len(requests))
 	var group errgroup.Group
-	for i, ask := range asks {
+	for i, request := range requests {
 		group.Go(func() error {
-			readings[i] = h.a.readPage(ctx, h.in, ask)
+			readings[i] = h.read(ctx, request)
 			return nil
 		})
 	}
 	_ = group.Wait() // readings carry their own errors
-	for i, r := range readings {
-		h.takeIn(ctx, asks[i], r)
+	for i, read := range readings {
+		h.count(read)
+		page := read.page
+		page.Changes, page.Trail = nil, requests[i].Trail
+		if h.add(&page, read.page.Changes) {
+			h.follow(ctx, &page, read.content)
+		} else {
+			page.State, page.Next = cdc.PageIncomplete, requests[i].Next
+		}
+		h.result.Pages = append(h.result.Pages, page)
 	}
 }
 
-func (h *hydration) takeIn(ctx context.Context, ask cdc.PageRequest, r reading) {
-	h.count(r)
-	answer := r.answer
-	answer.Changes, answer.Trail = nil, ask.Trail
-	if h.fit(&answer, r.answer.Changes) {
-		h.follow(ctx, &answer, r.content)
-	} else {
-		answer.State, answer.Next = cdc.PageIncomplete, ask.Next
-	}
-	h.result.Pages = append(h.result.Pages, answer)
-}
-
-// follow notes a page that is in the answer, and ends pages that go round. The pages
+// follow notes a page that is in the result, and ends pages that loop. The pages
 // of a token that was refused start again, and so does their trail.
-func (h *hydration) follow(ctx context.Context, answer *cdc.PageResult, content cdc.Hash) {
+func (h *hydration) follow(ctx context.Context, page *cdc.PageResult, content cdc.Hash) {
 	switch {
-	case answer.State == cdc.PageMore && answer.Trail.Add(h.in.Salt, content, answer.Next):
-		h.a.noteRound(ctx, h.in.Origin.Datastore, answer.Type)
-		answer.State, answer.Next = cdc.PageDone, ""
-	case answer.Next == "":
-		answer.Trail = cdc.PageTrail{}
+	case page.State == cdc.PageMore && page.Trail.Add(h.in.Salt, content, page.Next):
+		h.r.CountPageLoop(ctx, h.in.Origin.Datastore, page.Type)
+		page.State, page.Next = cdc.PageDone, ""
+	case page.Next == "":
+		page.Trail = cdc.PageTrail{}
 	}
 }
 
-func (h *hydration) count(r reading) {
-	h.result.Counts.Add(r.counts)
-	if !r.date.IsZero() && (h.result.StoreTime.IsZero() || r.date.Before(h.result.StoreTime)) {
-		h.result.StoreTime = r.date
+func (h *hydration) count(read reading) {
+	h.result.Counts.Add(read.counts)
+	if !read.date.IsZero() && (h.result.StoreTime.IsZero() || read.date.Before(h.result.StoreTime)) {
+		h.result.StoreTime = read.date
 	}
-	if r.err != nil && h.retryable == nil && cdc.ClassOf(r.err).Retryable() {
-		h.retryable = r.err
+	if read.err != nil && h.retryable == nil && cdc.ClassOf(read.err).Retryable() {
+		h.retryable = read.err
 	}
 }
 
-// fit appends the changes for which the result has room and tells whether all
+// add appends the changes for which the result has room and reports whether all
 // of them fitted.
-func (h *hydration) fit(answer *cdc.PageResult, changes []cdc.Change) bool {
+func (h *hydration) add(page *cdc.PageResult, changes []cdc.Change) bool {
 	for _, change := range changes {
-		size := resultBytes(change)
-		if h.bytes > 0 && h.bytes+size > cdc.MaxResultBytes {
+		if !h.used.fits(change) {
 			h.full = true
 			return false
 		}
-		h.bytes += size
-		answer.Changes = append(answer.Changes, change)
+		page.Changes = append(page.Changes, change)
 	}
 	return true
 }
@@ -171,50 +161,44 @@ func (h *hydration) fit(answer *cdc.PageResult, changes []cdc.Change) bool {
 // while there is room and time.
 func (h *hydration) readFurther(ctx context.Context) {
 	for i := range h.result.Pages {
-		answer := &h.result.Pages[i]
-		if answer.Remaining > furtherInHydrate*cdc.PageSize {
+		page, request := &h.result.Pages[i], h.in.Requests[i]
+		if page.Remaining > furtherPages*cdc.PageSize {
 			continue // a slice's work
 		}
-		known := h.in.Requests[i].Known
-		for pages := 0; answer.State == cdc.PageMore && pages < furtherInHydrate; pages++ {
-			if h.full || time.Since(h.started) > hydrateBudget || ctx.Err() != nil {
+		for pages := 0; page.State == cdc.PageMore && pages < furtherPages; pages++ {
+			if h.full || h.late() || ctx.Err() != nil {
 				return
 			}
-			r := h.a.readPage(ctx, h.in, cdc.PageRequest{
-				Type: answer.Type, Next: answer.Next, Known: known, Confirm: h.in.Requests[i].Confirm,
-			})
-			h.count(r)
-			if r.answer.State == cdc.PageUnavailable {
-				break // the answer so far stands; the next attempt meets the error again
+			request.Next = page.Next
+			read := h.read(ctx, request)
+			h.count(read)
+			if read.page.State == cdc.PageUnavailable {
+				break // the page so far stands; the next attempt meets the error again
 			}
-			if answer.Remaining > 0 {
-				answer.Remaining = max(0, answer.Remaining-cdc.PageSize)
+			if page.Remaining > 0 {
+				page.Remaining = max(0, page.Remaining-cdc.PageSize)
 			}
-			if !h.fit(answer, r.answer.Changes) {
-				answer.State = cdc.PageIncomplete // the same page again, for the rest
+			if !h.add(page, read.page.Changes) {
+				page.State = cdc.PageIncomplete // the same page again, for the rest
 				break
 			}
-			// The class tells of a page token that the store refused.
-			answer.State, answer.Next, answer.Class = r.answer.State, r.answer.Next, r.answer.Class
-			h.follow(ctx, answer, r.content)
+			// The class is of a page token that the store refused.
+			page.State, page.Next, page.Class = read.page.State, read.page.Next, read.page.Class
+			h.follow(ctx, page, read.content)
 		}
 	}
 }
 
-// anyRead tells whether the store answered for any type. A type that the store
-// refuses does not count, nor does one that was not asked.
+// anyRead reports whether the store gave a page of any type.
 func (h *hydration) anyRead() bool {
-	for _, answer := range h.result.Pages {
-		if answer.State == cdc.PageDone || answer.State == cdc.PageMore || len(answer.Changes) > 0 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h.result.Pages, func(page cdc.PageResult) bool {
+		return page.State == cdc.PageDone || page.State == cdc.PageMore || len(page.Changes) > 0
+	})
 }
 
-// outcome is what the attempt tells of the store: that it answers, that it does
+// outcome is what the attempt shows of the store: that it answers, that it does
 // not, or nothing. That some types could not be read says nothing of the others,
-// which is why only an attempt for all types can tell that the store is failing.
+// which is why only an attempt for all types can show that the store is failing.
 func (h *hydration) outcome() outcome {
 	switch {
 	case h.anyRead() || h.retryable == nil:
@@ -226,63 +210,61 @@ func (h *hydration) outcome() outcome {
 	}
 }
 
-// readPage reads one page of one type and the bodies that it needs.
-func (a *Activities) readPage(ctx context.Context, in cdc.HydrateInput, ask cdc.PageRequest) reading {
-	r := reading{answer: cdc.PageResult{Type: ask.Type, Remaining: -1}}
-	page, searches, err := a.search(ctx, in, ask)
-	r.counts.Searches = searches
+// read reads one page of one type and the bodies that it needs.
+func (h *hydration) read(ctx context.Context, request cdc.PageRequest) reading {
+	origin, span := h.in.Origin, h.in.Window.Span()
+	searching, cancel := context.WithTimeout(ctx, SearchTimeout)
+	defer cancel()
+	found, searches, err := h.r.Search(searching, PageQuery{
+		Datastore: origin.Datastore, Type: request.Type, Span: span, Next: request.Next,
+		IDsOnly: request.Confirm || h.in.List, Bulk: origin.Bulk,
+	}, func() {})
+	read := reading{counts: cdc.Counts{Searches: searches}}
 	if err != nil {
-		r.refuse(ask, err)
-		return r
+		read.page, read.err = notGiven(request, err), err
+		return read
 	}
-	r.date, r.content = page.Date, page.Content(in.Salt)
-	fresh := wanted(in.Window.Span(), among(ask.Known, in.Salt), page)
-	r.answer.State, r.answer.Next = cdc.PageDone, page.Next
-	if page.Next != "" {
-		r.answer.State = cdc.PageMore
+	read.date, read.content = found.Date, found.Content(h.in.Salt)
+	read.page = cdc.PageResult{Type: request.Type, State: cdc.PageDone, Next: found.Next, Remaining: -1}
+	if found.Next != "" {
+		read.page.State = cdc.PageMore
 	}
-	if page.Total >= 0 && ask.Next == "" {
-		r.answer.Remaining = max(0, page.Total-len(page.Resources))
+	if found.Total >= 0 && request.Next == "" {
+		read.page.Remaining = max(0, found.Total-len(found.Resources))
 	}
-	if in.List {
-		for _, resource := range fresh {
-			r.answer.Changes = append(r.answer.Changes, cdc.Change{Version: resource.Version})
+	fresh := unknown(span, among(request.Known, h.in.Salt), found)
+	if h.in.List {
+		for _, version := range versionsOf(fresh) {
+			read.page.Changes = append(read.page.Changes, cdc.Change{Version: version})
 		}
-		return r
+		return read
 	}
-	if a.References || !ask.Confirm && !page.IDsOnly {
-		r.answer.Changes = a.changes(in.Origin, fresh)
-		return r
+	if h.r.References || !request.Confirm && !found.IDsOnly {
+		read.page.Changes = h.r.changes(origin, fresh)
+		return read
 	}
-	changes, unread, reads, err := a.readBodies(ctx, in.Origin, in.Window.Span(), versionsOf(fresh))
-	r.counts.Reads = reads
-	r.answer.Changes = changes
+	changes, unread, reads, err := h.r.readBodies(ctx, origin, span, versionsOf(fresh))
+	read.counts.Reads = reads
 	switch {
 	case err != nil && len(changes) == 0:
-		r.refuse(ask, err)
+		remaining := read.page.Remaining
+		read.page, read.err = notGiven(request, err), err
+		read.page.Remaining = remaining
 	case err != nil || len(unread) > 0:
-		r.answer.State, r.answer.Next = cdc.PageIncomplete, ask.Next
+		read.page.State, read.page.Next = cdc.PageIncomplete, request.Next
 	}
-	return r
+	read.page.Changes = changes
+	return read
 }
 
-// refuse notes that the store did not give the page. A refused page token asks
-// for the pages from the start; the caller knows what it has.
-func (r *reading) refuse(ask cdc.PageRequest, err error) {
-	r.err = err
-	class := cdc.ClassOf(err)
-	if class == cdc.ClassPageToken && ask.Next != "" {
-		r.answer.State, r.answer.Next, r.answer.Class = cdc.PageIncomplete, "", class
-		return
+// notGiven is the result of a page that the store did not give. A page token that it
+// refused starts the pages again; the caller knows what it has.
+func notGiven(request cdc.PageRequest, err error) cdc.PageResult {
+	page := cdc.PageResult{Type: request.Type, State: cdc.PageUnavailable, Next: request.Next, Remaining: -1, Class: cdc.ClassOf(err)}
+	if page.Class == cdc.ClassPageToken && request.Next != "" {
+		page.State, page.Next = cdc.PageIncomplete, ""
+		return page
 	}
-	r.answer.State, r.answer.Next, r.answer.Class = cdc.PageUnavailable, ask.Next, class
-	r.answer.RetryAfter = retryAfter(err)
-}
-
-func versionsOf(resources []cdc.Resource) []cdc.Version {
-	versions := make([]cdc.Version, len(resources))
-	for i, resource := range resources {
-		versions[i] = resource.Version
-	}
-	return versions
+	page.RetryAfter = retryAfter(err)
+	return page
 }

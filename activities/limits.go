@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -22,11 +21,11 @@ const (
 	bulkHydrates = 4
 	// busyDelay is about how long a Hydrate waits that found no place.
 	busyDelay = 3 * time.Second
-	// firstProbe and longestProbe are how long after a failed attempt, doubled for
+	// firstProbe and maxProbe are how long after a failed attempt, doubled for
 	// each further one, any window may try a failing store: the oldest may have
 	// gone on in another process, and would never come back to free the others.
-	firstProbe   = 5 * time.Second
-	longestProbe = 15 * time.Minute
+	firstProbe = 5 * time.Second
+	maxProbe   = 15 * time.Minute
 	// waitingAge is after how long a window that no longer tries is forgotten:
 	// a little more than the longest delay between attempts (15 minutes).
 	waitingAge = 20 * time.Minute
@@ -37,8 +36,18 @@ const (
 // use NewLimits.
 type Limits struct {
 	mu    sync.Mutex
-	rates map[bool]float64 // by whether bulk
+	rates searchRates
 	lanes map[lane]*laneLimits
+}
+
+// searchRates are searches a second for each store.
+type searchRates struct{ live, bulk float64 }
+
+func (r searchRates) of(bulk bool) rate.Limit {
+	if bulk {
+		return rate.Limit(r.bulk)
+	}
+	return rate.Limit(r.live)
 }
 
 // lane is a store's live or bulk work.
@@ -49,9 +58,8 @@ type lane struct {
 
 type laneLimits struct {
 	limiter *rate.Limiter
-	// most is how many Hydrates may run at once, running how many do.
-	most    int
-	running int
+	// maxHydrates is how many Hydrates may run at once, running how many do.
+	maxHydrates, running int
 	// failures is how many attempts in a row found the store failing, probeAt
 	// when any window may try again.
 	failures int
@@ -63,7 +71,7 @@ type laneLimits struct {
 
 // NewLimits returns limits of live and bulk searches a second for each store.
 func NewLimits(live, bulk float64) *Limits {
-	return &Limits{rates: map[bool]float64{false: live, true: bulk}, lanes: make(map[lane]*laneLimits)}
+	return &Limits{rates: searchRates{live, bulk}, lanes: make(map[lane]*laneLimits)}
 }
 
 // SetRates changes this process's searches a second for each store, as the fleet
@@ -71,48 +79,38 @@ func NewLimits(live, bulk float64) *Limits {
 func (l *Limits) SetRates(live, bulk float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rates := map[bool]float64{false: live, true: bulk}
+	l.rates = searchRates{live, bulk}
 	for name, limits := range l.lanes {
-		if perSecond := rates[name.bulk]; perSecond != l.rates[name.bulk] {
-			limits.limiter.SetLimit(rate.Limit(perSecond))
-			limits.limiter.SetBurst(burst(perSecond))
+		if limit := l.rates.of(name.bulk); limit != limits.limiter.Limit() {
+			limits.limiter.SetLimit(limit)
+			limits.limiter.SetBurst(burst(limit))
 		}
 	}
-	l.rates = rates
 }
 
 // burst is a second's worth of searches, at least one.
-func burst(perSecond float64) int { return max(1, int(perSecond)) }
+func burst(limit rate.Limit) int { return max(1, int(limit)) }
 
 func (l *Limits) lane(datastore string, bulk bool) *laneLimits {
 	name := lane{datastore, bulk}
 	limits := l.lanes[name]
 	if limits == nil {
+		limit := l.rates.of(bulk)
 		limits = &laneLimits{
-			limiter: rate.NewLimiter(rate.Limit(l.rates[bulk]), burst(l.rates[bulk])),
-			most:    hydratesPerStore,
-			waiting: make(map[time.Time]time.Time),
+			limiter:     rate.NewLimiter(limit, burst(limit)),
+			maxHydrates: hydratesPerStore,
+			waiting:     make(map[time.Time]time.Time),
 		}
 		if bulk {
-			limits.most = bulkHydrates
+			limits.maxHydrates = bulkHydrates
 		}
 		l.lanes[name] = limits
 	}
 	return limits
 }
 
-// wait takes a token for one search of a live window.
-func (l *Limits) wait(ctx context.Context, datastore string) error {
-	return l.take(ctx, datastore, false)
-}
-
-// waitBulk takes a token for one search of bulk work that makes many in one
-// activity: audits, and the windows that they run.
-func (l *Limits) waitBulk(ctx context.Context, datastore string) error {
-	return l.take(ctx, datastore, true)
-}
-
-func (l *Limits) take(ctx context.Context, datastore string, bulk bool) error {
+// wait waits for a token for one search of live windows, or of bulk work.
+func (l *Limits) wait(ctx context.Context, datastore string, bulk bool) error {
 	l.mu.Lock()
 	limiter := l.lane(datastore, bulk).limiter
 	l.mu.Unlock()
@@ -122,7 +120,7 @@ func (l *Limits) take(ctx context.Context, datastore string, bulk bool) error {
 	return nil
 }
 
-// outcome is what an attempt tells of its store.
+// outcome is what an attempt shows of its store.
 type outcome int
 
 const (
@@ -131,12 +129,12 @@ const (
 	storeFailed
 )
 
-// enter takes a place for a Hydrate of the window; leave gives it back and says
-// what became of it. While a store keeps failing, only the oldest window of the
+// enter makes room for a Hydrate of the window; it calls exit with what became of it.
+// While a store keeps failing, only the oldest window of the
 // lane that waits for it may try, and another when that has not been here for a
 // while: the others fail at once and come again by their retry policy, so that a
 // long outage costs few searches.
-func (l *Limits) enter(window cdc.Window, bulk bool) (leave func(outcome), err error) {
+func (l *Limits) enter(window cdc.Window, bulk bool) (exit func(outcome), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	store := l.lane(window.Datastore, bulk)
@@ -148,10 +146,10 @@ func (l *Limits) enter(window cdc.Window, bulk bool) (leave func(outcome), err e
 			Advice: fmt.Sprintf("datastore %s keeps failing; its oldest window tries first", window.Datastore),
 		}
 	}
-	if store.running >= store.most {
+	if store.running >= store.maxHydrates {
 		return nil, &cdc.Error{
-			Op: "Hydrate", Class: cdc.ClassThrottled, RetryAfter: busyDelay/2 + rand.N(busyDelay), //nolint:gosec // jitter
-			Advice: fmt.Sprintf("this worker already sweeps %d windows of datastore %s", store.most, window.Datastore),
+			Op: "Hydrate", Class: cdc.ClassThrottled, RetryAfter: jitter(busyDelay),
+			Advice: fmt.Sprintf("this worker already sweeps %d windows of datastore %s", store.maxHydrates, window.Datastore),
 		}
 	}
 	store.running++
@@ -173,14 +171,10 @@ func (l *Limits) enter(window cdc.Window, bulk bool) (leave func(outcome), err e
 func (s *laneLimits) failed(start, now time.Time) {
 	s.failures++
 	s.waiting[start] = now
-	delay := firstProbe
-	for i := 1; i < s.failures && delay < longestProbe; i++ {
-		delay *= 2
-	}
-	s.probeAt = now.Add(min(delay, longestProbe))
+	s.probeAt = now.Add(cdc.Backoff(s.failures, firstProbe, maxProbe))
 }
 
-// oldest tells whether no older window waits for the store.
+// oldest reports whether no older window waits for the store.
 func (s *laneLimits) oldest(start, now time.Time) bool {
 	for other, last := range s.waiting {
 		if now.Sub(last) > waitingAge {

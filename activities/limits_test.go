@@ -18,15 +18,15 @@ func windowAt(store string, n int) cdc.Window {
 	return cdc.Window{Datastore: store, Start: time.Unix(int64(1_700_000_000+n*10), 0).UTC()}
 }
 
-// try enters for a window and leaves at once with what became of it.
+// try enters for a window and exits at once with what became of it.
 func try(t *testing.T, l *Limits, w cdc.Window, o outcome) {
 	t.Helper()
-	leave, err := l.enter(w, false)
+	exit, err := l.enter(w, false)
 	require.NoError(t, err)
-	leave(o)
+	exit(o)
 }
 
-// requireKeptOut tells that the window may not try now.
+// requireKeptOut requires that the window may not try now.
 func requireKeptOut(t *testing.T, l *Limits, w cdc.Window, class cdc.Class) {
 	t.Helper()
 	_, err := l.enter(w, false)
@@ -34,12 +34,23 @@ func requireKeptOut(t *testing.T, l *Limits, w cdc.Window, class cdc.Class) {
 	require.Equal(t, class, cdc.ClassOf(err))
 }
 
-// took is how long n tokens take from now on.
+// took is how long n tokens of live searches take from now on.
 func took(t *testing.T, l *Limits, store string, n int) time.Duration {
+	t.Helper()
+	return tookTokens(t, l, store, false, n)
+}
+
+// tookBulk is of bulk searches.
+func tookBulk(t *testing.T, l *Limits, store string, n int) time.Duration {
+	t.Helper()
+	return tookTokens(t, l, store, true, n)
+}
+
+func tookTokens(t *testing.T, l *Limits, store string, bulk bool, n int) time.Duration {
 	t.Helper()
 	begin := time.Now()
 	for range n {
-		require.NoError(t, l.wait(t.Context(), store))
+		require.NoError(t, l.wait(t.Context(), store, bulk))
 	}
 	return time.Since(begin)
 }
@@ -58,16 +69,6 @@ func TestRateIsPerStoreAndFollowsTheFleet(t *testing.T) {
 		l.SetRates(0.5, 10)
 		require.GreaterOrEqual(t, took(t, l, "b", 12), 3*time.Second)
 	})
-}
-
-// took is of live searches; this is of bulk ones.
-func tookBulk(t *testing.T, l *Limits, store string, n int) time.Duration {
-	t.Helper()
-	begin := time.Now()
-	for range n {
-		require.NoError(t, l.waitBulk(t.Context(), store))
-	}
-	return time.Since(begin)
 }
 
 func TestBulkSearchesTakeNothingFromLiveOnes(t *testing.T) {
@@ -98,9 +99,9 @@ func TestBulkWindowsHaveTheirOwnPlaces(t *testing.T) {
 
 	// An old window in bulk that fails keeps no live window out.
 	l = NewLimits(10, 10)
-	leave, err := l.enter(windowAt(testStore, 1), true)
+	exit, err := l.enter(windowAt(testStore, 1), true)
 	require.NoError(t, err)
-	leave(storeFailed)
+	exit(storeFailed)
 	_, err = l.enter(windowAt(testStore, 2), true)
 	require.Equal(t, cdc.ClassUnavailable, cdc.ClassOf(err))
 	try(t, l, windowAt(testStore, 3), storeAnswered)
@@ -109,10 +110,10 @@ func TestBulkWindowsHaveTheirOwnPlaces(t *testing.T) {
 func TestWaitEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewLimits(1, 1)
-		require.NoError(t, l.wait(t.Context(), "a"))
+		require.NoError(t, l.wait(t.Context(), "a", false))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		require.Equal(t, cdc.ClassInterrupted, cdc.ClassOf(l.wait(ctx, "a")))
+		require.Equal(t, cdc.ClassInterrupted, cdc.ClassOf(l.wait(ctx, "a", false)))
 	})
 }
 
@@ -120,9 +121,9 @@ func TestHydratesAreBoundedPerStore(t *testing.T) {
 	l := NewLimits(10, 10)
 	var leaves []func(outcome)
 	for n := range hydratesPerStore {
-		leave, err := l.enter(windowAt(testStore, n), false)
+		exit, err := l.enter(windowAt(testStore, n), false)
 		require.NoError(t, err)
-		leaves = append(leaves, leave)
+		leaves = append(leaves, exit)
 	}
 	_, err := l.enter(windowAt(testStore, 99), false)
 	require.Equal(t, cdc.ClassThrottled, cdc.ClassOf(err))
@@ -161,13 +162,13 @@ func TestFailingStoreIsProbedByAnyWindowAfterAWhile(t *testing.T) {
 		try(t, l, windowAt(testStore, 1), storeFailed)
 		for n := 2; n < 14; n++ {
 			requireKeptOut(t, l, windowAt(testStore, n), cdc.ClassUnavailable)
-			delay := min(firstProbe<<(n-2), longestProbe)
+			delay := min(firstProbe<<(n-2), maxProbe)
 			pass(delay - time.Nanosecond)
 			requireKeptOut(t, l, windowAt(testStore, n), cdc.ClassUnavailable)
 			pass(time.Nanosecond)
 			try(t, l, windowAt(testStore, n), storeFailed)
 		}
-		pass(longestProbe)
+		pass(maxProbe)
 		try(t, l, windowAt(testStore, 50), storeAnswered)
 		try(t, l, windowAt(testStore, 51), storeAnswered)
 	})

@@ -25,7 +25,7 @@ const HeartbeatEvery = time.Second
 func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.PublishResult, error) {
 	b, err := a.batch(in, time.Now())
 	if err != nil {
-		return cdc.PublishResult{}, invalidInput(ctx, err.Error())
+		return cdc.PublishResult{}, InvalidInput(ctx, err.Error())
 	}
 	bus := a.Bus
 	if in.Bus != "" {
@@ -44,7 +44,7 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 			a.finish(in, &result)
 			return result, nil
 		}
-		return cdc.PublishResult{}, applicationError(ctx, err, result.EventIDs)
+		return cdc.PublishResult{}, ApplicationError(ctx, err, result.EventIDs)
 	}
 	a.finish(in, &result)
 	return result, nil
@@ -89,7 +89,7 @@ func (a *Activities) batch(in cdc.PublishInput, now time.Time) (publishBatch, er
 	}
 	b := publishBatch{size: len(in.Changes)}
 	for i, change := range in.Changes {
-		event, err := a.Format.ChangeEvent(change, in.Origin, now)
+		event, err := a.Reader.Format.ChangeEvent(change, in.Origin, now)
 		if err != nil {
 			b.unbuilt = append(b.unbuilt, cdc.Rejection{Index: i, Code: codeUnbuilt})
 			continue
@@ -133,7 +133,7 @@ func (b publishBatch) result(r cdc.PublishResult) cdc.PublishResult {
 // eventsBesideChanges are those of a delete, or of statements.
 func (a *Activities) eventsBesideChanges(in cdc.PublishInput, now time.Time) ([]cdc.Event, error) {
 	if in.Delete != nil {
-		event, err := a.Format.DeleteEvent(*in.Delete, in.Origin, now)
+		event, err := a.Reader.Format.DeleteEvent(*in.Delete, in.Origin, now)
 		return []cdc.Event{event}, err
 	}
 	return statementEvents(in.Statements, now)
@@ -174,20 +174,20 @@ func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 			if change.Reason != "" {
 				payload = cdc.PayloadReference
 			}
-			a.Observer.Published(in.Origin.Datastore, change.Type, payload, len(change.Body), change.Time(), now)
+			a.Reader.Observer.Published(in.Origin.Datastore, change.Type, payload, len(change.Body), change.Time(), now)
 		}
 	}
 	if in.Delete != nil && len(result.EventIDs) == 1 && result.EventIDs[0] != "" {
 		payload, bytes := deletePayload(*in.Delete)
-		a.Observer.Published(in.Origin.Datastore, in.Delete.Type, payload, bytes, in.Delete.EventTime, now)
+		a.Reader.Observer.Published(in.Origin.Datastore, in.Delete.Type, payload, bytes, in.Delete.EventTime, now)
 	}
 	for i, statement := range in.Statements {
 		if i < len(result.EventIDs) && result.EventIDs[i] != "" {
-			a.Observer.Audited(in.Origin.Datastore, statement)
+			a.Reader.Observer.Audited(in.Origin.Datastore, statement)
 		}
 	}
 	for _, refusal := range result.Rejected {
-		log := a.Logger.With("datastore", in.Origin.Datastore, "code", refusal.Code)
+		log := a.Reader.Logger.With("datastore", in.Origin.Datastore, "code", refusal.Code)
 		if len(in.Statements) > 0 {
 			log.Error("EventBridge refuses an audit's statement for good", "audit", in.Origin.CorrelationID)
 		} else {

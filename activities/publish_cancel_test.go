@@ -19,7 +19,7 @@ import (
 // result. The SDK ends an activity's context for other reasons too, and tells by the
 // cause; the workflow goes on then, and would take the rest for published.
 func TestPublishEndsWithAPartOnlyWhenItsWorkflowCancelsIt(t *testing.T) {
-	in, _ := batch("Patient", "a", "b")
+	in := batch("Patient", "a", "b")
 	for name, c := range map[string]struct {
 		cause error
 		fails bool
@@ -48,7 +48,7 @@ func TestPublishEndsWithAPartOnlyWhenItsWorkflowCancelsIt(t *testing.T) {
 // Its workflow's cancellation reaches a Publish by the answer to a heartbeat, and so
 // does an operator's pause.
 func TestPublishEndsByTheAnswerToItsHeartbeat(t *testing.T) {
-	in, _ := batch("Patient", "a", "b")
+	in := batch("Patient", "a", "b")
 	for name, c := range map[string]struct {
 		answer error
 		fails  bool
@@ -67,7 +67,7 @@ func TestPublishEndsByTheAnswerToItsHeartbeat(t *testing.T) {
 				}, 10*HeartbeatEvery, HeartbeatEvery/10, "a heartbeat is due")
 				return cdc.PublishResult{EventIDs: []string{"event", ""}}, &cdc.Error{Op: "PutEvents", Class: cdc.ClassInterrupted}
 			})
-			a.Heartbeats = beatFunc(func(client.RecordActivityHeartbeatOptions) error {
+			a.Heartbeats = heartbeatFunc(func(client.RecordActivityHeartbeatOptions) error {
 				asked.Store(true)
 				return c.answer
 			})

@@ -43,36 +43,49 @@ func (o *countingObserver) Audited(_ string, s cdc.Statement) {
 	o.audited = append(o.audited, s)
 }
 
+// batch is a Publish's input of versions with these ids.
+func batch(resourceType string, ids ...string) cdc.PublishInput {
+	var in cdc.PublishInput
+	for _, id := range ids {
+		in.Changes = append(in.Changes, cdc.Change{Version: version(resourceType, id), Body: []byte("{}")})
+	}
+	return in
+}
+
+func version(resourceType, id string) cdc.Version {
+	return cdc.Version{Type: resourceType, ID: id, VersionID: "1", LastUpdated: "2026-03-01T12:00:01.000Z"}
+}
+
 // publishEnv is an activity environment with a Publish on top of a bus.
 func publishEnv(t *testing.T, b busFunc) (*testsuite.TestActivityEnvironment, *Activities, *countingObserver, *[][]string) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
 	observer := &countingObserver{}
-	a := &Activities{
-		Bus: b, Observer: observer, Logger: slog.New(slog.DiscardHandler),
+	a := &Activities{Bus: b, Reader: &Reader{
+		Observer: observer, Logger: slog.New(slog.DiscardHandler),
 		Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
-	}
+	}}
 	env.RegisterActivity(a)
-	beats := new([][]string)
-	a.Heartbeats = beatFunc(func(options client.RecordActivityHeartbeatOptions) error {
+	heartbeats := new([][]string)
+	a.Heartbeats = heartbeatFunc(func(options client.RecordActivityHeartbeatOptions) error {
 		require.NotEmpty(t, options.TaskToken)
 		require.NotEmpty(t, options.WorkflowID, "details are bound to their workflow")
-		*beats = append(*beats, options.Details[0].([]string))
+		*heartbeats = append(*heartbeats, options.Details[0].([]string))
 		return nil
 	})
-	return env, a, observer, beats
+	return env, a, observer, heartbeats
 }
 
-// beatFunc takes heartbeats in a function.
-type beatFunc func(options client.RecordActivityHeartbeatOptions) error
+// heartheartbeatFunc is a function that records heartbeats.
+type heartbeatFunc func(options client.RecordActivityHeartbeatOptions) error
 
-func (f beatFunc) RecordActivityHeartbeatWithOptions(_ context.Context, options client.RecordActivityHeartbeatOptions) error {
+func (f heartbeatFunc) RecordActivityHeartbeatWithOptions(_ context.Context, options client.RecordActivityHeartbeatOptions) error {
 	return f(options)
 }
 
 func TestPublishGoesOnFromItsHeartbeat(t *testing.T) {
-	in, _ := batch("Patient", "a", "b", "c")
+	in := batch("Patient", "a", "b", "c")
 	in.Origin.Datastore = testStore
 	var given []string
 	env, a, observer, _ := publishEnv(t, func(events []cdc.Event, accepted []string, _ func([]string)) (cdc.PublishResult, error) {
@@ -88,21 +101,21 @@ func TestPublishGoesOnFromItsHeartbeat(t *testing.T) {
 }
 
 func TestPublishThatIsDoneAtOnceRecordsNoHeartbeat(t *testing.T) {
-	in, out := batch("Patient", "a", "b")
-	env, a, _, beats := publishEnv(t, func(_ []cdc.Event, accepted []string, progress func([]string)) (cdc.PublishResult, error) {
+	in := batch("Patient", "a", "b")
+	env, a, _, heartbeats := publishEnv(t, func(_ []cdc.Event, accepted []string, progress func([]string)) (cdc.PublishResult, error) {
 		progress([]string{"e1", ""})
 		progress([]string{"e1", "e2"})
-		return out, nil
+		return cdc.PublishResult{EventIDs: []string{"e1", "e2"}}, nil
 	})
 	_, err := env.ExecuteActivity(a.Publish, in)
 	require.NoError(t, err)
-	require.Empty(t, *beats, "each recorded heartbeat is billed")
+	require.Empty(t, *heartbeats, "each recorded heartbeat is billed")
 }
 
 func TestPublishThatFailsRecordsWhatWasAccepted(t *testing.T) {
-	in, _ := batch("Patient", "a", "b")
+	in := batch("Patient", "a", "b")
 	throttled := &cdc.Error{Op: "PutEvents", Class: cdc.ClassThrottled, Code: "ThrottlingException"}
-	env, a, observer, beats := publishEnv(t, func(_ []cdc.Event, _ []string, progress func([]string)) (cdc.PublishResult, error) {
+	env, a, observer, heartbeats := publishEnv(t, func(_ []cdc.Event, _ []string, progress func([]string)) (cdc.PublishResult, error) {
 		progress([]string{"e1", ""})
 		return cdc.PublishResult{}, throttled
 	})
@@ -110,7 +123,7 @@ func TestPublishThatFailsRecordsWhatWasAccepted(t *testing.T) {
 	var failure *temporal.ApplicationError
 	require.ErrorAs(t, err, &failure)
 	require.Equal(t, string(cdc.ClassThrottled), failure.Type())
-	require.Equal(t, [][]string{{"e1", ""}}, *beats)
+	require.Equal(t, [][]string{{"e1", ""}}, *heartbeats)
 	require.Zero(t, observer.full)
 }
 

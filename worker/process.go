@@ -9,10 +9,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"healthlake-cdc/activities"
+	"healthlake-cdc/activities/audit"
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/eventbus"
 	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/ledger"
 	"healthlake-cdc/internal/queue"
 	"healthlake-cdc/internal/telemetry"
 	"healthlake-cdc/internal/temporal"
@@ -75,16 +77,19 @@ func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, store
 		Client: eventbus.NewClient(awsConfig), MaxBytes: p.cfg.MaxEventBytes,
 		Observe: observeBus(ctx, metrics), Logger: p.logger,
 	}}
-	p.activities = &activities.Activities{
-		Store: stores, Bus: buses.get(p.cfg.EventBus), OtherBus: buses.get,
-		Executions: p.temporal.Executions(), Heartbeats: p.temporal.Client,
-		Limits:   activities.NewLimits(p.cfg.SearchRate*liveShare, p.cfg.SearchRate*auditShare),
-		Observer: observer{ctx, metrics}, Logger: p.logger,
+	executions := p.temporal.Executions()
+	p.limits = activities.NewLimits(p.cfg.SearchRate*liveShare, p.cfg.SearchRate*auditShare)
+	reader := &activities.Reader{
+		Store: stores, Limits: p.limits, Observer: observer{ctx, metrics}, Logger: p.logger,
 		Format:        cdc.EventFormat{Source: p.cfg.EventSource, DetailType: p.cfg.DetailType},
 		MaxEventBytes: p.cfg.MaxEventBytes,
 		References:    p.cfg.EventPayload == config.PayloadReference,
-		Windows:       launcher,
 	}
+	p.activities = &activities.Activities{
+		Reader: reader, Bus: buses.get(p.cfg.EventBus), OtherBus: buses.get,
+		Heartbeats: p.temporal.Client, Ledgers: ledger.Reader{Executions: executions},
+	}
+	p.auditing = &audit.Activities{Reader: reader, Executions: executions, Windows: launcher, Logger: p.logger}
 }
 
 func (p *process) newConsumer(ctx context.Context, awsConfig aws.Config, launcher *temporal.Launcher, metrics *telemetry.Metrics) {

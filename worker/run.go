@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/activities"
+	"healthlake-cdc/activities/audit"
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/queue"
@@ -150,6 +151,8 @@ type process struct {
 	temporal   *temporal.Connection
 	metrics    *telemetry.Metrics
 	activities *activities.Activities
+	auditing   *audit.Activities
+	limits     *activities.Limits
 	consumer   *queue.Consumer
 	types      []string
 	// sweeps are the resource types to sweep, by datastore.
@@ -164,7 +167,7 @@ func (p *process) work(ctx context.Context, life *lifecycle) error {
 	fatal := make(chan error, 1)
 	main := worker.New(p.temporal.Client, p.cfg.TaskQueue, p.mainOptions(fatal))
 	workflows.Register(main)
-	workflows.RegisterActivities(main, p.activities)
+	workflows.RegisterActivities(main, p.activities, p.auditing)
 	all := []worker.Worker{main, p.bulkPublishWorker(fatal)}
 	for _, datastore := range p.cfg.Datastores {
 		all = append(all, p.pageWorkers(datastore, fatal)...)
@@ -218,7 +221,7 @@ func (p *process) bulkPublishWorker(fatal chan<- error) worker.Worker {
 	options := p.publishOptions(fatal, bulkPublishSlots)
 	options.DisableWorkflowWorker = true
 	w := worker.New(p.temporal.Client, cdc.BulkPublishQueue(p.cfg.TaskQueue), options)
-	workflows.RegisterActivities(w, p.activities)
+	workflows.RegisterActivities(w, p.activities, p.auditing)
 	return w
 }
 
@@ -257,7 +260,7 @@ func (p *process) pageWorkers(datastore string, fatal chan<- error) []worker.Wor
 		options.TaskQueueActivitiesPerSecond = queue.rate
 		options.Identity = p.temporal.Identity + temporal.Mark(p.sweeps[datastore], ownerOf(p.cfg))
 		w := worker.New(p.temporal.Client, queue.name, options)
-		workflows.RegisterActivities(w, p.activities)
+		workflows.RegisterActivities(w, p.activities, p.auditing)
 		all = append(all, w)
 	}
 	return all

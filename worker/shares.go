@@ -46,7 +46,7 @@ func (p *process) followFleet(ctx context.Context) error {
 	for {
 		if n, err := p.fleetSize(ctx); err == nil {
 			each := p.cfg.SearchRate / float64(n)
-			p.activities.Limits.SetRates(each*liveShare, each*auditShare)
+			p.limits.SetRates(each*liveShare, each*auditShare)
 		} else if ctx.Err() == nil {
 			p.logger.Debug("cannot see the fleet's size; keeping the search rate", "error", err)
 		}

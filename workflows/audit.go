@@ -211,7 +211,7 @@ func (a *audit) align(ctx workflow.Context) error {
 	}
 	var first cdc.FirstWindowsResult
 	policy := ledgerPolicy(ctx, fmt.Sprintf("first windows of %d types", len(fresh)))
-	if err := workflow.ExecuteActivity(policy, do.FirstWindows, ask).Get(ctx, &first); err != nil {
+	if err := workflow.ExecuteActivity(policy, doAudit.FirstWindows, ask).Get(ctx, &first); err != nil {
 		return err
 	}
 	for _, name := range fresh {

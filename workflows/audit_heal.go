@@ -131,6 +131,6 @@ func (a *audit) healWindows(ctx workflow.Context, span cdc.Span, gaps []cdc.Wind
 	}
 	var result cdc.HealResult
 	policy := healPolicy(ctx, a.in.Datastore, fmt.Sprintf("heal %d windows of %s", len(gaps), spanText(span)))
-	err := workflow.ExecuteActivity(policy, do.Heal, in).Get(ctx, &result)
+	err := workflow.ExecuteActivity(policy, doAudit.Heal, in).Get(ctx, &result)
 	return result, err
 }

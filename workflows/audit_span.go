@@ -70,7 +70,7 @@ func (a *audit) look(ctx workflow.Context, part cdc.AuditPart, types []string) (
 	}
 	var result cdc.AuditSpanResult
 	policy := auditPolicy(ctx, a.in.Datastore, fmt.Sprintf("audit %s, %d types", spanText(part.Span), len(types)))
-	err := workflow.ExecuteActivity(policy, do.AuditSpan, in).Get(ctx, &result)
+	err := workflow.ExecuteActivity(policy, doAudit.AuditSpan, in).Get(ctx, &result)
 	a.state.Totals.Counts.Add(result.Counts)
 	return result, err
 }

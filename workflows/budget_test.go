@@ -69,7 +69,7 @@ func TestResultsStayWithinTheByteBudget(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.real.References = c.references
+			w.real.Reader.References = c.references
 			var bodies []int
 			watchResults(w, &bodies)
 			var types []string
@@ -126,7 +126,7 @@ func TestBodiesTravelByteForByte(t *testing.T) {
 
 func TestReferencesModeNeverReadsABody(t *testing.T) {
 	w := newWorld(t)
-	w.real.References = true
+	w.real.Reader.References = true
 	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
 	w.store.write("Observation", "o1", start.Add(time.Second), 0, 300)
 	w.store.write("Observation", "o2", start.Add(time.Second), 40*time.Second, 300)

@@ -102,7 +102,7 @@ func TestPublishExactDelete(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			g := &graveyard{store: w.store}
-			w.real.Store = g
+			w.real.Reader.Store = g
 			c.bury(g)
 			record := at.Truncate(time.Second).Add(time.Second)
 			w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
@@ -164,7 +164,7 @@ func TestContradictedDelete(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			g := &graveyard{store: w.store}
-			w.real.Store = g
+			w.real.Reader.Store = g
 			bury(g)
 			states := w.states()
 			in := reportedDelete(at)
@@ -190,7 +190,7 @@ func TestContradictedDeleteOfLongAgo(t *testing.T) {
 	w := newWorld(t)
 	g := &graveyard{store: w.store}
 	g.put(start.Add(-time.Hour))
-	w.real.Store = g
+	w.real.Reader.Store = g
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, reportedDelete(time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)))
 	require.NoError(t, w.env.GetWorkflowError())
 	require.Equal(t, start.Add(3*time.Second), w.now())
@@ -235,7 +235,7 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 			w := newWorld(t)
 			g := &graveyard{store: w.store}
 			g.put(start.Add(-time.Hour))
-			w.real.Store = g
+			w.real.Reader.Store = g
 			c.bury(g)
 			in := reportedDelete(start)
 			in.Attributes = true
@@ -273,15 +273,15 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 // A body that does not fit on the bus, or that nobody asked for, does not travel.
 func TestExactDeleteAsAReference(t *testing.T) {
 	for reason, set := range map[string]func(*world){
-		cdc.ReasonOversize:   func(w *world) { w.real.MaxEventBytes = 600 },
-		cdc.ReasonConfigured: func(w *world) { w.real.References = true },
+		cdc.ReasonOversize:   func(w *world) { w.real.Reader.MaxEventBytes = 600 },
+		cdc.ReasonConfigured: func(w *world) { w.real.Reader.References = true },
 	} {
 		w := newWorld(t)
 		g := &graveyard{store: w.store}
 		g.put(start.Add(-time.Minute))
 		g.entries[0].Body = []byte(`{"resourceType":"Patient","text":"` + strings.Repeat("x", 600) + `"}`)
 		g.delete(start)
-		w.real.Store = g
+		w.real.Reader.Store = g
 		set(w)
 		w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
 			Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
@@ -301,7 +301,7 @@ func TestExactDeleteWhileTheStoreIsDown(t *testing.T) {
 	g.put(start.Add(-time.Minute))
 	g.delete(start)
 	g.refused = lasting(cdc.ClassUnavailable, 503)
-	w.real.Store = g
+	w.real.Reader.Store = g
 	back := start.Add(2 * time.Minute)
 	w.when(back, func() { g.refused = nil })
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{

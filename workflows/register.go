@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/activities"
+	auditing "healthlake-cdc/activities/audit"
 	"healthlake-cdc/internal/cdc"
 )
 
@@ -36,10 +37,14 @@ type ActivityRegistry interface {
 	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
 }
 
-// RegisterActivities registers every activity of a; each has its method's name.
-func RegisterActivities(r ActivityRegistry, a *activities.Activities) {
+// RegisterActivities registers every activity; each has its method's name.
+func RegisterActivities(r ActivityRegistry, a *activities.Activities, audits *auditing.Activities) {
 	r.RegisterActivityWithOptions(a, activity.RegisterOptions{})
+	r.RegisterActivityWithOptions(audits, activity.RegisterOptions{})
 }
 
-// do names the activities by their methods; it is never called.
-var do *activities.Activities
+// do and doAudit name the activities by their methods; they are never called.
+var (
+	do      *activities.Activities
+	doAudit *auditing.Activities
+)

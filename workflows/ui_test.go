@@ -100,7 +100,7 @@ func details(w *world) string {
 func TestTextsOutsidePayloadsNameNoResource(t *testing.T) {
 	w := newWorld(t)
 	var logs bytes.Buffer
-	w.real.Logger = slog.New(slog.NewTextHandler(&logs, nil))
+	w.real.Reader.Logger = slog.New(slog.NewTextHandler(&logs, nil))
 	s := watch(w)
 	types := []string{"Patient", "Observation", "Claim", "ExplanationOfBenefit", "MedicationAdministration", "QuestionnaireResponse"}
 	for i := range 30 {

@@ -16,7 +16,9 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/activities"
+	"healthlake-cdc/activities/audit"
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/ledger"
 	"healthlake-cdc/internal/temporal"
 	"healthlake-cdc/workflows"
 )
@@ -77,16 +79,15 @@ func (w *world) renew(at time.Time) {
 	if w.runs == nil {
 		w.runs = &runs{ended: make(map[string]ended)}
 	}
-	w.real = &activities.Activities{
-		Store: w.store, Bus: w.bus, Heartbeats: w.runs, Observer: observer{},
-		Executions:    temporal.Executions{Client: w.runs, Data: converter.GetDefaultDataConverter()},
-		Limits:        activities.NewLimits(1e6, 1e6),
-		Logger:        slog.New(slog.DiscardHandler),
+	executions := temporal.Executions{Client: w.runs, Data: converter.GetDefaultDataConverter()}
+	reader := &activities.Reader{
+		Store: w.store, Observer: observer{}, Limits: activities.NewLimits(1e6, 1e6), Logger: slog.New(slog.DiscardHandler),
 		Format:        cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
 		MaxEventBytes: 1_000_000,
 	}
+	w.real = &activities.Activities{Reader: reader, Bus: w.bus, Heartbeats: w.runs, Ledgers: ledger.Reader{Executions: executions}}
 	workflows.Register(w.env)
-	workflows.RegisterActivities(w.env, w.real)
+	workflows.RegisterActivities(w.env, w.real, &audit.Activities{Reader: reader, Executions: executions})
 	w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: w.window.ID(), TaskQueue: cdc.DefaultTaskQueue})
 }
 

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"healthlake-cdc/activities"
+	"healthlake-cdc/activities/audit"
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
 	"healthlake-cdc/internal/cdc"
@@ -52,7 +53,7 @@ func polling(t *testing.T, c client.Client, options worker.Options) (stop func()
 		workflows.Register(w)
 	}
 	if !options.LocalActivityWorkerOnly {
-		workflows.RegisterActivities(w, &activities.Activities{})
+		workflows.RegisterActivities(w, &activities.Activities{}, &audit.Activities{})
 	}
 	require.NoError(t, w.Start())
 	stopped := false

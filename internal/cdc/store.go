@@ -56,12 +56,14 @@ type Page struct {
 // Unreadable is an entry of a page that is no readable version: it has no valid id,
 // version or time, or is no JSON.
 type Unreadable struct {
-	// Digest is the SHA-256 of its bytes, so that an entry that is listed twice
-	// counts once.
-	Digest [sha256.Size]byte
+	// Digest is of its bytes, so that an entry that is listed twice counts once.
+	Digest Digest
 	// LastUpdated is its time, zero where that cannot be read either.
 	LastUpdated time.Time
 }
+
+// Digest is a SHA-256.
+type Digest [sha256.Size]byte
 
 // In reports whether the entry lies, or may lie, in a span.
 func (u Unreadable) In(span Span) bool {

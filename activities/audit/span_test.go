@@ -1,4 +1,4 @@
-package activities
+package audit
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
 
+	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 )
 
@@ -74,7 +75,7 @@ func TestAuditSpanCutsLongListings(t *testing.T) {
 	require.Equal(t, n, result.Types[0].InStore)
 	require.Less(t, longest, longListing/cdc.PageSize)
 
-	store.claims = largestListing + 1
+	store.claims = maxListing + 1
 	result = audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(4), Types: []string{"Patient"}})
 	require.True(t, result.Split)
 	require.Empty(t, result.Types)
@@ -82,7 +83,7 @@ func TestAuditSpanCutsLongListings(t *testing.T) {
 	require.False(t, result.Split, "a window cannot be split")
 }
 
-func TestAuditSpanOfTypesThatAreRefused(t *testing.T) {
+func TestAuditSpanOfUnavailableTypes(t *testing.T) {
 	store, e := &auditStore{}, newEngine()
 	store.write("Patient", "p", 1, auditStart)
 	refuse := map[string]cdc.Class{"Device": cdc.ClassForbidden, "Claim": cdc.ClassUnavailable}
@@ -102,9 +103,9 @@ func TestAuditSpanOfTypesThatAreRefused(t *testing.T) {
 	in := cdc.AuditSpanInput{Datastore: testStore, Versions: cdc.VersionsLatest, Span: spanOf(1), Types: []string{"Claim", "Device"}, Horizon: ages}
 	_, err := a.AuditSpan(t.Context(), in)
 	requireClass(t, cdc.ClassUnavailable, err)
-	// But not for ever, or a type that fails for good would hold up every audit.
+	// But not indefinitely, or a type that fails for good would hold up every audit.
 	s := newSpanAudit(t.Context(), a, in)
-	s.attempt = patientAttempts
+	s.attempt = failingAttempts
 	require.NoError(t, s.run(t.Context()))
 	require.Len(t, s.result().Types, 2)
 	// What does not pass by itself is answered at once.
@@ -141,7 +142,7 @@ func TestAuditSpanGoesOnFromItsHeartbeats(t *testing.T) {
 
 	// What it records before it has done a type of its own must not lose these.
 	check := func(ctx context.Context) error {
-		require.Equal(t, before, newSpanAudit(ctx, a, cdc.AuditSpanInput{}).beat.done)
+		require.Equal(t, before, newSpanAudit(ctx, a, cdc.AuditSpanInput{}).heartbeat.done)
 		return nil
 	}
 	env.RegisterActivity(check)
@@ -230,15 +231,16 @@ func TestAuditSpanOfOneStoreOnly(t *testing.T) {
 	require.Empty(t, got.Windows)
 }
 
-// At a low rate an audit stands in line for longer than its heartbeat timeout.
-func TestAuditSpanBeatsWhileItWaitsForItsTurn(t *testing.T) {
+// At a low rate a search stands in line for longer than the heartbeat timeout.
+func TestSearchIsHeardOfWhileItWaitsForItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := auditor(&auditStore{}, newEngine())
-		a.Limits = NewLimits(1, 0.01)
-		require.NoError(t, a.Limits.waitBulk(t.Context(), testStore))
-		beats := 0
-		l := &listing{a: a, in: cdc.AuditSpanInput{Datastore: testStore}, beat: func() { beats++ }}
-		require.NoError(t, l.token(t.Context()))
-		require.GreaterOrEqual(t, beats, 9)
+		a.Reader.Limits = activities.NewLimits(1, 0.01)
+		heard := 0
+		for range 2 {
+			_, _, err := a.Reader.Search(t.Context(), activities.PageQuery{Datastore: testStore, Type: "Patient", Bulk: true}, func() { heard++ })
+			require.NoError(t, err)
+		}
+		require.GreaterOrEqual(t, heard, 9)
 	})
 }

@@ -1,4 +1,4 @@
-package activities
+package audit
 
 import (
 	"fmt"
@@ -30,44 +30,44 @@ func reported() []string {
 // logged, and the rest is had (reported/01).
 func TestUnreadableEntriesAreCountedWhereverPagesAreRead(t *testing.T) {
 	window := cdc.WindowAt(testStore, auditStart).Span()
-	for name, read := range map[string]func(a *Activities) (found int, err error){
-		"Hydrate": func(a *Activities) (int, error) {
+	for name, read := range map[string]func(a world) (found int, err error){
+		"Hydrate": func(a world) (int, error) {
 			got, _, _ := hydrated(t, a, cdc.PageRequest{}, false)
 			return len(got), nil
 		},
-		"Hydrate, confirm": func(a *Activities) (int, error) {
+		"Hydrate, confirm": func(a world) (int, error) {
 			got, _, _ := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 			return len(got), nil
 		},
-		"HydratePage": func(a *Activities) (int, error) {
+		"HydratePage": func(a world) (int, error) {
 			page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: window, Salt: salt})
 			return len(page.Changes), err
 		},
-		"HydratePage, list": func(a *Activities) (int, error) {
+		"HydratePage, list": func(a world) (int, error) {
 			page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: window, Salt: salt, List: true})
 			return len(page.Listed), err
 		},
-		"MeasureSpan": func(a *Activities) (int, error) {
+		"MeasureSpan": func(a world) (int, error) {
 			result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: window})
 			return result.Counts.Published, err
 		},
-		"AuditSpan": func(a *Activities) (int, error) {
-			result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+		"AuditSpan": func(a world) (int, error) {
+			result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 			require.Equal(t, 3, result.Types[0].Unreadable)
 			require.False(t, result.Types[0].Incomplete)
 			return result.Types[0].InStore, nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, seen, log := newStrangeStore(t, reported()...).activities(t)
+			a := newStrangeStore(t, reported()...).world(t)
 			found, err := read(a)
 			require.NoError(t, err)
 			require.Equal(t, 1, found)
-			require.Equal(t, 3, seen.invalid)
-			require.Contains(t, log.String(), "entries=3")
-			require.Contains(t, log.String(), testStore)
+			require.Equal(t, 3, a.noted.invalid)
+			require.Contains(t, a.log.String(), "entries=3")
+			require.Contains(t, a.log.String(), testStore)
 			for _, secret := range []string{"no-meta", "leap", "number", "2016"} {
-				require.NotContains(t, log.String(), secret)
+				require.NotContains(t, a.log.String(), secret)
 			}
 		})
 	}
@@ -85,15 +85,15 @@ func TestAuditCountsAnUnreadableEntryOnce(t *testing.T) {
 		`{"resourceType":"Patient","id":"again","meta":{"versionId":"7","lastUpdated":"2026-03-01T12:00:07Z"}}`,
 		`{"resourceType":"Patient","id":"again","meta":{"versionId":6,"lastUpdated":"2026-03-01T11:00:00Z"}}`,
 	}
-	a, _, _ := s.activities(t)
-	result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
+	a := s.world(t)
+	result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
 	require.Equal(t, 4, result.Types[0].Unreadable, "three by search, one by history; one of each lies outside")
 	require.Equal(t, 3, result.Types[0].InStore)
 	require.True(t, result.Types[0].Incomplete, "the store counts more than it lists")
-	require.Equal(t, 3*mostListings, s.searches)
+	require.Equal(t, 3*maxTries, s.searches)
 
 	s.total = "null"
-	result = audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+	result = audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.False(t, result.Types[0].Incomplete, "a count that is null is none")
 }
 
@@ -131,19 +131,19 @@ func TestPagesThatGoRound(t *testing.T) {
 			t.Run(fmt.Sprint(name, list), func(t *testing.T) {
 				s := newStrangeStore(t, crowd(400, 10)...)
 				s.perPage, s.link = 10, tc.link
-				a, _, log := s.activities(t)
+				a := s.world(t)
 				got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: list}, list)
 				require.Len(t, got, tc.held)
 				require.Equal(t, cdc.PageDone, state)
 				require.LessOrEqual(t, s.searches, tc.held/10+cdc.MaxIdlePages+5)
-				require.Contains(t, log.String(), "go round")
-				require.NotContains(t, log.String(), "p001")
+				require.Contains(t, a.log.String(), "go round")
+				require.NotContains(t, a.log.String(), "p001")
 			})
 		}
 		t.Run(name+" measured", func(t *testing.T) {
 			s := newStrangeStore(t, crowd(400, 10)...)
 			s.perPage, s.link = 10, tc.link
-			a, _, _ := s.activities(t)
+			a := s.world(t)
 			result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1)})
 			require.NoError(t, err)
 			require.Equal(t, tc.held, result.Counts.Published)
@@ -151,15 +151,15 @@ func TestPagesThatGoRound(t *testing.T) {
 		t.Run(name+" audited", func(t *testing.T) {
 			s := newStrangeStore(t, crowd(400, 10)...)
 			s.perPage, s.link = 10, tc.link
-			a, _, _ := s.activities(t)
+			a := s.world(t)
 			for _, total := range []string{"400", "null"} {
 				s.total = total
-				result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+				result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 				require.Equal(t, tc.held, result.Types[0].InStore)
 				require.True(t, result.Types[0].Incomplete)
 			}
 			s.total = fmt.Sprint(tc.held)
-			result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+			result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 			require.False(t, result.Types[0].Incomplete, "everything that the store counts was listed")
 		})
 	}
@@ -169,7 +169,7 @@ func TestPagesThatGoRound(t *testing.T) {
 func TestPagesThatGoRoundAreCounted(t *testing.T) {
 	s := newStrangeStore(t, crowd(30, 10)...)
 	s.perPage, s.link = 10, func(int) string { return "?_count=10&from=10" }
-	a, _, _ := s.activities(t)
+	a := s.world(t)
 	metrics := newCounters()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetMetricsHandler(metrics)
@@ -178,7 +178,7 @@ func TestPagesThatGoRoundAreCounted(t *testing.T) {
 	env.RegisterActivity(a.MeasureSpan)
 	_, err := env.ExecuteActivity(a.MeasureSpan, cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1)})
 	require.NoError(t, err)
-	require.Equal(t, map[string]int64{pageLoops + " Patient " + testStore: 1}, metrics.ours())
+	require.Equal(t, map[string]int64{"healthlake_cdc_page_loops Patient " + testStore: 1}, metrics.ours())
 }
 
 // A history that goes round is as one that is not there, and holds up no other.
@@ -186,17 +186,16 @@ func TestHistoryThatGoesRound(t *testing.T) {
 	second := strings.Replace(patientAt("p", 2*time.Second, 1), `"versionId":"1"`, `"versionId":"2"`, 1)
 	s := newStrangeStore(t, second)
 	s.histories["p"] = []string{second, patientAt("p", time.Second, 1)}
-	a, _, _ := s.activities(t)
+	a := s.world(t)
 	s.link = func(int) string { return "" }
-	result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
+	result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
 	require.Zero(t, result.Types[0].HistoryUnavailable)
 	require.Equal(t, 2, result.Types[0].InStore)
-	s.link = func(int) string { return "?page=again" }
-	h := &histories{l: &listing{a: a, in: cdc.AuditSpanInput{Datastore: testStore, Span: spanOf(1)}, name: "Patient", beat: func() {}, set: map[cdc.Key]bool{}}, from: auditStart}
+	l := newSpanAudit(t.Context(), a.audit, cdc.AuditSpanInput{Datastore: testStore, Span: spanOf(1)}).newListing("Patient")
 	s.link = func(int) string { return s.URL + "/datastore/" + testStore + "/r4/Patient/p/_history?page=again" }
-	require.NoError(t, h.read(t.Context(), []string{"p"}))
-	require.Equal(t, 1, h.unavailable)
-	require.Len(t, h.l.list, 2, "what it held is kept")
+	require.NoError(t, l.readHistories(t.Context(), []string{"p"}))
+	require.Equal(t, 1, l.noHistory)
+	require.Len(t, l.versions, 2, "what it held is kept")
 }
 
 // Search takes an id that FHIR does not have, and so do reads: the store's answer is
@@ -214,11 +213,11 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 		return newStrangeStore(t, entries...)
 	}
 	s := fresh(t)
-	a, seen, _ := s.activities(t)
+	a := s.world(t)
 	got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 	require.Equal(t, cdc.PageDone, state)
 	require.Len(t, got, 3+len(strange))
-	require.Zero(t, seen.invalid)
+	require.Zero(t, a.noted.invalid)
 
 	for _, status := range []int{400, 403, 404, 410} {
 		s := fresh(t)
@@ -227,13 +226,13 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 			s.reads[path+"/_history/1"] = status
 			_ = id
 		}
-		a, seen, log := s.activities(t)
+		a := s.world(t)
 		got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 		require.Equal(t, cdc.PageDone, state, status)
 		require.Len(t, got, 3, status)
-		require.Equal(t, status < 404, seen.invalid > 0, "what the store lists and does not give is counted: %d", status)
-		require.NotContains(t, log.String(), "a:1")
-		result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+		require.Equal(t, status < 404, a.noted.invalid > 0, "what the store lists and does not give is counted: %d", status)
+		require.NotContains(t, a.log.String(), "a:1")
+		result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 		require.Equal(t, 3+len(strange), result.Types[0].InStore)
 
 		s.mu.Lock()
@@ -245,7 +244,7 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 			s.reads[path+"/_history"] = status
 		}
 		s.mu.Unlock()
-		result = audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
+		result = audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
 		require.Empty(t, result.Types[0].Unavailable, status)
 		require.Equal(t, 3+len(strange)-1, result.Types[0].HistoryUnavailable, "all but p000's")
 
@@ -261,7 +260,7 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 	// A resource by any name that the store cannot give does not keep those behind it.
 	s = fresh(t)
 	s.reads["/p000"] = 500
-	a, _, _ = s.activities(t)
+	a = s.world(t)
 	got, _, state = hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 	require.Equal(t, cdc.PageUnavailable, state, "and is asked for again later")
 	require.Len(t, got, 2+len(strange))
@@ -269,7 +268,7 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 	for _, status := range []int{403, 429} {
 		s = fresh(t)
 		s.reads["/p000"] = status
-		a, _, _ = s.activities(t)
+		a = s.world(t)
 		got, _, state = hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 		require.Equal(t, cdc.PageUnavailable, state)
 		require.Empty(t, got)
@@ -297,14 +296,14 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 	for _, confirm := range []bool{false, true} {
 		s := newStrangeStore(t, entries...)
 		s.limit = limit
-		a, _, _ := s.activities(t)
+		a := s.world(t)
 		got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: confirm}, false)
 		require.Equal(t, cdc.PageDone, state)
 		check(t, "Hydrate", got)
 	}
 	s := newStrangeStore(t, entries...)
 	s.limit, s.perPage = limit, 5 // the first page is not too large
-	a, _, _ := s.activities(t)
+	a := s.world(t)
 	got, _, state := hydrated(t, a, cdc.PageRequest{}, false)
 	require.Equal(t, cdc.PageDone, state)
 	check(t, "Hydrate, later", got)
@@ -338,7 +337,7 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 	require.Equal(t, 40, result.Counts.Published)
 	require.Equal(t, 1, result.Counts.References)
 
-	span := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Measure: true})
+	span := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Measure: true})
 	require.Equal(t, 40, span.Types[0].InStore)
 	require.False(t, span.Types[0].Incomplete)
 	require.Equal(t, 1, span.Types[0].MissingReferences)
@@ -347,7 +346,7 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 
 func TestCountThatIsNull(t *testing.T) {
 	s := newStrangeStore(t, crowd(3, 1)...)
-	a, _, _ := s.activities(t)
+	a := s.world(t)
 	for total, want := range map[string]int{"": 3, "null": cdc.NotCounted, "-1": cdc.NotCounted, `"3"`: cdc.NotCounted} {
 		s.total = total
 		n, err := a.Count(t.Context(), cdc.CountInput{Datastore: testStore, Type: "Patient", Span: spanOf(1)})

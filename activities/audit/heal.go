@@ -1,13 +1,14 @@
-package activities
+package audit
 
 import (
 	"context"
 	"sync/atomic"
 	"time"
 
-	"go.temporal.io/sdk/activity"
+	smithytime "github.com/aws/smithy-go/time"
 	"golang.org/x/sync/errgroup"
 
+	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/temporal"
 )
@@ -16,23 +17,21 @@ const (
 	// healsAtOnce is how many windows a Heal has open at once: healing hundreds must
 	// not swamp the engine or the store.
 	healsAtOnce = 32
-	// healReserve is how long before its deadline a Heal waits no longer, and
-	// healBudget how long one without a deadline waits.
+	// healReserve is how long before its deadline a Heal waits no longer.
 	healReserve = 30 * time.Second
-	healBudget  = 10 * time.Minute
-	// firstLook and longestLook are how long a Heal waits between two looks at a
+	// firstLook and maxLook are how long a Heal waits between two looks at a
 	// window, doubled from the one to the other.
-	firstLook   = 250 * time.Millisecond
-	longestLook = 5 * time.Second
-	// operatorPatience is how long a Heal waits for a window that waits for an
+	firstLook = 250 * time.Millisecond
+	maxLook   = 5 * time.Second
+	// operatorWait is how long a Heal waits for a window that waits for an
 	// operator: a refusal may be over in moments, but it must not hold up the audit
-	// of everything else for as long as a Heal may last. windowPatience is how long it
+	// of everything else for as long as a Heal may last. windowWait is how long it
 	// waits for any window: one that found something new has closed after its last
 	// pass (CDC_PASSES: 60 s), another after twice that, and as much to spare. What has
 	// not, because the store fails on a type of it, has published its other types by
 	// then, and the next look sees that.
-	operatorPatience = time.Minute
-	windowPatience   = 6 * time.Minute
+	operatorWait = time.Minute
+	windowWait   = 6 * time.Minute
 )
 
 // Heal runs the windows that miss something: a rerun where one has run, the first
@@ -40,28 +39,20 @@ const (
 // The numbers of the runs are in its input, so that a retry starts no others.
 func (a *Activities) Heal(ctx context.Context, in cdc.HealInput) (cdc.HealResult, error) {
 	if !cdc.ValidDatastore(in.Datastore) || in.Horizon <= 0 {
-		return cdc.HealResult{}, invalidInput(ctx, "healing needs a datastore and a horizon")
+		return cdc.HealResult{}, activities.InvalidInput(ctx, "healing needs a datastore and a horizon")
 	}
-	if a.Windows == nil {
-		return cdc.HealResult{}, invalidInput(ctx, "this process starts no windows")
-	}
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = time.Now().Add(healBudget + healReserve)
-	}
+	deadline, _ := ctx.Deadline()
 	h := &healing{a: a, in: in, until: deadline.Add(-healReserve)}
 	healed := make(chan error, 1)
 	go func() { healed <- h.run(ctx) }()
-	beat := time.NewTicker(auditBeat)
-	defer beat.Stop()
+	tick := time.NewTicker(heartbeatEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case err := <-healed: // also when ctx ends: nothing is left running
-			return h.result(), applicationError(ctx, err)
-		case <-beat.C:
-			if activity.IsActivity(ctx) {
-				activity.RecordHeartbeat(ctx)
-			}
+			return h.result(), activities.ApplicationError(ctx, err)
+		case <-tick.C:
+			activities.Heartbeat(ctx)
 		}
 	}
 }
@@ -131,7 +122,7 @@ func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 	began := time.Now()
 	var waiting time.Time // since then, for an operator
-	for wait := firstLook; ; wait = min(2*wait, longestLook) {
+	for wait := firstLook; ; wait = min(2*wait, maxLook) {
 		described, err := h.a.Executions.Describe(ctx, workflowID)
 		if err != nil {
 			return false, err
@@ -145,19 +136,15 @@ func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 		} else if waiting.IsZero() {
 			waiting = time.Now()
 		}
-		left := min(time.Until(h.until), time.Until(began.Add(windowPatience)))
+		remaining := min(time.Until(h.until), time.Until(began.Add(windowWait)))
 		if !waiting.IsZero() {
-			left = min(left, time.Until(waiting.Add(operatorPatience)))
+			remaining = min(remaining, time.Until(waiting.Add(operatorWait)))
 		}
-		if left <= 0 {
+		if remaining <= 0 {
 			return false, nil
 		}
-		timer := time.NewTimer(min(wait, left))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return false, ctx.Err()
-		case <-timer.C:
+		if err := smithytime.SleepWithContext(ctx, min(wait, remaining)); err != nil {
+			return false, err
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package activities
+package audit
 
 import (
 	"context"
@@ -18,8 +18,16 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 )
+
+const testStore = "0123456789abcdef"
+
+// windowAt is the n-th window of a store.
+func windowAt(store string, n int) cdc.Window {
+	return cdc.WindowAt(store, auditStart.Add(time.Duration(n)*cdc.WindowWidth))
+}
 
 // auditStart is the beginning of audited spans.
 var auditStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -32,7 +40,7 @@ func spanOf(n int) cdc.Span {
 // auditStore is a FHIR store in memory. Search shows the newest version of each
 // resource, history all; pages go by position.
 type auditStore struct {
-	Store // nothing else is asked
+	activities.Store // nothing else is asked
 
 	mu       sync.Mutex
 	versions []cdc.Resource
@@ -190,15 +198,19 @@ func (e *engine) closedWith(start time.Time, n int, ledger cdc.Ledger) {
 	e.executions[id] = execution{status: completed, result: cdc.CaptureWindowResult{Ledger: ledger}}
 }
 
-type silent struct{ Observer }
+type silent struct{ activities.Observer }
 
 func (silent) Invalid(string, string, int) {}
 
-func auditor(store *auditStore, e *engine) *Activities {
+// auditor audits a store.
+func auditor(store activities.Store, e *engine) *Activities {
+	logger := slog.New(slog.DiscardHandler)
 	return &Activities{
-		Store: store, Executions: executionsOf(e), Observer: silent{},
-		Limits: NewLimits(1e6, 1e6), Logger: slog.New(slog.DiscardHandler), MaxEventBytes: 1_000_000,
-		Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
+		Reader: &activities.Reader{
+			Store: store, Limits: activities.NewLimits(1e6, 1e6), Observer: silent{}, Logger: logger, MaxEventBytes: 1_000_000,
+			Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
+		},
+		Executions: executionsOf(e), Logger: logger,
 	}
 }
 

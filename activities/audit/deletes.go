@@ -1,4 +1,4 @@
-package activities
+package audit
 
 import (
 	"context"
@@ -29,11 +29,11 @@ const (
 	deletesMargin = time.Second
 )
 
-// mostDeletesKept bounds what a process remembers of deletes: spans that lie close
+// maxDeletesKept bounds what a process remembers of deletes: spans that lie close
 // together count the same ones.
-const mostDeletesKept = 50_000
+const maxDeletesKept = 50_000
 
-// deleteResults remembers what closed deletes have left, by workflow ID.
+// deleteResults are the results of closed deletes, by workflow ID.
 type deleteResults struct {
 	mu    sync.Mutex
 	known map[string]cdc.PublishDeleteResult
@@ -49,7 +49,7 @@ func (d *deleteResults) get(id string) (cdc.PublishDeleteResult, bool) {
 func (d *deleteResults) put(id string, result cdc.PublishDeleteResult) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.known == nil || len(d.known) >= mostDeletesKept {
+	if d.known == nil || len(d.known) >= maxDeletesKept {
 		d.known = make(map[string]cdc.PublishDeleteResult)
 	}
 	d.known[id] = result
@@ -70,25 +70,26 @@ func deletesQuery(in cdc.AuditSpanInput) temporal.Query {
 
 // countDeletes counts by type what became of the deletes of the span. What a record
 // says of a type that it did not name is nobody's.
-func (a *Activities) countDeletes(ctx context.Context, in cdc.AuditSpanInput, beat func()) (map[string]cdc.DeleteCounts, error) {
-	closed, err := a.closedDeletes(ctx, in)
+func (s *spanAudit) countDeletes(ctx context.Context) (map[string]cdc.DeleteCounts, error) {
+	closed, err := s.closedDeletes(ctx, s.in)
 	var invalid *serviceerror.InvalidArgument
-	if in.Attributes && errors.As(err, &invalid) {
-		a.Logger.Warn("Temporal refuses to list deletes by CdcWindowStart: listing them by the time of their start", "error", err)
+	if s.in.Attributes && errors.As(err, &invalid) {
+		s.Logger.Warn("Temporal refuses to list deletes by CdcWindowStart: listing them by the time of their start", "error", err)
+		in := s.in
 		in.Attributes = false
-		closed, err = a.closedDeletes(ctx, in)
+		closed, err = s.closedDeletes(ctx, in)
 	}
 	if err != nil {
 		return nil, err
 	}
-	beat()
+	s.heartbeat.record(ctx)
 	results := make([]cdc.PublishDeleteResult, len(closed))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(readsAtOnce)
 	for i, run := range closed {
 		group.Go(func() (err error) {
-			results[i], err = a.deleteResult(groupCtx, run.GetWorkflowId(), run.GetRunId())
-			beat()
+			results[i], err = s.deleteResult(groupCtx, run.GetWorkflowId(), run.GetRunId())
+			s.heartbeat.record(ctx)
 			return err
 		})
 	}
@@ -97,7 +98,7 @@ func (a *Activities) countDeletes(ctx context.Context, in cdc.AuditSpanInput, be
 	}
 	counts := make(map[string]cdc.DeleteCounts)
 	for _, result := range results {
-		if result.Skipped || !in.Span.Contains(result.EventTime) {
+		if result.Skipped || !s.in.Span.Contains(result.EventTime) {
 			continue
 		}
 		of := counts[result.Type]
@@ -125,7 +126,7 @@ func (a *Activities) closedDeletes(ctx context.Context, in cdc.AuditSpanInput) (
 	return closed, err
 }
 
-// deleteResult is what a closed delete has left. One that is gone or cannot be decoded
+// deleteResult is a closed delete's result. One that is gone or cannot be decoded
 // counts as none: statements prove nothing of deletes.
 func (a *Activities) deleteResult(ctx context.Context, id, runID string) (cdc.PublishDeleteResult, error) {
 	if known, ok := a.deletes.get(id); ok {

@@ -1,8 +1,9 @@
-package activities
+package audit
 
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -11,9 +12,9 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// mostFirstReads bounds the windows whose beginning is read. Beyond it a window
+// maxInputs bounds the windows whose beginning is read. Beyond it a window
 // counts as one that no trigger opened.
-const mostFirstReads = 1000
+const maxInputs = 1000
 
 // FirstWindows finds which window first swept each type, for audits that begin
 // with a type. It lists the windows' IDs and reads the beginnings of few of them:
@@ -30,12 +31,13 @@ func (a *Activities) FirstWindows(ctx context.Context, in cdc.FirstWindowsInput)
 			until = before
 		}
 	}
-	starts, err := a.windowsBetween(ctx, in.Datastore, in.From, until)
+	newest, err := a.newestRuns(ctx, in.Datastore, cdc.Span{From: in.From, To: until})
 	if err != nil {
 		return result, err
 	}
+	starts := slices.SortedFunc(maps.Keys(newest), time.Time.Compare)
 	search := firstSearch{a: a, datastore: in.Datastore, starts: starts, swept: make(map[int][]string)}
-	for _, name := range sortedKeys(in.Types) {
+	for _, name := range slices.Sorted(maps.Keys(in.Types)) {
 		older := sort.Search(len(starts), func(i int) bool { return !starts[i].Before(in.Types[name]) })
 		i, err := search.first(ctx, name, older)
 		if err != nil {
@@ -50,44 +52,6 @@ func (a *Activities) FirstWindows(ctx context.Context, in cdc.FirstWindowsInput)
 			"datastore", in.Datastore, "windows", search.undecodable)
 	}
 	return result, nil
-}
-
-// windowsBetween lists the starts of the windows that exist in [from, to), oldest
-// first.
-func (a *Activities) windowsBetween(ctx context.Context, datastore string, from, to time.Time) ([]time.Time, error) {
-	newest, err := a.newestRuns(ctx, datastore, cdc.Span{From: from, To: to})
-	if err != nil {
-		return nil, err
-	}
-	starts := make([]time.Time, 0, len(newest))
-	for start := range newest {
-		starts = append(starts, start)
-	}
-	slices.SortFunc(starts, time.Time.Compare)
-	return starts, nil
-}
-
-// newestRuns lists the windows that visibility shows in a span, by their starts,
-// with the number of the newest run of each. It finds them by the beginnings of
-// their IDs, an hour each.
-func (a *Activities) newestRuns(ctx context.Context, datastore string, span cdc.Span) (map[time.Time]int, error) {
-	newest := make(map[time.Time]int)
-	for hour := span.From.UTC().Truncate(time.Hour); hour.Before(span.To); hour = hour.Add(time.Hour) {
-		runs, err := a.Executions.List(ctx, temporal.WindowsOfHour(datastore, hour), 0)
-		if err != nil {
-			return nil, err
-		}
-		for _, info := range runs {
-			window, n, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId())
-			if err != nil || window.Datastore != datastore || !span.Contains(window.Start) {
-				continue // SQL visibility does not tell upper from lower case
-			}
-			if known, ok := newest[window.Start]; !ok || n > known {
-				newest[window.Start] = n
-			}
-		}
-	}
-	return newest, nil
 }
 
 // firstSearch looks for the first windows of types in the same row of windows.
@@ -124,7 +88,7 @@ func (s *firstSearch) first(ctx context.Context, name string, limit int) (int, e
 func (s *firstSearch) opened(ctx context.Context, i, limit int) (int, error) {
 	for ; i < limit; i++ {
 		types, known := s.swept[i]
-		if !known && len(s.swept) < mostFirstReads {
+		if !known && len(s.swept) < maxInputs {
 			var in cdc.CaptureWindowInput
 			err := s.a.Executions.Input(ctx, cdc.WindowAt(s.datastore, s.starts[i]).ID(), "", &in)
 			switch {
@@ -142,13 +106,4 @@ func (s *firstSearch) opened(ctx context.Context, i, limit int) (int, error) {
 		}
 	}
 	return limit, nil
-}
-
-func sortedKeys(m map[string]time.Time) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -1,4 +1,4 @@
-package activities
+package audit
 
 import (
 	"context"
@@ -21,7 +21,7 @@ type opener struct {
 	*engine
 	mu   sync.Mutex
 	runs map[string]cdc.WindowRun
-	// takes is how long a run is open, for ever when it is negative.
+	// takes is how long a run is open, indefinitely when it is negative.
 	takes  time.Duration
 	closes map[string]time.Time
 	most   int
@@ -73,6 +73,18 @@ func (o *opener) DescribeWorkflowExecution(ctx context.Context, id, run string) 
 	return described, err
 }
 
+func (o *opener) activities() *Activities {
+	return &Activities{Executions: executionsOf(o), Windows: o}
+}
+
+// heal heals within the time that a Heal has.
+func heal(t *testing.T, o *opener, in cdc.HealInput) (cdc.HealResult, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute+healReserve)
+	defer cancel()
+	return o.activities().Heal(ctx, in)
+}
+
 func gapAt(n, run int) cdc.WindowGap {
 	return cdc.WindowGap{Start: windowAt(testStore, n).Start, Run: run, Missing: 3, Types: []string{"Patient"}}
 }
@@ -80,14 +92,13 @@ func gapAt(n, run int) cdc.WindowGap {
 func TestHealRunsWhatMissesSomething(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOpener(2 * time.Minute)
-		a := &Activities{Executions: executionsOf(o), Windows: o}
 		wanted := []cdc.Version{version("Patient", "w")}
 		in := cdc.HealInput{Datastore: testStore, Horizon: ages, Cause: cdc.Cause{CapturedBy: cdc.ByAudit, SourceTime: auditStart, Bulk: true}, Windows: []cdc.WindowGap{
 			gapAt(0, -1), gapAt(1, 0), gapAt(2, 4), gapAt(3, 0), gapAt(4, 0), gapAt(5, 0),
 		}}
 		in.Windows[2].Wanted = wanted
 		in.Windows[3].Open, in.Windows[4].Unreadable, in.Windows[5].Missing = true, true, 0
-		result, err := a.Heal(t.Context(), in)
+		result, err := heal(t, o, in)
 		require.NoError(t, err)
 		require.Equal(t, cdc.HealResult{Started: 3}, result)
 		base := cdc.WindowRun{Cause: cdc.Cause{SourceTime: auditStart, CapturedBy: cdc.ByAudit, Bulk: true}}
@@ -102,7 +113,7 @@ func TestHealRunsWhatMissesSomething(t *testing.T) {
 		}, o.runs)
 
 		// A retry, or a second Heal of the same: no other run.
-		again, err := a.Heal(t.Context(), in)
+		again, err := heal(t, o, in)
 		require.NoError(t, err)
 		require.Equal(t, result, again)
 		require.Len(t, o.runs, 3)
@@ -111,8 +122,7 @@ func TestHealRunsWhatMissesSomething(t *testing.T) {
 
 func TestHealSkips(t *testing.T) {
 	o := newOpener(0)
-	a := &Activities{Executions: executionsOf(o), Windows: o}
-	_, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Skip: true, Windows: []cdc.WindowGap{gapAt(0, 0)}})
+	_, err := heal(t, o, cdc.HealInput{Datastore: testStore, Horizon: ages, Skip: true, Windows: []cdc.WindowGap{gapAt(0, 0)}})
 	require.NoError(t, err)
 	require.True(t, o.runs[windowAt(testStore, 0).RerunID(1)].Skip)
 }
@@ -123,14 +133,13 @@ func TestHealStartsNothingOlderThanTheHorizon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		<-time.After(time.Until(windowAt(testStore, 1000).Start)) // the bubble's clock begins in 2000
 		o := newOpener(2 * time.Minute)
-		a := &Activities{Executions: executionsOf(o), Windows: o}
 		var gaps []cdc.WindowGap
 		for n := range healsAtOnce {
 			gaps = append(gaps, gapAt(6+n, -1)) // they close a minute after the one below has become too old
 		}
 		gaps = append(gaps, gapAt(0, -1), gapAt(1, 3))
 		in := cdc.HealInput{Datastore: testStore, Windows: gaps, Horizon: time.Since(windowAt(testStore, 0).Start) + time.Minute - cdc.HorizonSlack}
-		result, err := a.Heal(t.Context(), in)
+		result, err := heal(t, o, in)
 		require.NoError(t, err)
 		require.Equal(t, cdc.HealResult{Started: healsAtOnce, Expired: 2}, result)
 		require.Len(t, o.runs, healsAtOnce)
@@ -146,17 +155,15 @@ func TestHealHasFewWindowsOpenAndEndsInTime(t *testing.T) {
 			gaps = append(gaps, gapAt(n, -1))
 		}
 		o := newOpener(time.Minute)
-		a := &Activities{Executions: executionsOf(o), Windows: o}
-		result, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: gaps})
+		result, err := heal(t, o, cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: gaps})
 		require.NoError(t, err)
 		require.Equal(t, cdc.HealResult{Started: len(gaps)}, result)
 		require.Equal(t, healsAtOnce, o.most)
 
 		o = newOpener(-1)
-		a = &Activities{Executions: executionsOf(o), Windows: o}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
-		result, err = a.Heal(ctx, cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: gaps})
+		result, err = o.activities().Heal(ctx, cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: gaps})
 		require.NoError(t, err)
 		require.NoError(t, ctx.Err())
 		require.Equal(t, cdc.HealResult{Started: healsAtOnce, Open: len(gaps)}, result)
@@ -175,18 +182,17 @@ func TestHealLeavesWhatWaitsForAnOperator(t *testing.T) {
 			open    int
 			took    time.Duration
 		}{
-			"for good":                              {waiting: time.Hour, takes: time.Hour, open: 1, took: operatorPatience},
+			"for good":                              {waiting: time.Hour, takes: time.Hour, open: 1, took: operatorWait},
 			"not long":                              {waiting: 40 * time.Second, takes: 4 * time.Minute, took: 4 * time.Minute},
-			"open for long, though for no operator": {takes: time.Hour, open: 1, took: windowPatience},
+			"open for long, though for no operator": {takes: time.Hour, open: 1, took: windowWait},
 		} {
 			o := newOpener(c.takes)
 			began := time.Now()
 			o.waits = func(id string) bool { return id == windowAt(testStore, 0).ID() && time.Since(began) < c.waiting }
-			a := &Activities{Executions: executionsOf(o), Windows: o}
-			result, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: []cdc.WindowGap{gapAt(0, -1)}})
+			result, err := heal(t, o, cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: []cdc.WindowGap{gapAt(0, -1)}})
 			require.NoError(t, err)
 			require.Equal(t, cdc.HealResult{Started: 1, Open: c.open}, result, name)
-			require.InDelta(t, c.took, time.Since(began), float64(longestLook), name)
+			require.InDelta(t, c.took, time.Since(began), float64(maxLook), name)
 		}
 	})
 }
@@ -194,7 +200,6 @@ func TestHealLeavesWhatWaitsForAnOperator(t *testing.T) {
 func TestHealThatCannotStart(t *testing.T) {
 	o := newOpener(0)
 	o.fail = errors.New("Temporal is away")
-	a := &Activities{Executions: executionsOf(o), Windows: o}
-	_, err := a.Heal(t.Context(), cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: []cdc.WindowGap{gapAt(0, 0), gapAt(1, 0)}})
+	_, err := heal(t, o, cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: []cdc.WindowGap{gapAt(0, 0), gapAt(1, 0)}})
 	require.ErrorContains(t, err, "Temporal is away")
 }

@@ -31,19 +31,19 @@ const (
 func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cdc.ReadDeleteResult, error) {
 	d := in.Delete
 	if !d.Exact() || !cdc.ValidType(d.Type) || !cdc.ValidDatastore(in.Origin.Datastore) {
-		return cdc.ReadDeleteResult{}, invalidInput(ctx, "a delete to read needs a datastore, a type and a resource")
+		return cdc.ReadDeleteResult{}, InvalidInput(ctx, "a delete to read needs a datastore, a type and a resource")
 	}
 	var result cdc.ReadDeleteResult
-	_, err := quickly(ctx, func() (cdc.Resource, error) {
+	_, err := Quickly(ctx, func() (cdc.Resource, error) {
 		result.Counts.Reads++
-		return a.Store.Read(ctx, in.Origin.Datastore, d.Type, d.ResourceID)
+		return a.Reader.Store.Read(ctx, in.Origin.Datastore, d.Type, d.ResourceID)
 	})
 	switch class := cdc.ClassOf(err); class {
 	case "", cdc.ClassTooLarge: // larger than an answer may be, and there
 	case cdc.ClassNotFound:
 		result.Gone = true
 	default:
-		return cdc.ReadDeleteResult{}, applicationError(ctx, err)
+		return cdc.ReadDeleteResult{}, ApplicationError(ctx, err)
 	}
 	entries, pages, err := a.lastHistory(ctx, in)
 	result.Counts.Reads += pages
@@ -58,10 +58,10 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 		result.NoHistory = class
 		return result, nil
 	default:
-		return cdc.ReadDeleteResult{}, applicationError(ctx, err)
+		return cdc.ReadDeleteResult{}, ApplicationError(ctx, err)
 	}
-	at, settled := tombstoneOf(entries, d.EventTime, result.Gone)
-	result.Final = settled
+	var at int
+	at, result.Final = tombstoneOf(entries, d.EventTime, result.Gone)
 	switch {
 	case at >= 0:
 		result.Tombstone = a.tombstone(in, entries, at)
@@ -77,7 +77,7 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 func (a *Activities) lastHistory(ctx context.Context, in cdc.ReadDeleteInput) (entries []cdc.Resource, pages int, err error) {
 	next := ""
 	for pages < historyPages {
-		page, err := a.Store.History(ctx, in.Origin.Datastore, in.Delete.Type, in.Delete.ResourceID, next)
+		page, err := a.Reader.Store.History(ctx, in.Origin.Datastore, in.Delete.Type, in.Delete.ResourceID, next)
 		pages++
 		if cdc.ClassOf(err) == cdc.ClassPageToken {
 			// The pages start again with the attempt.
@@ -145,11 +145,11 @@ func (a *Activities) addBody(in cdc.ReadDeleteInput, t *cdc.Tombstone, entries [
 	if last < 0 {
 		return
 	}
-	overhead, err := a.Format.DeleteOverhead(in.Delete, *t, in.Origin)
+	overhead, err := a.Reader.Format.DeleteOverhead(in.Delete, *t, in.Origin)
 	switch {
-	case a.References:
+	case a.Reader.References:
 		t.Reason = cdc.ReasonConfigured
-	case err != nil || overhead+len(entries[last].Body) > a.MaxEventBytes:
+	case err != nil || overhead+len(entries[last].Body) > a.Reader.MaxEventBytes:
 		t.Reason = cdc.ReasonOversize
 	default:
 		t.Body = entries[last].Body

@@ -1,4 +1,4 @@
-package activities
+package audit
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/require"
 
+	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake"
 )
@@ -144,7 +145,11 @@ func (s *strangeStore) bundle(w http.ResponseWriter, next, total string, resourc
 		b.WriteString(`,"link":[{"relation":"next","url":` + string(link) + `}]`)
 	}
 	for i, resource := range resources {
-		b.WriteString(map[bool]string{true: `,"entry":[`, false: `,`}[i == 0])
+		if i == 0 {
+			b.WriteString(`,"entry":[`)
+		} else {
+			b.WriteByte(',')
+		}
 		b.WriteString(`{"resource":` + resource + `}`)
 	}
 	if len(resources) > 0 {
@@ -156,7 +161,7 @@ func (s *strangeStore) bundle(w http.ResponseWriter, next, total string, resourc
 
 // noted is what the activities say of what they pass over.
 type noted struct {
-	Observer
+	activities.Observer
 	mu      sync.Mutex
 	invalid int
 }
@@ -167,18 +172,26 @@ func (n *noted) Invalid(_, _ string, entries int) {
 	n.invalid += entries
 }
 
-// activities are on top of the real client. What they log is in the buffer.
-func (s *strangeStore) activities(t *testing.T) (*Activities, *noted, *bytes.Buffer) {
+// world is the activities on top of a store, with what they observe and log.
+type world struct {
+	*activities.Activities
+	audit *Activities
+	noted *noted
+	log   *bytes.Buffer
+}
+
+// world is on top of the real client.
+func (s *strangeStore) world(t *testing.T) world {
 	client, err := healthlake.New(healthlake.Config{
 		Endpoint: s.URL, Credentials: aws.AnonymousCredentials{}, MaxBodyBytes: s.limit,
 	})
 	require.NoError(t, err)
-	n, log := &noted{}, &bytes.Buffer{}
-	return &Activities{
-		Store: client, Executions: executionsOf(newEngine()), Observer: n,
-		Limits: NewLimits(1e6, 1e6), Logger: slog.New(slog.NewTextHandler(log, nil)), MaxEventBytes: 1_000_000,
-		Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
-	}, n, log
+	w := world{noted: &noted{}, log: &bytes.Buffer{}}
+	w.audit = auditor(client, newEngine())
+	w.audit.Logger = slog.New(slog.NewTextHandler(w.log, nil))
+	w.audit.Reader.Observer, w.audit.Reader.Logger = w.noted, w.audit.Logger
+	w.Activities = &activities.Activities{Reader: w.audit.Reader}
+	return w
 }
 
 var strangeOrigin = cdc.Origin{
@@ -187,7 +200,7 @@ var strangeOrigin = cdc.Origin{
 
 // hydrated hydrates Patients until a type is done, as a window does. It returns what
 // came, by id, and in how many activities; the state it ended in.
-func hydrated(t *testing.T, a *Activities, ask cdc.PageRequest, list bool) (map[string]cdc.Change, int, cdc.PageState) {
+func hydrated(t *testing.T, a world, ask cdc.PageRequest, list bool) (map[string]cdc.Change, int, cdc.PageState) {
 	got := map[string]cdc.Change{}
 	ask.Type = "Patient"
 	for n := 1; n < 200; n++ {

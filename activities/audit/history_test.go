@@ -1,4 +1,4 @@
-package activities
+package audit
 
 import (
 	"fmt"
@@ -126,14 +126,14 @@ func TestAuditSpanOfHistoriesThatHoldDeletesOrAreNotThere(t *testing.T) {
 // A result names so many versions that it is a payload that Temporal takes.
 func TestAuditSpanNamesNoMoreThanAResultHolds(t *testing.T) {
 	store, e := &auditStore{}, newEngine()
-	for i := range mostNamed + 100 {
+	for i := range maxNamed + 100 {
 		id := fmt.Sprintf("p%05d", i)
 		store.write("Patient", id, 1, auditStart)
 		store.write("Patient", id, 2, auditStart.Add(time.Second))
 	}
 	require.True(t, audited(t, auditor(store, e), everything(2, "Patient")).Split)
 	result := audited(t, auditor(store, e), everything(1, "Patient"))
-	require.Equal(t, 2*mostNamed+200, result.Types[0].Missing)
-	require.Len(t, result.Windows[0].Wanted, mostNamed/2)
-	require.Equal(t, 2*mostNamed+200, result.Windows[0].Missing)
+	require.Equal(t, 2*maxNamed+200, result.Types[0].Missing)
+	require.Len(t, result.Windows[0].Wanted, maxNamed/2)
+	require.Equal(t, 2*maxNamed+200, result.Windows[0].Missing)
 }

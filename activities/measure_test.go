@@ -72,10 +72,10 @@ func resourceOf(id string, at time.Time, size int) cdc.Resource {
 }
 
 func ranging(store Store) *Activities {
-	return &Activities{
+	return &Activities{Reader: &Reader{
 		Store: store, Limits: NewLimits(1e6, 1e6), Logger: slog.New(slog.DiscardHandler), MaxEventBytes: 1_000_000,
 		Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
-	}
+	}}
 }
 
 // Measuring counts each version of the span once, however often the store refuses

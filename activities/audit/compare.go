@@ -1,4 +1,4 @@
-package activities
+package audit
 
 import (
 	"crypto/sha256"
@@ -24,13 +24,13 @@ type compared struct {
 // open run, or missing; or nobody knows.
 func (l *ledgers) compare(span cdc.Span, resourceType string, list []storedVersion) compared {
 	c := compared{
-		audit:   cdc.TypeAudit{Type: resourceType, InStore: len(list), Digest: digest(l.datastore, list)},
+		audit:   cdc.TypeAudit{Type: resourceType, InStore: len(list), Digest: digest(l.in.Datastore, list)},
 		missing: make(map[time.Time][]storedVersion), unpublished: make(map[time.Time]bool),
 	}
 	shown := make(map[time.Time]int)
 	for _, v := range list {
-		start := cdc.WindowAt(l.datastore, v.Time()).Start
-		window := l.of(start)
+		start := cdc.WindowAt(l.in.Datastore, v.Time()).Start
+		window := l.window(start)
 		switch {
 		case window.ledger.HasPublished(v.Version):
 			c.audit.Published++

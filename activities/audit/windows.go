@@ -1,0 +1,223 @@
+package audit
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/ledger"
+	"healthlake-cdc/internal/temporal"
+)
+
+// readsAtOnce is how many ledgers, histories or results an audit reads side by
+// side.
+const readsAtOnce = 8
+
+// neverRun is the number of the newest run of a window without any.
+const neverRun = -1
+
+// windowLedger is what the runs of a window say of it.
+type windowLedger struct {
+	// run is the newest one's number.
+	run int
+	// open is set when the newest run has not closed: the ledger is what it has
+	// published by now. It searches these types, reads the wanted versions from history,
+	// and may be waiting for an operator.
+	open, waiting bool
+	types         []string
+	wanted        map[typedKey]bool
+	// unreadable is set when the ledger cannot be read, and expired when it is older
+	// than the horizon, and may be gone: it is not known to be empty.
+	unreadable, expired bool
+	ledger              cdc.Ledger
+	// refreshed is set when no newer run was found by its ID.
+	refreshed bool
+}
+
+// unknown reports whether nobody knows what the window has published.
+func (w *windowLedger) unknown() bool { return w.unreadable || w.expired }
+
+// openFor reports whether an open run of the window searches the type.
+func (w *windowLedger) openFor(resourceType string) bool {
+	return w.open && slices.Contains(w.types, resourceType)
+}
+
+// publishes reports whether an open run of the window is about to publish the
+// version, as far as it has not yet. One that search hides it publishes only when it
+// was given it.
+func (w *windowLedger) publishes(v storedVersion) bool {
+	return w.openFor(v.Type) && (!v.hidden || w.wanted[typedKey{v.Type, v.Key()}])
+}
+
+// typedKey names a version within a datastore.
+type typedKey struct {
+	resourceType string
+	cdc.Key
+}
+
+// ledgers are those of an audit's windows, by the windows' starts.
+type ledgers struct {
+	*spanAudit
+	windows map[time.Time]*windowLedger
+	// hashes is how many there are in all.
+	hashes int
+}
+
+func newLedgers(s *spanAudit) *ledgers {
+	return &ledgers{spanAudit: s, windows: make(map[time.Time]*windowLedger)}
+}
+
+// beyondHorizon reports whether the ledger of the window with that start may be gone
+// by now.
+func beyondHorizon(start time.Time, horizon time.Duration) bool {
+	return start.Before(time.Now().Add(-horizon - cdc.HorizonSlack))
+}
+
+// newestRuns lists the windows that visibility shows in a span, by their starts,
+// with the number of the newest run of each. It finds them by the beginnings of
+// their IDs, an hour each.
+func (a *Activities) newestRuns(ctx context.Context, datastore string, span cdc.Span) (map[time.Time]int, error) {
+	newest := make(map[time.Time]int)
+	for hour := span.From.UTC().Truncate(time.Hour); hour.Before(span.To); hour = hour.Add(time.Hour) {
+		runs, err := a.Executions.List(ctx, temporal.WindowsOfHour(datastore, hour), 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range runs {
+			window, n, err := cdc.ParseWindowID(info.GetExecution().GetWorkflowId())
+			if err != nil || window.Datastore != datastore || !span.Contains(window.Start) {
+				continue // SQL visibility does not tell upper from lower case
+			}
+			if known, ok := newest[window.Start]; !ok || n > known {
+				newest[window.Start] = n
+			}
+		}
+	}
+	return newest, nil
+}
+
+// readSpan reads the ledgers of every window of the span that visibility shows. It
+// is behind by moments, so that a window which is about to be found wanting is
+// looked for by its ID first (refresh).
+func (l *ledgers) readSpan(ctx context.Context) error {
+	newest, err := l.newestRuns(ctx, l.in.Datastore, l.in.Span)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(newest, func(start time.Time, _ int) bool { return beyondHorizon(start, l.in.Horizon) })
+	return l.each(ctx, slices.Collect(maps.Keys(newest)), func(ctx context.Context, start time.Time) (*windowLedger, error) {
+		return l.read(ctx, start, newest[start])
+	})
+}
+
+// refresh brings the windows up to their newest runs, by their IDs.
+func (l *ledgers) refresh(ctx context.Context, starts []time.Time) error {
+	starts = slices.DeleteFunc(slices.Clone(starts), func(start time.Time) bool {
+		known := l.window(start)
+		return known.refreshed || known.expired
+	})
+	return l.each(ctx, starts, func(ctx context.Context, start time.Time) (*windowLedger, error) {
+		known := l.window(start)
+		newest := known.run
+		for {
+			described, err := l.Executions.Describe(ctx, cdc.WindowAt(l.in.Datastore, start).RerunID(newest+1))
+			if err != nil {
+				return nil, err
+			}
+			if described == nil {
+				break
+			}
+			newest++
+		}
+		if newest > known.run || known.open {
+			var err error
+			if known, err = l.read(ctx, start, newest); err != nil {
+				return nil, err
+			}
+		}
+		if newest == neverRun { // it may have grown too old since
+			known.expired = beyondHorizon(start, l.in.Horizon)
+		}
+		known.refreshed = true
+		return known, nil
+	})
+}
+
+// each reads windows side by side, and keeps what was read.
+func (l *ledgers) each(ctx context.Context, starts []time.Time, read func(context.Context, time.Time) (*windowLedger, error)) error {
+	results := make([]*windowLedger, len(starts))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(readsAtOnce)
+	for i, start := range starts {
+		group.Go(func() (err error) {
+			results[i], err = read(groupCtx, start)
+			l.heartbeat.record(ctx)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i, start := range starts {
+		l.hashes += size(results[i].ledger) - size(l.window(start).ledger)
+		l.windows[start] = results[i]
+	}
+	return nil
+}
+
+// read reads the ledger of the n-th run of a window, which is its newest; of an open
+// one what it has published by now. What cannot be read is said so, and never taken for
+// an empty ledger.
+func (l *ledgers) read(ctx context.Context, start time.Time, n int) (*windowLedger, error) {
+	w := &windowLedger{run: n}
+	found, err := ledger.Reader{Executions: l.Executions}.Current(ctx, cdc.WindowAt(l.in.Datastore, start).RerunID(n))
+	switch cdc.ClassOf(err) {
+	case "":
+		maps.DeleteFunc(found.Ledger.Types, func(name string, _ *cdc.TypeLedger) bool { return !slices.Contains(l.in.Types, name) })
+		w.ledger, w.open, w.waiting, w.types = found.Ledger, found.Open, found.Waiting, found.Types
+		w.wanted = make(map[typedKey]bool, len(found.Wanted))
+		for _, v := range found.Wanted {
+			w.wanted[typedKey{v.Type, v.Key()}] = true
+		}
+	case cdc.ClassLedger:
+		w.unreadable = true
+	default:
+		return nil, err
+	}
+	return w, nil
+}
+
+// window is what is known of a window; of one that never ran, too. That visibility
+// shows none of a window older than the horizon does not mean that it never ran.
+func (l *ledgers) window(start time.Time) *windowLedger {
+	if known := l.windows[start]; known != nil {
+		return known
+	}
+	return &windowLedger{run: neverRun, expired: beyondHorizon(start, l.in.Horizon)}
+}
+
+// starts are the windows of the span that are known, oldest first.
+func (l *ledgers) starts(span cdc.Span) []time.Time {
+	var starts []time.Time
+	for start := range l.windows {
+		if span.Contains(start) {
+			starts = append(starts, start)
+		}
+	}
+	slices.SortFunc(starts, time.Time.Compare)
+	return starts
+}
+
+func size(ledger cdc.Ledger) int {
+	sum := 0
+	for _, entry := range ledger.Types {
+		if entry != nil {
+			sum += entry.Published.Len() + entry.Skipped.Len()
+		}
+	}
+	return sum
+}

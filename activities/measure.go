@@ -1,0 +1,163 @@
+package activities
+
+import (
+	"context"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+const (
+	// billedEvent is what EventBridge bills as one event: 64 KB of an entry
+	// (EventBridge pricing).
+	billedEvent = 64 << 10
+	// measureRestarts is how often a measuring starts its pages again because the
+	// store refused a page token, before the attempt fails.
+	measureRestarts = 3
+)
+
+// weight is what a change costs on the bus, in its body's bytes and in events as
+// EventBridge bills them. It goes by the upper bound of what surrounds the body,
+// so that it is the same for a dry run as for the run, whatever the time.
+func (r *Reader) weight(origin cdc.Origin, change cdc.Change) (bytes int64, events int) {
+	overhead, err := r.Format.Overhead(change.Version, origin)
+	if err != nil {
+		return 0, 0 // nothing that could be published
+	}
+	size := overhead
+	if change.Reason == "" {
+		bytes = int64(len(change.Body))
+		size += len(change.Body)
+	}
+	return bytes, (size + billedEvent - 1) / billedEvent
+}
+
+// weigh adds up what was accepted of a Publish.
+func (a *Activities) weigh(in cdc.PublishInput, result *cdc.PublishResult) {
+	for i, change := range in.Changes {
+		if i < len(result.EventIDs) && result.EventIDs[i] != "" {
+			bytes, events := a.Reader.weight(in.Origin, change)
+			result.Bytes += bytes
+			result.Events += events
+		}
+	}
+}
+
+// MeasureSpan reads every page of a slice, or its named resources, within one
+// attempt, and returns what the slice would publish, in figures only. It takes the
+// tokens of its searches from the bulk share.
+func (a *Activities) MeasureSpan(ctx context.Context, in cdc.MeasureInput) (cdc.MeasureResult, error) {
+	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidType(in.Type) || !in.Span.To.After(in.Span.From) {
+		return cdc.MeasureResult{}, InvalidInput(ctx, "measuring needs a datastore, a resource type and a span")
+	}
+	m := &measurement{r: a.Reader, in: in, seen: make(map[cdc.Key]bool)}
+	var err error
+	if len(in.IDs) > 0 {
+		err = m.ids(ctx)
+	} else {
+		err = m.pages(ctx)
+	}
+	if err != nil {
+		return cdc.MeasureResult{}, ApplicationError(ctx, err)
+	}
+	return m.result, nil
+}
+
+// measurement is one attempt of MeasureSpan.
+type measurement struct {
+	r  *Reader
+	in cdc.MeasureInput
+	// seen are the versions that were measured: a position may be read twice.
+	seen   map[cdc.Key]bool
+	result cdc.MeasureResult
+}
+
+func (m *measurement) pages(ctx context.Context) error {
+	next, restarts := "", 0
+	var trail cdc.PageTrail
+	for {
+		page, searches, err := m.r.Search(ctx, PageQuery{
+			Datastore: m.in.Origin.Datastore, Type: m.in.Type, Span: m.in.Span, Next: next, Bulk: true,
+		}, func() { Heartbeat(ctx) })
+		m.result.Counts.Searches += searches
+		if cdc.ClassOf(err) == cdc.ClassPageToken && next != "" && restarts < measureRestarts {
+			next, restarts, trail = "", restarts+1, cdc.PageTrail{}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := m.page(ctx, page); err != nil {
+			return err
+		}
+		Heartbeat(ctx)
+		if trail.Add(cdc.Salt{}, page.Content(cdc.Salt{}), page.Next) {
+			m.r.CountPageLoop(ctx, m.in.Origin.Datastore, m.in.Type)
+			return nil
+		}
+		if next = page.Next; next == "" {
+			return nil
+		}
+	}
+}
+
+// page measures one page, whose bodies are to be read one by one where it has none.
+func (m *measurement) page(ctx context.Context, page cdc.Page) error {
+	fresh := unknown(m.in.Span, func(v cdc.Version) bool { return m.seen[v.Key()] }, page)
+	if !page.IDsOnly || m.r.References {
+		m.add(m.r.changes(m.in.Origin, fresh))
+		return nil
+	}
+	for unread := versionsOf(fresh); len(unread) > 0; {
+		changes, rest, reads, err := m.r.readBodies(ctx, m.in.Origin, m.in.Span, unread)
+		m.result.Counts.Reads += reads
+		if err != nil && len(changes) == 0 {
+			return err
+		}
+		m.add(changes)
+		Heartbeat(ctx)
+		unread = rest
+	}
+	return nil
+}
+
+func (m *measurement) ids(ctx context.Context) error {
+	for _, id := range m.in.IDs {
+		change, found, searches, err := m.r.current(ctx, m.in.Origin, m.in.Type, m.in.Span, id)
+		m.result.Counts.Reads++
+		m.result.Counts.Searches += searches
+		if err != nil {
+			return err
+		}
+		if !found {
+			m.result.Counts.NotFound++
+		} else {
+			m.add([]cdc.Change{change})
+		}
+		Heartbeat(ctx)
+	}
+	return nil
+}
+
+// add counts a page's changes, and the activities that its bodies would need.
+func (m *measurement) add(changes []cdc.Change) {
+	m.result.Pages++
+	var used room
+	for _, change := range changes {
+		if m.seen[change.Key()] {
+			continue // a page may hold it twice
+		}
+		m.seen[change.Key()] = true
+		bytes, events := m.r.weight(m.in.Origin, change)
+		m.result.Counts.Published++
+		m.result.Counts.Bytes += bytes
+		m.result.Counts.Events += events
+		if change.Reason != "" {
+			m.result.Counts.References++
+		}
+		if !used.fits(change) {
+			m.result.Pages++
+			used = room{}
+			used.fits(change)
+		}
+	}
+}

@@ -1,0 +1,336 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+const (
+	// readReserve is how long before its deadline an attempt begins no further
+	// read: what it has read by then is its result, and the next goes on.
+	readReserve = 20 * time.Second
+	// changeBytes is what a change takes in a result beside its body and the
+	// texts of its version: JSON names, quotes and the digits of base64's end.
+	changeBytes = 96
+	// maxFailedReads is how many resources a readBodies passes over because their reads
+	// fail, before it leaves the rest to the next attempt: one that a store cannot give
+	// holds up no other.
+	maxFailedReads = 5
+	// waitingHeartbeat is how often something is heard of a search that waits for its
+	// token.
+	waitingHeartbeat = 10 * time.Second
+)
+
+// Store is what the activities ask of a datastore. Its errors are *cdc.Error.
+type Store interface {
+	Search(ctx context.Context, request cdc.SearchRequest) (cdc.Page, error)
+	Next(ctx context.Context, datastore, resourceType, next string) (cdc.Page, error)
+	Count(ctx context.Context, datastore, resourceType string, span cdc.Span) (int, error)
+	Read(ctx context.Context, datastore, resourceType, id string) (cdc.Resource, error)
+	VRead(ctx context.Context, datastore, resourceType, id, version string) (cdc.Resource, error)
+	History(ctx context.Context, datastore, resourceType, id, next string) (cdc.Page, error)
+}
+
+// Reader reads pages and versions of datastores, within the limits of the process, and
+// makes changes of them.
+type Reader struct {
+	Store    Store
+	Limits   *Limits
+	Observer Observer
+	Logger   *slog.Logger
+	// Format names the events.
+	Format cdc.EventFormat
+	// MaxEventBytes is CDC_MAX_EVENT_BYTES: a change whose event would be larger
+	// goes as a reference.
+	MaxEventBytes int
+	// References is CDC_EVENT_PAYLOAD=reference: no body is read at all.
+	References bool
+}
+
+// PageQuery asks for one page of a search: the first, or the one that Next leads to.
+type PageQuery struct {
+	Datastore, Type string
+	Span            cdc.Span
+	Next            string
+	// IDsOnly asks for id and meta only.
+	IDsOnly bool
+	// Bulk takes the tokens from the share of audits and ranges.
+	Bulk bool
+}
+
+// Search reads a page and repeats at once what often passes, with a token of the
+// store's limiter for each request. It calls waiting from time to time while it waits
+// for a token, which at a low rate and with others in line may take longer than the
+// heartbeat timeout. It returns how many requests it made.
+func (r *Reader) Search(ctx context.Context, q PageQuery, waiting func()) (page cdc.Page, searches int, err error) {
+	token := func() error { return r.waitToken(ctx, q, waiting) }
+	page, err = quickly(ctx, token, func() (cdc.Page, error) {
+		searches++
+		return r.page(ctx, q)
+	})
+	return page, searches, err
+}
+
+func (r *Reader) waitToken(ctx context.Context, q PageQuery, waiting func()) error {
+	got := make(chan error, 1)
+	go func() { got <- r.Limits.wait(ctx, q.Datastore, q.Bulk) }()
+	tick := time.NewTicker(waitingHeartbeat)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-got: // also when ctx ends
+			return err
+		case <-tick.C:
+			waiting()
+		}
+	}
+}
+
+// page makes the request for one page. Every page of every search is read here.
+func (r *Reader) page(ctx context.Context, q PageQuery) (page cdc.Page, err error) {
+	if q.Next != "" {
+		page, err = r.Store.Next(ctx, q.Datastore, q.Type, q.Next)
+	} else {
+		page, err = r.Store.Search(ctx, cdc.SearchRequest{
+			Datastore: q.Datastore, Type: q.Type, Span: q.Span, IDsOnly: q.IDsOnly || r.References, Total: true,
+		})
+	}
+	r.CountUnreadable(q.Datastore, q.Type, q.Span, page.Unreadable)
+	return page, err
+}
+
+// unknown filters a page: what lies in the span and is not known. The store was
+// asked for a margin, and may give more.
+func unknown(span cdc.Span, known func(cdc.Version) bool, page cdc.Page) []cdc.Resource {
+	var unknown []cdc.Resource
+	for _, resource := range page.Resources {
+		if span.Contains(resource.Time()) && !known(resource.Version) {
+			unknown = append(unknown, resource)
+		}
+	}
+	return unknown
+}
+
+// among reports whether a version is in a set of hashes.
+func among(set cdc.HashSet, salt cdc.Salt) func(cdc.Version) bool {
+	return func(v cdc.Version) bool { return set.Len() > 0 && set.Has(salt.Hash(v)) }
+}
+
+func versionsOf(resources []cdc.Resource) []cdc.Version {
+	versions := make([]cdc.Version, len(resources))
+	for i, resource := range resources {
+		versions[i] = resource.Version
+	}
+	return versions
+}
+
+// changes turns resources into changes.
+func (r *Reader) changes(origin cdc.Origin, resources []cdc.Resource) []cdc.Change {
+	changes := make([]cdc.Change, len(resources))
+	for i, resource := range resources {
+		changes[i] = r.Change(origin, resource)
+	}
+	return changes
+}
+
+// Change turns a resource into a change: a reference where the body is not wanted or
+// does not fit on the bus.
+func (r *Reader) Change(origin cdc.Origin, resource cdc.Resource) cdc.Change {
+	if r.References {
+		return cdc.Change{Version: resource.Version, Reason: cdc.ReasonConfigured}
+	}
+	overhead, err := r.Format.Overhead(resource.Version, origin)
+	if err != nil || overhead+len(resource.Body) > r.MaxEventBytes {
+		return cdc.Change{Version: resource.Version, Reason: cdc.ReasonOversize}
+	}
+	return cdc.Change{Version: resource.Version, Body: resource.Body}
+}
+
+// room is what a result has used of cdc.MaxResultBytes. A change counts with its body
+// and with what names its version, so that many small resources, or references, stay
+// under Temporal's payload limit as well.
+type room struct{ used int }
+
+// fits adds a change if there is room for it; for the first one there always is.
+func (r *room) fits(change cdc.Change) bool {
+	v := change.Version
+	size := len(change.Body) + len(v.Type) + len(v.ID) + len(v.VersionID) + len(v.LastUpdated) + len(change.Reason) + changeBytes
+	if r.used > 0 && r.used+size > cdc.MaxResultBytes {
+		return false
+	}
+	r.used += size
+	return true
+}
+
+// readBodies reads the named versions until a result's worth of bodies is
+// there, or the attempt's time is nearly over. unread are those that it did not
+// come to, or whose read failed: then err is the first such error. A version that is
+// gone (replaced or deleted since it was listed, with its history not kept) is left
+// out: it was superseded. So is one that the store has and does not give; that is
+// counted. One that is too large for an answer goes as a reference.
+func (r *Reader) readBodies(ctx context.Context, origin cdc.Origin, span cdc.Span, versions []cdc.Version) (changes []cdc.Change, unread []cdc.Version, reads int, err error) {
+	if r.References {
+		for _, version := range versions {
+			changes = append(changes, r.Change(origin, cdc.Resource{Version: version}))
+		}
+		return changes, nil, 0, nil
+	}
+	var used room
+	for i, version := range versions {
+		if len(changes)+len(unread) > 0 && nearDeadline(ctx) {
+			return changes, append(unread, versions[i:]...), reads, err
+		}
+		change, found, n, failed := r.Body(ctx, origin, span, version)
+		reads += n
+		switch {
+		case failed != nil:
+			if err == nil {
+				err = failed
+			}
+			if unread = append(unread, version); len(unread) == maxFailedReads || !ofOneRead(failed) {
+				return changes, append(unread, versions[i+1:]...), reads, err
+			}
+		case !found:
+		case !used.fits(change):
+			return changes, append(unread, versions[i:]...), reads, err
+		default:
+			changes = append(changes, change)
+		}
+	}
+	return changes, unread, reads, err
+}
+
+// ofOneRead reports whether another read may succeed at once after one that failed
+// so: what concerns all of them fails all.
+func ofOneRead(err error) bool {
+	var known *cdc.Error
+	return errors.As(err, &known) &&
+		(known.Class == cdc.ClassMalformed || known.Class == cdc.ClassUnavailable && known.Status >= 500)
+}
+
+func nearDeadline(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < readReserve
+}
+
+// Body reads one version. found is false when it is not to be published.
+func (r *Reader) Body(ctx context.Context, origin cdc.Origin, span cdc.Span, version cdc.Version) (change cdc.Change, found bool, reads int, err error) {
+	resource, reads, err := r.version(ctx, origin.Datastore, version)
+	switch {
+	case cdc.ClassOf(err) == cdc.ClassTooLarge:
+		return cdc.Change{Version: version, Reason: cdc.ReasonOversize}, true, reads, nil
+	case err != nil && r.concernsOne(origin.Datastore, version.Type, version.ID, err):
+		return cdc.Change{}, false, reads, nil
+	case err != nil:
+		return cdc.Change{}, false, reads, err
+	}
+	return r.Change(origin, resource), span.Contains(resource.Time()), reads, nil
+}
+
+// version reads exactly this version: the current one by a read, an older one from
+// history. Its number of requests is n.
+func (r *Reader) version(ctx context.Context, datastore string, version cdc.Version) (resource cdc.Resource, n int, err error) {
+	resource, err = r.read(ctx, datastore, version.Type, version.ID)
+	if err == nil && resource.VersionID == version.VersionID {
+		return resource, 1, nil
+	}
+	if err != nil && cdc.ClassOf(err) != cdc.ClassNotFound {
+		return cdc.Resource{}, 1, err
+	}
+	resource, err = Quickly(ctx, func() (cdc.Resource, error) {
+		return r.Store.VRead(ctx, datastore, version.Type, version.ID, version.VersionID)
+	})
+	if cdc.ClassOf(err) == cdc.ClassRejected {
+		// A store without history refuses the route: the version is gone.
+		err = &cdc.Error{Op: "GET {Type}/{id}/_history/{version}", Class: cdc.ClassNotFound}
+	}
+	return resource, 2, err
+}
+
+func (r *Reader) read(ctx context.Context, datastore, resourceType, id string) (cdc.Resource, error) {
+	return Quickly(ctx, func() (cdc.Resource, error) { return r.Store.Read(ctx, datastore, resourceType, id) })
+}
+
+// current reads the current version of a resource. found is false when it is not to
+// be published. One that is too large for an answer goes as a reference: a search for
+// its id shows which version that is.
+func (r *Reader) current(ctx context.Context, origin cdc.Origin, resourceType string, span cdc.Span, id string) (change cdc.Change, found bool, searches int, err error) {
+	resource, err := r.read(ctx, origin.Datastore, resourceType, id)
+	switch {
+	case err == nil:
+		return r.Change(origin, resource), span.Contains(resource.Time()), 0, nil
+	case cdc.ClassOf(err) != cdc.ClassTooLarge:
+		if r.concernsOne(origin.Datastore, resourceType, id, err) {
+			err = nil
+		}
+		return cdc.Change{}, false, 0, err
+	}
+	page, err := r.Store.Search(ctx, cdc.SearchRequest{Datastore: origin.Datastore, Type: resourceType, Span: span, ID: id, IDsOnly: true})
+	for _, resource := range page.Resources {
+		if err == nil && resource.ID == id && span.Contains(resource.Time()) {
+			return cdc.Change{Version: resource.Version, Reason: cdc.ReasonOversize}, true, 1, nil
+		}
+	}
+	return cdc.Change{}, false, 1, err
+}
+
+// concernsOne reports whether an error of a read is that one resource's own: it is
+// gone, or the store has it and does not give it. The latter is counted and logged.
+func (r *Reader) concernsOne(datastore, resourceType, id string, err error) bool {
+	class := cdc.ClassOf(err)
+	if class == cdc.ClassNotFound {
+		return true
+	}
+	if class != cdc.ClassRejected && class != cdc.ClassInvalidInput && !OfUnusualID(id, class) {
+		return false
+	}
+	r.Observer.Invalid(datastore, resourceType, 1)
+	r.Logger.Warn("the store lists a resource and does not give it when it is read: it is passed over",
+		"datastore", datastore, "type", resourceType, "error", err)
+	return true
+}
+
+// OfUnusualID reports whether an error may be about the id alone. An id that FHIR does
+// not have may be read differently by everything on the way to the store, so that any
+// answer is an answer to that id.
+func OfUnusualID(id string, class cdc.Class) bool {
+	return !cdc.ValidResourceID(id) && (class == cdc.ClassForbidden || class == cdc.ClassMalformed)
+}
+
+// CountUnreadable counts and logs the entries of a page that are no readable version,
+// as far as they lie, or may lie, in the span.
+func (r *Reader) CountUnreadable(datastore, resourceType string, span cdc.Span, entries []cdc.Unreadable) {
+	n := 0
+	for _, entry := range entries {
+		if entry.In(span) {
+			n++
+		}
+	}
+	if n == 0 {
+		return
+	}
+	r.Observer.Invalid(datastore, resourceType, n)
+	r.Logger.Warn("the store lists entries that are no readable version: no id, version or time, or no JSON",
+		"datastore", datastore, "type", resourceType, "entries", n)
+}
+
+// pageLoops counts, in the metrics of Temporal's SDK, the lists of pages that were
+// ended because they loop. Workflows count the same (workflows/capture_slice.go).
+const pageLoops = "healthlake_cdc_page_loops"
+
+// CountPageLoop counts and logs a list of pages that was ended because it loops.
+func (r *Reader) CountPageLoop(ctx context.Context, datastore, resourceType string) {
+	if activity.IsActivity(ctx) {
+		activity.GetMetricsHandler(ctx).
+			WithTags(map[string]string{"datastore": datastore, "resource_type": resourceType}).
+			Counter(pageLoops).Inc(1)
+	}
+	r.Logger.Warn("the store's pages go round, or on without anything new: what they held is kept, and no more are read",
+		"datastore", datastore, "type", resourceType)
+}
