@@ -95,6 +95,17 @@ func TestDecisionsAreListed(t *testing.T) {
 	}
 }
 
+// Every package of internal is in CONTRIBUTING.md's table of folders.
+func TestFoldersAreListed(t *testing.T) {
+	text, err := os.ReadFile("../CONTRIBUTING.md")
+	require.NoError(t, err)
+	folders, err := os.ReadDir("../internal")
+	require.NoError(t, err)
+	for _, folder := range folders {
+		assert.Contains(t, string(text), "`internal/"+folder.Name()+"`")
+	}
+}
+
 // Every file and folder that the documents name exists.
 func TestNamedPathsExist(t *testing.T) {
 	for _, page := range documents(t) {
