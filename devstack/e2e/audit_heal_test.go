@@ -30,13 +30,13 @@ func TestAllTriggersOfTenMinutesLost(t *testing.T) {
 	require.NoError(t, first.Kill())
 
 	window := r.fillSilently(t, c, begin, 60, 5)
-	// What was written before and is replaced without anyone having seen it is in no
-	// statement: nobody can know it, with the versions "latest".
+	// What was written before and is replaced before any search is in no statement: with the
+	// versions "latest" it is unknown.
 	r.fill(t, c, window, "lost0", 5)
 
 	r.worker(t, audits(auditAfter)...)
 	latest := r.auditedThrough(t, window.End())
-	r.stopAudits(t)
+	r.pauseAudits(t)
 	unbroken(t, latest, begin.Start)
 	require.Equal(t, 3+60*15, r.exactlyOnce(t, current))
 	sum := truth.SumStatements(latest)
@@ -77,7 +77,7 @@ func TestAuditHealsLossyTrail(t *testing.T) {
 
 	r.worker(t, audits(auditAfter)...)
 	latest := r.auditedThrough(t, last.End())
-	r.stopAudits(t)
+	r.pauseAudits(t)
 	unbroken(t, latest, latest[0].From)
 	require.False(t, latest[0].From.After(began.Start))
 	current := r.exactlyOnce(t, current)
@@ -142,10 +142,9 @@ func writeLossy(t *testing.T, r *rig, n int, over time.Duration) {
 	}
 }
 
-// With CDC_VERSIONS=all, versions that were replaced before anything could sweep
-// them come from history, each once: in the span at work, and in one that was
-// stated before they were found.
-func TestVersionReplacedBeforeItsSweepWithAll(t *testing.T) {
+// With CDC_VERSIONS=all, versions that were replaced before any search come from history,
+// each once: in the current time range, and in one that was stated before they were found.
+func TestVersionReplacedBeforeItsSearchWithAll(t *testing.T) {
 	t.Parallel()
 	r, c := newAuditRig(t, "CDC_VERSIONS=all")
 	begin := windowAgo(r.datastore(), 90*time.Minute)
@@ -153,7 +152,7 @@ func TestVersionReplacedBeforeItsSweepWithAll(t *testing.T) {
 	r.anchor(t, c, begin)
 	require.NoError(t, first.Kill())
 
-	// Three versions of each in windows minutes apart, of which nobody heard.
+	// Three versions of each in windows minutes apart, without any record.
 	windows := []cdc.Window{
 		cdc.WindowAt(r.datastore(), begin.Start.Add(10*time.Minute)),
 		cdc.WindowAt(r.datastore(), begin.Start.Add(11*time.Minute)),
@@ -162,20 +161,20 @@ func TestVersionReplacedBeforeItsSweepWithAll(t *testing.T) {
 	for _, window := range windows {
 		r.fill(t, c, window, "again", 10)
 	}
-	// A fourth lies so late that the first audit does not see it, and hides the
-	// others from search.
+	// A fourth is so late that the first audit does not see it, and hides the others from
+	// search.
 	late := cdc.WindowAt(r.datastore(), begin.Start.Add(70*time.Minute))
 	r.fill(t, c, late, "again", 10)
 	second := r.worker(t, audits(30*time.Minute)...)
 	r.reached(t, begin.Start.Add(55*time.Minute), func([]cdc.Statement) error { return nil })
-	r.stopAudits(t)
+	r.pauseAudits(t)
 	require.Equal(t, 3, truth.SumStatements(r.subscriber.Statements()).InStore, "nothing of the others can be seen yet")
 	require.NoError(t, second.Kill())
 
-	r.goOn(t)
+	r.unpauseAudits(t)
 	r.worker(t, audits(auditAfter)...)
 	latest := r.auditedThrough(t, late.End())
-	r.stopAudits(t)
+	r.pauseAudits(t)
 	every := func(simulator.Write) bool { return true }
 	require.Equal(t, 3+4*30, r.exactlyOnce(t, every))
 	sum := truth.SumStatements(latest)
@@ -184,8 +183,8 @@ func TestVersionReplacedBeforeItsSweepWithAll(t *testing.T) {
 	r.recordAudit(t, "audit-restates")
 }
 
-// A day without workers, and without half of its records: the audit goes on from
-// the last statement, hour by hour.
+// A day without workers and without half of its records: the audit continues from the last
+// statement, hour by hour.
 func TestDayWithoutWorkers(t *testing.T) {
 	t.Parallel()
 	r, c := newAuditRig(t, "CDC_PASSES=200ms,500ms") // a window that found something has one more pass
@@ -195,7 +194,7 @@ func TestDayWithoutWorkers(t *testing.T) {
 	require.NoError(t, first.Kill())
 	second := r.worker(t, audits(24*time.Hour)...)
 	r.auditedThrough(t, begin.Start.Add(59*time.Minute))
-	r.stopAudits(t)
+	r.pauseAudits(t)
 	stated := len(r.subscriber.Statements())
 	require.NoError(t, second.Kill())
 
@@ -211,10 +210,10 @@ func TestDayWithoutWorkers(t *testing.T) {
 			r.tell(window)
 		}
 	}
-	r.goOn(t)
+	r.unpauseAudits(t)
 	r.worker(t, audits(auditAfter)...)
 	latest := r.auditedThrough(t, window.End())
-	r.stopAudits(t)
+	r.pauseAudits(t)
 	unbroken(t, latest, begin.Start)
 	versions := r.exactlyOnce(t, current)
 	sum := truth.SumStatements(latest)

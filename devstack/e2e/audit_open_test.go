@@ -12,10 +12,10 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// A window and its slice are open, for EventBridge refuses two versions of some
-// thousand: what they have published is stated as published, by what their histories
-// say, the two are open and nothing is missing. starter audit ends, and says so by its
-// exit code; when they are published everything is complete, and nothing was healed.
+// A window and its slice are open, because EventBridge rejects two versions of thousands:
+// what their histories show as published is stated as published, the two are open and
+// nothing is missing. The exit code of starter audit shows it; when they are published,
+// everything is complete and nothing was healed.
 func TestAuditOfAWindowThatIsOpen(t *testing.T) {
 	t.Parallel()
 	const many, few, poisoned = 1_300, 5, 2

@@ -20,8 +20,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// toldThrough is how status tells through when a store is audited.
-var toldThrough = regexp.MustCompile(`audited +through 20\S+, 0 missing`)
+// auditedThrough is how status shows the end of the audited time.
+var auditedThrough = regexp.MustCompile(`audited +through 20\S+, 0 missing`)
 
 // starter audit names what it could not find out and fails; once the store responds
 // again it heals, prints a table and succeeds. status shows how far the schedule is.
@@ -58,7 +58,7 @@ func TestAuditFailsWhenSomethingIsNotKnown(t *testing.T) {
 	r.worker(t, audits(auditAfter)...)
 	r.reached(t, time.Now().Add(-time.Minute), func([]cdc.Statement) error { return nil })
 	eventually(t, "status shows how far the store is audited", func(context.Context) error {
-		if text := r.operate(t, "status").stdout; !toldThrough.MatchString(text) {
+		if text := r.operate(t, "status").stdout; !auditedThrough.MatchString(text) {
 			return fmt.Errorf("%w: %s", errNotYet, text)
 		}
 		return nil
@@ -112,8 +112,8 @@ func TestHorizonFollowsRetention(t *testing.T) {
 	})
 }
 
-// A worker that is killed while its audit heals: another one goes on with it, no
-// window is run twice, and the statements are those of the write log.
+// A worker is killed while its audit heals: another continues, no window is run twice, and
+// the statements match the write log.
 func TestAuditOutlivesItsWorker(t *testing.T) {
 	t.Parallel()
 	r, c := newAuditRig(t)
@@ -134,7 +134,7 @@ func TestAuditOutlivesItsWorker(t *testing.T) {
 	require.NoError(t, second.Kill())
 	r.worker(t, audits(auditAfter)...)
 	latest := r.auditedThrough(t, window.End())
-	r.stopAudits(t)
+	r.pauseAudits(t)
 	unbroken(t, latest, begin.Start)
 	sum := truth.SumStatements(latest)
 	require.Equal(t, []int{243, 243, 0}, []int{sum.InStore, sum.Published, sum.Missing})

@@ -27,8 +27,8 @@ func audits(after time.Duration) []string {
 	return []string{"CDC_AUDIT_EVERY=5s", "CDC_AUDIT_AFTER=" + after.String()}
 }
 
-// newAuditRig starts the parts with a store whose clock the test sets, and without
-// any record but those that the test sends.
+// newAuditRig starts the parts with a store whose clock the test sets, and with only the
+// records that the test sends.
 func newAuditRig(t *testing.T, env ...string) (*rig, *clock) {
 	t.Helper()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}},
@@ -167,8 +167,8 @@ func (r *rig) recordAudit(t *testing.T, name string) {
 	t.Fatal("no audit has healed anything")
 }
 
-// stopAudits pauses the schedule, so that a comparison is of one moment.
-func (r *rig) stopAudits(t *testing.T) {
+// pauseAudits pauses the schedule, so that a comparison is of one moment.
+func (r *rig) pauseAudits(t *testing.T) {
 	t.Helper()
 	handle := r.temporal.ScheduleClient().GetHandle(t.Context(), cdc.AuditScheduleID(r.datastore()))
 	require.NoError(t, handle.Pause(t.Context(), client.SchedulePauseOptions{Note: "the test compares"}))
@@ -181,8 +181,8 @@ func (r *rig) stopAudits(t *testing.T) {
 	})
 }
 
-// goOn lets the schedule that stopAudits has paused go on.
-func (r *rig) goOn(t *testing.T) {
+// unpauseAudits unpauses the schedule that pauseAudits has paused.
+func (r *rig) unpauseAudits(t *testing.T) {
 	t.Helper()
 	handle := r.temporal.ScheduleClient().GetHandle(t.Context(), cdc.AuditScheduleID(r.datastore()))
 	require.NoError(t, handle.Unpause(t.Context(), client.ScheduleUnpauseOptions{Note: "the test has compared"}))

@@ -7,8 +7,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// clock is a data store's clock. Pinned, it lets a test say in which window its
-// writes lie, however slow the machine is.
+// clock is a data store's clock. A test that pins it decides in which window its writes
+// are, however slow the machine is.
 type clock struct {
 	mu     sync.Mutex
 	pinned time.Time
@@ -25,14 +25,14 @@ func (c *clock) Now() time.Time {
 	return time.Now().Add(c.ahead)
 }
 
-// pin lets the clock stand still at t.
+// pin stops the clock at t.
 func (c *clock) pin(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pinned = t
 }
 
-// release lets the clock run again, ahead of the real time by d.
+// release starts the clock again, ahead of the real time by d.
 func (c *clock) release(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -105,7 +105,7 @@ func (r *rig) describe(t *testing.T, execution *commonpb.WorkflowExecution) *wor
 	return described
 }
 
-// query asks as the server answers it, with nothing decoded.
+// query calls the server as it is, without decoding the response.
 func (r *rig) query(t *testing.T, id, name string) *workflowservice.QueryWorkflowResponse {
 	t.Helper()
 	answer, err := r.temporal.WorkflowService().QueryWorkflow(t.Context(), &workflowservice.QueryWorkflowRequest{

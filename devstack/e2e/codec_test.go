@@ -91,8 +91,8 @@ func (r *rig) captures() truth.Report {
 	return truth.Compare(r.Simulator.WriteLog(r.datastore()), r.Deliveries.All(), captured, r.settings)
 }
 
-// publishFailsHalfWay lets the bus refuse after it has accepted some of a batch,
-// until that has been recorded as a heartbeat.
+// publishFailsHalfWay makes the bus reject entries after it has accepted some of a batch,
+// until a heartbeat has recorded that.
 func (r *rig) publishFailsHalfWay(t *testing.T, e *encryption, window cdc.Window) {
 	t.Helper()
 	r.received(t, 15)
@@ -103,8 +103,8 @@ func (r *rig) publishFailsHalfWay(t *testing.T, e *encryption, window cdc.Window
 	e.look("pending Publish", described)
 }
 
-// terminatedAndRerun terminates an open window, and lets the operator open it
-// again: its ledger is read from history.
+// terminatedAndRerun terminates an open window and reruns it: its ledger is read from
+// history.
 func (r *rig) terminatedAndRerun(t *testing.T) {
 	t.Helper()
 	window := r.earlyInWindow(t)
@@ -115,7 +115,7 @@ func (r *rig) terminatedAndRerun(t *testing.T) {
 	require.Equal(t, window.RerunID(1), again.WorkflowID)
 }
 
-// invalidInputFails starts a window that makes no sense, which no retry mends.
+// invalidInputFails starts a window with an invalid input, which no retry can fix.
 func (r *rig) invalidInputFails(t *testing.T) {
 	t.Helper()
 	options := client.StartWorkflowOptions{ID: "window/none", TaskQueue: cdc.DefaultTaskQueue, Memo: map[string]any{"note": "sealed as well"}}

@@ -14,9 +14,9 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// One store hangs, with more windows than a worker sweeps of a store at once, the
-// other one forbids a type: that one's other types are published before any of the
-// searches that hang is given up. When it is over, everything is published.
+// One store hangs, with more windows than a worker searches in a store at a time; another
+// forbids a type. The other types of the second store are published before any of the
+// hanging searches times out. When the faults end, everything is published.
 func TestTwoDatastores(t *testing.T) {
 	t.Parallel()
 	const forbidding, hanging = "aaaaaaaa11111111aaaaaaaa11111111", "bbbbbbbb22222222bbbbbbbb22222222"

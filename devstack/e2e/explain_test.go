@@ -56,7 +56,7 @@ func newExplainRig(t *testing.T) (*rig, *clock) {
 	return r, c
 }
 
-// Every way that a version can have gone is told from the others.
+// explain distinguishes every state of a version.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	r, c := newExplainRig(t)
@@ -178,7 +178,7 @@ func TestExplainWithoutWindow(t *testing.T) {
 	answer = r.verdict(t, explain.OlderThanRetention, "Patient/old")
 	require.Contains(t, answer.Advice, "starter replay")
 
-	// What a replay published is known all the same.
+	// What a replay published is found.
 	r.operate(t, "replay", "--name", "old-ones", "--since", "4h", "--until", "2h", "--wait")
 	answer = r.verdict(t, explain.Published, "Patient/old")
 	require.Equal(t, "old-ones", answer.Publication.Replay)
@@ -223,7 +223,7 @@ func TestExplainLooksIntoTheQueues(t *testing.T) {
 	})
 	require.Contains(t, answer.Reason, cdc.DefaultTaskQueue)
 
-	// Versions are named on standard input too, where nobody can look them up.
+	// Versions can also be named on standard input, where no other user can see them.
 	got := r.fed(t, "Patient/queued\nPatient/is-not-there\n", "explain", "-", "--json")
 	var answers []explain.Result
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &answers))
@@ -231,8 +231,8 @@ func TestExplainLooksIntoTheQueues(t *testing.T) {
 	require.Equal(t, explain.NeverExisted, answers[1].Verdict)
 }
 
-// A window that is open: before its pass, with a type that cannot be read, with an
-// event that EventBridge refuses, and without a worker.
+// A window that is open: before its pass, with a type that cannot be read, with an event
+// that EventBridge rejects, and without a worker.
 func TestExplainOpenWindow(t *testing.T) {
 	t.Parallel()
 	r, c := newExplainRig(t)
@@ -341,7 +341,7 @@ func TestExplainSlice(t *testing.T) {
 	require.Equal(t, "terminated", answer.Window.Runs[0].Status)
 }
 
-// Who cannot be asked is an error, and the error does not name the resource.
+// A service that cannot be reached is an error that does not name the resource.
 func TestExplainUnreachable(t *testing.T) {
 	t.Parallel()
 	r, _ := newExplainRig(t)
@@ -361,7 +361,7 @@ func TestExplainUnreachable(t *testing.T) {
 	require.NotZero(t, got.code)
 	require.Contains(t, got.stderr, "CDC_DATASTORES")
 	require.NotZero(t, runProgram(t, t.Context(), "starter", r.environment(), nil, "explain", "secret-id").code)
-	// Without a worker there are answers all the same.
+	// explain works without a worker.
 	var answers []explain.Result
 	got = explainWith(r.environment(), "--json")
 	require.Zero(t, got.code, got.all())

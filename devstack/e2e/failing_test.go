@@ -15,9 +15,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// fail lets an execution fail, as no workflow of ours does: in the place of a worker,
-// of which none may run, it takes the execution's next workflow task and answers that
-// the execution has failed.
+// fail makes an execution fail, which no workflow of the product does: in place of a worker
+// (none may run), it polls the execution's next workflow task and completes it as failed.
 func (r *rig) fail(t *testing.T, id string) {
 	t.Helper()
 	require.NoError(t, r.temporal.SignalWorkflow(t.Context(), id, "", cdc.SignalRetry, nil), "which makes a task")

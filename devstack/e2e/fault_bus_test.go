@@ -21,18 +21,18 @@ import (
 const (
 	// shortPasses let a window close soon after the last version was found.
 	shortPasses = "CDC_PASSES=1s,2s"
-	// callEntries is how many entries one PutEvents call holds: what a lost answer
-	// may repeat at most.
+	// callEntries is the number of entries of a PutEvents call: the bound of what a lost
+	// response may repeat.
 	callEntries = 10
-	// busTries is more calls in a row than one attempt of Publish makes, so that
-	// the next attempt has to go on from the heartbeat.
+	// busTries is more calls than one attempt of Publish makes: the next attempt must continue
+	// from the heartbeat.
 	busTries = 12
 )
 
-// The bus fails single entries, then throttles whole calls for longer than an
-// attempt of Publish lasts, then loses the answer to a call that it accepted, and
-// then again with the attempt over before the call can be repeated. Nothing is
-// lost; only a lost answer repeats anything, and no more than its call.
+// The bus fails single entries, then throttles whole calls for longer than an attempt of
+// Publish lasts, then loses the response to a call that it accepted, and again when the
+// attempt ends before it can repeat the call. Nothing is lost; only a lost response repeats
+// anything, and at most its call.
 func TestBusFails(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, shortPasses)
@@ -81,9 +81,9 @@ func TestBusFails(t *testing.T) {
 	require.Empty(t, report.Wrong)
 }
 
-// One change that EventBridge refuses for good: the others of its call, of its
-// window and of other windows go on. Its window stays open, and closes when
-// EventBridge takes it.
+// EventBridge rejects one change permanently: the others of its call, of its window and of
+// other windows are published. Its window stays open, and closes when EventBridge accepts
+// the change.
 func TestPoisonChange(t *testing.T) {
 	t.Parallel()
 	const versions = 25
@@ -126,8 +126,8 @@ func TestPoisonChange(t *testing.T) {
 	require.Equal(t, versions, r.result(t, poisoned.ID()).Ledger.Published())
 }
 
-// rejections is how many Publish activities of an execution had something refused
-// for good.
+// rejections counts the Publish activities of an execution in which an entry was rejected
+// permanently.
 func (r *rig) rejections(t *testing.T, id string) (n int) {
 	t.Helper()
 	events := r.events(t, id)
@@ -158,9 +158,9 @@ func (r *rig) trigger(window cdc.Window) {
 	r.Sink()(trailRecord(window.Datastore, "Patient", window.Start.Add(alone)))
 }
 
-// onEvents lets faults begin when so many events of resources whose id begins
-// with prefix have been put on the bus, 0 meaning now. A fault that begins in the
-// middle of a call applies from the next one on. It returns how many have begun.
+// onEvents starts faults when so many events of resources whose id has that prefix are on
+// the bus; 0 means now. A fault that starts during a call applies from the next call on. It
+// returns the number of started faults.
 func (r *rig) onEvents(t *testing.T, prefix string, at map[int]awslocal.Faults) *atomic.Int32 {
 	t.Helper()
 	var seen, used atomic.Int32
@@ -193,8 +193,8 @@ func (r *rig) left() awslocal.Faults {
 	return left
 }
 
-// came is how often each version of the resources came whose id begins with
-// prefix, by idempotency key.
+// came counts the deliveries of each version of the resources whose id has that prefix, by
+// idempotency key.
 func (r *rig) came(prefix string) map[string]int {
 	came := make(map[string]int)
 	for _, event := range r.subscriber.Events() {

@@ -92,7 +92,7 @@ func (g *gateway) leadsTo() *url.URL {
 	return g.target
 }
 
-// lead lets the gateway answer with what the service at base answers.
+// lead makes the gateway forward to the service at base.
 func (g *gateway) lead(t *testing.T, base string) {
 	t.Helper()
 	target, err := url.Parse(base)
@@ -102,7 +102,7 @@ func (g *gateway) lead(t *testing.T, base string) {
 	g.target, g.gone = target, false
 }
 
-// cut takes the service away: every connection ends, and none gets an answer.
+// cut disconnects the service: every connection ends without a response.
 func (g *gateway) cut() {
 	g.mu.Lock()
 	g.gone = true

@@ -100,12 +100,12 @@ func (r *rig) tell(window cdc.Window) {
 	r.Sink()(trailRecord(window.Datastore, "Patient", window.Start.Add(alone)))
 }
 
-// slowCalls makes every call of the AWS stand-in take that much longer.
+// slowCalls adds a delay to every call of the AWS stand-in.
 func (r *rig) slowCalls(d time.Duration) {
 	r.AWS.SetFaults(awslocal.Faults{Latency: awslocal.Latency(d)})
 }
 
-// flight is a Publish that is under way, as the Temporal server knows it.
+// flight is a running Publish, as the Temporal server knows it.
 type flight struct {
 	pending *workflowpb.PendingActivityInfo
 	// batch are the idempotency keys to be published, recorded those of them that
@@ -113,7 +113,7 @@ type flight struct {
 	batch, recorded []string
 }
 
-// flights are the Publish activities that are under way in a window.
+// flights are the running Publish activities of a window.
 func (r *rig) flights(ctx context.Context, window cdc.Window) ([]flight, error) {
 	described, err := r.described(ctx, window.ID())
 	var none *serviceerror.NotFound

@@ -21,13 +21,13 @@ const (
 	maxReceives = 5
 	// pollers is how many polls a worker runs at a time.
 	pollers = 4
-	// largestMessage is SQS's limit, in bytes.
-	largestMessage = 1 << 20
+	// maxMessage is SQS's limit, in bytes.
+	maxMessage = 1 << 20
 )
 
-// SQS first refuses every delete, so that what was worked off comes again, and is
-// then gone altogether while more triggers come, and back: everything is published
-// once, and nothing reaches the dead-letter queue.
+// SQS first rejects every delete, so that processed messages come again. It is then
+// unreachable while more triggers come, and comes back: everything is published once, and
+// nothing reaches the dead-letter queue.
 func TestSQSGoneAndBack(t *testing.T) {
 	t.Parallel()
 	r, sqs := newQueueRig(t)
@@ -48,7 +48,7 @@ func TestSQSGoneAndBack(t *testing.T) {
 	}
 	said(t, w, "SQS is unavailable")
 	counted(t, w, messagesMetric, "poll_failed", 2*pollers) // each of them tries again
-	// A poll that was cut off may have taken some with it: those are in flight.
+	// A poll that was cut off may have received some: those are in flight.
 	depth := r.queueDepth(t, "QueueUrl")
 	require.Equal(t, 2*each, depth.Visible+depth.InFlight)
 
@@ -69,7 +69,7 @@ func TestSQSGoneAndBack(t *testing.T) {
 // many receives as the template allows; those of others are acknowledged; and the
 // good ones, one of them as large as a message can be, go through meanwhile. All of
 // it is counted.
-func TestMalformedOversizedAndForeignMessages(t *testing.T) {
+func TestMalformedOversizedAndOtherMessages(t *testing.T) {
 	t.Parallel()
 	r, sqs := newQueueRig(t)
 	w := r.worker(t)
@@ -78,8 +78,8 @@ func TestMalformedOversizedAndForeignMessages(t *testing.T) {
 	for _, body := range malformed {
 		r.send(t, body)
 	}
-	settled := r.othersMessages(t)
-	for _, bodies := range settled {
+	acknowledged := r.othersMessages(t)
+	for _, bodies := range acknowledged {
 		for _, body := range bodies {
 			r.send(t, body)
 		}
@@ -90,7 +90,7 @@ func TestMalformedOversizedAndForeignMessages(t *testing.T) {
 		}
 	}
 	write("beside")
-	r.send(t, padded(t, r.recordBody(t, "Patient", time.Now()), largestMessage))
+	r.send(t, padded(t, r.recordBody(t, "Patient", time.Now()), maxMessage))
 
 	isMalformed := func(m receipt) bool { return slices.Contains(malformed, m.body) }
 	for round := 1; round <= maxReceives; round++ {
@@ -119,7 +119,7 @@ func TestMalformedOversizedAndForeignMessages(t *testing.T) {
 		require.Equal(t, 1, message.times, "what is understood is received once")
 	}
 	require.Equal(t, maxReceives*len(malformed), outcome(t, w, triggersMetric, "malformed"))
-	for name, bodies := range settled {
+	for name, bodies := range acknowledged {
 		require.Equal(t, len(bodies), outcome(t, w, triggersMetric, name), name)
 	}
 	require.Equal(t, r.Deliveries.Len()+1, outcome(t, w, triggersMetric, "trigger"), "the records of the writes, and the large one")
@@ -133,13 +133,12 @@ func (r *rig) malformedMessages(t *testing.T) []string {
 	return []string{
 		"{", "[]", "plain text", `{"detail-type":"none of a known source"}`,
 		asMessage(t, noStore), asMessage(t, future),
-		strings.Repeat("x", largestMessage),
-		`{"source":"aws.healthlake","detail-type":"AWS API Call via CloudTrail","detail":"` + strings.Repeat("y", largestMessage-1_000) + `"}`,
+		strings.Repeat("x", maxMessage),
+		`{"source":"aws.healthlake","detail-type":"AWS API Call via CloudTrail","detail":"` + strings.Repeat("y", maxMessage-1_000) + `"}`,
 	}
 }
 
-// othersMessages are messages that are settled by being acknowledged, by what they
-// turn out to be.
+// othersMessages are messages that are counted and acknowledged, by outcome.
 func (r *rig) othersMessages(t *testing.T) map[string][]string {
 	t.Helper()
 	failed := trailRecord(r.datastore(), "Patient", time.Now())
@@ -148,7 +147,7 @@ func (r *rig) othersMessages(t *testing.T) map[string][]string {
 	reading.Detail.EventName = "ReadResource"
 	foreign := `{"source":"aws.s3","detail-type":"Object Created","detail":{}}`
 	return map[string][]string{
-		"other_source":      {foreign, padded(t, foreign, largestMessage)},
+		"other_source":      {foreign, padded(t, foreign, maxMessage)},
 		"failed":            {asMessage(t, failed)},
 		"read_only":         {asMessage(t, reading)},
 		"unknown_store":     {asMessage(t, trailRecord("0000ffff0000ffff0000ffff0000ffff", "Patient", time.Now()))},

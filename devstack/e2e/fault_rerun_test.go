@@ -22,7 +22,7 @@ const (
 	slicedPatients = 1_500
 	// publishBatch is what one Publish of a slice holds: a page.
 	publishBatch = 100
-	// nobody is a task queue that no worker polls.
+	// nobody is a task queue without workers.
 	nobody = "nobody"
 )
 
@@ -134,8 +134,8 @@ func newSlicedRig(t *testing.T) (*rig, cdc.Window) {
 	return r, window
 }
 
-// continued starts a further run of a slice that was terminated, which begins
-// with what that one had published and never ends by itself.
+// continued starts a further run of a slice that was terminated, which starts with what the
+// slice had published and never ends.
 func (r *rig) continued(t *testing.T, slice string) {
 	t.Helper()
 	var in cdc.CaptureSliceInput

@@ -48,7 +48,7 @@ func TestSettingsChangeInFlight(t *testing.T) {
 	for _, window := range windows[:before] {
 		r.trigger(window)
 		r.opened(t, window.ID())
-		require.Contains(t, r.sweeps(t, window), removedType)
+		require.Contains(t, r.openedWith(t, window), removedType)
 	}
 	newer := r.worker(t, "CDC_RESOURCE_TYPES=Observation,Encounter,Patient", "CDC_PASSES=2s,3s,5s")
 	require.Empty(t, backfillLines(t, older))
@@ -63,7 +63,7 @@ func TestSettingsChangeInFlight(t *testing.T) {
 		opened++
 		r.trigger(window)
 		r.opened(t, window.ID())
-		for _, resourceType := range r.sweeps(t, window) {
+		for _, resourceType := range r.openedWith(t, window) {
 			mixed[resourceType]++
 		}
 	}
@@ -87,7 +87,7 @@ func TestSettingsChangeInFlight(t *testing.T) {
 		for _, resourceType := range []string{keptType, "Observation"} {
 			require.Contains(t, keys, versionKey(keptStore, resourceType, name, 1), "it is in both lists")
 		}
-		swept := r.sweeps(t, window)
+		swept := r.openedWith(t, window)
 		for _, resourceType := range []string{removedType, addedType} {
 			key := versionKey(keptStore, resourceType, name, 1)
 			require.Equal(t, slices.Contains(swept, resourceType), keys[key] == 1, "it goes by the window's settings")
@@ -165,8 +165,8 @@ func (r *rig) writeInto(t *testing.T, c *clock, n int) []cdc.Window {
 // writtenInto is the id of what is written into a window.
 func writtenInto(window cdc.Window) string { return "at-" + window.Start.Format("150405") }
 
-// sweeps are the types that a window was opened with.
-func (r *rig) sweeps(t *testing.T, window cdc.Window) []string {
+// openedWith are the types that a window was opened with.
+func (r *rig) openedWith(t *testing.T, window cdc.Window) []string {
 	t.Helper()
 	var in cdc.CaptureWindowInput
 	started := r.events(t, window.ID())[0].GetWorkflowExecutionStartedEventAttributes()
@@ -176,7 +176,7 @@ func (r *rig) sweeps(t *testing.T, window cdc.Window) []string {
 
 var backfillLine = regexp.MustCompile(`^(?:CDC_DATASTORES=(\S+) )?starter backfill --name (settings-\S+) --since (\S+) --until (\S+)((?: --type \S+)*)$`)
 
-// backfillLines are the commands that a worker's log tells to run.
+// backfillLines are the commands that a worker's log recommends.
 func backfillLines(t *testing.T, w *stack.Worker) (commands []string) {
 	t.Helper()
 	text, err := os.ReadFile(w.Log)
@@ -195,8 +195,8 @@ func backfillLines(t *testing.T, w *stack.Worker) (commands []string) {
 	return commands
 }
 
-// printsBackfill requires that the worker told how to close the gaps: of the
-// added type in the store that was there, and of all types in the added store.
+// printsBackfill requires that the worker logged how to close the gaps: of the added type in
+// the existing store, and of all types in the added store.
 func (r *rig) printsBackfill(t *testing.T, w *stack.Worker) (commands []string) {
 	t.Helper()
 	eventually(t, "the worker prints its backfill lines", func(context.Context) error {

@@ -23,8 +23,8 @@ const (
 	lateBus   = "late-bus"
 )
 
-// lateParts is a rig whose workers want a Temporal server, a queue, a bus and a
-// store that are not there.
+// lateParts is a rig whose workers need a Temporal server, a queue, a bus and a store that
+// do not exist yet.
 type lateParts struct {
 	*rig
 	store *gateway
@@ -75,8 +75,8 @@ func TestWorkerWaitsForItsDependencies(t *testing.T) {
 	exits(t, w)
 }
 
-// With its budget over, a worker exits with an error that names all that is
-// missing; one that is told to end while it waits ends at once.
+// After its time, a worker exits with an error that names everything that is missing; one
+// that gets SIGTERM while it waits exits at once.
 func TestWorkerNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	r := newLateParts(t)

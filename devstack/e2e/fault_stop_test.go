@@ -52,7 +52,7 @@ func load(t *testing.T, w *fhirclient.Client, prefix string) (stop func() int) {
 	return stop
 }
 
-// exits waits until a process has ended by itself with code 0.
+// exits waits until a process has exited with code 0.
 func exits(t *testing.T, p *proc.Process) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -62,9 +62,9 @@ func exits(t *testing.T, p *proc.Process) {
 	require.True(t, exit.OK(), "it ended with %s", exit)
 }
 
-// One of two workers on one host gets SIGTERM under load, with a Publish of 300
-// half-way in its hands. It says that it is stopping, finishes what it has in hand
-// and exits 0; nothing is lost and nothing repeated.
+// One of two workers on one host gets SIGTERM under load, half-way through a Publish of
+// 300. It reports that it is stopping, finishes what is in progress and exits 0; nothing is
+// lost and nothing repeated.
 func TestWorkerDrainsUnderLoad(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes)
@@ -73,8 +73,8 @@ func TestWorkerDrainsUnderLoad(t *testing.T) {
 	r.silenced(t)
 	r.fill(t, c, window, "drained", pageOf)
 	require.NoError(t, r.Simulator.SetTrail(simulator.Trail{Sink: r.Sink()}))
-	// Thirty calls take some twelve seconds: longer than /readyz may use an answer
-	// again, shorter than the grace period.
+	// Thirty calls last about twelve seconds: longer than /readyz caches its result, shorter
+	// than the grace period.
 	r.slowCalls(2 * slowBus)
 	one, two := r.worker(t), r.worker(t)
 	require.NotEqual(t, one.MetricsURL, two.MetricsURL)

@@ -26,7 +26,7 @@ type storeFault struct {
 	fault     simulator.Fault
 	// patients of the window: over 100 make further pages, over 1,100 a slice.
 	patients int
-	// slice tells that the patients' pages are a slice's.
+	// slice is set if the patients' pages are a slice's.
 	slice bool
 }
 
@@ -36,20 +36,20 @@ const (
 	slicePages   = 1_350
 	// beside is how many observations each window holds as well.
 	beside = 10
-	// askedDelay is the Retry-After of the store that sends one: longer than any
-	// delay that a first retry would have by itself.
-	askedDelay = 20 * time.Second
-	// mostHang is how long after a Hydrate its second attempt has begun when the
-	// first had no answer: a request's 30 s and a margin, less than the 90 s after
-	// which Temporal would end the attempt.
-	mostHang = time.Minute
+	// retryAfter is the Retry-After of the store that sends one: longer than the delay of any
+	// first retry without it.
+	retryAfter = 20 * time.Second
+	// maxHang bounds the time until the second attempt of a Hydrate whose first attempt had no
+	// response: the 30 s of a request and a margin, less than the 90 s after which Temporal ends
+	// the attempt.
+	maxHang = time.Minute
 )
 
 // passing are faults that end by themselves: 12 failures are more than the quick
 // retries of one attempt for three types.
 var passing = []storeFault{
 	{"429", "throttling", simulator.Fault{Kind: simulator.Throttle, Count: 12}, onePage, false},
-	{"429 with Retry-After", "askinglater", simulator.Fault{Kind: simulator.Throttle, Count: 3, RetryAfter: askedDelay}, onePage, false},
+	{"429 with Retry-After", "askinglater", simulator.Fault{Kind: simulator.Throttle, Count: 3, RetryAfter: retryAfter}, onePage, false},
 	{"500", "failing", simulator.Fault{Kind: simulator.ServerError, Count: 12}, onePage, false},
 	{"500 to further pages", "failingfurther", simulator.Fault{Kind: simulator.ServerError, Further: true, Count: 4}, severalPages, false},
 	{"500 to a slice's pages", "failingslice", simulator.Fault{Kind: simulator.ServerError, Further: true, Count: 2}, slicePages, true},
@@ -63,16 +63,16 @@ var passing = []storeFault{
 	{"no answer", "hanging", simulator.Fault{Kind: simulator.Hang, Count: 3}, onePage, false},
 }
 
-// lasting are faults of one type that end only when the store is mended.
+// lasting are faults of one type that end only when the test clears them.
 var lasting = []storeFault{
 	{"403 for one type", "forbidding", simulator.Fault{Kind: simulator.Forbid, Type: "Patient", Count: -1}, onePage, false},
 	{"400 for one type", "rejecting", simulator.Fault{Kind: simulator.Reject, Type: "Patient", Count: -1}, onePage, false},
 	{"403 for a slice's pages", "forbiddingslice", simulator.Fault{Kind: simulator.Forbid, Type: "Patient", Further: true, Count: -1}, slicePages, true},
 }
 
-// Each way in which a store fails, at once, each in a store of its own: nothing
-// is lost, nothing comes twice. What one type of a store cannot give holds up
-// none of its other types, and comes when the store is mended.
+// Every failure of a store, at once, each in a store of its own: nothing is lost, nothing
+// comes twice. A type that a store does not return does not delay its other types, and comes
+// when the store works again.
 func TestStoreFails(t *testing.T) {
 	t.Parallel()
 	all := slices.Concat(passing, lasting)
@@ -100,7 +100,7 @@ func TestStoreFails(t *testing.T) {
 	for _, test := range all {
 		r.trigger(windows[test.datastore])
 	}
-	r.waitsAsAsked(t, windows["askinglater"])
+	r.respectsRetryAfter(t, windows["askinglater"])
 	require.Equal(t, asked+3, r.searches("askinglater"), "each type once, and not again meanwhile")
 	for _, test := range lasting {
 		t.Run(test.name, func(t *testing.T) { r.onlyOneTypeWaits(t, test, windows[test.datastore]) })
@@ -128,22 +128,22 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
-// waitsAsAsked waits until the store's first refusal is known, and requires that
-// the next attempt is as far away as the store asked for.
-func (r *rig) waitsAsAsked(t *testing.T, window cdc.Window) {
+// respectsRetryAfter waits until the store's first 429 is known, and requires that the next
+// attempt respects its Retry-After.
+func (r *rig) respectsRetryAfter(t *testing.T, window cdc.Window) {
 	t.Helper()
 	r.pendingActivity(t, "the store has asked for a delay", window.ID(), func(a *workflowpb.PendingActivityInfo) bool {
-		return failing("Hydrate")(a) && a.GetCurrentRetryInterval().AsDuration() >= askedDelay
+		return failing("Hydrate")(a) && a.GetCurrentRetryInterval().AsDuration() >= retryAfter
 	})
 }
 
-// searches is how often a store was asked so far.
+// searches is the number of the store's searches so far.
 func (r *rig) searches(datastore string) int64 {
 	return r.Simulator.Stats().Datastores[datastore].Total.Searches
 }
 
-// onlyOneTypeWaits requires that the store's other type has come while the one
-// that it refuses keeps the window open, and says why.
+// onlyOneTypeWaits requires that the store's other type has come while the unavailable one
+// keeps the window open, with its class of error.
 func (r *rig) onlyOneTypeWaits(t *testing.T, test storeFault, window cdc.Window) {
 	t.Helper()
 	eventually(t, "the other type has come", func(context.Context) error {
@@ -178,8 +178,8 @@ func (r *rig) onlyOneTypeWaits(t *testing.T, test storeFault, window cdc.Window)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, r.status(t.Context(), window.ID()))
 }
 
-// gaveUp requires that the worker itself ended the attempt that the store left
-// without an answer, long before Temporal would have.
+// gaveUp requires that the worker itself ended the attempt without a response, long before
+// Temporal would have.
 func (r *rig) gaveUp(t *testing.T, window cdc.Window) {
 	t.Helper()
 	events := r.events(t, window.ID())
@@ -188,7 +188,7 @@ func (r *rig) gaveUp(t *testing.T, window cdc.Window) {
 	require.Equal(t, string(cdc.ClassUnavailable),
 		again.GetActivityTaskStartedEventAttributes().GetLastFailure().GetApplicationFailureInfo().GetType())
 	took := again.GetEventTime().AsTime().Sub(events[completed.GetScheduledEventId()-1].GetEventTime().AsTime())
-	require.Less(t, took, mostHang)
+	require.Less(t, took, maxHang)
 }
 
 // completeStore requires that everything written to a store came once.
@@ -216,7 +216,7 @@ func (r *rig) cameOf(datastore, resourceType string) (n int) {
 	return n
 }
 
-// failsStill tells whether a store has faults left.
+// failsStill reports whether a store has faults.
 func (r *rig) failsStill(datastore string) bool {
 	return slices.ContainsFunc(r.Simulator.Faults(), func(f simulator.Fault) bool { return f.Datastore == datastore })
 }

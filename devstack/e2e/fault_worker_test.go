@@ -14,8 +14,8 @@ import (
 	"healthlake-cdc/devstack/internal/stack"
 )
 
-// pause stops a worker's process where it stands, and lets it go on when the test
-// ends, so that it can be ended.
+// pause suspends a worker's process, and resumes it when the test ends, so that it can be
+// ended.
 func pause(t *testing.T, w *stack.Worker) {
 	t.Helper()
 	require.NoError(t, w.Signal(syscall.SIGSTOP))
@@ -27,7 +27,7 @@ func resume(t *testing.T, w *stack.Worker) {
 	require.NoError(t, w.Signal(syscall.SIGCONT))
 }
 
-// get asks an endpoint of a worker.
+// get requests an endpoint of a worker.
 func get(ctx context.Context, url string) (status int, text string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -42,7 +42,7 @@ func get(ctx context.Context, url string) (status int, text string, err error) {
 	return response.StatusCode, string(body), err
 }
 
-// answersReadyz waits until /readyz answers with a status, and returns what it says.
+// answersReadyz waits until /readyz returns a status, and returns its body.
 func answersReadyz(t *testing.T, base string, status int) string {
 	t.Helper()
 	var said string

@@ -25,8 +25,8 @@ type recorder struct {
 	dir string
 }
 
-// recordedWith is the key that lies beside the recorded histories. What is recorded is
-// encrypted with it from the first: payloads are bound to their workflow and namespace.
+// recordedWith is the key beside the recorded histories. They are recorded with it, because
+// payloads are bound to their workflow and namespace.
 func recordedWith(t testing.TB) string {
 	t.Helper()
 	key, err := os.ReadFile(filepath.Join(historiesFolder(t), "test-only-payload-key.txt"))

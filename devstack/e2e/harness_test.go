@@ -23,8 +23,7 @@ import (
 	"healthlake-cdc/internal/telemetry"
 )
 
-// patience is how long a test waits for a condition before it gives up. It is no
-// assertion on speed.
+// patience bounds a test's wait for a condition. It asserts nothing about speed.
 const patience = 4 * time.Minute
 
 // quickPasses keep the tests short; the window's width is what it is.
@@ -120,7 +119,7 @@ func eventually(t testing.TB, what string, condition func(ctx context.Context) e
 	require.NoError(t, proc.Poll(ctx, condition), "waiting until %s", what)
 }
 
-// drained waits until nothing is under way any more and returns the comparison.
+// drained waits until nothing is in progress and returns the comparison.
 func (r *rig) drained(t *testing.T) truth.Report {
 	t.Helper()
 	quiet := 0

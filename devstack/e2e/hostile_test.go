@@ -23,10 +23,10 @@ import (
 var collidingIDs = []string{"e85c9ea764d3fc71", "a4426c176d196b81", "d6adad29864d0a6a", "813b284bbc50763f"}
 
 // Everything at once, beside ordinary writes: resource ids that were chosen to collide,
-// forged deletes of patients who live, times of 1990, inputs that no key encrypted, a
-// type whose pages go round and one with entries that are no versions, and a type that
-// the store refuses. What is ordinary is published by its window's first pass, as it is
-// when it is alone; the statements are true; and each of the others is reported.
+// forged deletes of existing patients, times of 1990, inputs that no key encrypted, a type
+// whose pages form a loop, one with unreadable entries, and an unavailable type. Ordinary
+// versions are published by their window's first pass, as always; the statements are true;
+// and each of the others is reported.
 func TestHostile(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}},
@@ -85,7 +85,7 @@ func TestHostile(t *testing.T) {
 	require.NoError(t, first.Kill())
 	r.worker(t, audits(auditAfter+5*time.Second)...) // the last pass is due 16 s after a window's start
 	latest := r.auditedThrough(t, last.End())
-	r.stopAudits(t)
+	r.pauseAudits(t)
 	sum := truth.SumStatements(latest)
 	require.Equal(t, []int{len(written), len(written), 0, 0, 0}, []int{sum.InStore, sum.Published, sum.Missing, sum.Healed, sum.Open})
 	require.Positive(t, sum.Unreadable)
@@ -124,8 +124,8 @@ func (r *rig) forgeWindow(t *testing.T) cdc.Window {
 	return window
 }
 
-// publishedByFirstPasses requires that every version that is no strange one was in the
-// first Hydrate of its window, live, where it would be without anything else.
+// publishedByFirstPasses requires that every ordinary version was in the first Hydrate of
+// its window, in the live lane.
 func (r *rig) publishedByFirstPasses(t *testing.T) {
 	t.Helper()
 	passes := make(map[string]map[cdc.Key]bool)

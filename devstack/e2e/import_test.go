@@ -60,9 +60,9 @@ func (r *rig) isThere(t *testing.T, id string) {
 	})
 }
 
-// An import of 20,000 resources of which no record tells is published, each once,
-// by the audit of its span; a repeated event audits nothing more, and a window of
-// these minutes goes its way beside.
+// An import of 20,000 resources without records is published, each once, by the audit of
+// its time range; a repeated event starts no second audit, and a window of these minutes is
+// not affected.
 func TestImportWithoutRecords(t *testing.T) {
 	t.Parallel()
 	const resources = 20_000
@@ -100,9 +100,9 @@ func TestImportWithoutRecords(t *testing.T) {
 	r.valid(t)
 }
 
-// With CDC_IMPORTS=summary nothing of an import is published, not even of one that
-// failed half-way: its statements tell how much there is, and no audit publishes it
-// later. With off there are no statements either.
+// With CDC_IMPORTS=summary nothing of an import is published, not even of one that failed
+// half-way: its statements show how much there is, and no audit publishes it later. With off
+// there are no statements either.
 func TestImportsThatAreNotPublished(t *testing.T) {
 	t.Parallel()
 	const resources = 300
@@ -126,7 +126,7 @@ func TestImportsThatAreNotPublished(t *testing.T) {
 				require.Empty(t, r.subscriber.Statements())
 			}
 
-			// An audit that is asked for finds nothing missing.
+			// An audit on request finds nothing missing.
 			r.operate(t, "audit", "--since", start.Add(-time.Minute).Format(time.RFC3339), "--until", start.Add(2*time.Minute).Format(time.RFC3339), "--wait")
 			r.drained(t)
 			require.Empty(t, r.came("imported"))
@@ -202,7 +202,7 @@ func TestSubscriptionsPlanAndApply(t *testing.T) {
 	r.drained(t)
 	require.Equal(t, "deleted", r.event(t, versionKey(r.datastore(), "Patient", "told", 2)).Meta.Change)
 
-	// More types than a store takes are refused before anything is written.
+	// More types than a store allows are an error before anything is written.
 	got := runProgram(t, t.Context(), "starter", r.environment("CDC_RESOURCE_TYPES"), nil, "subscriptions", "plan", "--separate-deletes")
 	require.NotZero(t, got.code)
 	require.Contains(t, got.all(), "72")

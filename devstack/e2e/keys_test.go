@@ -42,9 +42,9 @@ func (r *rig) clientWith(t *testing.T, keys string) client.Client {
 	return c
 }
 
-// polling runs our workflows and activities, or one of them, on the task queue of the
-// rig's workers within this process: with keys with which a real worker would refuse to
-// start. stop ends it.
+// polling runs our workflows and activities, or one of them, on the task queue of the rig's
+// workers within this process: with keys with which a real worker would not start. stop ends
+// it.
 func polling(t *testing.T, c client.Client, options worker.Options) (stop func()) {
 	t.Helper()
 	options.DisableRegistrationAliasing = true
@@ -67,8 +67,8 @@ func polling(t *testing.T, c client.Client, options worker.Options) (stop func()
 	return stop
 }
 
-// failsTasks waits until a workflow task of the execution has failed, and requires that
-// the execution is open all the same.
+// failsTasks waits until a workflow task of the execution has failed, and requires that the
+// execution is still open.
 func (r *rig) failsTasks(t *testing.T, id string) {
 	t.Helper()
 	eventually(t, "a workflow task of "+id+" has failed", func(ctx context.Context) error {
@@ -122,8 +122,8 @@ func TestAWorkerWithAnotherKeyFailsNoWindow(t *testing.T) {
 }
 
 // A worker whose keys do not open what the namespace holds does not start, and --check
-// names the key that is missing. Forged executions that nobody can open do not keep the
-// fleet from starting.
+// names the missing key. Forged executions that no key opens do not prevent the fleet's
+// start.
 func TestAWorkerWithAnotherKeyDoesNotStart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes)
@@ -151,7 +151,7 @@ func TestAWorkerWithAnotherKeyDoesNotStart(t *testing.T) {
 		require.Contains(t, started.stderr, "CDC_PAYLOAD_KEYS", name)
 	}
 
-	// Newer than all others, and nobody can open it.
+	// Newer than all others, and encrypted with no key.
 	r.startRaw(t, "window/"+r.datastore()+"/2030-01-01T00:00:00Z", &commonpb.Payloads{Payloads: []*commonpb.Payload{{
 		Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(`{}`),
 	}}})
@@ -178,9 +178,9 @@ func (r *rig) startRaw(t *testing.T, id string, input *commonpb.Payloads) {
 	require.NoError(t, err)
 }
 
-// Whoever may write to the namespace, and has no key, can start none of our workflows:
-// not with a plain input, not with a compressed one, and not with the encrypted input of
-// another execution.
+// A client that may write to the namespace, but has no key, can start none of our
+// workflows: not with a plain input, not with a compressed one, and not with the encrypted
+// input of another execution.
 func TestForgedInputsStartNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes)

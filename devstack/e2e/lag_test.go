@@ -11,10 +11,9 @@ import (
 	"healthlake-cdc/devstack/internal/stack"
 )
 
-// One version is found by the first pass, one, whose lag is longer, by the
-// second, and one only by the extra pass that the second one's find causes. The
-// store's clock is moved on after each pass, so that each version becomes
-// searchable between two passes for certain.
+// One version is found by the first pass; one with a longer lag by the second; and one only
+// by the extra pass that follows the second one's find. The store's clock is advanced after
+// each pass, so that each version becomes searchable between two passes.
 func TestSearchLagLongerThanTheFirstPass(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{}, fewTypes)

@@ -45,7 +45,7 @@ func TestWindowOfFiveThousandVersions(t *testing.T) {
 		require.Equal(t, window.ID(), event.Meta.CorrelationID, "all in one window")
 	}
 
-	// The slices stand under the window's ID, and are its children.
+	// The slices have the window's ID as their prefix, and are its children.
 	slices := r.ids(t, "WorkflowType='CaptureSlice'")
 	require.NotEmpty(t, slices)
 	var children []string
@@ -66,7 +66,7 @@ func TestWindowOfFiveThousandVersions(t *testing.T) {
 	r.valid(t)
 }
 
-// many are variations of sample resources, as many of each type as asked for.
+// many are variations of sample resources, n of each type.
 func many(t *testing.T, counts map[string]int) []fhirdata.Resource {
 	t.Helper()
 	bundle, err := fhirdata.Load(fhirdata.Names()[0])

@@ -23,7 +23,7 @@ import (
 // unusualIDs are ids that FHIR does not have.
 var unusualIDs = []string{"a:1:b:2", "a b", "ä", "a%2Fb", "a/b", "..", strings.Repeat("x", 200)}
 
-// putUnusual writes a resource under an id that stands in no path as it is.
+// putUnusual writes a resource with an id that must be escaped in a path.
 func (r *rig) putUnusual(t *testing.T, resourceType, id string) {
 	t.Helper()
 	escaped := strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(id), "+", "%20"), "..", "%2E%2E")
@@ -45,10 +45,10 @@ func unreadableEntries(at time.Time) []string {
 	}
 }
 
-// Pages that are strange in every way at once, of a type each: none does more harm
-// than to itself. What is ordinary comes in its window's own passes, once; what is no
-// readable version is counted in the statement; one resource that is too large goes
-// as a reference, and one whose reads are refused is said to be missing.
+// Pages that are malformed in every way at once, a type for each: none affects more than
+// itself. Ordinary versions come in their window's own passes, once; unreadable entries are
+// counted in the statement; a resource that is too large comes as a reference, and one that
+// cannot be read is stated as missing.
 func TestMalformedPages(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits, AnyIDs: true}},
@@ -81,7 +81,7 @@ func TestMalformedPages(t *testing.T) {
 	}
 	c.release(0)
 	for _, fault := range []simulator.Fault{
-		// Whole patients are more than an answer may hold, and one of them alone is.
+		// A page of whole patients is larger than a response may be; so is one patient alone.
 		{Kind: simulator.Pad, Type: "Patient", Bodies: true, Bytes: healthlake.DefaultMaxBodyBytes + 1, Count: -1},
 		{Kind: simulator.Pad, Of: simulator.KindRead, ID: "huge", Bytes: healthlake.DefaultMaxBodyBytes + 1, Count: -1},
 		{Kind: simulator.Forbid, Of: simulator.KindRead, ID: "a/b", Count: -1},
@@ -135,7 +135,7 @@ func TestMalformedPages(t *testing.T) {
 		}
 		return nil
 	})
-	r.stopAudits(t)
+	r.pauseAudits(t)
 	strange := len(unreadableEntries(c.Now()))
 	require.Equal(t, map[string]cdc.Statement{ // one of each type is the anchor's
 		"Patient":     {InStore: 1 + 230 + len(unusualIDs) + 1, Published: 1 + 230 + len(unusualIDs), Missing: 1},
@@ -148,8 +148,8 @@ func TestMalformedPages(t *testing.T) {
 	}
 }
 
-// A backfill of a store that does not count, whose pages lead back to the first one,
-// ends all the same, with everything that the pages held.
+// A backfill of a store that does not count, whose pages lead back to the first one, ends
+// with everything that the pages held.
 func TestBackfillOfAStoreThatDoesNotCount(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, "CDC_SEARCH_RATE=1000")

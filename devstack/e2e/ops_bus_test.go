@@ -65,8 +65,8 @@ func (b *plainBus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer) // likewise
 }
 
-// Another EventBridge endpoint by AWS_ENDPOINT_URL_EVENTBRIDGE alone: one that
-// cannot even be asked whether the bus exists.
+// Another EventBridge endpoint, by AWS_ENDPOINT_URL_EVENTBRIDGE only, which cannot check
+// whether the bus exists.
 func TestPlainEventBridgeEndpoint(t *testing.T) {
 	t.Parallel()
 	bus := newPlainBus(t)

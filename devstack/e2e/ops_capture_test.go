@@ -49,8 +49,8 @@ func TestCaptureByHand(t *testing.T) {
 // of them some have seen no open run before the first has started one.
 const operators, rounds = 8, 3
 
-// manyAtOnce lets operators rerun a closed window at once: one wins, with rerun n.
-// The store fails meanwhile, so that the winner's run stays open for all to see.
+// manyAtOnce reruns a closed window several times at once: one wins, with rerun n. The store
+// fails meanwhile, so that the winner's run stays open.
 func (r *rig) manyAtOnce(t *testing.T, window cdc.Window, n int) {
 	t.Helper()
 	require.NoError(t, r.Simulator.InjectFault(simulator.Fault{Kind: simulator.ServerError, Count: -1}))
@@ -95,8 +95,8 @@ func TestTerminatedWindowIsRerun(t *testing.T) {
 	before := r.terminateWithSlice(t, window, slice)
 	require.Less(t, before, versions)
 
-	// A rerun that is terminated before a worker has seen it leaves no ledger of
-	// its own: the next one goes on with that of the first run.
+	// A rerun that is terminated before a worker has seen it has no ledger: the next one
+	// continues with that of the first run.
 	_, err := worker.Stop(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, window.RerunID(1), r.capture(t, window.Start).WorkflowID)
@@ -113,7 +113,7 @@ func TestTerminatedWindowIsRerun(t *testing.T) {
 	require.Equal(t, versions, r.result(t, rerun.WorkflowID).Ledger.Published())
 }
 
-// publishesNothing waits until an execution has no Publish under way.
+// publishesNothing waits until an execution has no Publish in progress.
 func (r *rig) publishesNothing(t *testing.T, id string) {
 	t.Helper()
 	eventually(t, "no Publish is under way", func(ctx context.Context) error {

@@ -78,8 +78,8 @@ func (r *rig) announce(t *testing.T, eventName string, at time.Time) {
 	require.NoError(t, err)
 }
 
-// cameOnce tells whether each version that the server holds came exactly once
-// under that replay's name, byte for byte.
+// cameOnce returns nil when each version that the server holds came exactly once under that
+// replay's name, byte for byte.
 func (r *rig) cameOnce(server *plainFHIR, replay string) func(context.Context) error {
 	return func(context.Context) error {
 		came := make(map[string]truth.Event)

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// plainPage is the largest page of the plain server, whatever is asked for.
+	// plainPage is the maximal page of the plain server, for any _count.
 	plainPage = 20
 	// plainTime is how it writes an instant, in UTC: an offset, and three digits.
 	plainTime = "2006-01-02T15:04:05.000+00:00"

@@ -30,7 +30,7 @@ import (
 // fewTypes keeps what a window searches small.
 const fewTypes = "CDC_RESOURCE_TYPES=Patient,Observation,Condition"
 
-// noLimits lets a test write a full window in a moment.
+// noLimits are no quotas, so that a test can write a full window quickly.
 var noLimits = simulator.Limits{SearchGet: -1, SearchPost: -1, Read: -1, Write: -1}
 
 // printed is how a program ended.
@@ -125,8 +125,8 @@ func (r *rig) silenced(t testing.TB) {
 
 func (r *rig) datastore() string { return r.Simulator.Datastores()[0] }
 
-// earlyInWindow waits until a window has just begun, so that what is written at
-// once lies in it, and returns that window.
+// earlyInWindow waits until a window has just begun, so that the next writes are in it, and
+// returns that window.
 func (r *rig) earlyInWindow(t testing.TB) cdc.Window {
 	t.Helper()
 	var window cdc.Window
@@ -247,7 +247,7 @@ func (r *rig) pendingActivity(t *testing.T, what, id string, suits func(*workflo
 	return described
 }
 
-// failing tells of a pending activity of that name whose last attempt failed.
+// failing matches a pending activity of that name whose last attempt failed.
 func failing(name string) func(*workflowpb.PendingActivityInfo) bool {
 	return func(a *workflowpb.PendingActivityInfo) bool {
 		return a.GetActivityType().GetName() == name && a.GetLastFailure() != nil
@@ -274,8 +274,8 @@ func (r *rig) history(t *testing.T, execution *commonpb.WorkflowExecution) *work
 	}
 }
 
-// subscribed waits until the subscriber has taken everything that is on the bus.
-// It deletes a message before it counts it, so one look does not do.
+// subscribed waits until the subscriber has received everything that is on the bus. It
+// deletes a message before it counts it, so one check is not enough.
 func (r *rig) subscribed(t testing.TB) {
 	t.Helper()
 	same, before := 0, 0

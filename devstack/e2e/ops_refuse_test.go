@@ -11,8 +11,8 @@ import (
 	"healthlake-cdc/internal/payload"
 )
 
-// settled is an environment in which every setting is valid and nothing listens.
-var settled = []string{
+// valid is an environment in which every setting is valid and nothing listens.
+var valid = []string{
 	"AWS_REGION=us-west-2", "AWS_ACCESS_KEY_ID=AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY=secret-example",
 	"CDC_DATASTORES=a1b2c3d4e5f60718293a4b5c6d7e8f90", "CDC_HEALTHLAKE_ENDPOINT=http://127.0.0.1:9",
 	"CDC_QUEUE_URL=http://127.0.0.1:9/111122223333/triggers", "CDC_EVENT_BUS=bus", "CDC_METRICS_ADDR=",
@@ -79,7 +79,7 @@ func TestWrongUse(t *testing.T) {
 		"Temporal does not serve": {program: "starter", env: []string{key}, args: []string{"capture", "--at", "1m"}, says: []string{"TEMPORAL_ADDRESS"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := runProgram(t, t.Context(), c.program, append(settled, c.env...), nil, c.args...)
+			got := runProgram(t, t.Context(), c.program, append(valid, c.env...), nil, c.args...)
 			require.Positive(t, got.code, got.all())
 			require.Empty(t, got.stdout, "errors are on stderr")
 			for _, text := range c.says {

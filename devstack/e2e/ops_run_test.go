@@ -14,8 +14,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// A worker that is told to stop under load ends what is in flight and exits with
-// 0; another one goes on, and nothing is lost or repeated.
+// A worker that gets SIGTERM under load finishes what is in flight and exits with 0;
+// another continues, and nothing is lost or repeated.
 func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes)

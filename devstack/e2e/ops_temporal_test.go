@@ -17,8 +17,8 @@ import (
 // release, with nothing else in its default namespace.
 var stockTemporal = testVariable("CDC_TEST_TEMPORAL_ADDRESS")
 
-// testVariable reads a variable of the tests and takes it out of the environment:
-// the programs, which inherit that, refuse every CDC_ variable that they do not know.
+// testVariable reads a variable of the tests and removes it from the environment, because
+// the programs inherit that and reject unknown CDC_ variables.
 func testVariable(name string) string {
 	value := os.Getenv(name)
 	_ = os.Unsetenv(name) // fails for no name that is in the environment

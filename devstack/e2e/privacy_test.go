@@ -81,8 +81,8 @@ func TestNoPatientDataIsReadable(t *testing.T) {
 // familyName is on no list of names, nor in any program.
 const familyName = "Quillfeather-Zabrinskov"
 
-// failEachOnce lets searches, reads and calls of SQS and EventBridge fail in every
-// way for a while.
+// failEachOnce makes searches, reads and calls of SQS and EventBridge fail in every way for a
+// while.
 func (r *rig) failEachOnce(t *testing.T) {
 	t.Helper()
 	for _, kind := range []simulator.FaultKind{

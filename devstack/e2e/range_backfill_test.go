@@ -15,8 +15,8 @@ import (
 	"healthlake-cdc/internal/ops/explain"
 )
 
-// A backfill whose worker is killed twice, and Temporal as well: nothing is lost,
-// and no more is repeated than what its slices had in flight.
+// A backfill whose worker is killed twice, and Temporal too: nothing is lost, and at most
+// what its slices had in flight is repeated.
 func TestBackfillSurvivesItsWorkers(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, "CDC_SEARCH_RATE=400")
@@ -104,11 +104,11 @@ func (r *rig) running(ctx context.Context, id string) bool {
 	return err == nil && p.GetWorkflowExecutionInfo().GetCloseTime() == nil
 }
 
-// live writes into window after window while it is to go on, and returns them.
-func (r *rig) live(t testing.TB, prefix string, goOn func(n int) bool) []cdc.Window {
+// live writes into window after window until it is stopped, and returns them.
+func (r *rig) live(t testing.TB, prefix string, unpauseAudits func(n int) bool) []cdc.Window {
 	t.Helper()
 	var windows []cdc.Window
-	for n := 0; goOn(n); n++ {
+	for n := 0; unpauseAudits(n); n++ {
 		window := r.earlyInWindow(t)
 		r.writeMany(t, window, "Patient", fmt.Sprintf("%s-%d", prefix, n), 40)
 		r.writeMany(t, window, "Observation", fmt.Sprintf("%s-%d", prefix, n), 20)
@@ -164,14 +164,14 @@ func (r *rig) published(prefix string) (first, last time.Time, n int) {
 	return first, last, n
 }
 
-// lags tells how long after the ends of windows the last of each was published.
+// lags are the times from the ends of windows until the last of each was published.
 func (r *rig) lags(prefix string, windows []cdc.Window) string {
 	all := r.lagsOf(prefix, windows)
 	return fmt.Sprintf("%s in the middle, %s at most", all[len(all)/2], all[len(all)-1])
 }
 
-// measureSearches looks at the store's count of searches all the time, and returns
-// what tells the most in any second so far.
+// measureSearches samples the store's count of searches, and returns a function for the
+// maximum of any second so far.
 func (r *rig) measureSearches(t *testing.T) (busiest func() int) {
 	t.Helper()
 	type look struct {

@@ -25,7 +25,7 @@ import (
 // long before anything that the tests' ledgers know.
 var longAgo = time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// yearOf is the year of longAgo as the starter's flags take it.
+// yearOf is the year of longAgo as flags of the starter.
 var yearOf = []string{"--since", "2025-01-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z"}
 
 // writePast writes n small resources of a type at a moment of the past.
@@ -34,7 +34,7 @@ func (r *rig) writePast(t testing.TB, c *clock, at time.Time, resourceType, pref
 	r.writeAt(t, c, cdc.WindowAt(r.datastore(), at), resourceType, prefix, n)
 }
 
-// rangeProgress asks a range, or a slice of one, how far it is.
+// rangeProgress queries the progress of a range or a slice.
 func (r *rig) rangeProgress(ctx context.Context, id string) (cdc.RangeProgress, error) {
 	value, err := r.temporal.QueryWorkflow(ctx, id, "", cdc.QueryProgress)
 	if err != nil {
@@ -63,7 +63,7 @@ func (r *rig) holds(t *testing.T, id, slice string) {
 	}
 }
 
-// refuses runs a starter command that must fail, and returns what it said.
+// refuses runs a starter command that must fail, and returns its output.
 func (r *rig) refuses(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -157,9 +157,9 @@ func figuresOf(r replayed) figures {
 	return figures{versions: c.Published, references: c.References, events: c.Events, bytes: c.Bytes}
 }
 
-// What a dry run says is what the run does, for a replay of a span, a replay of
-// named resources, a replay to another bus, and a backfill. The dry run publishes
-// nothing and does not take the name.
+// The figures of a dry run are those of the run, for a replay of a time range, a replay of
+// named resources, a replay to another bus, and a backfill. The dry run publishes nothing and
+// does not use the name up.
 func TestDryRunSaysWhatTheRunDoes(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes, "CDC_SEARCH_RATE=400")

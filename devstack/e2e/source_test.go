@@ -37,9 +37,9 @@ func (r *rig) delete(t *testing.T, resourceType, id string) string {
 	return last.EventID
 }
 
-// A delete whose record hides the id is published at once, without one; a delete
-// whose record shows it comes with the tombstone's version and the last body from
-// history, and without them where no history is kept.
+// A delete whose record hides the id is published at once, without an id; one whose record
+// shows it comes with the tombstone's version and the last body from history, and without
+// them for a type without history.
 func TestDeleteWithAndWithoutID(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, stack.Options{Simulator: simulator.Config{
@@ -113,7 +113,7 @@ func (r *rig) subscribe(t *testing.T, resourceType string) {
 	}
 }
 
-// heldTrail keeps records until it is told to send them.
+// heldTrail keeps records until it is released.
 type heldTrail struct {
 	mu      sync.Mutex
 	records []simulator.Record
@@ -134,9 +134,8 @@ func (h *heldTrail) send(sink func(simulator.Record)) int {
 	return len(h.records)
 }
 
-// A version that a notification and a record both tell of is published once,
-// whichever comes first; one of which no record comes is published by its
-// notification, and so is a delete, with its id.
+// A version with a notification and a record is published once, whichever comes first; one
+// without a record is published by its notification, and so is a delete, with its id.
 func TestNotificationBeforeAfterAndWithoutItsRecord(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{Simulator: simulator.Config{Limits: noLimits}}, fewTypes)

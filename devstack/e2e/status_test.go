@@ -161,8 +161,8 @@ func TestRedrive(t *testing.T) {
 	}
 }
 
-// What came to the dead-letter queue by itself goes back as a whole: SQS knows
-// where it came from.
+// What SQS itself moved to the dead-letter queue goes back as a whole: SQS knows where it
+// came from.
 func TestRedriveAll(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, stack.Options{}, fewTypes)

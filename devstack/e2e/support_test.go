@@ -188,12 +188,12 @@ func found(result cdc.HydrateResult, resourceType string) []string {
 	return names
 }
 
-// searchesFor is how often the store was asked for the type: once by a worker's start.
+// searchesFor is the number of the type's searches: a worker's start makes one.
 func (r *rig) searchesFor(resourceType string) int64 {
 	return r.Simulator.Stats().Datastores[r.datastore()].Types[resourceType].Searches
 }
 
-// searched waits until the store was asked for the type n times.
+// searched waits until the type was searched n times.
 func (r *rig) searched(t *testing.T, resourceType string, n int64) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d searches for %s", n, resourceType), func(context.Context) error {

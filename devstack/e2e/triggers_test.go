@@ -14,8 +14,8 @@ import (
 	"healthlake-cdc/internal/config"
 )
 
-// A thousand triggers of one window, some of them records of real writes, start
-// one execution, which asks the store no more than it must.
+// A thousand triggers of one window, some of them records of real writes, start one
+// execution, which searches the store no more than needed.
 func TestThousandTriggersOneExecution(t *testing.T) {
 	t.Parallel()
 	const triggers, observations = 1_000, 250

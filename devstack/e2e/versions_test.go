@@ -13,10 +13,9 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// Versions are replaced before their sweep, in the same window and in the next
-// one, or deleted: the newest is published, the others are superseded, and none
-// is missing.
-func TestVersionReplacedBeforeItsSweep(t *testing.T) {
+// Versions are replaced before their search, in the same window and in the next one, or
+// deleted: the newest is published, the others are superseded, and none is missing.
+func TestVersionReplacedBeforeItsSearch(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{}, fewTypes)
 	r.worker(t)

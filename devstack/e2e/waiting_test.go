@@ -36,8 +36,8 @@ func (r *rig) resolve(t *testing.T, args ...string) operated {
 	return report
 }
 
-// retryWaiting runs starter retry for what waits. Without its cause, it may have been
-// retried by itself just before: then it does not wait any more.
+// retryWaiting runs starter retry. Without its cause, the workflow may have retried just
+// before: then it does not wait any more.
 func (r *rig) retryWaiting(t *testing.T, id string, wait cdc.Wait) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -223,9 +223,9 @@ func TestDeletesThatWait(t *testing.T) {
 	r.recordIf(t, map[string]string{"publish-delete-skipped": ids[0], "publish-delete-retried": ids[1]})
 }
 
-// Types that the store refuses wait in their windows, and a slice's pages in the
-// slice. One type is retried when the store is mended, one is skipped and found by
-// a later rerun, and a slice goes on where it was.
+// Unavailable types wait in their windows, and a slice's pages in the slice. One type is
+// retried when the store works again, one is skipped and found by a later rerun, and a slice
+// continues where it was.
 func TestTypesThatWait(t *testing.T) {
 	t.Parallel()
 	const few = 5
@@ -282,9 +282,8 @@ func TestTypesThatWait(t *testing.T) {
 	})
 }
 
-// A type that the store refuses to count holds its range open, and none of the
-// range's other types: a retry publishes it when the store is mended, a skip leaves
-// it out.
+// A type that the store does not count keeps its range open, but not the range's other
+// types: a retry publishes it when the store works again, a skip omits it.
 func TestRangesThatWait(t *testing.T) {
 	t.Parallel()
 	const few = 5
@@ -317,9 +316,8 @@ func TestRangesThatWait(t *testing.T) {
 	require.Len(t, r.keysOf("skipped"), few)
 }
 
-// A rerun whose predecessor's ledger cannot be read waits and publishes nothing.
-// Skipped, it takes what it finds into its ledger as skipped: it may have been
-// published.
+// A rerun whose predecessor's ledger cannot be read waits and publishes nothing. If skipped,
+// it adds what it finds to its ledger as skipped: it may have been published.
 func TestLedgerThatWaits(t *testing.T) {
 	t.Parallel()
 	const versions = 5

@@ -40,9 +40,9 @@ func (r *rig) queuesOf(t *testing.T, id string) map[string]string {
 	return queues
 }
 
-// What search does not show any more is read from history when a rerun is told of
-// it, each version once, on the queues for bulk work; a run that is told to skip
-// puts what it finds into the ledger, and no later run publishes that.
+// What search does not show any more is read from history when a rerun gets a list of it,
+// each version once, on the bulk queues; a run that is to skip adds what it finds to the
+// ledger, and no later run publishes it.
 func TestWantedAndSkippedVersions(t *testing.T) {
 	t.Parallel()
 	r, c := newClockedRig(t, stack.Options{}, fewTypes)
