@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	// followEvery is how long lies between the beginnings of two rounds.
+	// followEvery is the time from the start of a round to that of the next.
 	followEvery = 2 * time.Minute
-	// followAtLeast is for how long after its start a job is followed, whatever comes:
-	// jobs wait in a queue of the store's before they write.
-	followAtLeast = 10 * time.Minute
-	// followAtMost bounds a job that never ends, and a store that loses its triggers
-	// for days: scheduled audits find the same. A shorter horizon is a shorter bound,
-	// less followReserve: the ledgers of the beginning are read once more at the end.
-	followAtMost  = 72 * time.Hour
+	// minFollow is for how long after its start a job is followed in any case: jobs
+	// wait in a queue of the store before they write.
+	minFollow = 10 * time.Minute
+	// maxFollow bounds a job that never ends, and a store that loses its triggers for
+	// days: scheduled audits find the same. A shorter horizon is a shorter bound, less
+	// followReserve: the ledgers of the beginning are read once more at the end.
+	maxFollow     = 72 * time.Hour
 	followReserve = time.Hour
-	// followOverlap is how much of the rounds before a round looks at again, since
+	// followOverlap is how much of the rounds before a round audits again, since
 	// search shows what was written some seconds to a minute late. Each window is in
 	// three rounds.
 	followOverlap = 4 * time.Minute
-	// followBack is how far back a round goes for what one before it left undone. What
-	// takes longer is for the statements at the end, and for scheduled audits.
+	// followBack is how far back a round goes for what one before it did not complete.
+	// What takes longer is for the statements at the end, and for scheduled audits.
 	followBack = 10 * time.Minute
 	// followPatience is for how long a job is followed while the store does not list
 	// types of it: whether it writes is not known then.
@@ -39,126 +39,112 @@ func (a *audit) following() bool { return a.state.Follow != nil && !a.state.Foll
 // of the span that it was given.
 func jobStart(in cdc.AuditInput) time.Time { return in.Span.To.Add(-time.Second) }
 
-// beginRound begins a round, from there to the edge that has just passed. A window so
-// young has passes of its own to make: the run that a round starts waits for them as
-// any other does.
-func (a *audit) beginRound(ctx workflow.Context, from time.Time) {
+// startRound starts a round, from there to the last window's edge. A window so young
+// has passes of its own to make: the run that a round starts waits for them as any
+// other does.
+func (a *audit) startRound(ctx workflow.Context, from time.Time) {
 	f := a.state.Follow
 	now := workflow.Now(ctx).UTC()
 	f.Rounds++
-	f.Began, f.Until = now, later(cdc.WindowAt(a.in.Datastore, now).Start, from)
-	f.Found, f.Unlisted, f.From = false, false, time.Time{}
-	a.state.Tracks = a.trackFrom(from)
-	a.width = longestSpan
+	f.RoundStart, f.RoundEnd = now, later(cdc.WindowAt(a.in.Datastore, now).Start, from)
+	f.FoundNew, f.Unavailable, f.Incomplete = false, false, time.Time{}
+	a.restart(from)
 }
 
-// followOn is called when a round is done: it waits for the next one, or, when the job
-// seems to have ended, has the whole span stated. It reports whether there is more to
-// do.
-func (a *audit) followOn(ctx workflow.Context) (more bool, err error) {
-	f := a.state.Follow
-	if f == nil || f.Stating {
+// restart lets the audit begin again there.
+func (a *audit) restart(from time.Time) {
+	a.state.Edges, a.width = nil, maxSpan
+	startAt(&a.state, a.in.Types, from)
+}
+
+// nextRound is called when everything is audited. Of an audit that follows a job, it
+// waits for the next round, or, when the job seems to have ended, has the whole time
+// range stated. It reports whether there is more to audit.
+func (a *audit) nextRound(ctx workflow.Context) (more bool, err error) {
+	if !a.following() {
 		return false, nil
 	}
-	if f.Found {
-		f.Last = f.Began
+	f := a.state.Follow
+	if f.FoundNew {
+		f.LastNew = f.RoundStart
 	}
-	span := a.in.Span.Widened()
-	if a.followed() {
+	begin := a.in.Span.Widened().From
+	if a.jobEnded() {
 		f.Stating = true
-		a.state.Tracks, a.width = a.trackFrom(span.From), longestSpan
-		return f.Until.After(span.From), nil
+		a.restart(begin)
+		return true, nil
 	}
-	next := later(f.Until.Add(-followOverlap), span.From)
-	if !f.From.IsZero() {
-		next = earlier(next, later(f.From, f.Until.Add(-followBack)))
+	from := later(f.RoundEnd.Add(-followOverlap), begin)
+	if !f.Incomplete.IsZero() {
+		from = earlier(from, later(f.Incomplete, f.RoundEnd.Add(-followBack)))
 	}
-	if wait := f.Began.Add(followEvery).Sub(workflow.Now(ctx)); wait > 0 {
+	if wait := f.RoundStart.Add(followEvery).Sub(workflow.Now(ctx)); wait > 0 {
 		timer := workflow.TimerOptions{Summary: fmt.Sprintf("follow the job: round %d", f.Rounds+1)}
 		if err := workflow.NewTimerWithOptions(ctx, wait, timer).Get(ctx, nil); err != nil {
 			return false, err
 		}
 	}
-	a.beginRound(ctx, next)
+	a.startRound(ctx, from)
 	return true, nil
 }
 
-// followed reports whether the job needs no further round: one that began ten minutes
-// after its start, or later, has found nothing new, and knows so.
-func (a *audit) followed() bool {
+// jobEnded reports whether the job needs no further round: one that started ten
+// minutes after the job, or later, has found nothing new, and every type was listed.
+func (a *audit) jobEnded() bool {
 	f := a.state.Follow
-	started := jobStart(a.in)
+	age := f.RoundStart.Sub(jobStart(a.in))
 	switch {
-	case f.Began.Sub(started) >= min(followAtMost, a.in.Horizon-followReserve):
+	case age >= min(maxFollow, a.in.Horizon-followReserve):
 		return true
-	case f.Found || f.Began.Sub(started) < followAtLeast:
+	case f.FoundNew || age < minFollow:
 		return false
-	case f.Unlisted:
-		return f.Began.Sub(f.Last) >= followPatience
+	case f.Unavailable:
+		return f.RoundStart.Sub(f.LastNew) >= followPatience
 	default:
 		return true
 	}
 }
 
-// round takes what a part of a round has brought.
-func (a *audit) round(s *spanAudit) {
+// addToRound notes what a part of a round has brought.
+func (a *audit) addToRound(s *spanAudit) {
 	f := a.state.Follow
+	incomplete := func(from time.Time) {
+		if f.Incomplete.IsZero() || from.Before(f.Incomplete) {
+			f.Incomplete = from
+		}
+	}
 	for _, t := range s.result.Types {
 		switch {
 		case t.Unavailable != "":
-			f.Unlisted = f.Unlisted || t.Unavailable.Retryable()
-			leave(f, s.part.Span.From)
-		case s.found[t.Type]:
-			f.Found = true
-			a.healed(s.part.Span.From, t.Type, s.healed[t.Type])
+			f.Unavailable = f.Unavailable || t.Unavailable.Retryable()
+			incomplete(s.part.Span.From)
+		case s.helped[t.Type]:
+			f.FoundNew = true
+			a.state.Totals.Healed += s.healed[t.Type]
+			addHealed(&a.state, a.hourOf(s.part.Span.From), t.Type, s.healed[t.Type])
 		}
 	}
 	for _, gap := range s.result.Windows {
 		if gap.Open || gap.Missing > 0 {
-			leave(f, gap.Start)
+			incomplete(gap.Start)
 		}
 	}
 	a.state.Totals.Windows += s.windows
-	audited(a.state.Tracks, s.part)
-	a.width = min(2*a.width, longestSpan)
 }
 
-// leave notes that something was left undone from there on.
-func leave(f *cdc.FollowState, from time.Time) {
-	if f.From.IsZero() || from.Before(f.From) {
-		f.From = from
-	}
-}
-
-// hourOf is the beginning of the hour of the job in which t lies: what is stated at
-// the end goes by them, unless a type has too many versions in one.
-func (a *audit) hourOf(t time.Time) time.Time {
+// hourOf is the hour of the job in which t lies. The spans that are stated at the end
+// are these hours, or parts of them that begin where an hour does.
+func (a *audit) hourOf(t time.Time) cdc.Span {
 	begin := a.in.Span.Widened().From
-	return begin.Add(t.Sub(begin).Truncate(longestSpan))
+	from := begin.Add(t.Sub(begin).Truncate(maxSpan))
+	return cdc.Span{From: from, To: from.Add(maxSpan)}
 }
 
-// healed keeps what a round has healed, for the statement of its hour.
-func (a *audit) healed(at time.Time, name string, n int) {
-	if n == 0 {
-		return
-	}
-	a.state.Totals.Healed += n
-	hour := a.hourOf(at)
-	for _, h := range a.state.Healed {
-		if h.Span.From.Equal(hour) {
-			h.Types[name] += n
-			return
-		}
-	}
-	h := cdc.HealedSpan{Span: cdc.Span{From: hour, To: hour.Add(longestSpan)}, Types: map[string]int{name: n}}
-	a.state.Healed = append(a.state.Healed, h)
-}
-
-// longest is how long the next part may be: one of a round lies in one hour.
-func (a *audit) longest() time.Duration {
+// maxWidth is how long the next part may be: one of a round lies in one hour.
+func (a *audit) maxWidth() time.Duration {
 	if !a.following() {
 		return a.width
 	}
-	through := a.state.Tracks[0].Through()
-	return min(a.width, a.hourOf(through).Add(longestSpan).Sub(through))
+	through, _ := auditedThrough(&a.state, a.in.Types)
+	return min(a.width, a.hourOf(through).To.Sub(through))
 }

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -10,42 +11,42 @@ import (
 )
 
 const (
-	// mostStuck is after how many rounds of healing without progress a span is
-	// left to the next run, or to an operator.
-	mostStuck = 3
-	// mostRounds bounds the rounds of a span that somebody still writes to.
-	mostRounds = 12
-	// openPause is between two looks of an asked audit at windows that are open:
+	// maxStuck is after how many rounds of healing without progress a span waits for
+	// the next run, or for an operator.
+	maxStuck = 3
+	// maxRounds bounds the rounds of a span that somebody still writes to.
+	maxRounds = 12
+	// openPause is between two looks of an audit of one span at windows that are open:
 	// young ones wait for their passes.
 	openPause = 30 * time.Second
 )
 
-// heal runs the windows that miss something and looks again, until nothing is
-// missing or nothing changes any more. An asked audit waits for windows that are
+// heal runs the windows that miss something and compares again, until nothing is
+// missing or nothing changes any more. An audit of one span waits for windows that are
 // open, too, but for none that waits for an operator: that may take days. Windows
-// that take long without saying why keep it for three looks.
+// that take long without saying why delay it by three comparisons.
 func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
 	stuck, rounds := 0, a.rounds(s)
-	for round := 0; stuck < mostStuck && round < rounds; round++ {
-		gaps, busy := gapsOf(s.result)
-		types := s.unfinished()
+	for round := 0; stuck < maxStuck && round < rounds; round++ {
+		gaps, busy := windowsOf(s.result)
+		types := s.incomplete()
 		switch {
 		case len(gaps) > 0:
-			result, err := a.healWindows(ctx, s.part.Span, gaps)
+			started, err := a.healWindows(ctx, s.part.Span, gaps)
 			if err != nil {
 				return err
 			}
-			s.windows += result.Started
-		case busy > 0 && a.asked() && !a.following():
-			pause := workflow.TimerOptions{Summary: fmt.Sprintf("%d windows are open", busy)}
-			if err := workflow.NewTimerWithOptions(ctx, openPause, pause).Get(ctx, nil); err != nil {
+			s.windows += started
+		case busy > 0 && !a.scheduled() && !a.following():
+			timer := workflow.TimerOptions{Summary: fmt.Sprintf("%d windows are open", busy)}
+			if err := workflow.NewTimerWithOptions(ctx, openPause, timer).Get(ctx, nil); err != nil {
 				return err
 			}
 			types = s.part.Types // what search hides may be shown by then
 		default:
 			return nil
 		}
-		again, err := a.look(ctx, s.part, types)
+		again, err := a.compare(ctx, s.part, types)
 		if err != nil {
 			return err
 		}
@@ -53,12 +54,12 @@ func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
 			s.result.Split = true // written to meanwhile
 			return nil
 		}
-		before := unfinished(s.result)
+		before := remaining(s.result)
 		if len(gaps) > 0 {
-			s.count(again)
+			s.countHealed(again)
 		}
-		s.take(again)
-		if unfinished(s.result) < before {
+		s.update(again)
+		if remaining(s.result) < before {
 			stuck = 0
 		} else {
 			stuck++
@@ -69,21 +70,21 @@ func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
 
 // rounds is how often a span is healed in this run. One that several runs have
 // healed without progress waits for an operator: it is stated by each run, and
-// healed, once, by ever fewer of them (the 4th, 8th, 16th …), lest each adds reruns
+// healed, once, by ever fewer of them (the 4th, 8th, 16th …), because each adds reruns
 // to its windows. When more is missing than then, it is healed as any other.
 func (a *audit) rounds(s *spanAudit) int {
 	if a.following() {
 		return 1 // the next round is soon
 	}
 	u := a.unresolvedSpan(s.part)
-	missing := 0
+	before := 0
 	for _, t := range u.Types {
-		missing += t.Missing
+		before += t.Missing
 	}
 	run := u.Stuck + 1
 	switch {
-	case run <= mostStuck || sum(s.missing) > missing:
-		return mostRounds
+	case run <= maxStuck || s.missing > before:
+		return maxRounds
 	case run&(run-1) == 0:
 		return 1
 	default:
@@ -91,46 +92,102 @@ func (a *audit) rounds(s *spanAudit) int {
 	}
 }
 
-// unresolvedSpan is what is known of a part's span from earlier runs.
-func (a *audit) unresolvedSpan(part cdc.AuditPart) cdc.UnresolvedSpan {
-	for _, u := range a.state.Unresolved {
-		if u.Span == part.Span {
-			return u
-		}
-	}
-	return cdc.UnresolvedSpan{Span: part.Span}
-}
-
 // stuck is how many runs in a row have not brought the span on, with this one.
 func (s *spanAudit) stuck(before int) int {
-	missing := 0
-	for _, t := range s.result.Types {
-		missing += t.Missing
-	}
-	if missing == 0 || missing < sum(s.missing) || s.windows == 0 && before == 0 {
+	now := missing(s.result)
+	if now == 0 || now < s.missing || s.windows == 0 && before == 0 {
 		return 0
 	}
 	return before + 1
 }
 
-func sum(counts map[string]int) int {
-	total := 0
-	for _, n := range counts {
-		total += n
-	}
-	return total
-}
-
-func (a *audit) healWindows(ctx workflow.Context, span cdc.Span, gaps []cdc.WindowGap) (cdc.HealResult, error) {
+func (a *audit) healWindows(ctx workflow.Context, span cdc.Span, gaps []cdc.WindowGap) (started int, err error) {
 	in := cdc.HealInput{
 		Datastore: a.in.Datastore, Windows: gaps, Cause: cdc.Cause{CapturedBy: a.in.CapturedBy, SourceTime: a.in.SourceTime, Bulk: true}, Skip: a.in.Skip,
 		Horizon: a.in.Horizon,
 	}
 	if in.SourceTime.IsZero() {
-		in.SourceTime = a.state.Begun
+		in.SourceTime = a.state.StartedAt
 	}
 	var result cdc.HealResult
 	policy := healPolicy(ctx, a.in.Datastore, fmt.Sprintf("heal %d windows of %s", len(gaps), spanText(span)))
-	err := workflow.ExecuteActivity(policy, doAudit.Heal, in).Get(ctx, &result)
-	return result, err
+	err = workflow.ExecuteActivity(policy, doAudit.Heal, in).Get(ctx, &result)
+	return result.Started, err
+}
+
+// windowsOf are the windows that can be run, and how many others are open that wait
+// for no operator.
+func windowsOf(result cdc.AuditSpanResult) (gaps []cdc.WindowGap, busy int) {
+	for _, gap := range result.Windows {
+		switch {
+		case gap.Open && !gap.Waiting:
+			busy++
+		case gap.Missing > 0 && !gap.Open && !gap.Unreadable:
+			gaps = append(gaps, gap)
+		}
+	}
+	return gaps, busy
+}
+
+// incomplete are the types to compare again after healing: those of which something
+// is missing or a window was open, which may have published or closed meanwhile.
+func (s *spanAudit) incomplete() []string {
+	var types []string
+	for _, t := range s.result.Types {
+		if t.Unavailable == "" && t.Missing+t.Open+t.OpenWindows > 0 {
+			types = append(types, t.Type)
+		}
+	}
+	return types
+}
+
+func missing(result cdc.AuditSpanResult) (n int) {
+	for _, t := range result.Types {
+		n += t.Missing
+	}
+	return n
+}
+
+// remaining counts what is missing or not published yet, and the windows that are
+// waited for.
+func remaining(result cdc.AuditSpanResult) int {
+	_, n := windowsOf(result)
+	for _, t := range result.Types {
+		n += t.Missing + t.Open
+	}
+	return n
+}
+
+// countHealed counts what healing has brought, by the comparisons before and after it:
+// what was missing and is not any more, but for what is skipped now, or what a window
+// that was run is still about to publish. What the store no longer shows is not healed
+// either, which is why a statement has a bound.
+func (s *spanAudit) countHealed(again cdc.AuditSpanResult) {
+	for _, t := range s.result.Types {
+		i := indexOf(again.Types, t.Type)
+		if i < 0 || again.Types[i].Unavailable != "" || t.Unavailable != "" {
+			continue
+		}
+		now := again.Types[i]
+		s.helped[t.Type] = s.helped[t.Type] || now.Missing < t.Missing
+		s.healed[t.Type] += max(0, t.Missing-now.Missing-max(0, now.Skipped-t.Skipped)-max(0, now.Open-t.Open))
+	}
+}
+
+// update replaces the results of the types that were compared again. One that is
+// unavailable now has no figures any more: those of before are not true after healing.
+// The windows are those of all types that were compared again; of the others nothing
+// was missing or open.
+func (s *spanAudit) update(again cdc.AuditSpanResult) {
+	for _, t := range again.Types {
+		if i := indexOf(s.result.Types, t.Type); i >= 0 {
+			s.result.Types[i] = t
+		}
+	}
+	s.result.Windows = again.Windows
+	s.result.Elsewhere = append(s.result.Elsewhere, again.Elsewhere...)
+}
+
+func indexOf(types []cdc.TypeAudit, name string) int {
+	return slices.IndexFunc(types, func(t cdc.TypeAudit) bool { return t.Type == name })
 }

@@ -3,69 +3,73 @@ package workflows
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
 )
 
+// maxStatements is how many statements an audit of one span has in its result.
+const maxStatements = 4_000
+
 // spanAudit is the audit of one part.
 type spanAudit struct {
 	part   cdc.AuditPart
 	result cdc.AuditSpanResult
-	// missing at first, and healed since, by type.
-	missing, healed map[string]int
-	// found are the types of which healing has brought anything, if only that an open
-	// window is about to publish it.
-	found map[string]bool
+	// missing versions at first.
+	missing int
+	// healed versions by type; helped are the types of which healing has brought
+	// anything, if only that an open window is about to publish it.
+	healed map[string]int
+	helped map[string]bool
 	// windows were run to heal.
 	windows int
 }
 
-// audit audits one part, heals what it misses and states it. fresh is of a part
-// that no audit has stated: it moves the tracks on.
-func (a *audit) audit(ctx workflow.Context, part cdc.AuditPart, fresh bool) error {
-	a.working = part.Span
-	s := &spanAudit{part: part, missing: make(map[string]int), healed: make(map[string]int), found: make(map[string]bool)}
+// auditPart audits one part, heals what is missing in it, and states it.
+func (a *audit) auditPart(ctx workflow.Context, part cdc.AuditPart) error {
+	s := &spanAudit{part: part, healed: make(map[string]int), helped: make(map[string]bool)}
 	var err error
-	if s.result, err = a.look(ctx, part, part.Types); err != nil {
+	if s.result, err = a.compare(ctx, part, part.Types); err != nil {
 		return err
 	}
-	for _, t := range s.result.Types {
-		s.missing[t.Type] = t.Missing
-	}
+	s.missing = missing(s.result)
 	if !a.in.DryRun && !s.result.Split {
 		if err := a.heal(ctx, s); err != nil {
 			return err
 		}
 	}
 	if s.result.Split {
-		return a.split(part, fresh)
+		return a.split(part)
 	}
 	if a.following() {
-		a.round(s)
-		return nil
+		a.addToRound(s)
+	} else {
+		statements := a.statements(s)
+		rejected, err := a.publish(ctx, part, statements)
+		if err != nil {
+			return err
+		}
+		a.record(s, statements, rejected)
 	}
-	statements := a.statements(s)
-	refused, err := a.publish(ctx, part, statements)
-	if err != nil {
-		return err
-	}
-	a.settle(s, statements, refused, fresh)
+	advance(&a.state, part)
+	a.width = min(2*a.width, maxSpan)
 	return nil
 }
 
-// look asks the store and the ledgers. Types are those of the part that are asked
-// for.
-func (a *audit) look(ctx workflow.Context, part cdc.AuditPart, types []string) (cdc.AuditSpanResult, error) {
+// compare compares what the store has of a part with the ledgers. Types are those of
+// the part to compare.
+func (a *audit) compare(ctx workflow.Context, part cdc.AuditPart, types []string) (cdc.AuditSpanResult, error) {
 	in := cdc.AuditSpanInput{
 		Datastore: a.in.Datastore, Span: part.Span, Types: types, Versions: a.in.Versions, Measure: a.in.DryRun,
 		Horizon: a.in.Horizon, Attributes: a.in.Attributes,
 	}
-	if a.in.Versions == cdc.VersionsAll {
-		in.Found = foundOf(a.state.Found, part)
-		if !a.asked() {
-			in.Since = since(a.state.Tracks, types)
+	if a.in.Versions == cdc.VersionsAll && a.scheduled() {
+		in.Found = foundIn(a.state.Found, part)
+		in.Since = make(map[string]time.Time, len(types))
+		for _, name := range types {
+			in.Since[name] = a.state.Audited[name].From
 		}
 	}
 	var result cdc.AuditSpanResult
@@ -75,95 +79,28 @@ func (a *audit) look(ctx workflow.Context, part cdc.AuditPart, types []string) (
 	return result, err
 }
 
-// split has the halves of a part audited instead of it.
-func (a *audit) split(part cdc.AuditPart, fresh bool) error {
+// split has the halves of a part audited instead of it. A span that nobody has audited
+// is the next one still, and shorter now. Where other types were, or earlier tries of
+// an unresolved one, the span stays the same for them.
+func (a *audit) split(part cdc.AuditPart) error {
 	early, late, ok := part.Span.Halves()
 	if !ok {
 		return invalidInput("an audit of one window cannot be split")
 	}
-	if fresh {
-		a.width = early.To.Sub(early.From) // the part is still the next one, and now shorter
+	if !isAudited(&a.state, a.in.Types, part.Span.From) {
+		a.width = early.To.Sub(early.From)
 		return nil
 	}
-	// A type that could not be listed before has turned out to hold too much for
-	// one listing. Nothing of it was stated, so its halves may be.
 	halves := []cdc.AuditPart{{Span: early, Types: part.Types}, {Span: late, Types: part.Types}}
-	a.state.Restate = append(halves, a.state.Restate...)
+	a.state.Pending = append(halves, a.state.Pending...)
 	a.dropUnresolved(part)
+	advance(&a.state, part)
 	return nil
 }
 
-// take puts a later look at some types into the place of the earlier one. One that is
-// refused now has no figures any more: those of before are not true after healing.
-// The windows of a look are those of all types that it asked for; of the other types
-// nothing was missing or open.
-func (s *spanAudit) take(again cdc.AuditSpanResult) {
-	for _, t := range again.Types {
-		i := slices.IndexFunc(s.result.Types, func(u cdc.TypeAudit) bool { return u.Type == t.Type })
-		if i >= 0 {
-			s.result.Types[i] = t
-		}
-	}
-	s.result.Windows = again.Windows
-	s.result.Elsewhere = append(s.result.Elsewhere, again.Elsewhere...)
-}
-
-// unfinished are the types that have to be looked at again after healing: those of
-// which something is missing or a window was open, which may have published or
-// closed meanwhile.
-func (s *spanAudit) unfinished() []string {
-	var types []string
-	for _, t := range s.result.Types {
-		if t.Unavailable == "" && t.Missing+t.Open+t.OpenWindows > 0 {
-			types = append(types, t.Type)
-		}
-	}
-	return types
-}
-
-// gapsOf are the windows that can be run, and how many others are open that wait for
-// no operator.
-func gapsOf(result cdc.AuditSpanResult) (gaps []cdc.WindowGap, busy int) {
-	for _, gap := range result.Windows {
-		switch {
-		case gap.Open && !gap.Waiting:
-			busy++
-		case gap.Missing > 0 && !gap.Open && !gap.Unreadable:
-			gaps = append(gaps, gap)
-		}
-	}
-	return gaps, busy
-}
-
-// unfinished counts what is missing or not published yet, and the windows that are
-// waited for.
-func unfinished(result cdc.AuditSpanResult) int {
-	_, sum := gapsOf(result)
-	for _, t := range result.Types {
-		sum += t.Missing + t.Open
-	}
-	return sum
-}
-
-// count counts what healing has brought, by the looks before and after it: what was
-// missing and is not any more, but for what is skipped now, or what a window that was
-// run is still about to publish. What the store no longer shows is none either, which
-// is why a statement has a bound.
-func (s *spanAudit) count(again cdc.AuditSpanResult) {
-	for _, t := range s.result.Types {
-		i := slices.IndexFunc(again.Types, func(u cdc.TypeAudit) bool { return u.Type == t.Type })
-		if i < 0 || again.Types[i].Unavailable != "" || t.Unavailable != "" {
-			continue
-		}
-		now := again.Types[i]
-		s.found[t.Type] = s.found[t.Type] || now.Missing < t.Missing
-		s.healed[t.Type] += max(0, t.Missing-now.Missing-max(0, now.Skipped-t.Skipped)-max(0, now.Open-t.Open))
-	}
-}
-
 // known reports whether an audit can say of each version of the type whether it was
-// published. Of a type of which it cannot, there is no statement: one that called
-// such a version missing, or left it out of what is in the store, would not be true.
+// published. Of a type of which it cannot there is no statement: one that called such
+// a version missing, or did not count it as in the store, would not be true.
 func known(t cdc.TypeAudit) bool { return t.Unavailable == "" && t.Unknown == 0 }
 
 // statements are those of every type whose figures are known.
@@ -186,14 +123,14 @@ func (a *audit) statements(s *spanAudit) []cdc.Statement {
 }
 
 // publish puts a span's statements on the bus and returns the types of those that
-// EventBridge refused.
-func (a *audit) publish(ctx workflow.Context, part cdc.AuditPart, statements []cdc.Statement) ([]string, error) {
+// EventBridge rejected.
+func (a *audit) publish(ctx workflow.Context, part cdc.AuditPart, statements []cdc.Statement) (rejected []string, err error) {
 	if a.in.DryRun || a.in.NoStatements || len(statements) == 0 {
 		return nil, nil
 	}
 	in := cdc.PublishInput{
 		Origin: cdc.Origin{
-			Datastore: a.in.Datastore, Cause: cdc.Cause{SourceTime: a.state.Begun, CapturedBy: cdc.ByAudit}, CorrelationID: a.id,
+			Datastore: a.in.Datastore, Cause: cdc.Cause{SourceTime: a.state.StartedAt, CapturedBy: cdc.ByAudit}, CorrelationID: a.id,
 		},
 		Statements: statements,
 	}
@@ -202,34 +139,33 @@ func (a *audit) publish(ctx workflow.Context, part cdc.AuditPart, statements []c
 	if err := workflow.ExecuteActivity(policy, do.Publish, in).Get(ctx, &result); err != nil {
 		return nil, err
 	}
-	var refused []string
-	for _, refusal := range result.Rejected {
-		statement := statements[refusal.Index]
-		refused = append(refused, statement.ResourceType)
-		workflow.GetLogger(ctx).Error("EventBridge refused a statement", "type", statement.ResourceType, "code", refusal.Code)
+	for _, rejection := range result.Rejected {
+		statement := statements[rejection.Index]
+		rejected = append(rejected, statement.ResourceType)
+		workflow.GetLogger(ctx).Error("EventBridge rejected a statement", "type", statement.ResourceType, "code", rejection.Code)
 	}
-	a.state.Totals.Stated += len(statements) - len(refused)
-	return refused, nil
+	a.state.Totals.Stated += len(statements) - len(rejected)
+	return rejected, nil
 }
 
-// settle takes a part's figures in, and keeps what is not settled for the next run.
-func (a *audit) settle(s *spanAudit, statements []cdc.Statement, unstated []string, fresh bool) {
-	healed := make(map[string]int, len(statements))
+// record adds a part's figures to the totals, and keeps what is unresolved for the
+// next run.
+func (a *audit) record(s *spanAudit, statements []cdc.Statement, rejected []string) {
 	totals := &a.state.Totals
+	healed := s.healed
 	for _, statement := range statements {
-		before := healedBefore(&a.state, s.part.Span, statement.ResourceType)
-		healed[statement.ResourceType] = statement.Healed
 		counted := statement
-		counted.Healed = max(0, statement.Healed-before)
+		counted.Healed = max(0, statement.Healed-healedBefore(&a.state, s.part.Span, statement.ResourceType))
+		healed[statement.ResourceType] = counted.Healed
 		totals.Add(counted)
 		a.keep(statement)
 	}
 	for _, t := range s.result.Types {
-		totals.Unknown += t.Unknown
 		if !known(t) {
-			healed[t.Type] = healedBefore(&a.state, s.part.Span, t.Type) + s.healed[t.Type]
-			totals.Healed += s.healed[t.Type]
+			totals.Healed += healed[t.Type]
 		}
+		addHealed(&a.state, s.part.Span, t.Type, healed[t.Type])
+		totals.Unknown += t.Unknown
 		totals.MissingBytes += t.MissingBytes
 		totals.MissingReferences += t.MissingReferences
 	}
@@ -238,27 +174,50 @@ func (a *audit) settle(s *spanAudit, statements []cdc.Statement, unstated []stri
 
 	before := a.unresolvedSpan(s.part)
 	a.dropUnresolved(s.part)
-	u := cdc.UnresolvedSpan{
-		Span: s.part.Span, Types: s.unresolved(healed, unstated), Tries: before.Tries + 1, Stuck: s.stuck(before.Stuck), Tried: true,
+	a.addUnresolved(cdc.UnresolvedSpan{
+		Span: s.part.Span, Types: s.unresolved(rejected), Tries: before.Tries + 1, Stuck: s.stuck(before.Stuck),
+	})
+	if a.scheduled() {
+		addFound(&a.state, s.result.Elsewhere)
 	}
-	a.addUnresolved(u)
-	for _, gap := range s.result.Windows {
-		if gap.Open {
-			totals.OpenWindows++
+}
+
+// unresolved are the types that have to be audited again, with the reason. Unreadable
+// entries are counted, and leave nothing unresolved: they would do so for as long as
+// the store shows them.
+func (s *spanAudit) unresolved(rejected []string) []cdc.UnresolvedType {
+	var all []cdc.UnresolvedType
+	for _, t := range s.result.Types {
+		u := cdc.UnresolvedType{Type: t.Type, Class: t.Unavailable, Missing: t.Missing, Open: t.Open, Unknown: t.Unknown}
+		switch {
+		case t.Unavailable != "":
+			u.Reason = cdc.UnresolvedUnavailable
+		case t.Unknown > 0:
+			u.Reason = cdc.UnresolvedUnreadable
+		case t.Missing > 0:
+			u.Reason = cdc.UnresolvedMissing
+		case t.Open > 0:
+			u.Reason = cdc.UnresolvedOpen
+		case t.Incomplete:
+			u.Reason = cdc.UnresolvedIncomplete
+		case slices.Contains(rejected, t.Type):
+			u.Reason = cdc.UnresolvedUnstated
+		default:
+			continue
+		}
+		all = append(all, u)
+	}
+	return all
+}
+
+// unresolvedSpan is what earlier runs left unresolved of a part's span.
+func (a *audit) unresolvedSpan(part cdc.AuditPart) cdc.UnresolvedSpan {
+	for _, u := range a.state.Unresolved {
+		if u.Span == part.Span {
+			return u
 		}
 	}
-	if a.in.Versions == cdc.VersionsAll && !a.asked() {
-		for _, statement := range statements {
-			keepHealed(&a.state, s.part.Span, statement.ResourceType, statement.Healed)
-		}
-	}
-	if fresh {
-		audited(a.state.Tracks, s.part)
-		a.width = min(2*a.width, longestSpan)
-	}
-	if !a.asked() {
-		elsewhere(&a.state, s.result.Elsewhere)
-	}
+	return cdc.UnresolvedSpan{}
 }
 
 // dropUnresolved takes a part's types out of the unresolved spans. Its other types
@@ -285,49 +244,17 @@ func (a *audit) addUnresolved(u cdc.UnresolvedSpan) {
 	if i := slices.IndexFunc(all, func(other cdc.UnresolvedSpan) bool { return other.Span == u.Span }); i >= 0 {
 		all[i].Types = append(all[i].Types, u.Types...)
 		all[i].Tries, all[i].Stuck = max(all[i].Tries, u.Tries), max(all[i].Stuck, u.Stuck)
-		all[i].Tried = all[i].Tried || u.Tried
 		return
 	}
 	a.state.Unresolved = append(all, u)
 	slices.SortStableFunc(a.state.Unresolved, func(x, y cdc.UnresolvedSpan) int { return x.Span.From.Compare(y.Span.From) })
 }
 
-// unresolved are the types that have to be looked at again, with the reason. Entries
-// that are no readable version are counted, and keep nothing unresolved: they would do
-// so for as long as the store shows them.
-func (s *spanAudit) unresolved(healed map[string]int, unstated []string) []cdc.UnresolvedType {
-	var all []cdc.UnresolvedType
-	for _, t := range s.result.Types {
-		u := cdc.UnresolvedType{
-			Type: t.Type, Class: t.Unavailable, Missing: t.Missing, Open: t.Open, Unknown: t.Unknown, Healed: healed[t.Type],
-		}
-		switch {
-		case t.Unavailable != "":
-			u.Reason = cdc.UnresolvedUnavailable
-		case t.Unknown > 0:
-			u.Reason = cdc.UnresolvedUnreadable
-		case t.Missing > 0:
-			u.Reason = cdc.UnresolvedMissing
-		case t.Open > 0:
-			u.Reason = cdc.UnresolvedOpen
-		case t.Incomplete:
-			u.Reason = cdc.UnresolvedIncomplete
-		case slices.Contains(unstated, t.Type):
-			u.Reason = cdc.UnresolvedUnstated
-		default:
-			continue
-		}
-		all = append(all, u)
-	}
-	return all
-}
-
-// keep puts a statement of an asked audit into its result, where it tells of
-// anything.
+// keep puts a statement that counts anything into the result of an audit of one span.
 func (a *audit) keep(s cdc.Statement) {
 	switch {
-	case !a.asked() || s.InStore+s.Superseded+s.Unreadable == 0 && !s.Deletes.Any():
-	case len(a.state.Statements) >= mostStatements:
+	case a.scheduled() || s.InStore+s.Superseded+s.Unreadable == 0 && !s.Deletes.Any():
+	case len(a.state.Statements) >= maxStatements:
 		a.state.StatementsOmitted++
 	default:
 		a.state.Statements = append(a.state.Statements, s)

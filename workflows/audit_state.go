@@ -2,173 +2,174 @@ package workflows
 
 import (
 	"slices"
-	"sort"
 	"time"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-// forNextRun is a run's state as the next one begins with it.
-func forNextRun(s cdc.AuditState) cdc.AuditState {
-	s.Totals, s.Restate, s.Expired = cdc.AuditTotals{}, nil, nil
-	s.Unresolved = slices.Clone(s.Unresolved)
-	for i := range s.Unresolved {
-		s.Unresolved[i].Tried = false
-	}
-	return s
-}
+// maxFound is how many versions that other spans' audits found are kept for
+// statements that are made again; with the rest of the state they stay far under
+// Temporal's payload limit.
+const maxFound = 4_000
 
-// withoutOthers leaves the types out of the tracks that are not configured any
-// more. One that comes back later begins anew, from the time at which it was
-// first in the schedule.
-func withoutOthers(tracks []cdc.AuditTrack, types []string) []cdc.AuditTrack {
-	var kept []cdc.AuditTrack
-	for _, track := range tracks {
-		names := slices.DeleteFunc(slices.Clone(track.Types), func(name string) bool { return !slices.Contains(types, name) })
-		if len(names) > 0 {
-			kept = append(kept, cdc.AuditTrack{Types: names, Edges: track.Edges})
-		}
-	}
-	return kept
-}
-
-// unresolvedOf leaves the same types out of the unresolved spans.
-func unresolvedOf(spans []cdc.UnresolvedSpan, types []string) []cdc.UnresolvedSpan {
-	var kept []cdc.UnresolvedSpan
-	for _, u := range spans {
-		u.Types = slices.DeleteFunc(slices.Clone(u.Types), func(t cdc.UnresolvedType) bool { return !slices.Contains(types, t.Type) })
-		if len(u.Types) > 0 {
-			kept = append(kept, u)
-		}
-	}
-	return kept
-}
-
-// withoutTrack are the types that have none.
-func withoutTrack(tracks []cdc.AuditTrack, types []string) []string {
-	var fresh []string
+// resume makes the last run's state the beginning of this one's. Types that are not
+// configured any more are dropped; one that comes back begins anew.
+func resume(s *cdc.AuditState, types []string) {
+	s.Totals, s.Expired, s.Pending = cdc.AuditTotals{}, nil, nil
+	audited := make(map[string]cdc.Span)
 	for _, name := range types {
-		if trackOf(tracks, name) < 0 {
-			fresh = append(fresh, name)
+		if span, ok := s.Audited[name]; ok {
+			audited[name] = span
 		}
 	}
-	return fresh
+	s.Audited = audited
+	var unresolved []cdc.UnresolvedSpan
+	for _, u := range s.Unresolved {
+		u.Types = slices.DeleteFunc(u.Types, func(t cdc.UnresolvedType) bool { return !slices.Contains(types, t.Type) })
+		if len(u.Types) > 0 {
+			unresolved = append(unresolved, u)
+			s.Pending = append(s.Pending, u.Part())
+		}
+	}
+	s.Unresolved = unresolved
 }
 
-// trackOf is the index of the type's track, -1 without one.
-func trackOf(tracks []cdc.AuditTrack, name string) int {
-	return slices.IndexFunc(tracks, func(t cdc.AuditTrack) bool { return slices.Contains(t.Types, name) })
+// startAt lets the audit of the types begin there.
+func startAt(s *cdc.AuditState, types []string, begin time.Time) {
+	if s.Audited == nil {
+		s.Audited = make(map[string]cdc.Span)
+	}
+	for _, name := range types {
+		s.Audited[name] = cdc.Span{From: begin, To: begin}
+	}
 }
 
-// begun gives a type a track that begins there.
-func begun(tracks []cdc.AuditTrack, name string, begin time.Time) []cdc.AuditTrack {
-	for i := range tracks {
-		if len(tracks[i].Edges) == 1 && tracks[i].Edges[0].Equal(begin) {
-			tracks[i].Types = append(slices.Clone(tracks[i].Types), name)
-			return tracks
+// nextNew is the oldest span that is new to a type, for all types that have come as
+// far. Where another type was audited before it is the span that was audited then;
+// else it is as wide as it may be, up to where another type begins or has come.
+func nextNew(s *cdc.AuditState, types []string, end time.Time, width time.Duration) (part cdc.AuditPart, ok bool) {
+	from, known := auditedThrough(s, types)
+	if !known || !from.Before(end) {
+		return part, false
+	}
+	to := earlier(from.Add(width), end)
+	for _, name := range types {
+		audited := s.Audited[name]
+		if audited.To.Equal(from) {
+			part.Types = append(part.Types, name)
+		}
+		for _, edge := range []time.Time{audited.From, audited.To} {
+			if edge.After(from) {
+				to = earlier(to, edge)
+			}
 		}
 	}
-	return append(tracks, cdc.AuditTrack{Types: []string{name}, Edges: cdc.Edges{begin}})
-}
-
-// nextPart is the oldest span that nobody has audited: of all types that have
-// come as far, up to the longest width, and no further than where others stand.
-func nextPart(tracks []cdc.AuditTrack, until time.Time, width time.Duration) (cdc.AuditPart, bool) {
-	var from time.Time
-	for i, track := range tracks {
-		if i == 0 || track.Through().Before(from) {
-			from = track.Through()
-		}
-	}
-	if len(tracks) == 0 || !from.Before(until) {
-		return cdc.AuditPart{}, false
-	}
-	part := cdc.AuditPart{Span: cdc.Span{From: from, To: earlier(from.Add(width), until)}}
-	for _, track := range tracks {
-		if track.Through().Equal(from) {
-			part.Types = append(part.Types, track.Types...)
-		} else {
-			part.Span.To = earlier(part.Span.To, track.Through())
-		}
+	if isAudited(s, types, from) {
+		next, _ := searchEdge(s, from.Add(1))
+		to = s.Edges[next]
 	}
 	slices.Sort(part.Types)
-	return part, true
+	part.Span = cdc.Span{From: from, To: to}
+	return part, !to.After(end) // it is, when CDC_AUDIT_AFTER has grown
 }
 
-// audited moves the tracks of the part's types to its end.
-func audited(tracks []cdc.AuditTrack, part cdc.AuditPart) {
-	for i := range tracks {
-		if tracks[i].Through().Equal(part.Span.From) && slices.Contains(part.Types, tracks[i].Types[0]) {
-			tracks[i].Edges = append(slices.Clone(tracks[i].Edges), part.Span.To)
+// auditedThrough is how far the type is audited that is furthest behind.
+func auditedThrough(s *cdc.AuditState, types []string) (through time.Time, ok bool) {
+	for _, name := range types {
+		if span, known := s.Audited[name]; known && (!ok || span.To.Before(through)) {
+			through, ok = span.To, true
+		}
+	}
+	return through, ok
+}
+
+// isAudited reports whether any type was audited at a time.
+func isAudited(s *cdc.AuditState, types []string, at time.Time) bool {
+	return slices.ContainsFunc(types, func(name string) bool { return s.Audited[name].Contains(at) })
+}
+
+// searchEdge is the index of the first edge at or after t, and whether it is t.
+func searchEdge(s *cdc.AuditState, t time.Time) (i int, found bool) {
+	return slices.BinarySearchFunc(s.Edges, t, time.Time.Compare)
+}
+
+// advance notes that a part was audited, if it is what comes next for its types.
+func advance(s *cdc.AuditState, part cdc.AuditPart) {
+	for _, name := range part.Types {
+		if span := s.Audited[name]; span.To.Equal(part.Span.From) {
+			s.Audited[name] = cdc.Span{From: span.From, To: part.Span.To}
+			if i, found := searchEdge(s, part.Span.To); !found {
+				s.Edges = slices.Insert(s.Edges, i, part.Span.To)
+			}
 		}
 	}
 }
 
-// forget drops what is older than the edge, and joins tracks that have become the
-// same. It returns what nobody has audited, or what did not settle.
-func forget(s *cdc.AuditState, edge time.Time) []cdc.AuditPart {
-	var passed []cdc.AuditPart
-	var tracks []cdc.AuditTrack
-	for _, track := range s.Tracks {
-		if through := track.Through(); through.Before(edge) {
-			passed = append(passed, cdc.AuditPart{Span: cdc.Span{From: through, To: edge}, Types: track.Types})
-			track.Edges = cdc.Edges{edge}
+// expire drops what is older than the edge, and returns what of it was not audited, or
+// not resolved.
+func expire(s *cdc.AuditState, types []string, edge time.Time) []cdc.AuditPart {
+	var expired []cdc.AuditPart
+	first, _ := searchEdge(s, edge)
+	s.Edges = s.Edges[first:]
+	for _, name := range types {
+		switch span := s.Audited[name]; {
+		case span.To.Before(edge):
+			expired = addPart(expired, cdc.Span{From: span.To, To: edge}, name)
+			startAt(s, []string{name}, edge)
+		case span.From.Before(edge): // then it ends with an edge
+			s.Audited[name] = cdc.Span{From: s.Edges[0], To: span.To}
 		}
-		first := sort.Search(len(track.Edges), func(i int) bool { return !track.Edges[i].Before(edge) })
-		track.Edges = track.Edges[min(first, len(track.Edges)-1):]
-		if i := slices.IndexFunc(tracks, func(t cdc.AuditTrack) bool { return slices.EqualFunc(t.Edges, track.Edges, time.Time.Equal) }); i >= 0 {
-			tracks[i].Types = append(slices.Clone(tracks[i].Types), track.Types...)
-			slices.Sort(tracks[i].Types)
-			continue
-		}
-		tracks = append(tracks, track)
 	}
-	s.Tracks = tracks
+	unresolved := make(map[cdc.Span]bool)
 	s.Unresolved = slices.DeleteFunc(slices.Clone(s.Unresolved), func(u cdc.UnresolvedSpan) bool {
 		if !u.Span.From.Before(edge) {
 			return false
 		}
-		part := cdc.AuditPart{Span: u.Span}
-		for _, t := range u.Types {
-			part.Types = append(part.Types, t.Type)
-		}
-		passed = append(passed, part)
+		unresolved[u.Span] = true
+		expired = append(expired, u.Part())
 		return true
 	})
-	s.Restate = slices.DeleteFunc(slices.Clone(s.Restate), func(p cdc.AuditPart) bool { return p.Span.From.Before(edge) })
+	s.Pending = slices.DeleteFunc(slices.Clone(s.Pending), func(p cdc.AuditPart) bool {
+		old := p.Span.From.Before(edge)
+		if old && !unresolved[p.Span] {
+			expired = append(expired, p)
+		}
+		return old
+	})
 	s.Found = slices.DeleteFunc(slices.Clone(s.Found), func(v cdc.Version) bool { return v.Time().Before(edge) })
 	s.Healed = slices.DeleteFunc(slices.Clone(s.Healed), func(h cdc.HealedSpan) bool { return h.Span.From.Before(edge) })
-	return passed
+	return expired
 }
 
-// since is from when each type is promised, as far as ledgers reach: the first
-// edge of its track.
-func since(tracks []cdc.AuditTrack, types []string) map[string]time.Time {
-	all := make(map[string]time.Time, len(types))
-	for _, name := range types {
-		if i := trackOf(tracks, name); i >= 0 {
-			all[name] = tracks[i].Edges[0]
-		}
-	}
-	return all
-}
-
-// statedSpan is the span in which a version was stated.
-func statedSpan(tracks []cdc.AuditTrack, v cdc.Version) (cdc.Span, bool) {
-	i := trackOf(tracks, v.Type)
+// addPart adds a type to the part of that span.
+func addPart(parts []cdc.AuditPart, span cdc.Span, name string) []cdc.AuditPart {
+	i := slices.IndexFunc(parts, func(p cdc.AuditPart) bool { return p.Span == span })
 	if i < 0 {
-		return cdc.Span{}, false
+		return append(parts, cdc.AuditPart{Span: span, Types: []string{name}})
 	}
-	edges := tracks[i].Edges
-	next := sort.Search(len(edges), func(i int) bool { return edges[i].After(v.Time()) })
-	if next == 0 || next == len(edges) {
-		return cdc.Span{}, false
+	if !slices.Contains(parts[i].Types, name) {
+		parts[i].Types = append(slices.Clone(parts[i].Types), name)
+		slices.Sort(parts[i].Types)
 	}
-	return cdc.Span{From: edges[next-1], To: edges[next]}, true
+	return parts
 }
 
-// foundOf are the found versions of a part.
-func foundOf(found []cdc.Version, part cdc.AuditPart) []cdc.Version {
+// auditedSpan is the span in which a version was audited.
+func auditedSpan(s *cdc.AuditState, v cdc.Version) (cdc.Span, bool) {
+	audited := s.Audited[v.Type]
+	if !audited.Contains(v.Time()) {
+		return cdc.Span{}, false
+	}
+	next, _ := searchEdge(s, v.Time().Add(1))
+	span := cdc.Span{From: audited.From, To: s.Edges[next]} // a type's audited time range ends with an edge
+	if next > 0 {
+		span.From = later(span.From, s.Edges[next-1])
+	}
+	return span, true
+}
+
+// foundIn are the found versions of a part.
+func foundIn(found []cdc.Version, part cdc.AuditPart) []cdc.Version {
 	var own []cdc.Version
 	for _, v := range found {
 		if part.Span.Contains(v.Time()) && slices.Contains(part.Types, v.Type) {
@@ -178,53 +179,32 @@ func foundOf(found []cdc.Version, part cdc.AuditPart) []cdc.Version {
 	return own
 }
 
-// elsewhere keeps versions of other spans that are in no ledger, and has their
-// spans stated anew. Those that are kept already have been through that.
-func elsewhere(s *cdc.AuditState, versions []cdc.Version) {
+// addFound keeps versions of audited spans that are in no ledger, and has their spans
+// audited and stated again. Those that are kept already have been through that.
+func addFound(s *cdc.AuditState, versions []cdc.Version) {
+	key := func(v cdc.Version) string { return v.Type + "/" + v.ID + "/" + v.VersionID }
 	known := make(map[string]bool, len(s.Found))
 	for _, v := range s.Found {
-		known[foundKey(v)] = true
+		known[key(v)] = true
 	}
 	for _, v := range versions {
-		span, ok := statedSpan(s.Tracks, v)
-		if !ok || known[foundKey(v)] {
+		span, ok := auditedSpan(s, v)
+		if !ok || known[key(v)] {
 			continue
 		}
-		if len(s.Found) >= mostFound {
+		if len(s.Found) >= maxFound {
 			s.FoundDropped++
 			continue
 		}
-		known[foundKey(v)] = true
+		known[key(v)] = true
 		s.Found = append(s.Found, v)
-		restate(s, span, v.Type)
+		s.Pending = addPart(s.Pending, span, v.Type)
 	}
 }
 
-func foundKey(v cdc.Version) string { return v.Type + "/" + v.ID + "/" + v.VersionID }
-
-// restate has a span of a type stated anew.
-func restate(s *cdc.AuditState, span cdc.Span, name string) {
-	i := slices.IndexFunc(s.Restate, func(p cdc.AuditPart) bool { return p.Span == span })
-	if i < 0 {
-		s.Restate = append(s.Restate, cdc.AuditPart{Span: span, Types: []string{name}})
-		return
-	}
-	if !slices.Contains(s.Restate[i].Types, name) {
-		s.Restate[i].Types = append(slices.Clone(s.Restate[i].Types), name)
-		slices.Sort(s.Restate[i].Types)
-	}
-}
-
-// healedBefore is how many versions of a type earlier audits of the span healed, or
-// the rounds that followed a job.
+// healedBefore is how many versions of a type earlier audits healed in the span, or in
+// a part of it the rounds that followed a job.
 func healedBefore(s *cdc.AuditState, span cdc.Span, name string) int {
-	for _, u := range s.Unresolved {
-		for _, t := range u.Types {
-			if u.Span == span && t.Type == name {
-				return t.Healed
-			}
-		}
-	}
 	healed := 0
 	for _, h := range s.Healed {
 		if h.Span == span || s.Follow != nil && span.Contains(h.Span.From) {
@@ -234,18 +214,17 @@ func healedBefore(s *cdc.AuditState, span cdc.Span, name string) int {
 	return healed
 }
 
-// keepHealed notes how many versions of a type were healed in a span.
-func keepHealed(s *cdc.AuditState, span cdc.Span, name string, healed int) {
-	if healed == 0 {
+// addHealed counts versions that were healed in a span.
+func addHealed(s *cdc.AuditState, span cdc.Span, name string, n int) {
+	if n == 0 {
 		return
 	}
-	for _, h := range s.Healed {
-		if h.Span == span {
-			h.Types[name] = healed
-			return
-		}
+	i := slices.IndexFunc(s.Healed, func(h cdc.HealedSpan) bool { return h.Span == span })
+	if i < 0 {
+		i = len(s.Healed)
+		s.Healed = append(s.Healed, cdc.HealedSpan{Span: span, Types: make(map[string]int)})
 	}
-	s.Healed = append(s.Healed, cdc.HealedSpan{Span: span, Types: map[string]int{name: healed}})
+	s.Healed[i].Types[name] += n
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -210,11 +210,18 @@ func (a *auditor) publish(_ context.Context, in cdc.PublishInput) (cdc.PublishRe
 	return result, nil
 }
 
-func (a *auditor) firstWindows(_ context.Context, in cdc.FirstWindowsInput) (cdc.FirstWindowsResult, error) {
-	result := cdc.FirstWindowsResult{Starts: make(map[string]time.Time)}
-	for name, before := range in.Types {
-		if start, ok := a.first[name]; ok && start.Before(before) && !start.Before(in.From) {
-			result.Starts[name] = start
+// firstWindow is FirstWindow: the first that swept any type is the store's first, and
+// it swept all that it is the first of.
+func (a *auditor) firstWindow(_ context.Context, in cdc.FirstWindowInput) (result cdc.FirstWindowResult, err error) {
+	for name, start := range a.first {
+		if !in.Span.Contains(start) {
+			continue
+		}
+		if result.Types == nil || start.Before(result.Start) {
+			result = cdc.FirstWindowResult{Start: start}
+		}
+		if start.Equal(result.Start) {
+			result.Types = append(result.Types, name)
 		}
 	}
 	return result, nil
@@ -231,7 +238,7 @@ func (a *auditor) renew(at time.Time) {
 	a.env.RegisterActivityWithOptions(a.look, activityName("AuditSpan"))
 	a.env.RegisterActivityWithOptions(a.heal, activityName("Heal"))
 	a.env.RegisterActivityWithOptions(a.publish, activityName("Publish"))
-	a.env.RegisterActivityWithOptions(a.firstWindows, activityName("FirstWindows"))
+	a.env.RegisterActivityWithOptions(a.firstWindow, activityName("FirstWindow"))
 	a.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: cdc.AuditScheduleID(datastore) + "-" + at.Format(time.RFC3339), TaskQueue: cdc.DefaultTaskQueue})
 }
 

@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -28,68 +29,33 @@ func openedWith(t require.TestingT, in cdc.CaptureWindowInput) execution {
 	}}}
 }
 
-// For any windows, with any opener, and types that were added one after the other,
-// each type's first window is the first that a trigger opened with it.
-func TestFirstWindows(t *testing.T) {
+// For any windows, with any opener, it is the first in the span that a trigger opened.
+func TestFirstWindow(t *testing.T) {
 	from := time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)
-	types := []string{"Patient", "Observation", "Device"}
 	rapid.Check(t, func(t *rapid.T) {
+		span := cdc.Span{From: from, To: from.Add(time.Duration(rapid.IntRange(1, 900).Draw(t, "to")) * cdc.WindowWidth)}
 		known := make(executions)
-		want := make(map[string]time.Time)
-		limit := rapid.IntRange(0, 900).Draw(t, "limit")
-		before := from.Add(time.Duration(limit) * cdc.WindowWidth)
-		swept := 0
+		var want cdc.FirstWindowResult
 		for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(-100, 1000), 0, 40, rapid.ID[int]).Draw(t, "windows") {
-			known[cdc.WindowAt("d", from.Add(time.Duration(n)*cdc.WindowWidth)).ID()] = execution{}
-		}
-		for n := -100; n <= 1000; n++ {
 			window := cdc.WindowAt("d", from.Add(time.Duration(n)*cdc.WindowWidth))
-			if _, ok := known[window.ID()]; !ok {
-				continue
-			}
-			swept = min(len(types), swept+rapid.IntRange(0, 1).Draw(t, "added"))
 			by := rapid.SampledFrom([]string{cdc.ByCloudTrail, cdc.BySubscription, cdc.ByOperator, cdc.ByAudit}).Draw(t, "by")
-			in := cdc.CaptureWindowInput{Window: window, Salt: salt, Types: append([]string{"Group"}, types[:swept]...), Cause: cdc.Cause{CapturedBy: by}}
-			known[window.ID()] = openedWith(t, in)
-			if by == cdc.ByOperator || by == cdc.ByAudit || window.Start.Before(from) || !window.Start.Before(before) {
-				continue
+			types := []string{"Patient", fmt.Sprint(n)}
+			known[window.ID()] = openedWith(t, cdc.CaptureWindowInput{Window: window, Salt: salt, Types: types, Cause: cdc.Cause{CapturedBy: by}})
+			triggered := by == cdc.ByCloudTrail || by == cdc.BySubscription
+			if triggered && span.Contains(window.Start) && (want.Start.IsZero() || window.Start.Before(want.Start)) {
+				want = cdc.FirstWindowResult{Start: window.Start, Types: types}
 			}
-			for _, name := range types[:swept] {
-				if _, ok := want[name]; !ok {
-					want[name] = window.Start
-				}
-			}
-		}
-		ask := cdc.FirstWindowsInput{Datastore: "d", From: from, Types: make(map[string]time.Time)}
-		for _, name := range types {
-			ask.Types[name] = before
 		}
 		a := &Activities{Executions: executionsOf(known)}
-		got, err := a.FirstWindows(context.Background(), ask)
+		got, err := a.FirstWindow(context.Background(), cdc.FirstWindowInput{Datastore: "d", Span: span})
 		require.NoError(t, err)
-		require.Equal(t, want, got.Starts)
+		require.Equal(t, want, got)
 	})
-}
-
-// Each type has a time of its own before which to look.
-func TestFirstWindowsBeforeEachTypesTime(t *testing.T) {
-	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	window := cdc.WindowAt("d", at)
-	known := executions{window.ID(): openedWith(t, cdc.CaptureWindowInput{
-		Window: window, Types: []string{"Patient", "Device"}, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail},
-	})}
-	a := &Activities{Executions: executionsOf(known)}
-	got, err := a.FirstWindows(t.Context(), cdc.FirstWindowsInput{
-		Datastore: "d", From: at.Add(-time.Hour),
-		Types: map[string]time.Time{"Patient": at.Add(time.Minute), "Device": at},
-	})
-	require.NoError(t, err)
-	require.Equal(t, map[string]time.Time{"Patient": at}, got.Starts)
 }
 
 // A window that cannot be decoded, because its key is lost, is one that nobody is
 // known to have opened: the others say where a type begins, and audits go on.
-func TestFirstWindowsThatCannotBeDecoded(t *testing.T) {
+func TestFirstWindowThatCannotBeDecoded(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	foreign, err := converter.GetDefaultDataConverter().ToPayloads("not a window's input")
 	require.NoError(t, err)
@@ -104,16 +70,16 @@ func TestFirstWindowsThatCannotBeDecoded(t *testing.T) {
 	}
 	var log bytes.Buffer
 	a := &Activities{Executions: executionsOf(known), Logger: slog.New(slog.NewTextHandler(&log, nil))}
-	ask := cdc.FirstWindowsInput{Datastore: "d", From: at, Types: map[string]time.Time{"Patient": at.Add(time.Hour)}}
-	got, err := a.FirstWindows(t.Context(), ask)
+	in := cdc.FirstWindowInput{Datastore: "d", Span: cdc.Span{From: at, To: at.Add(time.Hour)}}
+	got, err := a.FirstWindow(t.Context(), in)
 	require.NoError(t, err)
-	require.Equal(t, map[string]time.Time{"Patient": at.Add(12 * cdc.WindowWidth)}, got.Starts)
+	require.Equal(t, at.Add(12*cdc.WindowWidth), got.Start)
 	require.Equal(t, 1, strings.Count(log.String(), "CDC_PAYLOAD_KEYS"))
 
 	for _, opened := range known {
 		opened.events[0].GetWorkflowExecutionStartedEventAttributes().Input = foreign
 	}
-	got, err = a.FirstWindows(t.Context(), ask)
+	got, err = a.FirstWindow(t.Context(), in)
 	require.NoError(t, err)
-	require.Empty(t, got.Starts)
+	require.Zero(t, got)
 }

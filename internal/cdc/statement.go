@@ -8,6 +8,43 @@ import (
 	"time"
 )
 
+// How statements are named on the bus.
+const (
+	StatementSource     = "healthlake-cdc"
+	StatementDetailType = "FhirAuditStatement"
+)
+
+// Statement says of one type and span what the store holds and what was
+// published. Its JSON is the detail of a StatementDetailType event, and fixed.
+type Statement struct {
+	DatastoreID  string    `json:"datastoreId"`
+	ResourceType string    `json:"resourceType"`
+	From         time.Time `json:"from"`
+	To           time.Time `json:"to"`
+	Versions     string    `json:"versions"`
+	// InStore = Published + Missing + Skipped + Open, after healing; Healed is part
+	// of Published.
+	InStore    int          `json:"inStore"`
+	Published  int          `json:"published"`
+	Missing    int          `json:"missing"`
+	Healed     int          `json:"healed"`
+	Skipped    int          `json:"skipped"`
+	Superseded int          `json:"superseded"`
+	Deletes    DeleteCounts `json:"deletes"`
+	// Open are not published yet, of windows that are still open. What such a window
+	// has published counts as published.
+	Open int `json:"open"`
+	// Unreadable are entries that search shows and that are no readable version: no
+	// id, version or time.
+	Unreadable int `json:"unreadable"`
+	// Digest is the hex SHA-256 of the sorted idempotency keys of InStore, joined
+	// by newlines.
+	Digest string `json:"digest"`
+	// HistoryUnavailable is of how many resources the store gave no history, with
+	// versions "all" only: their earlier versions are not in InStore.
+	HistoryUnavailable int `json:"historyUnavailable,omitempty"`
+}
+
 var digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // Validate tells what keeps a statement from being published.

@@ -14,8 +14,8 @@ import (
 // that its schedule has started: others' datastores may begin alike.
 const mostAudits = 50
 
-// audit finds the last scheduled audit of a store that completed, and reads what it
-// has left.
+// audit finds the last scheduled audit of a store that completed, and reads its
+// result.
 func (c *collection) audit(ctx context.Context, datastore string) (*Audit, error) {
 	query := fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s-' AND ExecutionStatus = 'Completed'",
 		cdc.WorkflowAudit, cdc.AuditScheduleID(datastore))
@@ -55,16 +55,16 @@ func (c *collection) audit(ctx context.Context, datastore string) (*Audit, error
 	return nil, nil //nolint:nilnil // its history has just expired
 }
 
-// auditOf sums up what a scheduled audit has left.
+// auditOf sums up a scheduled audit's result.
 func auditOf(result cdc.AuditResult) Audit {
 	found := Audit{Healed: result.Totals.Healed}
 	if result.State == nil {
 		return found
 	}
 	found.Unresolved, found.Expired = len(result.State.Unresolved), len(result.State.Expired)
-	for i, track := range result.State.Tracks {
-		if i == 0 || track.Through().Before(found.Through) {
-			found.Through = track.Through()
+	for _, span := range result.State.Audited {
+		if found.Through.IsZero() || span.To.Before(found.Through) {
+			found.Through = span.To
 		}
 	}
 	for i, span := range result.State.Unresolved {

@@ -193,19 +193,13 @@ func TestText(t *testing.T) {
 	require.NotContains(t, text, "%!")
 }
 
-// What the last audit has left, summed up.
+// The last audit's result, summed up.
 func TestAuditOf(t *testing.T) {
-	edges := func(minutes ...int) (all cdc.Edges) {
-		for _, m := range minutes {
-			all = append(all, noon.Add(time.Duration(m)*time.Minute))
-		}
-		return all
-	}
 	span := func(m int) cdc.Span {
 		return cdc.Span{From: noon.Add(time.Duration(m) * time.Minute), To: noon.Add(time.Duration(m+1) * time.Minute)}
 	}
 	found := auditOf(cdc.AuditResult{Totals: cdc.AuditTotals{Healed: 3}, State: &cdc.AuditState{
-		Tracks: []cdc.AuditTrack{{Types: []string{"Patient"}, Edges: edges(0, 1, 30)}, {Types: []string{"Claim"}, Edges: edges(10)}},
+		Audited: map[string]cdc.Span{"Patient": {From: noon, To: noon.Add(30 * time.Minute)}, "Claim": span(9)},
 		Unresolved: []cdc.UnresolvedSpan{
 			{Span: span(7), Types: []cdc.UnresolvedType{{Type: "Patient", Reason: cdc.UnresolvedOpen, Missing: 2}}},
 			{Span: span(5), Types: []cdc.UnresolvedType{{Type: "Patient", Missing: 1}, {Type: "Claim", Missing: 4}}},

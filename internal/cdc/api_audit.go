@@ -8,6 +8,133 @@ const (
 	VersionsAll    = "all"    // and what history has of replaced versions
 )
 
+// AuditInput starts an Audit: of what became old enough since the last one (the
+// schedule's), or of one given span.
+type AuditInput struct {
+	Datastore string   `json:"datastore"`
+	Types     []string `json:"types"`
+	// Since is when a worker first put each type into the schedule: scheduled audits
+	// of the type begin there, or with the store's first window if that is earlier and
+	// swept the type.
+	Since map[string]time.Time `json:"since,omitempty"`
+	// Span is widened to windows' edges, and audited however young it is. Nil is a
+	// scheduled audit.
+	Span *Span `json:"span,omitempty"`
+	// StartAt is when an audit of a span starts, so that search has settled; zero is at
+	// once.
+	StartAt time.Time `json:"startAt,omitzero"`
+	// Versions is VersionsLatest or VersionsAll.
+	Versions string `json:"versions"`
+	// CapturedBy and SourceTime are those of the windows that the audit runs. A zero
+	// SourceTime is the audit's own start.
+	CapturedBy string    `json:"capturedBy"`
+	SourceTime time.Time `json:"sourceTime,omitzero"`
+	// After is how old a span must be for a scheduled audit.
+	After time.Duration `json:"after,omitempty"`
+	// Horizon is how far back ledgers are relied on, at any moment: for an audit that
+	// waited, or follows a job, what has become older meanwhile is unreadable.
+	Horizon time.Duration `json:"horizon"`
+	// Follow makes the audit follow an asynchronous job of whose end nothing is
+	// reported: Span is [job's start - CDC_LOOKBACK, job's start + 1 s), and the time
+	// range audited grows to the present, every two minutes from the job's start as
+	// long as a round finds something that no window has or is about to publish, at
+	// least for ten minutes and at most for three days. The statements come at the end.
+	Follow bool `json:"follow,omitempty"`
+	// Skip puts what is missing into the ledgers as skipped, unpublished
+	// (CDC_IMPORTS=summary).
+	Skip bool `json:"skip,omitempty"`
+	// DryRun only counts what is missing: nothing is healed or stated.
+	DryRun bool `json:"dryRun,omitempty"`
+	// NoStatements heals without stating.
+	NoStatements bool `json:"noStatements,omitempty"`
+	// Attributes is set when our search attributes are registered.
+	Attributes bool `json:"attributes,omitempty"`
+	// Owner is the fleet that captures the datastore into the namespace; zero without a
+	// schedule.
+	Owner Owner `json:"owner,omitzero"`
+	// Resume is where the audit goes on after a continue-as-new.
+	Resume *AuditState `json:"resume,omitempty"`
+}
+
+// Owner says which fleet captures a datastore into a namespace. There is one: the
+// IDs of windows name the datastore only, so that two fleets would each get a part.
+type Owner struct {
+	TaskQueue string `json:"taskQueue"`
+	// Bus is the name or ARN of the event bus, as the settings have it.
+	Bus string `json:"bus"`
+}
+
+func (o Owner) String() string { return "task queue " + o.TaskQueue + ", event bus " + o.Bus }
+
+// AuditResult is an audit's result.
+type AuditResult struct {
+	Datastore string      `json:"datastore"`
+	Totals    AuditTotals `json:"totals"`
+	// Statements of an audit of one span that count any version, and StatementsOmitted
+	// how many more there were than are kept.
+	Statements        []Statement `json:"statements,omitempty"`
+	StatementsOmitted int         `json:"statementsOmitted,omitempty"`
+	// Unresolved spans of an audit of one span.
+	Unresolved []UnresolvedSpan `json:"unresolved,omitempty"`
+	// State is what a scheduled audit passes on to the next.
+	State *AuditState `json:"state,omitempty"`
+}
+
+// AuditTotals are the figures of one run: of each span's last statement, or of what
+// a dry run would have found to do.
+type AuditTotals struct {
+	// Spans were audited, Stated statements published.
+	Spans  int `json:"spans"`
+	Stated int `json:"stated"`
+	// Versions, as in statements.
+	InStore    int `json:"inStore"`
+	Published  int `json:"published"`
+	Missing    int `json:"missing"`
+	Healed     int `json:"healed"`
+	Skipped    int `json:"skipped"`
+	Superseded int `json:"superseded"`
+	Open       int `json:"open"`
+	Unreadable int `json:"unreadable"`
+	// Deletes of the spans, as in statements.
+	Deletes DeleteCounts `json:"deletes"`
+	// Unknown versions are in no figure above, and in no statement: their window's
+	// ledger cannot be read, or is older than the horizon.
+	Unknown int `json:"unknown,omitempty"`
+	// MissingBytes and MissingReferences are a dry run's.
+	MissingBytes      int64 `json:"missingBytes,omitempty"`
+	MissingReferences int   `json:"missingReferences,omitempty"`
+	// Windows were run to heal.
+	Windows int    `json:"windows"`
+	Counts  Counts `json:"counts"`
+}
+
+// Add adds a statement's figures.
+func (t *AuditTotals) Add(s Statement) {
+	t.InStore += s.InStore
+	t.Published += s.Published
+	t.Missing += s.Missing
+	t.Healed += s.Healed
+	t.Skipped += s.Skipped
+	t.Superseded += s.Superseded
+	t.Open += s.Open
+	t.Unreadable += s.Unreadable
+	t.Deletes.Add(s.Deletes)
+}
+
+// FirstWindowInput asks for the first window of a store in a span that a trigger
+// opened.
+type FirstWindowInput struct {
+	Datastore string `json:"datastore"`
+	Span      Span   `json:"span"`
+}
+
+// FirstWindowResult is the window's start, and the types that it swept. It is zero
+// where there is no such window.
+type FirstWindowResult struct {
+	Start time.Time `json:"start,omitzero"`
+	Types []string  `json:"types,omitempty"`
+}
+
 // AuditSpanInput asks what the store holds of a span, and what the ledgers of
 // its windows lack of that.
 type AuditSpanInput struct {
@@ -165,40 +292,3 @@ type WindowRun struct {
 	// Skip puts what the run finds into the ledger as skipped, unpublished.
 	Skip bool
 }
-
-// Statement says of one type and span what the store holds and what was
-// published. Its JSON is the detail of a StatementDetailType event, and fixed.
-type Statement struct {
-	DatastoreID  string    `json:"datastoreId"`
-	ResourceType string    `json:"resourceType"`
-	From         time.Time `json:"from"`
-	To           time.Time `json:"to"`
-	Versions     string    `json:"versions"`
-	// InStore = Published + Missing + Skipped + Open, after healing; Healed is part
-	// of Published.
-	InStore    int          `json:"inStore"`
-	Published  int          `json:"published"`
-	Missing    int          `json:"missing"`
-	Healed     int          `json:"healed"`
-	Skipped    int          `json:"skipped"`
-	Superseded int          `json:"superseded"`
-	Deletes    DeleteCounts `json:"deletes"`
-	// Open are not published yet, of windows that are still open. What such a window
-	// has published counts as published.
-	Open int `json:"open"`
-	// Unreadable are entries that search shows and that are no readable version: no
-	// id, version or time.
-	Unreadable int `json:"unreadable"`
-	// Digest is the hex SHA-256 of the sorted idempotency keys of InStore, joined
-	// by newlines.
-	Digest string `json:"digest"`
-	// HistoryUnavailable is of how many resources the store gave no history, with
-	// versions "all" only: their earlier versions are not in InStore.
-	HistoryUnavailable int `json:"historyUnavailable,omitempty"`
-}
-
-// How statements are named on the bus.
-const (
-	StatementSource     = "healthlake-cdc"
-	StatementDetailType = "FhirAuditStatement"
-)

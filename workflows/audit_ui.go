@@ -10,8 +10,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// shownSpans is how many unresolved spans the details list.
-const shownSpans = 20
+// maxShown is how many unresolved spans the details list.
+const maxShown = 20
 
 // describe sets the text that the Temporal UI shows of the audit now.
 func (a *audit) describe(ctx workflow.Context) {
@@ -20,14 +20,14 @@ func (a *audit) describe(ctx workflow.Context) {
 	fmt.Fprintf(&text, "**%d in the store, %d published, %d open, %d missing** · %d spans · %d searches\n\n",
 		t.InStore, t.Published, t.Open, t.Missing, t.Spans, t.Counts.Searches)
 	if f := a.state.Follow; f != nil && !f.Stating {
-		fmt.Fprintf(&text, "Follows a job: round %d, through %s; something new was last found at %s. Statements come at the end.\n\n",
-			f.Rounds, f.Until.UTC().Format(time.RFC3339), f.Last.UTC().Format(time.RFC3339))
+		fmt.Fprintf(&text, "Follows a job: round %d, through %s; something new was last found in the round of %s. Statements come at the end.\n\n",
+			f.Rounds, f.RoundEnd.UTC().Format(time.RFC3339), f.LastNew.UTC().Format(time.RFC3339))
 	}
 	text.WriteString("| | |\n|---|---|\n")
-	if through, ok := throughOf(a.state.Tracks); ok {
+	if through, ok := auditedThrough(&a.state, a.in.Types); ok {
 		fmt.Fprintf(&text, "| audited through | %s |\n", through.UTC().Format(time.RFC3339))
 	}
-	fmt.Fprintf(&text, "| to be audited until | %s |\n", a.until().UTC().Format(time.RFC3339))
+	fmt.Fprintf(&text, "| to be audited until | %s |\n", a.end().UTC().Format(time.RFC3339))
 	fmt.Fprintf(&text, "| healed | %d, by %d windows |\n| skipped | %d |\n| superseded | %d |\n| statements | %d |\n",
 		t.Healed, t.Windows, t.Skipped, t.Superseded, t.Stated)
 	for _, figure := range []struct {
@@ -47,12 +47,12 @@ func (a *audit) describe(ctx workflow.Context) {
 		fmt.Fprintf(&text, "\n%s grew older than the horizon unaudited or unresolved, %d types\n", spanText(part.Span), len(part.Types))
 	}
 	if a.state.FoundDropped > 0 {
-		fmt.Fprintf(&text, "\n%d versions that were found later are not in statements: more than %d\n", a.state.FoundDropped, mostFound)
+		fmt.Fprintf(&text, "\n%d versions that were found later are not in statements: more than %d\n", a.state.FoundDropped, maxFound)
 	}
 	if len(a.state.Unresolved) > 0 {
 		text.WriteString("\n| unresolved | why | missing | open | unknown | runs |\n|---|---|---|---|---|---|\n")
 	}
-	for _, u := range a.state.Unresolved[:min(len(a.state.Unresolved), shownSpans)] {
+	for _, u := range a.state.Unresolved[:min(len(a.state.Unresolved), maxShown)] {
 		missing, open, unknown := 0, 0, 0
 		for _, t := range u.Types {
 			missing, open, unknown = missing+t.Missing, open+t.Open, unknown+t.Unknown
@@ -78,16 +78,6 @@ func reasonsOf(u cdc.UnresolvedSpan) string {
 	return strings.Join(names, ", ")
 }
 
-// throughOf is where the type that is furthest behind stands.
-func throughOf(tracks []cdc.AuditTrack) (through time.Time, ok bool) {
-	for i, track := range tracks {
-		if i == 0 || track.Through().Before(through) {
-			through = track.Through()
-		}
-	}
-	return through, len(tracks) > 0
-}
-
 func spanText(s cdc.Span) string {
 	return s.From.UTC().Format(time.DateTime) + " to " + s.To.UTC().Format(time.DateTime)
 }
@@ -96,9 +86,9 @@ func spanText(s cdc.Span) string {
 func (a *audit) progress() cdc.Progress {
 	p := cdc.Progress{Counts: a.state.Totals.Counts, Done: a.state.Totals.Spans}
 	p.Counts.Published = a.state.Totals.Healed
-	p.Total = p.Done + len(a.state.Restate)
-	if through, ok := throughOf(a.state.Tracks); ok && through.Before(a.until()) {
-		p.Total += int((a.until().Sub(through) + longestSpan - 1) / longestSpan)
+	p.Total = p.Done + len(a.state.Pending)
+	if through, ok := auditedThrough(&a.state, a.in.Types); ok && through.Before(a.end()) {
+		p.Total += int((a.end().Sub(through) + maxSpan - 1) / maxSpan)
 	}
 	return p
 }

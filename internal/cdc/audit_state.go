@@ -1,0 +1,118 @@
+package cdc
+
+import "time"
+
+// AuditState is what an audit carries over a continue-as-new, and what a scheduled
+// audit passes on to the next one. Spans lie on windows' edges.
+type AuditState struct {
+	// StartedAt is when the run started; a continue-as-new keeps it.
+	StartedAt time.Time `json:"startedAt"`
+	// Audited is the time range of each type that was audited, back to the horizon:
+	// what lies in it was stated, or is in Unresolved. It is empty, [t, t), for a type
+	// that begins at t.
+	Audited map[string]Span `json:"audited,omitempty"`
+	// Edges are where audited spans end, ascending, back to the horizon. They are the
+	// same for every type: a type's spans are its Audited, cut at the Edges in it. A
+	// span's statements keep their From and To for as long as it is audited again.
+	Edges []time.Time `json:"edges,omitempty"`
+	// Unresolved spans are audited and stated again by each run.
+	Unresolved []UnresolvedSpan `json:"unresolved,omitempty"`
+	// Pending are the spans that this run is still to audit again: unresolved ones,
+	// those in which versions were found later, and halves of what was too much for one
+	// listing.
+	Pending []AuditPart `json:"pending,omitempty"`
+	// Found are the versions that were found after their span was audited, within the
+	// horizon, and FoundDropped how many more there were than are kept (VersionsAll).
+	Found        []Version `json:"found,omitempty"`
+	FoundDropped int       `json:"foundDropped,omitempty"`
+	// Healed is how many versions were healed in which span, for the statements that
+	// are made again.
+	Healed []HealedSpan `json:"healed,omitempty"`
+	// Expired spans had grown older than the horizon, in this run, before they were
+	// audited or resolved.
+	Expired []AuditPart `json:"expired,omitempty"`
+	// Statements of an audit of one span that count any version, and StatementsOmitted
+	// how many more there were than are kept.
+	Statements        []Statement `json:"statements,omitempty"`
+	StatementsOmitted int         `json:"statementsOmitted,omitempty"`
+	// Totals are of this run.
+	Totals AuditTotals `json:"totals"`
+	// Follow is how far the audit has followed a job; nil for any other audit.
+	Follow *FollowState `json:"follow,omitempty"`
+}
+
+// FollowState is how far an audit has followed a job: in rounds, each of which heals
+// what is new, and at the end by auditing and stating the whole time range.
+type FollowState struct {
+	// Rounds is how many rounds were started, the last one at RoundStart. It audits up
+	// to RoundEnd, a window's edge.
+	Rounds     int       `json:"rounds"`
+	RoundStart time.Time `json:"roundStart"`
+	RoundEnd   time.Time `json:"roundEnd"`
+	// FoundNew is set when the round has found something new, and LastNew is the start
+	// of the last round that did: at first the job's start.
+	FoundNew bool      `json:"foundNew,omitempty"`
+	LastNew  time.Time `json:"lastNew"`
+	// Unavailable is set when a type could not be listed in the round for a reason that
+	// may pass: whether there is anything new is not known then.
+	Unavailable bool `json:"unavailable,omitempty"`
+	// Incomplete is the start of the oldest window that the round could not complete;
+	// zero without any.
+	Incomplete time.Time `json:"incomplete,omitzero"`
+	// Stating is set when the rounds are over and the time range is stated.
+	Stating bool `json:"stating,omitempty"`
+}
+
+// AuditPart is a span of some types.
+type AuditPart struct {
+	Span  Span     `json:"span"`
+	Types []string `json:"types"`
+}
+
+// UnresolvedSpan is a span of which anything was missing, not published yet, not known
+// or unavailable when it was last audited.
+type UnresolvedSpan struct {
+	Span  Span             `json:"span"`
+	Types []UnresolvedType `json:"types"`
+	// Tries is how many runs have audited the span.
+	Tries int `json:"tries"`
+	// Stuck is how many runs in a row have healed it without progress.
+	Stuck int `json:"stuck,omitempty"`
+}
+
+// Part is the span with its unresolved types.
+func (u UnresolvedSpan) Part() AuditPart {
+	part := AuditPart{Span: u.Span}
+	for _, t := range u.Types {
+		part.Types = append(part.Types, t.Type)
+	}
+	return part
+}
+
+// Why a type of a span is unresolved.
+const (
+	UnresolvedOpen        = "open"        // an open window has not published everything
+	UnresolvedUnreadable  = "unreadable"  // a window's ledger cannot be read, or is older than the horizon
+	UnresolvedMissing     = "missing"     // something is missing after healing
+	UnresolvedUnavailable = "unavailable" // the store did not list the type
+	UnresolvedUnstated    = "unstated"    // EventBridge rejected the statement
+	UnresolvedIncomplete  = "incomplete"  // the store counts more versions than it lists
+)
+
+// UnresolvedType is a type of an unresolved span.
+type UnresolvedType struct {
+	Type   string `json:"type"`
+	Reason string `json:"reason"`
+	// Class is the store's error, with UnresolvedUnavailable.
+	Class Class `json:"class,omitempty"`
+	// Missing after the last healing; Open and Unknown are as in TypeAudit.
+	Missing int `json:"missing,omitempty"`
+	Open    int `json:"open,omitempty"`
+	Unknown int `json:"unknown,omitempty"`
+}
+
+// HealedSpan is how many versions of a span were healed, by type.
+type HealedSpan struct {
+	Span  Span           `json:"span"`
+	Types map[string]int `json:"types"`
+}
