@@ -21,7 +21,7 @@ type Heartbeats interface {
 // another must fit into the heartbeat timeout (workflows/policies.go).
 const heartbeatCall = 5 * time.Second
 
-// heartbeat records what was accepted, at most once every HeartbeatEvery, while
+// heartbeat records what was accepted, at most once every heartbeatEvery, while
 // there is more to come: a Publish of one call records none.
 //
 // It also ends a Publish when nobody can take down what it does: when the server
@@ -30,7 +30,6 @@ const heartbeatCall = 5 * time.Second
 // learns of that too late: a task that waited in its connection all that time looks
 // like a new one.
 type heartbeat struct {
-	ctx    context.Context
 	giveUp context.CancelCauseFunc
 	// timeout is the activity's heartbeat timeout; 0 is none.
 	timeout time.Duration
@@ -38,19 +37,22 @@ type heartbeat struct {
 	now     func() time.Time
 	// send is an error when the server did not take it down, or says that the activity
 	// has ended.
-	send func(ctx context.Context, accepted []string) error
+	send func(accepted []string) error
 
 	last time.Time
 	// pending is what was accepted since the last record.
 	pending []string
 }
 
+// newHeartbeat is of the attempt that ctx is of. A Publish that has ended, because its
+// worker stops, has what was accepted recorded all the same.
 func newHeartbeat(ctx context.Context, giveUp context.CancelCauseFunc, to Heartbeats) *heartbeat {
 	info := activity.GetInfo(ctx)
 	return &heartbeat{
-		ctx: ctx, giveUp: giveUp, timeout: info.HeartbeatTimeout, started: info.StartedTime,
-		now: time.Now, last: time.Now(),
-		send: func(ctx context.Context, accepted []string) error {
+		giveUp: giveUp, timeout: info.HeartbeatTimeout, started: info.StartedTime, now: time.Now, last: time.Now(),
+		send: func(accepted []string) error {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), heartbeatCall)
+			defer cancel()
 			return to.RecordActivityHeartbeatWithOptions(ctx, client.RecordActivityHeartbeatOptions{
 				TaskToken: info.TaskToken, Details: []any{accepted},
 				Namespace: info.Namespace, WorkflowID: info.WorkflowExecution.ID,
@@ -76,29 +78,26 @@ func (h *heartbeat) record(accepted []string) {
 	if h.expired() {
 		h.giveUp(context.DeadlineExceeded) // what was accepted is recorded all the same, if the server takes it
 	}
-	if h.now().Sub(h.last) >= HeartbeatEvery && slices.Contains(accepted, "") {
+	if h.now().Sub(h.last) >= heartbeatEvery && slices.Contains(accepted, "") {
 		h.flush()
 	}
 }
 
-// expired tells whether the last record began so far back that the server has
+// expired reports whether the last record began so far back that the server has
 // given the task up. A Publish that is silent because the bus fails returns long
 // before (see eventbus.Publisher.Publish). The timeout counts from when the server
 // had the record, which may be late by as much as we wait between two.
 func (h *heartbeat) expired() bool {
-	return h.timeout > 0 && h.now().Sub(h.last) >= h.timeout-2*HeartbeatEvery
+	return h.timeout > 0 && h.now().Sub(h.last) >= h.timeout-2*heartbeatEvery
 }
 
-// flush records what is pending, and ends the Publish unless the server takes it. A
-// Publish that has ended, because its worker stops, has it recorded all the same.
+// flush records what is pending, and ends the Publish unless the server takes it.
 func (h *heartbeat) flush() {
 	if h.pending == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), heartbeatCall)
-	defer cancel()
 	h.last = h.now()
-	if err := h.send(ctx, h.pending); err != nil {
+	if err := h.send(h.pending); err != nil {
 		h.giveUp(err)
 		return
 	}

@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -23,10 +22,10 @@ func newBeating(timeout time.Duration) *beating {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	b := &beating{clock: start}
 	b.heartbeat = &heartbeat{
-		ctx: context.Background(), timeout: timeout, started: start, last: start,
+		timeout: timeout, started: start, last: start,
 		giveUp: func(error) { b.gaveUp = true },
 		now:    func() time.Time { return b.clock },
-		send: func(_ context.Context, accepted []string) error {
+		send: func(accepted []string) error {
 			b.sent = append(b.sent, accepted)
 			return b.answer
 		},
@@ -81,10 +80,10 @@ func TestHeartbeatThatIsNotTakenEndsItsPublish(t *testing.T) {
 	unreachable := errors.New("no connection")
 	b := newBeating(30 * time.Second)
 	b.answer = unreachable
-	b.clock = b.clock.Add(HeartbeatEvery / 2)
+	b.clock = b.clock.Add(heartbeatEvery / 2)
 	b.record([]string{"e1", "", ""})
 	require.False(t, b.gaveUp, "none was due")
-	b.clock = b.clock.Add(HeartbeatEvery)
+	b.clock = b.clock.Add(heartbeatEvery)
 	b.record([]string{"e1", "e2", ""})
 	require.True(t, b.gaveUp)
 	b.flush()

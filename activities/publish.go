@@ -12,16 +12,16 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// HeartbeatEvery is how often a Publish records what was accepted, and how long
+// heartbeatEvery is how often a Publish records what was accepted, and how long
 // after the start of its attempt it does so first: each recorded heartbeat is
 // billed, so a Publish that is done sooner records none.
-const HeartbeatEvery = time.Second
+const heartbeatEvery = time.Second
 
 // Publish puts a batch of changes, one delete, or a span's statements on the bus.
 // What EventBridge accepted is in its heartbeats, so that a retry goes on from there,
-// and in the details of the error of an attempt; what it refuses for good is in the
-// result, and the rest is published all the same. One that is cancelled ends with what
-// was accepted so far as its result.
+// and in the details of the error of an attempt; what it rejects is in the result, and
+// the rest is published all the same. One that is cancelled ends with what was accepted
+// so far as its result.
 func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.PublishResult, error) {
 	b, err := a.batch(in, time.Now())
 	if err != nil {
@@ -34,19 +34,20 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 	accepted := b.acceptedBefore(ctx, in)
 	publishing, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	beat := newHeartbeat(ctx, giveUp, a.Heartbeats)
-	beat.begin(accepted)
-	result, err := bus.Publish(publishing, b.events, accepted, beat.record)
-	result = b.result(result)
+	h := newHeartbeat(ctx, giveUp, a.Heartbeats)
+	h.begin(accepted)
+	published, err := bus.Publish(publishing, b.events, accepted, h.record)
+	result := b.result(published)
 	if err != nil {
-		beat.flush()
-		if canceled(publishing) {
-			a.finish(in, &result)
-			return result, nil
+		h.flush()
+		if !canceled(publishing) {
+			return cdc.PublishResult{}, ApplicationError(ctx, err, result.EventIDs)
 		}
-		return cdc.PublishResult{}, ApplicationError(ctx, err, result.EventIDs)
 	}
-	a.finish(in, &result)
+	a.observe(in, result)
+	if in.Weigh {
+		a.weigh(in, &result)
+	}
 	return result, nil
 }
 
@@ -55,14 +56,6 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 // paused or reset it: then it goes on later or elsewhere.
 func canceled(ctx context.Context) bool {
 	return ctx.Err() != nil && temporal.IsCanceledError(context.Cause(ctx))
-}
-
-// finish takes account of what was published.
-func (a *Activities) finish(in cdc.PublishInput, result *cdc.PublishResult) {
-	a.observe(in, *result)
-	if in.Weigh {
-		a.weigh(in, result)
-	}
 }
 
 // publishBatch is what a Publish puts on the bus.
@@ -75,26 +68,35 @@ type publishBatch struct {
 	unbuilt []cdc.Rejection
 }
 
-// codeUnbuilt is the code of a refusal that is ours.
+// codeUnbuilt is the code of a rejection that is ours.
 const codeUnbuilt = "NoEventCanBeBuilt"
 
+func (b *publishBatch) add(i int, event cdc.Event) {
+	b.events, b.at = append(b.events, event), append(b.at, i)
+}
+
 func (a *Activities) batch(in cdc.PublishInput, now time.Time) (publishBatch, error) {
-	if in.Delete != nil || len(in.Statements) > 0 {
-		events, err := a.eventsBesideChanges(in, now)
-		b := publishBatch{events: events, size: len(events)}
-		for i := range events {
-			b.at = append(b.at, i)
-		}
+	if in.Delete != nil {
+		b := publishBatch{size: 1}
+		event, err := a.Reader.Format.DeleteEvent(*in.Delete, in.Origin, now)
+		b.add(0, event)
 		return b, err
 	}
-	b := publishBatch{size: len(in.Changes)}
+	b := publishBatch{size: len(in.Statements) + len(in.Changes)}
+	for i, statement := range in.Statements {
+		event, err := statement.Event(now)
+		if err != nil {
+			return b, err
+		}
+		b.add(i, event)
+	}
 	for i, change := range in.Changes {
 		event, err := a.Reader.Format.ChangeEvent(change, in.Origin, now)
 		if err != nil {
 			b.unbuilt = append(b.unbuilt, cdc.Rejection{Index: i, Code: codeUnbuilt})
 			continue
 		}
-		b.events, b.at = append(b.events, event), append(b.at, i)
+		b.add(i, event)
 	}
 	return b, nil
 }
@@ -123,32 +125,11 @@ func (b publishBatch) result(r cdc.PublishResult) cdc.PublishResult {
 	for k, id := range r.EventIDs {
 		out.EventIDs[b.at[k]] = id
 	}
-	for _, refusal := range r.Rejected {
-		out.Rejected = append(out.Rejected, cdc.Rejection{Index: b.at[refusal.Index], Code: refusal.Code})
+	for _, rejection := range r.Rejected {
+		out.Rejected = append(out.Rejected, cdc.Rejection{Index: b.at[rejection.Index], Code: rejection.Code})
 	}
 	slices.SortFunc(out.Rejected, func(x, y cdc.Rejection) int { return cmp.Compare(x.Index, y.Index) })
 	return out
-}
-
-// eventsBesideChanges are those of a delete, or of statements.
-func (a *Activities) eventsBesideChanges(in cdc.PublishInput, now time.Time) ([]cdc.Event, error) {
-	if in.Delete != nil {
-		event, err := a.Reader.Format.DeleteEvent(*in.Delete, in.Origin, now)
-		return []cdc.Event{event}, err
-	}
-	return statementEvents(in.Statements, now)
-}
-
-func statementEvents(statements []cdc.Statement, now time.Time) ([]cdc.Event, error) {
-	events := make([]cdc.Event, len(statements))
-	for i, statement := range statements {
-		event, err := statement.Event(now)
-		if err != nil {
-			return nil, err
-		}
-		events[i] = event
-	}
-	return events, nil
 }
 
 // payloadNone is the payload label of a delete of which no last body is known.
@@ -166,32 +147,32 @@ func deletePayload(d cdc.Delete) (payload string, bytes int) {
 	}
 }
 
+// observe reports what was accepted to the metrics, and logs what was rejected.
 func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 	now := time.Now()
-	for i, change := range in.Changes {
-		if i < len(result.EventIDs) && result.EventIDs[i] != "" {
-			payload := cdc.PayloadFull
+	observer, datastore := a.Reader.Observer, in.Origin.Datastore
+	for i, id := range result.EventIDs {
+		switch {
+		case id == "":
+		case in.Delete != nil:
+			payload, bytes := deletePayload(*in.Delete)
+			observer.Published(datastore, in.Delete.Type, payload, bytes, in.Delete.EventTime, now)
+		case len(in.Statements) > 0:
+			observer.Audited(datastore, in.Statements[i])
+		default:
+			change, payload := in.Changes[i], cdc.PayloadFull
 			if change.Reason != "" {
 				payload = cdc.PayloadReference
 			}
-			a.Reader.Observer.Published(in.Origin.Datastore, change.Type, payload, len(change.Body), change.Time(), now)
+			observer.Published(datastore, change.Type, payload, len(change.Body), change.Time(), now)
 		}
 	}
-	if in.Delete != nil && len(result.EventIDs) == 1 && result.EventIDs[0] != "" {
-		payload, bytes := deletePayload(*in.Delete)
-		a.Reader.Observer.Published(in.Origin.Datastore, in.Delete.Type, payload, bytes, in.Delete.EventTime, now)
-	}
-	for i, statement := range in.Statements {
-		if i < len(result.EventIDs) && result.EventIDs[i] != "" {
-			a.Reader.Observer.Audited(in.Origin.Datastore, statement)
-		}
-	}
-	for _, refusal := range result.Rejected {
-		log := a.Reader.Logger.With("datastore", in.Origin.Datastore, "code", refusal.Code)
+	for _, rejection := range result.Rejected {
+		log := a.Reader.Logger.With("datastore", datastore, "code", rejection.Code)
 		if len(in.Statements) > 0 {
-			log.Error("EventBridge refuses an audit's statement for good", "audit", in.Origin.CorrelationID)
+			log.Error("EventBridge rejects an audit's statement", "audit", in.Origin.CorrelationID)
 		} else {
-			log.Error("EventBridge refuses an event for good; its window stays open", "window", in.Origin.CorrelationID)
+			log.Error("EventBridge rejects an event; its window stays open", "window", in.Origin.CorrelationID)
 		}
 	}
 }

@@ -64,7 +64,7 @@ func TestPublishEndsByTheAnswerToItsHeartbeat(t *testing.T) {
 				require.Eventually(t, func() bool {
 					progress([]string{"event", ""})
 					return asked.Load()
-				}, 10*HeartbeatEvery, HeartbeatEvery/10, "a heartbeat is due")
+				}, 10*heartbeatEvery, heartbeatEvery/10, "a heartbeat is due")
 				return cdc.PublishResult{EventIDs: []string{"event", ""}}, &cdc.Error{Op: "PutEvents", Class: cdc.ClassInterrupted}
 			})
 			a.Heartbeats = heartbeatFunc(func(client.RecordActivityHeartbeatOptions) error {

@@ -2,7 +2,7 @@ package audit
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	smithytime "github.com/aws/smithy-go/time"
@@ -42,7 +42,7 @@ func (a *Activities) Heal(ctx context.Context, in cdc.HealInput) (cdc.HealResult
 		return cdc.HealResult{}, activities.InvalidInput(ctx, "healing needs a datastore and a horizon")
 	}
 	deadline, _ := ctx.Deadline()
-	h := &healing{a: a, in: in, until: deadline.Add(-healReserve)}
+	h := &healing{Activities: a, in: in, until: deadline.Add(-healReserve)}
 	healed := make(chan error, 1)
 	go func() { healed <- h.run(ctx) }()
 	tick := time.NewTicker(heartbeatEvery)
@@ -50,7 +50,7 @@ func (a *Activities) Heal(ctx context.Context, in cdc.HealInput) (cdc.HealResult
 	for {
 		select {
 		case err := <-healed: // also when ctx ends: nothing is left running
-			return h.result(), activities.ApplicationError(ctx, err)
+			return h.result, activities.ApplicationError(ctx, err)
 		case <-tick.C:
 			activities.Heartbeat(ctx)
 		}
@@ -59,16 +59,18 @@ func (a *Activities) Heal(ctx context.Context, in cdc.HealInput) (cdc.HealResult
 
 // healing is one attempt of Heal.
 type healing struct {
-	a     *Activities
+	*Activities
 	in    cdc.HealInput
 	until time.Time
-	// started windows have a run by now, open ones have not closed, expired ones are
-	// too old to be started.
-	started, open, expired atomic.Int64
+
+	mu     sync.Mutex
+	result cdc.HealResult
 }
 
-func (h *healing) result() cdc.HealResult {
-	return cdc.HealResult{Started: int(h.started.Load()), Open: int(h.open.Load()), Expired: int(h.expired.Load())}
+func (h *healing) count(figure *int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	*figure++
 }
 
 func (h *healing) run(ctx context.Context) error {
@@ -91,11 +93,11 @@ func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 		return ctx.Err()
 	}
 	if !time.Now().Before(h.until) {
-		h.open.Add(1)
+		h.count(&h.result.Open)
 		return nil
 	}
 	if beyondHorizon(gap.Start, h.in.Horizon) {
-		h.expired.Add(1)
+		h.count(&h.result.Expired)
 		return nil
 	}
 	window := cdc.Window{Datastore: h.in.Datastore, Start: gap.Start.UTC()}
@@ -107,13 +109,13 @@ func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 		// A trigger that comes later joins this run: it must sweep what that would.
 		run.Types = nil
 	}
-	if _, err := h.a.Windows.Run(ctx, window, n, run); err != nil {
+	if _, err := h.Windows.Run(ctx, window, n, run); err != nil {
 		return err
 	}
-	h.started.Add(1)
+	h.count(&h.result.Started)
 	closed, err := h.closed(ctx, window.RerunID(n))
 	if err == nil && !closed {
-		h.open.Add(1)
+		h.count(&h.result.Open)
 	}
 	return err
 }
@@ -123,7 +125,7 @@ func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 	began := time.Now()
 	var waiting time.Time // since then, for an operator
 	for wait := firstLook; ; wait = min(2*wait, maxLook) {
-		described, err := h.a.Executions.Describe(ctx, workflowID)
+		described, err := h.Executions.Describe(ctx, workflowID)
 		if err != nil {
 			return false, err
 		}
