@@ -183,7 +183,7 @@ func (r *captureRange) hand(ctx workflow.Context) {
 		delete(r.skips, part)
 		r.turn++
 		if err == nil {
-			err = r.operator.show(ctx, len(r.waiting(ctx)) > 0)
+			err = r.operator.show(ctx, r.waiting(ctx))
 		}
 		if err != nil && r.err == nil && ctx.Err() == nil {
 			r.err = err

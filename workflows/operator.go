@@ -11,13 +11,13 @@ import (
 )
 
 // operator is the one way in which windows, slices, deletes and ranges wait for an
-// operator: it takes the signals, wakes who sleeps, and keeps CdcState. What waits is
-// a cdc.Retry, which says when it is tried again and from when on it counts as
-// waiting.
+// operator: it receives the signals, ends the waits that they interrupt, and keeps
+// CdcState. What waits is a cdc.Retry, which says when it is tried again and from when
+// on it counts as waiting.
 //
 // However long something waits, its history stays bounded: what waits tries at most
-// every cdc.MaxDelay and lets the execution continue as new; slices, which would
-// keep it from that, are handed back (slices.go).
+// every cdc.MaxDelay and lets the execution continue as new; slices, which would keep
+// it from that, are cancelled (slices.go).
 type operator struct {
 	retry, skip workflow.ReceiveChannel
 	// upserts is set when the execution was started with our search attributes. Each
@@ -26,7 +26,10 @@ type operator struct {
 	waiting bool
 }
 
-// newOperator takes over what a run before has upserted: attributes go on over a
+// operatorAdvice is the text for what waits for an operator.
+const operatorAdvice = "**Waits for an operator**: fix the cause, or use `starter retry` or `starter skip` with this workflow ID."
+
+// newOperator goes on from what a run before has upserted: attributes survive a
 // continue-as-new.
 func newOperator(ctx workflow.Context, upserts bool) operator {
 	state, _ := workflow.GetTypedSearchAttributes(ctx).GetKeyword(cdc.AttrState)
@@ -37,9 +40,9 @@ func newOperator(ctx workflow.Context, upserts bool) operator {
 	}
 }
 
-// signals takes the signals that have come: whether to try again at once, and what
-// to skip. Whoever ends or continues as new takes them last: one that is left in its
-// channel then is lost.
+// signals receives the signals that have come: whether to try again at once, and what
+// to skip. It must be the last thing before an execution ends or continues as new: a
+// signal that stays in its channel then is lost.
 func (o *operator) signals() (retryNow bool, skips []cdc.Skip) {
 	for o.retry.ReceiveAsync(nil) {
 		retryNow = true
@@ -53,24 +56,25 @@ func (o *operator) signals() (retryNow bool, skips []cdc.Skip) {
 	}
 }
 
-// sleep waits until the moment, or until a signal has come, which is left for
-// signals.
-func (o *operator) sleep(ctx workflow.Context, until time.Time, summary string) error {
-	delay := until.Sub(workflow.Now(ctx))
-	if delay <= 0 {
-		return nil
-	}
-	timerCtx, cancel := workflow.WithCancel(ctx)
-	timer := workflow.NewTimerWithOptions(timerCtx, delay, workflow.TimerOptions{Summary: summary})
+// sleep waits until the moment, if it has one, but no longer than until a signal has
+// come, which is for signals to receive, or one of the other futures is ready.
+func (o *operator) sleep(ctx workflow.Context, until time.Time, summary string, others ...workflow.Future) (err error) {
 	selector := workflow.NewSelector(ctx)
-	var err error
-	fired := false
-	selector.AddFuture(timer, func(f workflow.Future) { err, fired = f.Get(ctx, nil), true })
+	if !until.IsZero() {
+		delay := until.Sub(workflow.Now(ctx))
+		if delay <= 0 {
+			return nil
+		}
+		timerCtx, cancel := workflow.WithCancel(ctx)
+		defer cancel()
+		timer := workflow.NewTimerWithOptions(timerCtx, delay, workflow.TimerOptions{Summary: summary})
+		selector.AddFuture(timer, func(f workflow.Future) { err = f.Get(ctx, nil) })
+	}
+	for _, other := range others {
+		selector.AddFuture(other, func(workflow.Future) {})
+	}
 	o.wake(selector)
 	selector.Select(ctx)
-	if !fired {
-		cancel()
-	}
 	return err
 }
 
@@ -82,19 +86,19 @@ func (o *operator) wake(selector workflow.Selector) {
 }
 
 // show keeps CdcState.
-func (o *operator) show(ctx workflow.Context, waits bool) error {
-	if !o.upserts || o.waiting == waits {
+func (o *operator) show(ctx workflow.Context, waits []cdc.Wait) error {
+	if !o.upserts || o.waiting == (len(waits) > 0) {
 		return nil
 	}
-	o.waiting = waits
+	o.waiting = !o.waiting
 	state := cdc.StateOpen
-	if waits {
+	if o.waiting {
 		state = cdc.StateWaiting
 	}
 	return workflow.UpsertTypedSearchAttributes(ctx, cdc.AttrState.ValueSet(state))
 }
 
-// close is of an execution that ends and has nothing else to upsert.
+// close is for an execution that ends and has nothing else to upsert.
 func (o *operator) close(ctx workflow.Context) error {
 	if !o.upserts || !o.waiting {
 		return nil
@@ -103,10 +107,18 @@ func (o *operator) close(ctx workflow.Context) error {
 	return workflow.UpsertTypedSearchAttributes(ctx, cdc.AttrState.ValueSet(cdc.StateClosed))
 }
 
+// busWait is what waits while the event bus accepts nothing, for the reason given.
+func busWait(class cdc.Class) []cdc.Wait {
+	if class == "" {
+		return nil
+	}
+	return []cdc.Wait{{Class: class, Bus: true}}
+}
+
 // failed reports whether an activity's error is one that its workflow plans for: with
 // its class, and with the pause that the store asked for. Any other (the workflow was
 // cancelled, or was given what makes no sense) ends the workflow.
-func failed(ctx workflow.Context, err error) (class cdc.Class, asked time.Duration, ok bool) {
+func failed(ctx workflow.Context, err error) (class cdc.Class, retryAfter time.Duration, ok bool) {
 	var activity *temporal.ActivityError
 	var canceled *temporal.CanceledError
 	if ctx.Err() != nil || !errors.As(err, &activity) || errors.As(err, &canceled) {
@@ -134,4 +146,8 @@ func classOf(err error) cdc.Class {
 		return ""
 	}
 	return cdc.Class(failure.Type())
+}
+
+func invalidInput(what string) error {
+	return temporal.NewNonRetryableApplicationError(what, string(cdc.ClassInvalidInput), nil)
 }

@@ -48,57 +48,21 @@ const (
 	ledgerTimeout = 2 * time.Minute
 )
 
-func retries(longest time.Duration) *temporal.RetryPolicy {
-	return &temporal.RetryPolicy{
-		InitialInterval:    time.Second,
-		BackoffCoefficient: 2,
-		MaximumInterval:    longest,
-	}
+func retries(maxInterval time.Duration) *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: maxInterval}
 }
 
-// hydratePolicy runs on the workflows' own task queue: a window's first pages
-// wait for no one's further ones. A window in bulk keeps off that queue's slots.
-func hydratePolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
-	options := workflow.ActivityOptions{
-		StartToCloseTimeout: hydrateTimeout,
-		RetryPolicy:         retries(cdc.MaxDelay),
-		Summary:             summary,
-		Priority:            temporal.Priority{PriorityKey: cdc.PriorityLive, FairnessKey: datastore},
+func retriesBut(classes ...cdc.Class) *temporal.RetryPolicy {
+	policy := retries(cdc.MaxDelay)
+	for _, class := range classes {
+		policy.NonRetryableErrorTypes = append(policy.NonRetryableErrorTypes, string(class))
 	}
-	if bulk {
-		options.TaskQueue = cdc.BulkTaskQueue(workflow.GetInfo(ctx).TaskQueueName, datastore)
-		options.Priority.PriorityKey = cdc.PriorityBulk
-	}
-	return workflow.WithActivityOptions(ctx, options)
+	return policy
 }
 
-// pagePolicy runs on the datastore's own task queue, whose rate the server
-// enforces for the whole fleet.
-func pagePolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
-	base := workflow.GetInfo(ctx).TaskQueueName
-	options := workflow.ActivityOptions{
-		TaskQueue:           cdc.LiveTaskQueue(base, datastore),
-		StartToCloseTimeout: pageTimeout,
-		RetryPolicy:         retries(cdc.MaxDelay),
-		Summary:             summary,
-		Priority:            temporal.Priority{PriorityKey: cdc.PriorityFurther, FairnessKey: datastore},
-	}
-	if bulk {
-		options.TaskQueue = cdc.BulkTaskQueue(base, datastore)
-		options.Priority.PriorityKey = cdc.PriorityBulk
-	}
-	return workflow.WithActivityOptions(ctx, options)
-}
-
-// operatorPolicy leaves what lasts to the slice or the range, which says so, and takes
-// the operator's signals while it waits.
-func operatorPolicy(ctx workflow.Context, datastore string, bulk bool, before cdc.Retry, summary string) workflow.Context {
-	return workflow.WithRetryPolicy(pagePolicy(ctx, datastore, bulk, summary), patientRetries(before))
-}
-
-// patientRetries leaves what needs an operator to the workflow, and what has failed for
+// operatorRetries leave what needs an operator to the workflow, and what has failed for
 // some minutes: from then on the workflow makes every try itself.
-func patientRetries(before cdc.Retry) temporal.RetryPolicy {
+func operatorRetries(before cdc.Retry) *temporal.RetryPolicy {
 	policy := retriesBut(cdc.ClassForbidden, cdc.ClassRejected)
 	policy.MaximumAttempts = cdc.Patience
 	if before.Failing() {
@@ -107,86 +71,90 @@ func patientRetries(before cdc.Retry) temporal.RetryPolicy {
 	return policy
 }
 
-// wantedPolicy leaves errors that last to the window, which sweeps its types
-// meanwhile and tries again later.
-func wantedPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
-	policy := retriesBut(cdc.ClassForbidden, cdc.ClassRejected)
-	policy.MaximumAttempts = wantedAttempts
-	return workflow.WithRetryPolicy(pagePolicy(ctx, datastore, bulk, summary), policy)
+// withPolicy sets an activity's options. Its priority is that of bulk work, if it is
+// that, else the one given.
+func withPolicy(ctx workflow.Context, datastore string, bulk bool, priority int, summary string, options workflow.ActivityOptions) workflow.Context {
+	if bulk {
+		priority = cdc.PriorityBulk
+	}
+	options.Summary = summary
+	options.Priority = temporal.Priority{PriorityKey: priority, FairnessKey: datastore}
+	if options.RetryPolicy == nil {
+		options.RetryPolicy = retries(cdc.MaxDelay)
+	}
+	return workflow.WithActivityOptions(ctx, options)
 }
 
-func retriesBut(classes ...cdc.Class) temporal.RetryPolicy {
-	policy := retries(cdc.MaxDelay)
-	for _, class := range classes {
-		policy.NonRetryableErrorTypes = append(policy.NonRetryableErrorTypes, string(class))
+func bulkQueue(ctx workflow.Context, datastore string) string {
+	return cdc.BulkTaskQueue(workflow.GetInfo(ctx).TaskQueueName, datastore)
+}
+
+// hydratePolicy runs on the workflows' own task queue: a window's first pages
+// wait for no one's further ones. A window in bulk keeps off that queue's slots.
+func hydratePolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
+	options := workflow.ActivityOptions{StartToCloseTimeout: hydrateTimeout}
+	if bulk {
+		options.TaskQueue = bulkQueue(ctx, datastore)
 	}
-	return *policy
+	return withPolicy(ctx, datastore, bulk, cdc.PriorityLive, summary, options)
+}
+
+// pagePolicy runs on the datastore's own task queue, whose rate the server
+// enforces for the whole fleet.
+func pagePolicy(ctx workflow.Context, datastore string, bulk bool, retry *temporal.RetryPolicy, summary string) workflow.Context {
+	options := workflow.ActivityOptions{
+		TaskQueue:           cdc.LiveTaskQueue(workflow.GetInfo(ctx).TaskQueueName, datastore),
+		StartToCloseTimeout: pageTimeout,
+		RetryPolicy:         retry,
+	}
+	if bulk {
+		options.TaskQueue = bulkQueue(ctx, datastore)
+	}
+	return withPolicy(ctx, datastore, bulk, cdc.PriorityFurther, summary, options)
+}
+
+// operatorPolicy leaves what lasts to the slice or the range, which says so, and
+// receives the operator's signals while it waits.
+func operatorPolicy(ctx workflow.Context, datastore string, bulk bool, before cdc.Retry, summary string) workflow.Context {
+	return pagePolicy(ctx, datastore, bulk, operatorRetries(before), summary)
+}
+
+// wantedPolicy leaves errors that last to the window, which searches its types
+// meanwhile and tries again later.
+func wantedPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
+	retry := retriesBut(cdc.ClassForbidden, cdc.ClassRejected)
+	retry.MaximumAttempts = wantedAttempts
+	return pagePolicy(ctx, datastore, bulk, retry, summary)
+}
+
+// measurePolicy holds a whole slice's pages in one attempt.
+func measurePolicy(ctx workflow.Context, datastore string, before cdc.Retry, summary string) workflow.Context {
+	ctx = operatorPolicy(ctx, datastore, true, before, summary)
+	ctx = workflow.WithStartToCloseTimeout(ctx, measureTimeout)
+	return workflow.WithHeartbeatTimeout(ctx, measureHeartbeat)
 }
 
 // readPolicy is of reads of one resource and its history, which are no searches:
 // they run on the workflows' own task queue.
 func readPolicy(ctx workflow.Context, datastore string, before cdc.Retry, summary string) workflow.Context {
-	policy := patientRetries(before)
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: pageTimeout,
-		RetryPolicy:         &policy,
-		Summary:             summary,
-		Priority:            temporal.Priority{PriorityKey: cdc.PriorityLive, FairnessKey: datastore},
+	return withPolicy(ctx, datastore, false, cdc.PriorityLive, summary, workflow.ActivityOptions{
+		StartToCloseTimeout: pageTimeout, RetryPolicy: operatorRetries(before),
 	})
 }
 
 func publishPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
-	priority := cdc.PriorityLive
-	if bulk {
-		priority = cdc.PriorityBulk
-	}
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: publishTimeout,
-		HeartbeatTimeout:    heartbeatTimeout,
-		RetryPolicy:         retries(busDelay),
-		Summary:             summary,
-		Priority:            temporal.Priority{PriorityKey: priority, FairnessKey: datastore},
+	return withPolicy(ctx, datastore, bulk, cdc.PriorityLive, summary, workflow.ActivityOptions{
+		StartToCloseTimeout: publishTimeout, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: retries(busDelay),
 	})
 }
 
-// auditPolicy runs on the datastore's bulk queue, beside ranges.
-func auditPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:           cdc.BulkTaskQueue(workflow.GetInfo(ctx).TaskQueueName, datastore),
-		StartToCloseTimeout: auditTimeout,
-		HeartbeatTimeout:    auditHeartbeat,
-		RetryPolicy:         retries(cdc.MaxDelay),
-		Summary:             summary,
-		Priority:            temporal.Priority{PriorityKey: cdc.PriorityBulk, FairnessKey: datastore},
-	})
-}
-
-// healPolicy runs on the workflows' own task queue: it asks the store for nothing,
-// and would otherwise hold the slots for which the windows that it waits for wait.
-func healPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: healTimeout,
-		HeartbeatTimeout:    auditHeartbeat,
-		RetryPolicy:         retries(cdc.MaxDelay),
-		Summary:             summary,
-		Priority:            temporal.Priority{PriorityKey: cdc.PriorityBulk, FairnessKey: datastore},
-	})
-}
-
-// bulkPublishPolicy publishes for ranges and windows in bulk, on a task queue of its
-// own.
-func bulkPublishPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
-	ctx = publishPolicy(ctx, datastore, true, summary)
-	return workflow.WithTaskQueue(ctx, cdc.BulkPublishQueue(workflow.GetInfo(ctx).TaskQueueName))
-}
-
-// changesPolicy is of a Publish of changes or of a delete. One that is cancelled is
-// waited for: what EventBridge has accepted must be known.
+// changesPolicy is of a Publish of changes or of a delete; in bulk it has a task queue
+// of its own. One that is cancelled is waited for: what EventBridge has accepted must
+// be known.
 func changesPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
+	ctx = publishPolicy(ctx, datastore, bulk, summary)
 	if bulk {
-		ctx = bulkPublishPolicy(ctx, datastore, summary)
-	} else {
-		ctx = publishPolicy(ctx, datastore, false, summary)
+		ctx = workflow.WithTaskQueue(ctx, cdc.BulkPublishQueue(workflow.GetInfo(ctx).TaskQueueName))
 	}
 	return workflow.WithWaitForCancellation(ctx, true)
 }
@@ -199,32 +167,39 @@ func patiently(ctx workflow.Context) workflow.Context {
 	return workflow.WithRetryPolicy(ctx, policy)
 }
 
-// measurePolicy holds a whole slice's pages in one attempt.
-func measurePolicy(ctx workflow.Context, datastore string, before cdc.Retry, summary string) workflow.Context {
-	ctx = operatorPolicy(ctx, datastore, true, before, summary)
-	ctx = workflow.WithStartToCloseTimeout(ctx, measureTimeout)
-	return workflow.WithHeartbeatTimeout(ctx, measureHeartbeat)
+// auditPolicy runs on the datastore's bulk queue, beside ranges.
+func auditPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
+	return withPolicy(ctx, datastore, true, cdc.PriorityBulk, summary, workflow.ActivityOptions{
+		TaskQueue: bulkQueue(ctx, datastore), StartToCloseTimeout: auditTimeout, HeartbeatTimeout: auditHeartbeat,
+	})
 }
 
-// ledgerPolicy leaves a ledger that cannot be read to whoever needs it, and who then
-// waits for an operator; that its execution is still open is waited for.
+// healPolicy runs on the workflows' own task queue: it asks the store for nothing,
+// and would otherwise hold the slots for which the windows that it waits for wait.
+func healPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
+	return withPolicy(ctx, datastore, true, cdc.PriorityBulk, summary, workflow.ActivityOptions{
+		StartToCloseTimeout: healTimeout, HeartbeatTimeout: auditHeartbeat,
+	})
+}
+
+// ledgerPolicy leaves a ledger that cannot be read to the workflow that needs it, which
+// then waits for an operator; that its execution is still open is waited for.
 func ledgerPolicy(ctx workflow.Context, summary string) workflow.Context {
-	policy := retriesBut(cdc.ClassLedger)
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: ledgerTimeout,
-		RetryPolicy:         &policy,
+		RetryPolicy:         retriesBut(cdc.ClassLedger),
 		Summary:             summary,
 	})
 }
 
 // Histories are continued as new before they grow large. The server suggests it
-// at 4 MiB, too early for pages of bodies; it refuses 50 MiB and 51,200 events.
+// at 4 MiB, too early for pages of bodies; its limits are 50 MiB and 51,200 events.
 const (
-	largestHistory = 8 << 20
-	mostEvents     = 8_000
+	maxHistory = 8 << 20
+	maxEvents  = 8_000
 )
 
 func historyIsLarge(ctx workflow.Context) bool {
 	info := workflow.GetInfo(ctx)
-	return info.GetCurrentHistorySize() > largestHistory || info.GetCurrentHistoryLength() > mostEvents
+	return info.GetCurrentHistorySize() > maxHistory || info.GetCurrentHistoryLength() > maxEvents
 }

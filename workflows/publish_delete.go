@@ -133,7 +133,7 @@ func (d *publishDelete) ask(ctx workflow.Context) (found cdc.ReadDeleteResult, s
 		err := workflow.ExecuteActivity(policy, do.ReadDelete, in).Get(ctx, &found)
 		if err == nil {
 			d.retry = cdc.Retry{}
-			return found, false, d.operator.show(ctx, d.waits(ctx))
+			return found, false, d.operator.show(ctx, d.waiting(ctx))
 		}
 		class, asked, ok := failed(ctx, err)
 		if !ok {
@@ -151,7 +151,7 @@ func (d *publishDelete) publish(ctx workflow.Context, in cdc.PublishInput) (publ
 	for {
 		result, err := startPublishing(ctx, in).result(ctx, func(class cdc.Class) error {
 			d.bus = class
-			return d.operator.show(ctx, d.waits(ctx))
+			return d.operator.show(ctx, d.waiting(ctx))
 		})
 		if err != nil {
 			return false, err
@@ -171,7 +171,7 @@ func (d *publishDelete) publish(ctx workflow.Context, in cdc.PublishInput) (publ
 // wait waits until the next try is due, and reports whether an operator has skipped
 // the delete instead.
 func (d *publishDelete) wait(ctx workflow.Context, why string) (skipped bool, err error) {
-	if err := d.operator.show(ctx, d.waits(ctx)); err != nil {
+	if err := d.operator.show(ctx, d.waiting(ctx)); err != nil {
 		return false, err
 	}
 	if err := d.operator.sleep(ctx, d.retry.Due, why); err != nil {
@@ -202,8 +202,6 @@ func (d *publishDelete) skipped(skips []cdc.Skip) bool {
 	})
 }
 
-func (d *publishDelete) waits(ctx workflow.Context) bool { return len(d.waiting(ctx)) > 0 }
-
 // waiting is what waits for an operator.
 func (d *publishDelete) waiting(ctx workflow.Context) []cdc.Wait {
 	var all []cdc.Wait
@@ -214,10 +212,7 @@ func (d *publishDelete) waiting(ctx workflow.Context) []cdc.Wait {
 	default:
 		all = append(all, cdc.Wait{Type: d.in.Delete.Type, Class: d.retry.Class})
 	}
-	if d.bus != "" {
-		all = append(all, cdc.Wait{Class: d.bus, Bus: true})
-	}
-	return all
+	return append(all, busWait(d.bus)...)
 }
 
 // progress shows a refused delete as one version of its type.

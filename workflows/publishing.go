@@ -2,6 +2,8 @@ package workflows
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -27,9 +29,9 @@ func startPublishing(ctx workflow.Context, in cdc.PublishInput) *publishing {
 	return p
 }
 
-// result waits until the bus has taken the batch. When it has taken nothing for some
-// minutes, lasts is called with the reason, and with an empty class when that is over:
-// the tries go on meanwhile within a second Publish, which leaves nothing in the
+// result waits until the bus has accepted the batch. When it has accepted nothing for
+// some minutes, lasts is called with the reason, and with an empty class when that is
+// over: the tries go on meanwhile within a second Publish, which leaves nothing in the
 // history however long it takes.
 func (p *publishing) result(ctx workflow.Context, lasts func(cdc.Class) error) (cdc.PublishResult, error) {
 	result, err := p.get(ctx)
@@ -49,13 +51,13 @@ func (p *publishing) result(ctx workflow.Context, lasts func(cdc.Class) error) (
 		return result, ctx.Err()
 	}
 	if err == nil && len(result.EventIDs) != max(len(p.in.Changes), 1) {
-		err = invalidInput("Publish answered for another number of changes")
+		err = invalidInput("Publish has results for another number of changes")
 	}
 	return result, err
 }
 
-// incomplete reports whether a Publish that was cancelled has left out entries: those
-// have neither an id nor a refusal.
+// incomplete reports whether a Publish that was cancelled has omitted entries: those
+// have neither an id nor a rejection.
 func incomplete(result cdc.PublishResult) bool {
 	accepted := 0
 	for _, id := range result.EventIDs {
@@ -84,4 +86,48 @@ func (p *publishing) get(ctx workflow.Context) (result cdc.PublishResult, err er
 		result.EventIDs = accepted
 	}
 	return result, err
+}
+
+// accepted are the changes of a batch that EventBridge has accepted, and their counts.
+func accepted(batch []cdc.Change, result cdc.PublishResult) ([]cdc.Change, cdc.Counts) {
+	var changes []cdc.Change
+	counts := cdc.Counts{Bytes: result.Bytes, Events: result.Events}
+	for i, id := range result.EventIDs {
+		if id == "" {
+			continue
+		}
+		changes = append(changes, batch[i])
+		counts.Published++
+		if batch[i].Reason != "" {
+			counts.References++
+		}
+	}
+	return changes, counts
+}
+
+// changesSummary says how many changes of which types, never which ones.
+func changesSummary(changes []cdc.Change) string {
+	var names []string
+	counts := make(map[string]int)
+	for _, change := range changes {
+		if counts[change.Type] == 0 {
+			names = append(names, change.Type)
+		}
+		counts[change.Type]++
+	}
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %d", name, counts[name])
+	}
+	return shorten(fmt.Sprintf("publish %d: %s", len(changes), strings.Join(names, ", ")))
+}
+
+// summaryBytes keeps a summary under the SDK's 200 bytes (the server's limit is
+// 400 after encoding).
+const summaryBytes = 150
+
+func shorten(text string) string {
+	if len(text) > summaryBytes {
+		return text[:summaryBytes-3] + "..."
+	}
+	return text
 }

@@ -22,7 +22,7 @@ func (r *captureRange) listenToOperator(ctx workflow.Context) {
 			continue // markClosed upserts
 		}
 		// A hand shows it when it is done with a part, which may take long.
-		if err := r.operator.show(ctx, len(r.waiting(ctx)) > 0); err != nil && r.err == nil {
+		if err := r.operator.show(ctx, r.waiting(ctx)); err != nil && r.err == nil {
 			r.err = err
 		}
 	}
@@ -84,13 +84,13 @@ func names(s cdc.Skip, part *cdc.RangePart) bool {
 func (r *captureRange) handBackSlices(ctx workflow.Context) {
 	err := workflow.Await(ctx, func() bool { return historyIsLarge(ctx) })
 	if err == nil && len(r.open) > 0 {
-		err = workflow.Sleep(ctx, handBackAfter)
+		err = workflow.Sleep(ctx, cancelSlicesAfter)
 	}
 	if err != nil {
 		return // cancelled: the slices are as well
 	}
 	for _, slice := range r.open {
-		slice.handBack()
+		slice.cancel()
 	}
 }
 
@@ -139,7 +139,7 @@ func (r *captureRange) describe(ctx workflow.Context) {
 		}
 	}
 	if len(p.Waiting) > 0 {
-		parts = append(parts, settleAdvice)
+		parts = append(parts, operatorAdvice)
 	}
 	workflow.SetCurrentDetails(ctx, strings.Join(parts, "\n\n"))
 }

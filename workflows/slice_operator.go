@@ -3,7 +3,6 @@ package workflows
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -11,19 +10,19 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// waitForStore waits before the page that the store does not give is asked for again.
-// last is set when the rest of the pages is not to be read: an operator skipped it, or
-// it has failed for so long that an audit is to capture it.
-func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class, asked time.Duration) (last bool, err error) {
+// waitForStore waits before the page that the store does not give is requested again.
+// last is set when the other pages are not to be read: an operator skipped them, or
+// the page has failed for so long that an audit is to capture them.
+func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class, retryAfter time.Duration) (last bool, err error) {
 	if err := s.published(ctx); err != nil {
 		return false, err
 	}
-	s.state.Retry.Failed(workflow.Now(ctx), class, asked)
+	s.state.Retry.Failed(workflow.Now(ctx), class, retryAfter)
 	if err := s.handleSignals(ctx); err != nil || s.unswept {
 		return s.unswept, err
 	}
 	if s.in.Audited && s.state.Retry.FailingFor(workflow.Now(ctx)) >= cdc.UnsweptAfter {
-		reportUnswept(ctx, s.in.Origin.Datastore, []string{s.in.Type}, class)
+		reportUnswept(ctx, s.in.Origin.Datastore, map[string]cdc.Class{s.in.Type: class})
 		s.unswept = true
 		s.state.Counts.Unswept++
 		return true, nil
@@ -40,17 +39,19 @@ func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class, asked
 func (s *captureSlice) handleSignals(ctx workflow.Context) error {
 	retryNow, skips := s.operator.signals()
 	if retryNow {
-		s.refused.retryNow(workflow.Now(ctx))
+		s.rejected.retryNow(workflow.Now(ctx))
 	}
 	for _, skip := range skips {
 		s.skip(ctx, skip)
 	}
-	s.describe(ctx)
-	return s.operator.show(ctx, s.waits(ctx))
+	return s.show(ctx)
 }
 
-// waits reports whether anything waits for an operator.
-func (s *captureSlice) waits(ctx workflow.Context) bool { return len(s.waiting(ctx)) > 0 }
+// show keeps the text of the Temporal UI, and CdcState.
+func (s *captureSlice) show(ctx workflow.Context) error {
+	s.describe(ctx)
+	return s.operator.show(ctx, s.waiting(ctx))
+}
 
 // waiting is what waits for an operator.
 func (s *captureSlice) waiting(ctx workflow.Context) []cdc.Wait {
@@ -58,21 +59,16 @@ func (s *captureSlice) waiting(ctx workflow.Context) []cdc.Wait {
 	if !s.unswept && s.state.Retry.Waits(workflow.Now(ctx)) {
 		all = append(all, cdc.Wait{Type: s.in.Type, Class: s.state.Retry.Class})
 	}
-	all = append(all, s.refused.waiting()...)
-	if s.bus != "" {
-		all = append(all, cdc.Wait{Class: s.bus, Bus: true})
-	}
-	return all
+	return append(append(all, s.rejected.waits()...), busWait(s.bus)...)
 }
 
 // skip skips what an operator names, as far as it waits.
 func (s *captureSlice) skip(ctx workflow.Context, skip cdc.Skip) {
 	if slices.Contains(skip.Versions, s.in.Type) {
-		skipped := s.refused.drop(s.in.Type)
+		skipped := s.rejected.skip(ctx, s.in.Type)
 		s.state.Skipped.Merge(skipped)
 		s.known.Merge(skipped)
 		s.state.Counts.Skipped += skipped.Len()
-		workflow.GetLogger(ctx).Warn("an operator skipped what EventBridge refuses", "type", s.in.Type, "versions", skipped.Len())
 	}
 	if slices.Contains(skip.Types, s.in.Type) && s.state.Retry.Failing() {
 		workflow.GetLogger(ctx).Warn("an operator skipped a type that cannot be read", "type", s.in.Type, "class", s.state.Retry.Class)
@@ -83,8 +79,11 @@ func (s *captureSlice) skip(ctx workflow.Context, skip cdc.Skip) {
 
 func (s *captureSlice) progress(ctx workflow.Context) cdc.Progress {
 	p := cdc.Progress{
-		Counts: s.state.Counts, Versions: map[string]int{s.in.Type: s.state.Published.Len()}, Rejected: s.refused.byType(),
-		Range: s.progressInRange(), Waiting: s.waiting(ctx),
+		Counts: s.state.Counts, Versions: map[string]int{s.in.Type: s.state.Published.Len()},
+		Rejected: s.rejected.byType(), Waiting: s.waiting(ctx),
+	}
+	if s.in.Range != nil {
+		p.Range = &cdc.RangeProgress{Done: s.state.Counts.Published, Paused: s.paused}
 	}
 	if s.state.Retry.Failing() {
 		p.Unavailable = map[string]cdc.Class{s.in.Type: s.state.Retry.Class}
@@ -93,17 +92,9 @@ func (s *captureSlice) progress(ctx workflow.Context) cdc.Progress {
 }
 
 func (s *captureSlice) describe(ctx workflow.Context) {
-	var text strings.Builder
-	fmt.Fprintf(&text, "**%d published** · %d searches · %d refused by EventBridge",
-		s.state.Counts.Published, s.state.Counts.Searches, len(s.refused.changes))
-	if s.state.Retry.Failing() {
-		fmt.Fprintf(&text, "\n\n%s cannot be read: %s, %d times", s.in.Type, s.state.Retry.Class, s.state.Retry.Tries)
+	more := ""
+	if s.paused {
+		more = "Paused"
 	}
-	if s.bus != "" {
-		fmt.Fprintf(&text, "\n\nThe event bus takes nothing: %s", s.bus)
-	}
-	if s.waits(ctx) {
-		text.WriteString("\n\n" + settleAdvice)
-	}
-	workflow.SetCurrentDetails(ctx, text.String())
+	workflow.SetCurrentDetails(ctx, details(s.progress(ctx), more))
 }

@@ -11,50 +11,160 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// handBackAfter is how long a parent that has to continue as new waits for its open
-// slices: most are done by then, and one that waits for an operator would keep it for
-// as long as that lasts.
-const handBackAfter = 10 * time.Minute
+const (
+	// cancelSlicesAfter is how long a parent that has to continue as new waits for its
+	// open slices: most are done by then, and one that waits for an operator would keep
+	// it for as long as that lasts.
+	cancelSlicesAfter = 10 * time.Minute
+	// sliceDelay is how long after a slice that did not complete the pages start
+	// again, so that one which fails at once is not started in a tight loop.
+	sliceDelay = 5 * time.Second
+)
 
 // openSlice is a child that is reading pages.
 type openSlice struct {
 	id     string
 	future workflow.ChildWorkflowFuture
-	// handBack lets the slice close, when its Publish under way has returned, with what
+	// cancel lets the slice close, when its Publish under way has returned, with what
 	// it has published so far.
-	handBack workflow.CancelFunc
+	cancel workflow.CancelFunc
 }
 
 // startSlice starts the k-th slice of this execution. A parent that is
-// terminated takes its slices with it; a rerun reads what they had published.
+// terminated terminates its slices; a rerun reads what they had published.
 func startSlice(ctx workflow.Context, k int, in cdc.CaptureSliceInput) *openSlice {
 	id := cdc.SliceID(workflow.GetInfo(ctx).WorkflowExecution.ID, in.Type, in.Span.From, k)
-	ctx, handBack := workflow.WithCancel(ctx)
-	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            id,
-		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_TERMINATE,
-		WaitForCancellation:   true,
-		StaticSummary:         fmt.Sprintf("%s of datastore %s from %s", in.Type, in.Origin.Datastore, in.Span.From.UTC().Format(time.DateTime)),
-		TypedSearchAttributes: sliceAttributes(in),
-	})
-	return &openSlice{id: id, future: workflow.ExecuteChildWorkflow(ctx, cdc.WorkflowCaptureSlice, in), handBack: handBack}
-}
-
-// sliceAttributes let what waits for an operator be found: a slice that does is
-// listed by itself, so that its parent need not be told.
-func sliceAttributes(in cdc.CaptureSliceInput) temporal.SearchAttributes {
-	if !in.Attributes {
-		return temporal.SearchAttributes{}
+	ctx, cancel := workflow.WithCancel(ctx)
+	options := workflow.ChildWorkflowOptions{
+		WorkflowID:          id,
+		ParentClosePolicy:   enumspb.PARENT_CLOSE_POLICY_TERMINATE,
+		WaitForCancellation: true,
+		StaticSummary:       fmt.Sprintf("%s of datastore %s from %s", in.Type, in.Origin.Datastore, in.Span.From.UTC().Format(time.DateTime)),
 	}
-	return temporal.NewSearchAttributes(
-		cdc.AttrDatastore.ValueSet(in.Origin.Datastore), cdc.AttrState.ValueSet(cdc.StateOpen))
+	if in.Attributes {
+		// A slice that waits for an operator is found by itself: its parent need not know.
+		options.TypedSearchAttributes = temporal.NewSearchAttributes(
+			cdc.AttrDatastore.ValueSet(in.Origin.Datastore), cdc.AttrState.ValueSet(cdc.StateOpen))
+	}
+	ctx = workflow.WithChildOptions(ctx, options)
+	return &openSlice{id: id, future: workflow.ExecuteChildWorkflow(ctx, cdc.WorkflowCaptureSlice, in), cancel: cancel}
 }
 
 // sliceLedger reads what a slice had published, or skipped, that did not
 // complete.
-func sliceLedger(ctx workflow.Context, id string) (cdc.Ledger, error) {
-	var ledger cdc.Ledger
-	read := cdc.LedgerInput{WorkflowID: id}
-	err := workflow.ExecuteActivity(ledgerPolicy(ctx, "what the slice that did not complete has published"), do.Ledger, read).Get(ctx, &ledger)
+func sliceLedger(ctx workflow.Context, id string) (ledger cdc.Ledger, err error) {
+	policy := ledgerPolicy(ctx, "what the slice that did not complete has published")
+	err = workflow.ExecuteActivity(policy, do.Ledger, cdc.LedgerInput{WorkflowID: id}).Get(ctx, &ledger)
 	return ledger, err
+}
+
+// openSlice starts a child for the type's further pages.
+func (w *captureWindow) openSlice(ctx workflow.Context, t *windowType) {
+	w.started++
+	t.slice = startSlice(ctx, w.started, cdc.CaptureSliceInput{
+		Origin: w.origin, Type: t.Type, Span: w.in.Window.Span(), Salt: w.ledger.Salt,
+		Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type),
+		Attributes: w.in.Attributes, Audited: w.in.Audited,
+	})
+	t.Next, t.Trail = "", cdc.PageTrail{}
+}
+
+// slices are the futures of the open slices.
+func (w *captureWindow) slices() []workflow.Future {
+	var open []workflow.Future
+	for _, t := range w.types {
+		if t.slice != nil {
+			open = append(open, t.slice.future)
+		}
+	}
+	return open
+}
+
+// applyClosedSlices adds what slices that have closed published. The pages of one that
+// did not complete start again, with what it had published.
+func (w *captureWindow) applyClosedSlices(ctx workflow.Context) error {
+	for _, t := range w.types {
+		if t.slice == nil || !t.slice.future.IsReady() {
+			continue
+		}
+		slice := t.slice
+		t.slice = nil
+		var result cdc.CaptureSliceResult
+		err := slice.future.Get(ctx, &result)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			t.Lost, t.Retry, t.Due = slice.id, cdc.Retry{}, workflow.Now(ctx)
+			continue
+		}
+		t.Found += result.Published.Len()
+		w.counts.Add(result.Counts)
+		w.add(t.Type, cdc.TypeLedger{Published: result.Published, Skipped: result.Skipped})
+		switch {
+		case result.Cancelled:
+			t.restartPages(ctx)
+		case result.Unswept:
+			w.closeUnread(t)
+		default:
+			w.passDone(t, workflow.Now(ctx))
+		}
+	}
+	return nil
+}
+
+// restartPages has the type listed again from its first page, some moments later.
+func (t *windowType) restartPages(ctx workflow.Context) {
+	t.Lost, t.Retry, t.Due, t.Confirm = "", cdc.Retry{}, workflow.Now(ctx).Add(sliceDelay), true
+}
+
+// readLostSlices reads the ledgers of slices that did not complete: an operator
+// terminated them. One that cannot be read holds up its own type only.
+func (w *captureWindow) readLostSlices(ctx workflow.Context) error {
+	for _, t := range w.types {
+		if t.Lost == "" || t.Due.After(workflow.Now(ctx)) {
+			continue
+		}
+		ledger, err := sliceLedger(ctx, t.Lost)
+		if err != nil {
+			class, retryAfter, ok := failed(ctx, err)
+			if !ok {
+				return err
+			}
+			t.Retry.Failed(workflow.Now(ctx), class, retryAfter)
+			t.Due = t.Retry.Due
+			continue
+		}
+		if known := ledger.Types[t.Type]; known != nil && ledger.Salt == w.ledger.Salt {
+			t.Found += known.Published.Len()
+			w.counts.Published += known.Published.Len()
+			w.counts.Skipped += known.Skipped.Len()
+			w.add(t.Type, *known)
+		}
+		t.restartPages(ctx)
+	}
+	return nil
+}
+
+// awaitSlices waits for the open slices, so that the window can continue as new. Those
+// that are open for long are cancelled.
+func (w *captureWindow) awaitSlices(ctx workflow.Context) error {
+	until := workflow.Now(ctx).Add(cancelSlicesAfter)
+	for len(w.slices()) > 0 {
+		if !until.IsZero() && !until.After(workflow.Now(ctx)) {
+			until = time.Time{}
+			for _, t := range w.types {
+				if t.slice != nil {
+					t.slice.cancel()
+				}
+			}
+		}
+		if err := w.sleepUntil(ctx, until, "until the open slices have closed"); err != nil {
+			return err
+		}
+		if err := w.handleSignals(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -48,15 +48,6 @@ type WindowState struct {
 	Bus      Retry              `json:"bus,omitzero"`
 	// Wanted is where the wanted versions stand, by type.
 	Wanted map[string]Retry `json:"wanted,omitempty"`
-	// Lost are slices, by their types, that did not complete and whose ledgers cannot
-	// be read.
-	Lost map[string]LostSlice `json:"lost,omitempty"`
-}
-
-// LostSlice is a slice that did not complete and whose ledger is still to be read.
-type LostSlice struct {
-	WorkflowID string `json:"workflowId"`
-	Retry      Retry  `json:"retry,omitzero"`
 }
 
 // TypeState is where one resource type stands in its window.
@@ -78,8 +69,11 @@ type TypeState struct {
 	Found int `json:"found,omitempty"`
 	// Pages is how many further pages this pass has read.
 	Pages int `json:"pages,omitempty"`
-	// Retry is set while the type cannot be read.
+	// Retry is set while the type, or the ledger of its lost slice, cannot be read.
 	Retry Retry `json:"retry,omitzero"`
+	// Lost is the workflow ID of a slice of the type that did not complete and whose
+	// ledger is still to be read.
+	Lost string `json:"lost,omitempty"`
 	// Closed is set when no further pass is due.
 	Closed bool `json:"closed,omitempty"`
 }

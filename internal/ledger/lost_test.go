@@ -14,7 +14,7 @@ func TestLedgerHoldsWhatSlicesPublishedThatAreCarriedAsLost(t *testing.T) {
 	resumed := windows
 	resumed.Resume = &cdc.WindowState{
 		Ledger: ledgerWith("Patient", "a"),
-		Lost:   map[string]cdc.LostSlice{"Patient": {WorkflowID: slice}},
+		Types:  []cdc.TypeState{{Type: "Patient", Lost: slice}},
 	}
 	in, out := batch("Patient", "b")
 	e := executions{

@@ -109,8 +109,10 @@ func (r *run) started(input *commonpb.Payloads) error {
 	case in.Resume != nil:
 		r.ledger = in.Resume.Ledger
 		maps.Copy(r.rejected, in.Resume.Rejected)
-		for _, name := range slices.Sorted(maps.Keys(in.Resume.Lost)) {
-			r.slices = append(r.slices, in.Resume.Lost[name].WorkflowID)
+		for _, t := range in.Resume.Types {
+			if t.Lost != "" {
+				r.slices = append(r.slices, t.Lost)
+			}
 		}
 	case in.Rerun > 0:
 		r.before = in.Window.RerunID(in.Rerun - 1)

@@ -1,0 +1,164 @@
+package workflows
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// rejectedChanges are changes that EventBridge rejected. They are published again
+// from time to time, and keep their window or slice open meanwhile.
+type rejectedChanges struct {
+	// salt is that of the ledger.
+	salt    cdc.Salt
+	changes []cdc.Change
+	// hashes are those of changes, by type.
+	hashes map[string]cdc.HashSet
+	// carried are those of the run before, whose bodies are to be read again.
+	carried map[string]cdc.HashSet
+	// retry is when they are published next.
+	retry cdc.Retry
+	// retryingNow is how many are still to be published at once, as an operator asked.
+	retryingNow int
+}
+
+// newRejected goes on from what the run before carried over.
+func newRejected(salt cdc.Salt, carried map[string]cdc.HashSet, retry cdc.Retry) rejectedChanges {
+	r := rejectedChanges{salt: salt, hashes: make(map[string]cdc.HashSet), carried: make(map[string]cdc.HashSet), retry: retry}
+	for name, set := range carried {
+		r.carried[name] = set.Clone()
+	}
+	return r
+}
+
+func (r *rejectedChanges) empty() bool { return len(r.changes) == 0 }
+
+func (r *rejectedChanges) has(v cdc.Version) bool { return r.hashes[v.Type].Has(r.salt.Hash(v)) }
+
+// all are the hashes of the rejected versions, carried over or not, by type.
+func (r *rejectedChanges) all() map[string]cdc.HashSet {
+	all := make(map[string]cdc.HashSet)
+	for _, sets := range []map[string]cdc.HashSet{r.hashes, r.carried} {
+		for name, set := range sets {
+			sum := all[name]
+			sum.Merge(set)
+			if sum.Len() > 0 {
+				all[name] = sum
+			}
+		}
+	}
+	return all
+}
+
+// byType is how many versions of each type are rejected.
+func (r *rejectedChanges) byType() map[string]int {
+	counts := make(map[string]int)
+	for name, set := range r.all() {
+		counts[name] = set.Len()
+	}
+	return counts
+}
+
+// waits are the rejected versions as what waits for an operator.
+func (r *rejectedChanges) waits() []cdc.Wait {
+	var waits []cdc.Wait
+	counts := r.byType()
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		waits = append(waits, cdc.Wait{Type: name, Versions: counts[name]})
+	}
+	return waits
+}
+
+// published applies the result of a batch, in which there may be changes that were
+// rejected before.
+func (r *rejectedChanges) published(ctx workflow.Context, batch []cdc.Change, rejections []cdc.Rejection) {
+	again := false
+	for _, change := range batch {
+		carried := r.carried[change.Type]
+		carried.Remove(r.salt.Hash(change.Version))
+		again = again || r.has(change.Version)
+	}
+	if again {
+		tried := make(map[string]cdc.HashSet)
+		for _, change := range batch {
+			addHash(tried, change.Type, r.salt.Hash(change.Version))
+		}
+		r.keep(func(c cdc.Change) bool { return !tried[c.Type].Has(r.salt.Hash(c.Version)) })
+	}
+	for _, rejection := range rejections {
+		change := batch[rejection.Index]
+		r.changes = append(r.changes, change)
+		addHash(r.hashes, change.Type, r.salt.Hash(change.Version))
+		workflow.GetLogger(ctx).Error("EventBridge rejected an event, which is published again later", "type", change.Type, "code", rejection.Code)
+	}
+	if len(rejections) == 0 {
+		return
+	}
+	due := r.retry.Due
+	r.retry.Failed(workflow.Now(ctx), cdc.ClassEvent, 0)
+	if r.retryingNow > 0 {
+		r.retry.Due = due
+	}
+}
+
+// due are the changes to publish again now, as many as one Publish may hold. The
+// others come with the next.
+func (r *rejectedChanges) due(now time.Time) []cdc.Change {
+	if r.empty() || r.retry.Due.After(now) {
+		return nil
+	}
+	limit := len(r.changes)
+	if r.retryingNow > 0 {
+		limit = r.retryingNow
+	}
+	n, size := 0, 0
+	for n < limit && (n == 0 || size+len(r.changes[n].Body) <= cdc.MaxResultBytes) {
+		size += len(r.changes[n].Body)
+		n++
+	}
+	r.retryingNow = max(0, r.retryingNow-n)
+	return r.changes[:n:n]
+}
+
+// keep keeps those changes and no others.
+func (r *rejectedChanges) keep(kept func(cdc.Change) bool) {
+	all := r.changes
+	r.changes, r.hashes = nil, make(map[string]cdc.HashSet)
+	for _, change := range all {
+		if kept(change) {
+			r.changes = append(r.changes, change)
+			addHash(r.hashes, change.Type, r.salt.Hash(change.Version))
+		}
+	}
+}
+
+func addHash(sets map[string]cdc.HashSet, name string, hash cdc.Hash) {
+	set := sets[name]
+	set.Add(hash)
+	sets[name] = set
+}
+
+// retryNow makes everything that is rejected now due at once.
+func (r *rejectedChanges) retryNow(now time.Time) {
+	if !r.empty() {
+		r.retry.Due, r.retryingNow = now, len(r.changes)
+	}
+}
+
+// skip drops the changes of a type, as an operator asked, and returns their hashes.
+func (r *rejectedChanges) skip(ctx workflow.Context, resourceType string) cdc.HashSet {
+	skipped := r.all()[resourceType]
+	r.keep(func(c cdc.Change) bool { return c.Type != resourceType })
+	r.retryingNow = min(r.retryingNow, len(r.changes))
+	r.forget(resourceType)
+	workflow.GetLogger(ctx).Warn("an operator skipped what EventBridge rejects", "type", resourceType, "versions", skipped.Len())
+	return skipped
+}
+
+// forget drops what was carried over of a type and a whole pass did not show again: it
+// was superseded.
+func (r *rejectedChanges) forget(resourceType string) { delete(r.carried, resourceType) }

@@ -1,0 +1,296 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// CaptureSlice captures one type's span page after page, page k being published
+// while page k+1 is read. It is the only page loop in the house: windows use it
+// for what overflows, ranges for everything. Its result is what it published.
+func CaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (cdc.CaptureSliceResult, error) {
+	s, err := newCaptureSlice(ctx, in)
+	if err == nil {
+		err = s.run(ctx)
+	}
+	cancelled := s != nil && err != nil && ctx.Err() != nil
+	if err != nil && !cancelled {
+		return cdc.CaptureSliceResult{}, err
+	}
+	if cancelled {
+		// It waits for what is being published, and its parent gets what was published.
+		_ = s.published(ctx)
+	}
+	return cdc.CaptureSliceResult{
+		Salt: in.Salt, Published: s.state.Published, Skipped: s.state.Skipped, Counts: s.state.Counts,
+		Unswept: s.unswept, Cancelled: cancelled,
+	}, nil
+}
+
+type captureSlice struct {
+	in    cdc.CaptureSliceInput
+	state cdc.SliceState
+	// known is what needs no publishing: what the parent knows, what was
+	// published, what is being published and what EventBridge rejected.
+	known cdc.HashSet
+	// publishing is the Publish under way, of the changes in batch.
+	publishing *publishing
+	batch      []cdc.Change
+	// rejected are changes that EventBridge rejected; bus is why it accepts nothing.
+	rejected rejectedChanges
+	bus      cdc.Class
+	// unswept is set when the slice was closed before its last page.
+	unswept  bool
+	operator operator
+	// paused is set while the slice waits because its range is paused.
+	paused bool
+}
+
+func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSlice, error) {
+	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidType(in.Type) || !in.Span.To.After(in.Span.From) {
+		return nil, invalidInput("a slice needs a datastore, a resource type and a span")
+	}
+	s := &captureSlice{in: in, known: in.Known.Clone(), operator: newOperator(ctx, in.Attributes)}
+	if in.Resume != nil {
+		s.state = *in.Resume
+		s.known.Merge(s.state.Published)
+		s.known.Merge(s.state.Skipped)
+	}
+	s.rejected = newRejected(in.Salt, map[string]cdc.HashSet{in.Type: s.state.Rejected}, s.state.Bus)
+	s.state.Rejected = cdc.HashSet{}
+	s.beginInRange(ctx)
+	return s, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
+		return s.progress(ctx), nil
+	})
+}
+
+func (s *captureSlice) run(ctx workflow.Context) error {
+	for last := false; !last; {
+		if err := s.waitWhilePaused(ctx); err != nil {
+			return err
+		}
+		if historyIsLarge(ctx) {
+			return s.continueAsNew(ctx)
+		}
+		var err error
+		if last, err = s.page(ctx); err == nil {
+			err = s.handleSignals(ctx)
+		} else if class, retryAfter, ok := failed(ctx, err); ok {
+			last, err = s.waitForStore(ctx, class, retryAfter)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.published(ctx); err != nil {
+		return err
+	}
+	s.rejected.forget(s.in.Type)
+	for !s.rejected.empty() {
+		if historyIsLarge(ctx) {
+			return s.continueAsNew(ctx)
+		}
+		if err := s.publishRejected(ctx); err != nil {
+			return err
+		}
+	}
+	return s.operator.close(ctx)
+}
+
+// page captures the next page and goes on to the one that follows; last is set when
+// there is none.
+func (s *captureSlice) page(ctx workflow.Context) (last bool, err error) {
+	page, err := s.hydrate(ctx, cdc.HydratePageInput{
+		Salt: s.in.Salt, Next: s.in.Next, Known: s.state.PageKnown, List: s.in.Confirm, IDs: s.idsToRead(),
+	}, fmt.Sprintf("page %d of %s", s.state.Counts.Searches+1, s.in.Type))
+	if err != nil {
+		return false, err
+	}
+	if err := s.publish(ctx, s.dedup(page.Changes)); err != nil {
+		return false, err
+	}
+	if err := s.publishListed(ctx, page.Listed); err != nil {
+		return false, err
+	}
+	return s.advance(ctx, page)
+}
+
+// hydrate reads a page, lists its ids, or reads the bodies of versions.
+func (s *captureSlice) hydrate(ctx workflow.Context, in cdc.HydratePageInput, summary string) (page cdc.HydratePageResult, err error) {
+	in.Origin, in.Type, in.Span = s.in.Origin, s.in.Type, s.in.Span
+	ctx = operatorPolicy(ctx, s.in.Origin.Datastore, s.in.Origin.Bulk, s.state.Retry, summary)
+	err = workflow.ExecuteActivity(ctx, do.HydratePage, in).Get(ctx, &page)
+	s.state.Counts.Add(page.Counts)
+	return page, err
+}
+
+// dedup drops what is known and remembers the others.
+func (s *captureSlice) dedup(changes []cdc.Change) []cdc.Change {
+	var fresh []cdc.Change
+	for _, change := range changes {
+		if s.in.Span.Contains(change.Time()) && s.known.Add(s.in.Salt.Hash(change.Version)) {
+			fresh = append(fresh, change)
+		}
+	}
+	if r := s.in.Range; r != nil && r.Listings > 0 {
+		r.Found += len(fresh)
+	}
+	return fresh
+}
+
+// publishListed reads the bodies of the listed versions that are not known, and
+// publishes them.
+func (s *captureSlice) publishListed(ctx workflow.Context, listed []cdc.Version) error {
+	want := slices.DeleteFunc(listed, func(v cdc.Version) bool { return s.known.Has(s.in.Salt.Hash(v)) })
+	for len(want) > 0 {
+		page, err := s.hydrate(ctx, cdc.HydratePageInput{Want: want}, fmt.Sprintf("%d bodies of %s", len(want), s.in.Type))
+		if err != nil {
+			return err
+		}
+		if err := s.publish(ctx, s.dedup(page.Changes)); err != nil {
+			return err
+		}
+		want = page.Unread
+	}
+	return nil
+}
+
+// publish starts to publish the changes once the batch before is published, so
+// that one batch is under way at a time. With a rate, a batch holds no more than a
+// second's worth.
+func (s *captureSlice) publish(ctx workflow.Context, changes []cdc.Change) error {
+	for batch := range slices.Chunk(changes, s.batchSize(len(changes))) {
+		if err := s.published(ctx); err != nil {
+			return err
+		}
+		if err := s.waitForRate(ctx, len(batch)); err != nil {
+			return err
+		}
+		in := cdc.PublishInput{Origin: s.in.Origin, Changes: batch}
+		if s.in.Range != nil {
+			in.Bus, in.Weigh = s.in.Range.Bus, true
+		}
+		s.batch, s.publishing = batch, startPublishing(ctx, in)
+	}
+	return nil
+}
+
+// published waits for the batch under way and puts it into the ledger: when the
+// slice is cancelled, what EventBridge had accepted of it.
+func (s *captureSlice) published(ctx workflow.Context) error {
+	if s.publishing == nil {
+		return nil
+	}
+	result, err := s.publishing.result(ctx, func(class cdc.Class) error {
+		s.bus = class
+		return s.show(ctx)
+	})
+	batch := s.batch
+	s.publishing, s.batch = nil, nil
+	changes, counts := accepted(batch, result)
+	s.state.Counts.Add(counts)
+	for _, change := range changes {
+		s.state.Published.Add(s.in.Salt.Hash(change.Version))
+	}
+	if err != nil {
+		return err
+	}
+	s.rejected.published(ctx, batch, result.Rejected)
+	s.describe(ctx)
+	return nil
+}
+
+// advance goes on to the page that follows, and reports whether there is none.
+func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult) (last bool, err error) {
+	if page.Restart {
+		s.restartPages()
+		return s.waitForStore(ctx, cdc.ClassPageToken, 0)
+	}
+	s.state.Retry = cdc.Retry{} // the store gives it, or a part of it
+	if page.State == cdc.PageIncomplete {
+		for _, change := range page.Changes {
+			s.state.PageKnown.Add(s.in.Salt.Hash(change.Version))
+		}
+		return false, nil
+	}
+	s.in.Next, s.state.PageKnown = page.Next, cdc.HashSet{}
+	if s.idsToRead() != nil {
+		s.in.Range.At = len(s.in.Range.IDs) - len(page.UnreadIDs)
+		return len(page.UnreadIDs) == 0, nil
+	}
+	loops := s.state.Trail.Add(s.in.Salt, page.Content, page.Next)
+	if loops {
+		s.reportPageLoop(ctx)
+	}
+	if loops || page.State == cdc.PageDone {
+		s.restartPages()
+		return s.pagesDone(ctx)
+	}
+	return false, nil
+}
+
+// restartPages has the pages read from the first one.
+func (s *captureSlice) restartPages() {
+	s.in.Next, s.state.PageKnown, s.state.Trail = "", cdc.HashSet{}, cdc.PageTrail{}
+}
+
+// reportPageLoop counts and logs that the pages were ended because they repeat. What
+// they held is kept; whatever else there is, audits find missing. The metric is the
+// activities'.
+func (s *captureSlice) reportPageLoop(ctx workflow.Context) {
+	workflow.GetMetricsHandler(ctx).
+		WithTags(map[string]string{"datastore": s.in.Origin.Datastore, "resource_type": s.in.Type}).
+		Counter("healthlake_cdc_page_loops").Inc(1)
+	workflow.GetLogger(ctx).Warn("the store's pages repeat, or go on without anything new: what they held is kept, and no more are read",
+		"datastore", s.in.Origin.Datastore, "type", s.in.Type)
+}
+
+// publishRejected publishes again what EventBridge rejected, when that is due.
+func (s *captureSlice) publishRejected(ctx workflow.Context) error {
+	if s.rejected.retryingNow == 0 {
+		summary := fmt.Sprintf("%d rejected by EventBridge wait", len(s.rejected.changes))
+		if err := s.operator.sleep(ctx, s.rejected.retry.Due, summary); err != nil {
+			return err
+		}
+	}
+	if err := s.handleSignals(ctx); err != nil {
+		return err
+	}
+	if err := s.publish(ctx, s.rejected.due(workflow.Now(ctx))); err != nil {
+		return err
+	}
+	return s.published(ctx)
+}
+
+// continueAsNew goes on in a new run. The bodies of what EventBridge rejected are not
+// carried over: the new run lists the pages from the start and reads them again. An
+// operator may have ended the slice while its last Publish was waited for.
+func (s *captureSlice) continueAsNew(ctx workflow.Context) error {
+	if err := s.published(ctx); err != nil {
+		return err
+	}
+	if err := s.handleSignals(ctx); err != nil {
+		return err
+	}
+	if s.unswept {
+		if n := len(s.rejected.changes); n > 0 {
+			workflow.GetLogger(ctx).Error("a slice closes without versions that EventBridge rejects: its type cannot be read, so they cannot be read again; an audit finds them",
+				"type", s.in.Type, "versions", n)
+		}
+		return s.operator.close(ctx)
+	}
+	if !s.rejected.empty() {
+		s.in.Confirm = true
+		s.restartPages()
+		s.restartIDs()
+	}
+	s.state.Rejected, s.state.Bus = s.rejected.all()[s.in.Type], s.rejected.retry
+	s.drainPauses(ctx)
+	next, state := s.in, s.state
+	next.Resume = &state
+	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureSlice, next)
+}

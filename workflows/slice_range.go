@@ -1,0 +1,132 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// listingDelay is how long after its beginning a slice begins to list what it
+// may have missed: what search hides while it is indexed again is back by then
+// (about 20 s were seen).
+const listingDelay = 20 * time.Second
+
+// beginInRange copies what a range has given the slice, for its own use.
+func (s *captureSlice) beginInRange(ctx workflow.Context) {
+	if s.in.Range == nil {
+		return
+	}
+	own := *s.in.Range
+	s.in.Range = &own
+	if own.Began.IsZero() {
+		own.Began = workflow.Now(ctx)
+	}
+}
+
+// batchSize is how many of n changes one Publish may hold: with a rate, what a second
+// allows.
+func (s *captureSlice) batchSize(n int) int {
+	if s.in.Range == nil || s.in.Range.Rate <= 0 {
+		return max(1, n)
+	}
+	return max(1, min(n, int(s.in.Range.Rate)))
+}
+
+// drainPauses receives the signals that have come; the last one counts.
+func (s *captureSlice) drainPauses(ctx workflow.Context) {
+	if s.in.Range == nil {
+		return
+	}
+	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)
+	for signals.ReceiveAsync(&s.in.Range.Paused) { // the last one counts
+	}
+}
+
+// waitWhilePaused waits while the range is paused, before the next page: what was read
+// is published by then.
+func (s *captureSlice) waitWhilePaused(ctx workflow.Context) error {
+	s.drainPauses(ctx)
+	if s.in.Range == nil || !s.in.Range.Paused {
+		return nil
+	}
+	if err := s.published(ctx); err != nil {
+		return err
+	}
+	s.paused = true
+	defer func() { s.paused = false }()
+	s.describe(ctx)
+	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)
+	for s.in.Range.Paused {
+		selector := workflow.NewSelector(ctx)
+		selector.AddReceive(signals, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, &s.in.Range.Paused) })
+		selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
+		selector.Select(ctx)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitForRate waits until the slice's rate lets it publish n versions more.
+func (s *captureSlice) waitForRate(ctx workflow.Context, n int) error {
+	r := s.in.Range
+	if r == nil || r.Rate <= 0 {
+		return nil
+	}
+	if err := sleep(ctx, r.Ready, fmt.Sprintf("not more than %g versions a second", r.Rate)); err != nil {
+		return err
+	}
+	r.Ready = later(r.Ready, workflow.Now(ctx)).Add(time.Duration(float64(n) / r.Rate * float64(time.Second)))
+	return nil
+}
+
+// sleep waits until the moment, whatever signals come.
+func sleep(ctx workflow.Context, until time.Time, summary string) error {
+	wait := until.Sub(workflow.Now(ctx))
+	if wait <= 0 {
+		return nil
+	}
+	return workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: summary}).Get(ctx, nil)
+}
+
+// pagesDone is called after the last page, and reports whether the slice is done. That
+// of a range lists the ids of its span until a listing finds nothing new: what is
+// updated while pages are read moves others up on a store that pages by position, and
+// search hides what is being indexed again.
+func (s *captureSlice) pagesDone(ctx workflow.Context) (done bool, err error) {
+	r := s.in.Range
+	if r == nil || !r.Listing || r.Listings > 0 && r.Found == 0 {
+		return true, nil
+	}
+	until := r.Began.Add(listingDelay)
+	if r.Listings > 0 {
+		until = workflow.Now(ctx).Add(cdc.Delay(r.Listings))
+	}
+	if err := sleep(ctx, until, "until what search hides is back"); err != nil {
+		return false, err
+	}
+	r.Listings, r.Found = r.Listings+1, 0
+	s.in.Confirm = true
+	return false, nil
+}
+
+// idsToRead are the resources that are still to be read, of a slice that has any named.
+func (s *captureSlice) idsToRead() []string {
+	if s.in.Range == nil || len(s.in.Range.IDs) == 0 {
+		return nil
+	}
+	return s.in.Range.IDs[s.in.Range.At:]
+}
+
+// restartIDs lets the next run read every named resource again, for what EventBridge
+// rejected.
+func (s *captureSlice) restartIDs() {
+	if s.in.Range != nil {
+		s.in.Range.At = 0
+		s.state.Counts.NotFound = 0
+	}
+}

@@ -1,0 +1,276 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// CaptureWindow captures one window: it sleeps until search has settled,
+// hydrates what the store holds of the window, drops what its ledger has, and
+// publishes the rest; then once more for each later pass. Versions that it is
+// given as wanted, which search does not show, come first. Its result is its
+// ledger.
+func CaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (cdc.CaptureWindowResult, error) {
+	w, err := newCaptureWindow(ctx, in)
+	if err == nil {
+		err = w.run(ctx)
+	}
+	if err != nil {
+		return cdc.CaptureWindowResult{}, err
+	}
+	return cdc.CaptureWindowResult{Ledger: w.ledger, Counts: w.counts}, nil
+}
+
+// captureWindow is a running CaptureWindow. One coroutine works off the types:
+// each has its own next step and when it is due, so that a type that cannot be
+// read, or that has thousands of pages, holds up no other.
+type captureWindow struct {
+	in     cdc.CaptureWindowInput
+	origin cdc.Origin
+	ledger cdc.Ledger
+	types  []*windowType
+	counts cdc.Counts
+	// started is how many slices were started.
+	started int
+	// rejected are changes that EventBridge rejected; bus is why it accepts nothing.
+	rejected rejectedChanges
+	bus      cdc.Class
+	wanted   []*wantedVersions
+	// before is set while the ledger of the run before cannot be read.
+	before   cdc.Retry
+	operator operator
+}
+
+// windowType is where one resource type stands.
+type windowType struct {
+	cdc.TypeState
+	// slice is the open child that reads its pages.
+	slice *openSlice
+}
+
+func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*captureWindow, error) {
+	if err := in.Window.Validate(); err != nil {
+		return nil, invalidInput(err.Error())
+	}
+	if len(in.Types) == 0 || len(in.Passes) == 0 {
+		return nil, invalidInput("a window needs resource types and passes")
+	}
+	w := &captureWindow{
+		in: in,
+		origin: cdc.Origin{
+			Datastore: in.Window.Datastore, Cause: in.Cause, CorrelationID: workflow.GetInfo(ctx).WorkflowExecution.ID,
+		},
+		wanted: newWanted(in, workflow.Now(ctx)), operator: newOperator(ctx, in.Attributes),
+	}
+	if in.Rerun == 0 {
+		w.ledger.Salt = in.Salt
+	}
+	resume := in.Resume
+	if resume == nil {
+		resume = &cdc.WindowState{Ledger: w.ledger, Types: firstPasses(in, workflow.Now(ctx))}
+	}
+	w.ledger, w.counts, w.started = resume.Ledger, resume.Counts, resume.Slices
+	w.rejected = newRejected(w.ledger.Salt, resume.Rejected, resume.Bus)
+	for _, t := range resume.Types {
+		w.types = append(w.types, &windowType{TypeState: t})
+	}
+	return w, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
+		return w.progress(ctx), nil
+	})
+}
+
+func (w *captureWindow) run(ctx workflow.Context) error {
+	if err := w.readLedgerBefore(ctx); err != nil {
+		return err
+	}
+	for !w.done() {
+		if err := w.sleep(ctx); err != nil {
+			return err
+		}
+		if w.mayContinueAsNew(ctx) {
+			return w.continueAsNew(ctx)
+		}
+		if err := w.readLostSlices(ctx); err != nil {
+			return err
+		}
+		if err := w.captureWanted(ctx); err != nil {
+			return err
+		}
+		pages, err := w.hydrate(ctx)
+		if err != nil {
+			return err
+		}
+		if err := w.publish(ctx, w.dedup(pages)); err != nil {
+			return err
+		}
+		w.schedule(ctx, pages)
+		w.closeUnswept(ctx)
+	}
+	return w.close(ctx)
+}
+
+// done reports whether there is nothing more to do.
+func (w *captureWindow) done() bool {
+	_, waiting := w.nextDue()
+	return !waiting && len(w.slices()) == 0
+}
+
+// sleep waits until the next step of any type is due. It applies the results of slices
+// that close meanwhile.
+func (w *captureWindow) sleep(ctx workflow.Context) error {
+	for {
+		if err := w.handleSignals(ctx); err != nil {
+			return err
+		}
+		open := w.slices()
+		if historyIsLarge(ctx) && len(open) > 0 {
+			return w.awaitSlices(ctx) // to continue as new
+		}
+		due, waiting := w.nextDue()
+		if waiting && !due.After(workflow.Now(ctx)) || !waiting && len(open) == 0 {
+			return nil
+		}
+		if err := w.sleepUntil(ctx, due, w.sleepSummary(due)); err != nil {
+			return err
+		}
+	}
+}
+
+// sleepUntil waits until the moment, if it has one, and no longer than until a slice
+// closes or a signal comes.
+func (w *captureWindow) sleepUntil(ctx workflow.Context, due time.Time, summary string) error {
+	if err := w.operator.sleep(ctx, due, summary, w.slices()...); err != nil {
+		return err
+	}
+	return w.applyClosedSlices(ctx)
+}
+
+// hydrate reads a page of every type whose step is due.
+func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.PageResult, error) {
+	now := workflow.Now(ctx)
+	w.collapse(now)
+	requests := w.requests(now)
+	if len(requests) == 0 {
+		return nil, nil
+	}
+	in := cdc.HydrateInput{
+		Origin: w.origin, Window: w.in.Window, Requests: requests,
+		AllTypes: len(requests) == w.open(), FailIfAllUnavailable: !w.anyFailing(),
+		List: w.in.Skip, Salt: w.ledger.Salt,
+	}
+	var result cdc.HydrateResult
+	ctx = hydratePolicy(ctx, w.origin.Datastore, w.origin.Bulk, w.hydrateSummary(requests))
+	if err := workflow.ExecuteActivity(ctx, do.Hydrate, in).Get(ctx, &result); err != nil {
+		return nil, err
+	}
+	w.counts.Add(result.Counts)
+	w.checkClock(ctx, result)
+	return result.Pages, nil
+}
+
+// dedup drops what the ledger has, and what is in the pages twice.
+func (w *captureWindow) dedup(pages []cdc.PageResult) []cdc.Change {
+	type versionOf struct {
+		resourceType string
+		cdc.Key
+	}
+	var fresh []cdc.Change
+	seen := make(map[versionOf]bool)
+	for _, page := range pages {
+		for _, change := range page.Changes {
+			name := versionOf{change.Type, change.Key()}
+			if w.in.Window.Contains(change.Time()) && !w.knows(change.Version) && !seen[name] {
+				seen[name] = true
+				fresh = append(fresh, change)
+			}
+		}
+	}
+	return fresh
+}
+
+// knows reports whether the version is in the ledger, or was rejected and is kept.
+func (w *captureWindow) knows(v cdc.Version) bool { return w.ledger.Has(v) || w.rejected.has(v) }
+
+// publish puts the changes on the bus, after those that it rejected before and that
+// are due again. A window that skips puts them into the ledger only.
+func (w *captureWindow) publish(ctx workflow.Context, fresh []cdc.Change) error {
+	for _, change := range fresh {
+		w.typeOf(change.Type).Found++
+	}
+	if w.in.Skip {
+		for _, change := range fresh {
+			w.skipVersions(change.Type, []cdc.Version{change.Version})
+		}
+		return nil
+	}
+	if err := w.publishBatch(ctx, w.rejected.due(workflow.Now(ctx))); err != nil {
+		return err
+	}
+	return w.publishBatch(ctx, fresh)
+}
+
+// publishBatch puts changes on the bus, and into the ledger when it has accepted them.
+func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	batch := startPublishing(ctx, cdc.PublishInput{Origin: w.origin, Changes: changes})
+	result, err := batch.result(ctx, func(class cdc.Class) error {
+		w.bus = class
+		w.describe(ctx)
+		return w.operator.show(ctx, w.waiting(ctx))
+	})
+	if err != nil {
+		return err
+	}
+	published, counts := accepted(changes, result)
+	w.counts.Add(counts)
+	for _, change := range published {
+		w.ledger.Type(change.Type).Published.Add(w.ledger.Salt.Hash(change.Version))
+	}
+	w.rejected.published(ctx, changes, result.Rejected)
+	w.describe(ctx)
+	return nil
+}
+
+// close shows the counts to operators. A window that published nothing upserts nothing
+// for that.
+func (w *captureWindow) close(ctx workflow.Context) error {
+	w.describe(ctx)
+	if !w.in.Attributes || w.counts.Published == 0 {
+		return w.operator.close(ctx)
+	}
+	return workflow.UpsertTypedSearchAttributes(ctx,
+		cdc.AttrState.ValueSet(cdc.StateClosed),
+		cdc.AttrPublished.ValueSet(int64(w.counts.Published)),
+		cdc.AttrTypes.ValueSet(w.publishedTypes()),
+	)
+}
+
+// mayContinueAsNew reports whether the history is large and nothing is under way
+// that a new run could not go on with.
+func (w *captureWindow) mayContinueAsNew(ctx workflow.Context) bool {
+	return historyIsLarge(ctx) && len(w.slices()) == 0 && !w.done()
+}
+
+// continueAsNew goes on in a new run. Nothing may be waited for here: a signal that
+// came meanwhile would be lost.
+func (w *captureWindow) continueAsNew(ctx workflow.Context) error {
+	next := w.in
+	next.Resume = &cdc.WindowState{
+		Ledger: w.ledger, Counts: w.counts, Slices: w.started, Rejected: w.rejected.all(), Bus: w.rejected.retry,
+	}
+	next.Wanted, next.Resume.Wanted = w.carryWanted()
+	for _, t := range w.types {
+		// The bodies of what EventBridge rejected are not carried over: what the ledger
+		// lacks is read once more.
+		if t.Closed && w.rejected.hashes[t.Type].Len() > 0 {
+			t.Closed, t.Confirm, t.Due = false, true, w.rejected.retry.Due
+		}
+		next.Resume.Types = append(next.Resume.Types, t.TypeState)
+	}
+	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureWindow, next)
+}
