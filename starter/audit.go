@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
 type auditFlags struct {
@@ -124,7 +125,7 @@ func (c *connection) startAudits(ctx context.Context, datastores, asked []string
 			return reports, err
 		}
 		if !started {
-			running, err := c.launcher.ExistingAudit(ctx, id, c.temporal.Converter)
+			running, err := c.launcher.ExistingAudit(ctx, id, c.Converter)
 			if err == nil {
 				err = checkJoinedAudit(id, running.Types, in.Types)
 			}
@@ -150,7 +151,7 @@ func checkJoinedAudit(id string, running, asked []string) error {
 func (s *session) awaitAudit(ctx context.Context, c *connection, id string) (*cdc.AuditResult, error) {
 	var result cdc.AuditResult
 	err := s.await(ctx, c, id, &result, func(ctx context.Context) string {
-		p, err := c.progress(ctx, id)
+		p, err := temporal.Progress(ctx, c.Client, id)
 		if err != nil {
 			return ""
 		}

@@ -74,7 +74,7 @@ func (s *session) capture(ctx context.Context, at time.Time, datastore string, w
 			}
 			var result cdc.CaptureWindowResult
 			fmt.Fprintf(s.progress, "waiting for %s to close\n", all[i].WorkflowID)
-			if err := c.client.GetWorkflow(ctx, all[i].WorkflowID, "").Get(ctx, &result); err != nil {
+			if err := c.Client.GetWorkflow(ctx, all[i].WorkflowID, "").Get(ctx, &result); err != nil {
 				return waitError(ctx, all[i].WorkflowID, err)
 			}
 			all[i].Published = &result.Counts.Published

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"go.temporal.io/sdk/client"
+	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/healthlake"
@@ -34,10 +34,9 @@ const (
 // connection is what a command works with. Everything but config is set only for
 // commands that need Temporal.
 type connection struct {
-	config   *config.Config
-	client   client.Client
+	config *config.Config
+	*temporal.Connection
 	launcher *temporal.Launcher
-	temporal *temporal.Connection
 	// types are the resource types of each datastore.
 	types  map[string][]string
 	logger *slog.Logger
@@ -58,7 +57,7 @@ func (s *session) withConnection(ctx context.Context, need needs, run func(c *co
 		if err := c.dial(ctx); err != nil {
 			return err
 		}
-		defer c.client.Close()
+		defer c.Client.Close()
 	}
 	if need == needsWorkers {
 		if err := c.matchesWorkers(ctx); err != nil {
@@ -74,13 +73,12 @@ func (c *connection) dial(ctx context.Context) error {
 	if c.types, err = c.resourceTypes(ctx); err != nil {
 		return err
 	}
-	if c.temporal, err = temporal.Dial(ctx, c.config, config.Starter, c.logger, temporal.Observers{}); err != nil {
+	if c.Connection, err = temporal.Dial(ctx, c.config, config.Starter, c.logger, temporal.Observers{}); err != nil {
 		return err
 	}
-	c.client = c.temporal.Client
-	c.launcher = temporal.NewLauncher(c.client, temporal.LauncherConfig{
+	c.launcher = temporal.NewLauncher(c.Client, temporal.LauncherConfig{
 		TaskQueue: c.config.TaskQueue, Types: c.types, Passes: c.config.Passes, Audited: c.config.AuditOn(),
-		Attributes: c.temporal.Attributes, Logger: c.logger,
+		Attributes: c.Attributes, Logger: c.logger,
 	})
 	return nil
 }
@@ -94,11 +92,11 @@ func (c *connection) matchesWorkers(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
 	const nothing = "nothing was started or signalled"
-	if err := temporal.CheckKeys(limited, c.temporal.Executions(), c.config.Datastores, c.logger); err != nil {
+	if err := temporal.CheckKeys(limited, c.Executions(), c.config.Datastores, c.logger); err != nil {
 		return fmt.Errorf("%s: CDC_PAYLOAD_KEYS do not open what the workers have written: %w", nothing, err)
 	}
 	schedules := &temporal.AuditSchedules{
-		Service: c.client.WorkflowService(), Converter: c.temporal.Converter, Namespace: c.temporal.Namespace,
+		Service: c.Client.WorkflowService(), Converter: c.Converter, Namespace: c.Namespace,
 		Logger: c.logger, Now: time.Now,
 	}
 	for _, datastore := range c.config.Datastores {
@@ -114,6 +112,12 @@ func (c *connection) matchesWorkers(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// describe returns what Temporal has of an execution, nil when there is none.
+func (c *connection) describe(ctx context.Context, id string) (*workflowpb.WorkflowExecutionInfo, error) {
+	described, err := c.Executions().Describe(ctx, id)
+	return described.GetWorkflowExecutionInfo(), err
 }
 
 func (c *connection) aws(ctx context.Context) (aws.Config, error) { return temporal.AWS(ctx, c.config) }
@@ -134,7 +138,7 @@ func (c *connection) resourceTypes(ctx context.Context) (map[string][]string, er
 
 // retention is how long the namespace keeps closed executions.
 func (c *connection) retention(ctx context.Context) (time.Duration, error) {
-	return temporal.Retention(ctx, c.client, c.temporal.Namespace)
+	return temporal.Retention(ctx, c.Client, c.Namespace)
 }
 
 // horizon is how far back audits can compare.

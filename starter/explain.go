@@ -106,9 +106,9 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 		return nil, err
 	}
 	return &explain.Explainer{
-		Store: stores, Executions: c.temporal.Executions(), Queries: c.client,
-		Ledgers: ledger.Reader{Executions: c.temporal.Executions()},
-		Types:   c.types, Audited: c.config.AuditOn(), Namespace: c.temporal.Namespace, Retention: retention, UIURL: ui,
+		Store: stores, Executions: c.Executions(), Queries: c.Client,
+		Ledgers: ledger.Reader{Executions: c.Executions()},
+		Types:   c.types, Audited: c.config.AuditOn(), Namespace: c.Namespace, Retention: retention, UIURL: ui,
 		Triggers: c.triggers, Now: time.Now,
 	}, nil
 }
@@ -120,7 +120,7 @@ func (c *connection) triggers(ctx context.Context) explain.Triggers {
 	if found.Queue, found.DLQ, err = c.queues(ctx); err != nil && !errors.Is(err, queue.ErrNoDLQ) {
 		found.Unknown = err.Error()
 	}
-	described, err := c.client.DescribeTaskQueue(ctx, c.config.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	described, err := c.Client.DescribeTaskQueue(ctx, c.config.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
 	found.NoWorker = err == nil && len(described.GetPollers()) == 0
 	return found
 }

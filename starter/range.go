@@ -202,7 +202,7 @@ func (s *session) awaitRange(ctx context.Context, c *connection, id string) (*cd
 }
 
 func (c *connection) rangeProgress(ctx context.Context, id string) string {
-	p, waits, err := status.Progress(ctx, c.client, id, time.Now())
+	p, waits, err := status.Progress(ctx, c.Client, id, time.Now())
 	if err != nil || p.Range == nil {
 		return ""
 	}
@@ -220,14 +220,14 @@ func (c *connection) cancelledAt(ctx context.Context, id string, err error) (par
 	if !sdktemporal.IsCanceledError(err) || ctx.Err() != nil {
 		return partial, false
 	}
-	events := c.client.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)
+	events := c.Client.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()
 		if err != nil {
 			return partial, true
 		}
 		details := event.GetWorkflowExecutionCanceledEventAttributes().GetDetails()
-		_ = c.temporal.Converter.FromPayloads(details, &partial) // zero when it cannot be decoded
+		_ = c.Converter.FromPayloads(details, &partial) // zero when it cannot be decoded
 	}
 	return partial, true
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
 // controlled is what pause, resume and cancel print.
@@ -76,7 +77,7 @@ func (s *session) pause(ctx context.Context, name string, pause bool) error {
 		if err != nil {
 			return err
 		}
-		if err := c.client.SignalWorkflow(ctx, id, "", cdc.SignalPause, pause); err != nil {
+		if err := c.Client.SignalWorkflow(ctx, id, "", cdc.SignalPause, pause); err != nil {
 			return fmt.Errorf("signalling %s: %w", id, err)
 		}
 		if err := c.awaitPaused(ctx, id, pause, state); err != nil {
@@ -91,7 +92,7 @@ func (c *connection) awaitPaused(ctx context.Context, id string, paused bool, st
 	limited, cancel := context.WithTimeout(ctx, signalTimeout)
 	defer cancel()
 	for {
-		progress, err := c.progress(limited, id)
+		progress, err := temporal.Progress(limited, c.Client, id)
 		if err == nil && progress.Range != nil && progress.Range.Paused == paused {
 			return nil
 		}
@@ -110,14 +111,14 @@ func (s *session) cancel(ctx context.Context, name string, wait bool) error {
 		if err != nil {
 			return err
 		}
-		if err := c.client.CancelWorkflow(ctx, id, ""); err != nil {
+		if err := c.Client.CancelWorkflow(ctx, id, ""); err != nil {
 			return fmt.Errorf("cancelling %s: %w", id, err)
 		}
 		if !wait {
 			return s.print(controlled{WorkflowID: id, State: "cancelling"}, id+" is being cancelled")
 		}
 		var result cdc.CaptureRangeResult
-		err = c.client.GetWorkflow(ctx, id, "").Get(ctx, &result)
+		err = c.Client.GetWorkflow(ctx, id, "").Get(ctx, &result)
 		if partial, cancelled := c.cancelledAt(ctx, id, err); cancelled {
 			return s.print(ranged{WorkflowID: id, Result: &partial},
 				fmt.Sprintf("%s was cancelled: %d published, %d of %d versions done", id, partial.Counts.Published, partial.Done, partial.Total))

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
 // handled is what retry and skip print: what waited and is retried now, or what the
@@ -71,7 +72,7 @@ func (s *session) retry(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if err := c.client.SignalWorkflow(ctx, id, "", cdc.SignalRetry, nil); err != nil {
+		if err := c.Client.SignalWorkflow(ctx, id, "", cdc.SignalRetry, nil); err != nil {
 			return fmt.Errorf("signalling %s: %w", id, err)
 		}
 		return s.print(handled{WorkflowID: id, Retried: before.Waiting}, id+" retries now: "+waitsText(before.Waiting))
@@ -112,7 +113,7 @@ func (c *connection) waiting(ctx context.Context, id string) (none cdc.Progress,
 	case err != nil:
 		return none, err
 	case info == nil:
-		return none, fmt.Errorf("no execution %s in namespace %s: `starter status` lists what waits", id, c.temporal.Namespace)
+		return none, fmt.Errorf("no execution %s in namespace %s: `starter status` lists what waits", id, c.Namespace)
 	case !cdc.IsOpen(info.GetStatus()):
 		return none, fmt.Errorf("%s does not wait for an operator: it has closed", id)
 	}
@@ -121,7 +122,7 @@ func (c *connection) waiting(ctx context.Context, id string) (none cdc.Progress,
 	default:
 		return none, fmt.Errorf("%s is a %s: only windows, slices, replays, backfills and deletes wait for an operator; `starter status` lists them", id, name)
 	}
-	progress, err := c.progress(ctx, id)
+	progress, err := temporal.Progress(ctx, c.Client, id)
 	if err == nil && len(progress.Waiting) == 0 {
 		err = fmt.Errorf("%s does not wait for an operator; `starter status` lists what does", id)
 	}

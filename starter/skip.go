@@ -10,6 +10,7 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
 // skipAndWait signals an execution to skip, and waits until it has: until what waited
@@ -23,7 +24,7 @@ func (c *connection) skipAndWait(ctx context.Context, id string, before cdc.Prog
 	send, gone := true, false
 	for {
 		if send {
-			if err := c.client.SignalWorkflow(limited, id, "", cdc.SignalSkip, cdc.SkipOf(waits)); err != nil {
+			if err := c.Client.SignalWorkflow(limited, id, "", cdc.SignalSkip, cdc.SkipOf(waits)); err != nil {
 				return fmt.Errorf("signalling %s: %w", id, err)
 			}
 			send = false
@@ -34,7 +35,7 @@ func (c *connection) skipAndWait(ctx context.Context, id string, before cdc.Prog
 		}
 		var now cdc.Progress
 		if err == nil {
-			now, err = c.progress(limited, id)
+			now, err = temporal.Progress(limited, c.Client, id)
 		}
 		if err == nil {
 			still := slices.ContainsFunc(waits, func(w cdc.Wait) bool { return stillWaits(now.Waiting, w) })
@@ -60,7 +61,7 @@ func (c *connection) closedAfterSkip(ctx context.Context, id string, info *workf
 	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 		return fmt.Errorf("%s has ended as %s: what it skipped is not known", id, info.GetStatus())
 	}
-	run := c.client.GetWorkflow(ctx, id, info.GetExecution().GetRunId())
+	run := c.Client.GetWorkflow(ctx, id, info.GetExecution().GetRunId())
 	var err error
 	var skipped bool
 	if info.GetType().GetName() == cdc.WorkflowPublishDelete {

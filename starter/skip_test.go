@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
 // waiter is an execution that waits and loses signals, which the real server's do at
@@ -32,17 +33,17 @@ func (w *waiter) SignalWorkflow(context.Context, string, string, string, any) er
 	return nil
 }
 
-func (w *waiter) DescribeWorkflow(_ context.Context, id, _ string) (*client.WorkflowExecutionDescription, error) {
+func (w *waiter) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	status := enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 	if len(w.answers) == 0 {
 		status = w.closes
 	}
-	return &client.WorkflowExecutionDescription{RawResponse: &workflowservice.DescribeWorkflowExecutionResponse{
+	return &workflowservice.DescribeWorkflowExecutionResponse{
 		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
 			Execution: &commonpb.WorkflowExecution{WorkflowId: id}, Status: status,
 			Type: &commonpb.WorkflowType{Name: cdc.WorkflowCaptureWindow},
 		},
-	}}, nil
+	}, nil
 }
 
 func (w *waiter) QueryWorkflow(context.Context, string, string, string, ...any) (converter.EncodedValue, error) {
@@ -95,7 +96,7 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				connected := &connection{client: &c.waiter}
+				connected := &connection{Connection: &temporal.Connection{Client: &c.waiter}}
 				err := connected.skipAndWait(t.Context(), "window/d/x", waits, waits.Waiting)
 				if c.says == "" {
 					require.NoError(t, err)
@@ -108,6 +109,6 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	connected := &connection{client: &waiter{answers: []cdc.Progress{waits}}}
+	connected := &connection{Connection: &temporal.Connection{Client: &waiter{answers: []cdc.Progress{waits}}}}
 	require.ErrorContains(t, connected.skipAndWait(ctx, "window/d/x", waits, waits.Waiting), "interrupted")
 }

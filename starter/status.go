@@ -46,10 +46,10 @@ queries as actions.`,
 func (s *session) status(ctx context.Context, lookback time.Duration) error {
 	return s.withConnection(ctx, needsTemporal, func(c *connection) error {
 		collector := &status.Collector{
-			Temporal: c.client, Converter: c.temporal.Converter, Namespace: c.temporal.Namespace,
+			Temporal: c.Client, Converter: c.Converter,
 			TaskQueue: c.config.TaskQueue, Types: c.types, Datastores: c.config.Datastores,
 			Passes: c.config.Passes, Lookback: lookback, Queues: c.queues, Retention: c.retentionWarning, Now: time.Now,
-			Attributes: c.temporal.Attributes,
+			Attributes: c.Attributes,
 		}
 		report, err := collector.Collect(ctx)
 		if err != nil {
@@ -77,7 +77,7 @@ func (c *connection) retentionWarning(ctx context.Context) string {
 	if err != nil {
 		return "" // likewise
 	}
-	return preflight.Notice(c.temporal.Namespace, kept, keeps)
+	return preflight.Notice(c.Namespace, kept, keeps)
 }
 
 // queues returns the depth of the trigger queue and of its dead-letter queue. What could

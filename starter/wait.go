@@ -7,15 +7,28 @@ import (
 	"time"
 )
 
-// progressEvery is how often a waiting command queries how far the work is; each query
-// is billed as an action.
-const progressEvery = 2 * time.Second
+const (
+	// progressEvery is how often a waiting command queries the progress, and queryEvery
+	// how often one that waits for a signal's effect does; each query is billed.
+	progressEvery = 2 * time.Second
+	queryEvery    = time.Second
+	// signalTimeout is how long an execution may take to act on a signal.
+	signalTimeout = time.Minute
+)
+
+// sleep waits, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
 
 // await waits for the result of a workflow and shows its progress. Text returns the
 // progress, or nothing when it is not known.
 func (s *session) await(ctx context.Context, c *connection, id string, result any, text func(ctx context.Context) string) error {
 	done := make(chan error, 1)
-	go func() { done <- c.client.GetWorkflow(ctx, id, "").Get(ctx, result) }()
+	go func() { done <- c.Client.GetWorkflow(ctx, id, "").Get(ctx, result) }()
 	ticker := time.NewTicker(progressEvery)
 	defer ticker.Stop()
 	line := &progressLine{session: s}
@@ -25,9 +38,7 @@ func (s *session) await(ctx context.Context, c *connection, id string, result an
 		case err := <-done:
 			return err
 		case <-ticker.C:
-			limited, cancel := context.WithTimeout(ctx, queryTimeout)
-			line.show(text(limited))
-			cancel()
+			line.show(text(ctx))
 		}
 	}
 }

@@ -42,13 +42,13 @@ func (w Wait) Text() string {
 	}
 	switch {
 	case w.Bus:
-		return fmt.Sprintf("the event bus, which takes nothing (%s)", w.Class)
+		return fmt.Sprintf("the event bus, which accepts nothing (%s)", w.Class)
 	case w.Ledger && w.Type != "":
 		return fmt.Sprintf("the ledger of a slice of %s, which cannot be read (%s); without it, what the slice published is published again", w.Type, w.Class)
 	case w.Ledger:
 		return fmt.Sprintf("the ledger of the run before, which cannot be read (%s)", w.Class)
 	case w.Versions > 0:
-		return fmt.Sprintf("%d of %s, which EventBridge refuses", w.Versions, name)
+		return fmt.Sprintf("%d of %s, which EventBridge rejects", w.Versions, name)
 	default:
 		return fmt.Sprintf("the type %s, which cannot be read (%s)", name, w.Class)
 	}

@@ -16,9 +16,9 @@ func TestSkipNamesWhatWaits(t *testing.T) {
 	require.Equal(t, Skip{Types: []string{"Account"}}, SkipOf(waits[:1]))
 	require.Zero(t, SkipOf(waits[6:]), "nothing is skipped because the bus is away")
 	require.Equal(t, "the type Account, which cannot be read (Rejected)", waits[0].Text())
-	require.Equal(t, "1 of an unnamed type, which EventBridge refuses", waits[2].Text())
-	require.Equal(t, "2 of Patient, which EventBridge refuses", waits[3].Text())
+	require.Equal(t, "1 of an unnamed type, which EventBridge rejects", waits[2].Text())
+	require.Equal(t, "2 of Patient, which EventBridge rejects", waits[3].Text())
 	require.Contains(t, waits[4].Text(), "ledger of the run before")
 	require.Contains(t, waits[5].Text(), "ledger of a slice of Claim")
-	require.Contains(t, waits[6].Text(), "the event bus, which takes nothing (BusMissing)")
+	require.Contains(t, waits[6].Text(), "the event bus, which accepts nothing (BusMissing)")
 }

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	workflowpb "go.temporal.io/api/workflow/v1"
-	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/queue"
@@ -47,10 +46,8 @@ func ParseRequest(text string) (Request, error) {
 type Explainer struct {
 	Store      Store
 	Executions temporal.Executions
-	Queries    interface {
-		QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)
-	}
-	Ledgers interface {
+	Queries    temporal.Queries
+	Ledgers    interface {
 		Closed(ctx context.Context, workflowID string) (cdc.Ledger, error)
 	}
 	// Types are the configured resource types, by datastore.
@@ -78,10 +75,6 @@ type Triggers struct {
 	NoWorker  bool
 	TaskQueue string
 }
-
-// queryTimeout bounds the query of an open window, which without a worker gets no
-// response; the result then goes without what it would add.
-const queryTimeout = 10 * time.Second
 
 // url leads to the latest run of an execution in the Temporal UI.
 func (e *Explainer) url(workflowID string) string {
@@ -188,15 +181,9 @@ func (e *Explainer) progress(ctx context.Context, f *facts, window *Window, pend
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	value, err := e.Queries.QueryWorkflow(ctx, f.open.WorkflowID, "", cdc.QueryProgress)
+	progress, err := temporal.Progress(ctx, e.Queries, f.open.WorkflowID)
 	if err != nil {
-		f.noWorker = true // or none in time
-		return
-	}
-	var progress cdc.Progress
-	if value.Get(&progress) != nil {
+		f.noWorker = !errors.Is(err, temporal.ErrUndecodable)
 		return
 	}
 	if due, ok := progress.Due[f.request.Type]; ok && window.NextStep.IsZero() {

@@ -4,22 +4,20 @@ import (
 	"context"
 	"fmt"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
-// mostAudits bounds how many of a store's last audits are looked at for the newest
-// that its schedule has started: others' datastores may begin alike.
-const mostAudits = 50
+// maxAudits bounds how many of a store's last audits are looked at for the newest that
+// its schedule has started: the IDs of other datastores may begin the same.
+const maxAudits = 50
 
-// audit finds the last scheduled audit of a store that completed, and reads its
-// result.
+// audit finds the last scheduled audit of a store that completed, and reads its result.
 func (c *collection) audit(ctx context.Context, datastore string) (*Audit, error) {
-	query := fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s-' AND ExecutionStatus = 'Completed'",
-		cdc.WorkflowAudit, cdc.AuditScheduleID(datastore))
-	infos, err := c.list(ctx, query, mostAudits)
+	infos, err := c.executions.List(ctx,
+		temporal.OfType(cdc.WorkflowAudit).WithPrefix(cdc.AuditScheduleID(datastore)+"-").WithStatus("Completed"), maxAudits)
 	if err != nil {
 		return nil, err
 	}
@@ -33,29 +31,21 @@ func (c *collection) audit(ctx context.Context, datastore string) (*Audit, error
 	if last == nil {
 		return nil, nil //nolint:nilnil // none has completed
 	}
-	execution := last.GetExecution()
-	events := c.Temporal.GetWorkflowHistory(ctx, execution.GetWorkflowId(), execution.GetRunId(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)
-	for events.HasNext() {
-		event, err := events.Next()
-		if err != nil {
-			return nil, fmt.Errorf("reading the result of %s: %w", execution.GetWorkflowId(), err)
-		}
-		completed := event.GetWorkflowExecutionCompletedEventAttributes()
-		if completed == nil {
-			continue
-		}
-		var result cdc.AuditResult
-		if err := c.Converter.FromPayloads(completed.GetResult(), &result); err != nil {
-			return nil, fmt.Errorf("the result of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", execution.GetWorkflowId())
-		}
-		found := auditOf(result)
-		found.WorkflowID, found.Closed = execution.GetWorkflowId(), last.GetCloseTime().AsTime()
-		return &found, nil
+	id := last.GetExecution().GetWorkflowId()
+	var result cdc.AuditResult
+	err = c.executions.Result(ctx, id, last.GetExecution().GetRunId(), &result)
+	if temporal.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // it has just expired
 	}
-	return nil, nil //nolint:nilnil // its history has just expired
+	if err != nil {
+		return nil, err
+	}
+	found := auditOf(result)
+	found.WorkflowID, found.Closed = id, last.GetCloseTime().AsTime()
+	return &found, nil
 }
 
-// auditOf sums up a scheduled audit's result.
+// auditOf sums up the result of a scheduled audit.
 func auditOf(result cdc.AuditResult) Audit {
 	found := Audit{Healed: result.Totals.Healed}
 	if result.State == nil {
@@ -78,12 +68,11 @@ func auditOf(result cdc.AuditResult) Audit {
 	return found
 }
 
-// waiting tells of spans in which something is missing. Each run tries again.
+// waiting is what audits could not heal. Each run tries again.
 func (a *Audit) waiting() []Waiting {
-	var all []Waiting
-	if a != nil && a.Missing > 0 {
-		all = append(all, Waiting{WorkflowID: a.WorkflowID, What: fmt.Sprintf(
-			"%d versions are missing after healing: its details in the Temporal UI say in which spans and why", a.Missing)})
+	if a == nil || a.Missing == 0 {
+		return nil
 	}
-	return all
+	return []Waiting{{WorkflowID: a.WorkflowID, What: fmt.Sprintf(
+		"%d versions are missing after healing: its details in the Temporal UI say in which time ranges and why", a.Missing)}}
 }

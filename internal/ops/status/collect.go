@@ -9,9 +9,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
@@ -19,13 +17,11 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// Temporal is what is asked of Temporal.
+// Temporal is what collecting calls of the SDK's client.
 type Temporal interface {
+	temporal.Client
+	temporal.Queries
 	CountWorkflow(ctx context.Context, request *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error)
-	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
-	QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)
-	GetWorkflowHistory(ctx context.Context, workflowID, runID string, isLongPoll bool, filter enumspb.HistoryEventFilterType) client.HistoryEventIterator
-	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	DescribeTaskQueue(ctx context.Context, taskQueue string, kind enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
 }
 
@@ -33,7 +29,6 @@ type Temporal interface {
 type Collector struct {
 	Temporal  Temporal
 	Converter converter.DataConverter
-	Namespace string
 	TaskQueue string
 	// Types are the resource types of each datastore.
 	Types      map[string][]string
@@ -41,54 +36,48 @@ type Collector struct {
 	Passes     []time.Duration
 	// Lookback is how far back windows are looked at.
 	Lookback time.Duration
-	// Attributes tells whether our search attributes are registered.
+	// Attributes is set when our search attributes are registered.
 	Attributes bool
-	// Retention tells what is amiss with the namespace's retention, empty when
-	// nothing is.
+	// Retention says what is wrong with the namespace's retention, empty when nothing is.
 	Retention func(ctx context.Context) string
-	// Queues asks SQS; an error is a note in the report.
+	// Queues reads the depth of the queues; its error is a note in the report.
 	Queues func(ctx context.Context) (queue, dlq *queue.Depth, err error)
 	Now    func() time.Time
 }
 
-const (
-	// mostOpen and mostRecent bound how many windows of a store are listed.
-	mostOpen   = 1000
-	mostRecent = 500
-	// mostQueries bounds the open executions of a store that are asked for their
-	// progress, the oldest first: each query is billed as an action.
-	mostQueries = 10
-	// mostRead bounds the windows of a store whose history is read.
-	mostRead = 8
-	// queryTimeout bounds a query, which without a worker is not answered.
-	queryTimeout = 10 * time.Second
-	// patience is how long after its last pass was due an open window is nothing
-	// unusual: the longest delay of a further pass, or between two tries.
-	patience = 15 * time.Minute
-)
+// maxQueries bounds the open executions of a kind, or windows of a store, whose progress
+// is queried, the oldest first: each query is billed as an action.
+const maxQueries = 10
 
 // collection is one collecting.
 type collection struct {
 	*Collector
-	report Report
-	// unanswered is set when a query was not answered: no more are made. undecoded is
-	// set when an answer could not be decoded.
+	executions temporal.Executions
+	report     Report
+	// unanswered is set when a query got no response: no more are made. undecoded is
+	// set when a response could not be decoded.
 	unanswered, undecoded bool
-	// asked are the executions that were asked what they wait for.
-	asked map[string]bool
+	// queried are the executions whose progress was queried.
+	queried map[string]bool
 }
 
-// Collect asks Temporal and SQS how everything stands.
+func (c *Collector) begin() *collection {
+	return &collection{
+		Collector: c, executions: temporal.Executions{Client: c.Temporal, Data: c.Converter}, queried: make(map[string]bool),
+		report: Report{
+			At: c.Now().UTC(), Lookback: c.Lookback.Seconds(),
+			Stores: []Store{}, Ranges: []Range{}, Audits: []Range{}, Waiting: []Waiting{}, Failed: []Failed{}, Workers: []Worker{},
+		},
+	}
+}
+
+// Collect reads from Temporal and SQS what the report shows.
 func (c *Collector) Collect(ctx context.Context) (Report, error) {
-	now := c.Now().UTC()
-	run := &collection{Collector: c, asked: make(map[string]bool), report: Report{
-		At: now, Lookback: c.Lookback.Seconds(),
-		Stores: []Store{}, Ranges: []Range{}, Audits: []Range{}, Waiting: []Waiting{}, Failed: []Failed{}, Workers: []Worker{},
-	}}
+	run := c.begin()
 	if err := run.workers(ctx); err != nil {
 		return Report{}, err
 	}
-	if err := run.operator(ctx); err != nil {
+	if err := run.waitForOperator(ctx); err != nil {
 		return Report{}, err
 	}
 	for _, datastore := range c.Datastores {
@@ -103,7 +92,7 @@ func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	if run.report.Audits, err = run.open(ctx, cdc.WorkflowAudit); err != nil {
 		return Report{}, err
 	}
-	if err := run.deletes(ctx); err != nil {
+	if err := run.lateDeletes(ctx); err != nil {
 		return Report{}, err
 	}
 	if err := run.failed(ctx); err != nil {
@@ -113,81 +102,55 @@ func (c *Collector) Collect(ctx context.Context) (Report, error) {
 		run.report.QueueNote = err.Error()
 	}
 	run.notes()
-	if amiss := c.Retention(ctx); amiss != "" {
-		run.report.Notes = append(run.report.Notes, amiss)
+	if warning := c.Retention(ctx); warning != "" {
+		run.note("%s", warning)
 	}
 	return run.report, nil
 }
 
+func (c *collection) note(format string, args ...any) {
+	c.report.Notes = append(c.report.Notes, fmt.Sprintf(format, args...))
+}
+
 func (c *collection) notes() {
-	c.report.Notes = append(c.report.Notes,
-		fmt.Sprintf("last published and lag: from the newest windows of each store that published a type in the last %s (at most %d a store are read); further pages of a large window, replays and deletes are not in it", c.Lookback, mostRead),
-		fmt.Sprintf("an hour's figures are estimates: windows opened in the last %s, about %d actions each at $50 per million, searches as the windows that were read counted them; further pages, replays, audits and this command come on top", c.Lookback, actionsPerWindow))
+	c.note("last published and lag: from the newest windows of each store that published a type in the last %s (at most %d per store are read); later pages of a large window, replays and deletes are not included", c.Lookback, maxRead)
+	c.note("costs per hour are estimates: windows opened in the last %s, about %d actions each at $50 per million, searches as counted by the windows that were read; later pages, replays, audits and this command are extra", c.Lookback, actionsPerWindow)
 	if slices.ContainsFunc(c.report.Waiting, func(w Waiting) bool { return w.Operator }) {
-		c.report.Notes = append(c.report.Notes,
-			"what waits for you: fix the cause, then `starter retry ID` tries at once; `starter skip ID` skips it for good")
+		c.note("what waits for you: fix the cause, then `starter retry ID` tries now; `starter skip ID` skips it for good")
 	}
 	if c.undecoded {
-		c.report.Notes = append(c.report.Notes, "what executions answer cannot be decoded, so what they wait for and how far they are is not known: is the workers' key in CDC_PAYLOAD_KEYS?")
+		c.note("the progress of executions cannot be decoded, so what they wait for is not known: is the workers' key in CDC_PAYLOAD_KEYS?")
 	}
 	if c.unanswered {
-		c.report.Notes = append(c.report.Notes, "no worker answered a query in time: what the open windows wait for is not known")
+		c.note("no worker answered a query in time: what the open windows wait for is not known")
 	}
 }
 
-// windowQuery finds windows of a store of which something more is asked.
-func windowQuery(datastore, more string) string {
-	return string(temporal.Windows(datastore)) + " AND " + more
-}
-
-func since(t time.Time) string {
-	return fmt.Sprintf("StartTime >= '%s'", t.UTC().Format(time.RFC3339Nano))
-}
-
-const running = "ExecutionStatus = 'Running'"
-
-func (c *collection) count(ctx context.Context, query string) (int, error) {
-	answer, err := c.Temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: c.Namespace, Query: query})
+func (c *collection) count(ctx context.Context, query temporal.Query) (int, error) {
+	counted, err := c.Temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: string(query)})
 	if err != nil {
 		return 0, fmt.Errorf("counting executions: %w", err)
 	}
-	return int(answer.GetCount()), nil
+	return int(counted.GetCount()), nil
 }
 
-// list returns up to limit executions, the newest first.
-func (c *collection) list(ctx context.Context, query string, limit int) ([]*workflowpb.WorkflowExecutionInfo, error) {
-	var all []*workflowpb.WorkflowExecutionInfo
-	var next []byte
-	for {
-		page, err := c.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-			Namespace: c.Namespace, Query: query, PageSize: int32(limit - len(all)), NextPageToken: next,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("listing executions: %w", err)
-		}
-		all = append(all, page.GetExecutions()...)
-		if next = page.GetNextPageToken(); len(next) == 0 || len(all) >= limit {
-			return all, nil
-		}
-	}
-}
-
-// progress asks an execution how far it is; nil when no worker answers.
+// progress queries an execution for its progress; nil when no worker answers.
 func (c *collection) progress(ctx context.Context, workflowID string) *cdc.Progress {
+	c.queried[workflowID] = true
 	if c.unanswered || len(c.report.Workers) == 0 {
 		c.unanswered = true
 		return nil
 	}
-	asking, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	p, _, err := Progress(asking, c.Temporal, workflowID, c.Now().UTC())
-	if err != nil {
-		// One that closed meanwhile answers as well: it is the worker that is amiss.
-		c.unanswered = errors.Is(asking.Err(), context.DeadlineExceeded)
-		c.undecoded = c.undecoded || errors.Is(err, errUndecoded)
-		return nil
+	p, _, err := Progress(ctx, c.Temporal, workflowID, c.Now().UTC())
+	switch {
+	case err == nil:
+		return p
+	case errors.Is(err, temporal.ErrUndecodable):
+		c.undecoded = true
+	case errors.Is(err, temporal.ErrUnanswered):
+		c.unanswered = true // closed executions answer too, so it is the worker
 	}
-	return p
+	return nil
 }
 
 // workers lists who polls the task queue.
@@ -219,7 +182,7 @@ func (c *collection) workers(ctx context.Context) error {
 
 // open lists the executions of a type that are open.
 func (c *collection) open(ctx context.Context, workflowType string) ([]Range, error) {
-	open, err := c.list(ctx, fmt.Sprintf("WorkflowType = '%s' AND %s", workflowType, running), mostQueries)
+	open, err := c.executions.List(ctx, temporal.OfType(workflowType).Running(), maxQueries)
 	if err != nil {
 		return nil, err
 	}

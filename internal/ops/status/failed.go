@@ -1,23 +1,21 @@
 package status
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
-// Failed is an execution that ended before it was done, and that no later run has made
-// good.
+// Failed is an execution that ended before it was done, and that no later run has
+// repaired.
 type Failed struct {
 	WorkflowID string `json:"workflowId"`
 	// Status is "failed", "terminated" (by somebody) or "timed out".
@@ -31,30 +29,25 @@ type Failed struct {
 }
 
 const (
-	// mostEnded bounds how many executions that ended before they were done are looked
-	// at, the newest first; most of them may have been made good.
-	mostEnded = 500
-	// mostFailed bounds how many of them the report names.
-	mostFailed = 50
-	// severalWindows are so many that an audit of their time is less work than a
-	// command for each.
-	severalWindows = 5
+	// maxEnded bounds how many executions that ended before they were done are looked at,
+	// the newest first; most of them may have been repaired.
+	maxEnded = 500
+	// maxFailed bounds how many of them the report names.
+	maxFailed = 50
+	// manyWindows are so many that one audit is less work than a command for each.
+	manyWindows = 5
 )
-
-func endedQuery() string {
-	return fmt.Sprintf("ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut') AND WorkflowType IN ('%s')",
-		strings.Join([]string{
-			cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowCaptureRange, cdc.WorkflowPublishDelete, cdc.WorkflowAudit,
-		}, "', '"))
-}
 
 // failed lists what ended before it was done, within the namespace's retention.
 func (c *collection) failed(ctx context.Context) error {
-	total, err := c.count(ctx, endedQuery())
+	query := temporal.OfType(
+		cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowCaptureRange, cdc.WorkflowPublishDelete, cdc.WorkflowAudit,
+	).WithStatus("Failed", "Terminated", "TimedOut")
+	total, err := c.count(ctx, query)
 	if err != nil {
 		return err
 	}
-	ended, err := c.list(ctx, endedQuery(), mostEnded)
+	ended, err := c.executions.List(ctx, query, maxEnded)
 	if err != nil {
 		return err
 	}
@@ -74,11 +67,11 @@ func (c *collection) failed(ctx context.Context) error {
 		if !ours {
 			continue
 		}
-		good, err := c.madeGood(ctx, info, f)
+		repaired, err := c.repaired(ctx, info, f)
 		if err != nil {
 			return err
 		}
-		if !good {
+		if !repaired {
 			c.report.Failed = append(c.report.Failed, f)
 		}
 	}
@@ -86,15 +79,15 @@ func (c *collection) failed(ctx context.Context) error {
 		return err
 	}
 	c.sumUpFailed()
-	if total > mostEnded {
-		c.report.Notes = append(c.report.Notes, fmt.Sprintf("of %d executions that failed or were terminated the %d newest were looked at", total, mostEnded))
+	if total > maxEnded {
+		c.note("of %d executions that failed or were terminated the %d newest were looked at", total, maxEnded)
 	}
 	return nil
 }
 
 // failure says what it means that an execution ended before it was done. ours is false
-// for those that are others', or another execution's matter: a range starts its audit
-// again, and a dry run does nothing.
+// where nothing is to be done here: it belongs to others, or a backfill starts its audit
+// again, or it was a dry run.
 func (c *collection) failure(info *workflowpb.WorkflowExecutionInfo) (f Failed, ours bool) {
 	id := info.GetExecution().GetWorkflowId()
 	f = Failed{WorkflowID: id, Status: endedText(info.GetStatus()), Closed: info.GetCloseTime().AsTime()}
@@ -106,12 +99,12 @@ func (c *collection) failure(info *workflowpb.WorkflowExecutionInfo) (f Failed, 
 		return f, configured(w.Datastore)
 	}
 	if name, err := cdc.ParseReplayID(id); err == nil {
-		f.What = "what it had not published was not published again; its name stays taken"
+		f.What = "what it had not published was not published again; its name stays in use"
 		f.Do = fmt.Sprintf("start the replay %s again under another --name", name)
 		return f, true
 	}
 	if name, err := cdc.ParseBackfillID(id); err == nil {
-		f.What = "what it had not published is missing; its name stays taken"
+		f.What = "what it had not published is missing; its name stays in use"
 		f.Do = fmt.Sprintf("start the backfill %s again under another --name", name)
 		return f, true
 	}
@@ -122,7 +115,7 @@ func (c *collection) failure(info *workflowpb.WorkflowExecutionInfo) (f Failed, 
 	}
 	if datastore, err := cdc.ParseScheduledAuditID(id); err == nil {
 		f.What = "the time since the last audit that completed is not audited"
-		f.Do = "the next audit of its schedule goes on from the last one that completed; the Temporal UI says why this one ended"
+		f.Do = "the next scheduled audit continues from the last one that completed; the Temporal UI says why this one ended"
 		return f, configured(datastore)
 	}
 	if _, _, err := cdc.ParseRangeAuditID(id); err == nil {
@@ -149,19 +142,19 @@ func endedText(status enumspb.WorkflowExecutionStatus) string {
 	}
 }
 
-// madeGood reports whether a later run took over: another of the same ID (an operator
-// may reset any execution), a window's next rerun, or the next audit of a schedule. A
-// rerun that has failed too is listed by itself.
-func (c *collection) madeGood(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, f Failed) (bool, error) {
-	latest, err := c.describe(ctx, f.WorkflowID)
+// repaired reports whether a later run took over: another of the same ID (an operator may
+// reset any execution), a window's next rerun, or the next audit of a schedule. A rerun
+// that has failed too is listed by itself.
+func (c *collection) repaired(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, f Failed) (bool, error) {
+	latest, err := c.executions.Describe(ctx, f.WorkflowID)
 	if err != nil {
 		return false, err
 	}
-	if latest == nil || latest.GetExecution().GetRunId() != info.GetExecution().GetRunId() {
+	if latest.GetWorkflowExecutionInfo().GetExecution().GetRunId() != info.GetExecution().GetRunId() {
 		return true, nil // expired since it was listed, or followed by another run
 	}
 	if w, n, err := cdc.ParseWindowID(f.WorkflowID); err == nil {
-		next, err := c.describe(ctx, w.RerunID(n+1))
+		next, err := c.executions.Describe(ctx, w.RerunID(n+1))
 		return next != nil, err
 	}
 	if datastore, err := cdc.ParseScheduledAuditID(f.WorkflowID); err == nil {
@@ -174,29 +167,16 @@ func (c *collection) madeGood(ctx context.Context, info *workflowpb.WorkflowExec
 	return false, nil
 }
 
-// describe looks at the latest run of an ID; nil when there is none.
-func (c *collection) describe(ctx context.Context, id string) (*workflowpb.WorkflowExecutionInfo, error) {
-	described, err := c.Temporal.DescribeWorkflowExecution(ctx, id, "")
-	var notFound *serviceerror.NotFound
-	if errors.As(err, &notFound) {
-		return nil, nil //nolint:nilnil // none
-	}
-	if err != nil {
-		return nil, fmt.Errorf("describing %s: %w", id, err)
-	}
-	return described.GetWorkflowExecutionInfo(), nil
-}
-
-// failedSlices lists the open windows and ranges of which slices have ended before
-// they were done. Such a parent starts another slice by itself; one that has failed
-// too is listed itself, and one that has completed has done without.
+// failedSlices lists the open executions whose slices have ended before they were done.
+// Such a parent starts another slice by itself; one that has failed too is listed itself,
+// and one that has completed did without.
 func (c *collection) failedSlices(ctx context.Context, slicesOf map[string]int) error {
 	for parent, n := range slicesOf {
-		info, err := c.describe(ctx, parent)
+		described, err := c.executions.Describe(ctx, parent)
 		if err != nil {
 			return err
 		}
-		if info != nil && cdc.IsOpen(info.GetStatus()) {
+		if cdc.IsOpen(described.GetWorkflowExecutionInfo().GetStatus()) {
 			c.report.Waiting = append(c.report.Waiting, Waiting{WorkflowID: parent, What: fmt.Sprintf(
 				"%d of its slices failed or were terminated: it starts others by itself; the Temporal UI says why they ended", n)})
 		}
@@ -204,36 +184,31 @@ func (c *collection) failedSlices(ctx context.Context, slicesOf map[string]int) 
 	return nil
 }
 
-// sumUpFailed puts the windows first, the oldest before the others, whose ledgers
-// expire first, and names no more than mostFailed.
+// sumUpFailed puts the windows first, whose ledgers expire, the oldest before the others,
+// and names no more than maxFailed.
 func (c *collection) sumUpFailed() {
 	r := &c.report
-	var span cdc.Span
-	windows := 0
+	slices.SortStableFunc(r.Failed, func(a, b Failed) int {
+		switch {
+		case a.window != nil && b.window == nil:
+			return -1
+		case a.window == nil && b.window != nil:
+			return 1
+		default:
+			return a.Closed.Compare(b.Closed)
+		}
+	})
+	var windows []cdc.Window
 	for _, f := range r.Failed {
-		if f.window == nil {
-			continue
-		}
-		if windows++; windows == 1 || f.window.Start.Before(span.From) {
-			span.From = f.window.Start
-		}
-		if f.window.End().After(span.To) {
-			span.To = f.window.End()
+		if f.window != nil {
+			windows = append(windows, *f.window)
 		}
 	}
-	slices.SortStableFunc(r.Failed, func(a, b Failed) int {
-		rank := func(f Failed) int {
-			if f.window != nil {
-				return 0
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Closed.Compare(b.Closed))
-	})
 	r.FailedTotal = len(r.Failed)
-	r.Failed = r.Failed[:min(len(r.Failed), mostFailed)]
-	if windows >= severalWindows {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d windows ended before they were done: `starter audit --since %s --until %s --wait` runs those of them again that miss something, within the audit's horizon",
-			windows, clock(span.From), clock(span.To)))
+	r.Failed = r.Failed[:min(len(r.Failed), maxFailed)]
+	if len(windows) >= manyWindows {
+		byStart := func(a, b cdc.Window) int { return a.Start.Compare(b.Start) }
+		c.note("%d windows ended before they were done: `starter audit --since %s --until %s --wait` reruns those that miss something, within the audit's horizon",
+			len(windows), clock(slices.MinFunc(windows, byStart).Start), clock(slices.MaxFunc(windows, byStart).End()))
 	}
 }

@@ -75,16 +75,16 @@ func TestFailed(t *testing.T) {
 	)
 	n := &namespace{}
 	window := func(minutes int) cdc.Window { return cdc.WindowAt(store, noon.Add(time.Duration(minutes)*time.Minute)) }
-	bad, healed, again, reset, foreign := window(0), window(1), window(2), window(3), cdc.WindowAt(strings.Repeat("f", 32), noon)
+	bad, repaired, again, reset, others := window(0), window(1), window(2), window(3), cdc.WindowAt(strings.Repeat("f", 32), noon)
 	n.has(cdc.ReplayID("x"), "1", terminated, noon)
 	n.has(bad.ID(), "1", failed, noon.Add(time.Hour))
-	n.has(healed.ID(), "1", failed, noon)
-	n.has(healed.RerunID(1), "1", completed, noon)
+	n.has(repaired.ID(), "1", failed, noon)
+	n.has(repaired.RerunID(1), "1", completed, noon)
 	n.has(again.ID(), "1", failed, noon)
 	n.has(again.RerunID(1), "1", timedOut, noon.Add(2*time.Hour))
 	n.has(reset.ID(), "1", terminated, noon)
 	n.has(reset.ID(), "2", completed, noon)
-	n.has(foreign.ID(), "1", failed, noon)
+	n.has(others.ID(), "1", failed, noon)
 	n.has(cdc.BackfillID("y"), "1", failed, noon.Add(time.Minute))
 	n.has(cdc.DryRunID(cdc.ReplayID("z")), "1", failed, noon)
 	n.has(cdc.DeleteID(store, "8f14e45f-ceea-467f-a1d7-1f8a1f3f8d5c"), "1", failed, noon.Add(2*time.Minute))
@@ -101,7 +101,7 @@ func TestFailed(t *testing.T) {
 	n.has(cdc.SliceID(open.ID(), "Patient", open.Start, 1), "1", terminated, noon)
 	n.has(cdc.SliceID(open.ID(), "Patient", open.Start, 2), "1", failed, noon)
 
-	c := &collection{Collector: &Collector{Temporal: n, Datastores: []string{store}}}
+	c := (&Collector{Temporal: n, Datastores: []string{store}, Now: time.Now}).begin()
 	c.report.Stores = []Store{{Datastore: store, Audit: &Audit{Closed: noon}}}
 	require.NoError(t, c.failed(t.Context()))
 	var ids, statuses []string
@@ -128,9 +128,9 @@ func TestManyFailedWindows(t *testing.T) {
 	for i := range 60 {
 		n.has(cdc.WindowAt(store, noon.Add(time.Duration(i)*cdc.WindowWidth)).ID(), "1", enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, noon)
 	}
-	c := &collection{Collector: &Collector{Temporal: n, Datastores: []string{store}}}
+	c := (&Collector{Temporal: n, Datastores: []string{store}, Now: time.Now}).begin()
 	require.NoError(t, c.failed(t.Context()))
-	require.Len(t, c.report.Failed, mostFailed)
+	require.Len(t, c.report.Failed, maxFailed)
 	require.Equal(t, 60, c.report.FailedTotal)
 	require.Len(t, c.report.Notes, 1)
 	require.Contains(t, c.report.Notes[0], "60 windows ended before they were done: `starter audit --since 2026-11-23T12:00:00Z --until 2026-11-23T12:10:00Z --wait`")

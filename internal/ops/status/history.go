@@ -1,10 +1,7 @@
 package status
 
 import (
-	"fmt"
-
 	historypb "go.temporal.io/api/history/v1"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
@@ -22,21 +19,8 @@ type history struct {
 	counts cdc.Counts
 }
 
-func (h *history) read(events client.HistoryEventIterator) error {
-	for events.HasNext() {
-		event, err := events.Next()
-		if err != nil {
-			return fmt.Errorf("reading history of %s: %w", h.window, err)
-		}
-		if err := h.take(event); err != nil {
-			// What does not decode may be quoted by the decoder: it is left out.
-			return fmt.Errorf("history of %s cannot be decoded: is its payload key in CDC_PAYLOAD_KEYS?", h.window)
-		}
-	}
-	return nil
-}
-
-func (h *history) take(event *historypb.HistoryEvent) error {
+// apply adds one event. Its errors are of payloads that cannot be decoded.
+func (h *history) apply(event *historypb.HistoryEvent) error {
 	if scheduled := event.GetActivityTaskScheduledEventAttributes(); scheduled.GetActivityType().GetName() == "Publish" {
 		var in cdc.PublishInput
 		if err := h.converter.FromPayloads(scheduled.GetInput(), &in); err != nil {

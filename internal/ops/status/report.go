@@ -1,6 +1,7 @@
-// Package status collects how everything stands, from what Temporal and SQS show at
-// one moment. It keeps to a bounded number of windows and of queries, which are
-// billed, and says what its figures are based on.
+// Package status reports lag, open work, queues, what waits, what failed and what it
+// costs, from what Temporal and SQS show at one moment. It reads a bounded number of
+// windows, makes a bounded number of queries, which are billed, and says what its figures
+// are based on.
 package status
 
 import (
@@ -10,46 +11,45 @@ import (
 	"healthlake-cdc/internal/queue"
 )
 
-// Report is how the whole stands. Its JSON is stable: fields are added, never
-// renamed. It holds no FHIR id.
+// Report is what status shows. Fields of its JSON are added, never renamed. It holds no
+// FHIR id.
 type Report struct {
 	At time.Time `json:"at"`
 	// Lookback is how far back windows were looked at, in seconds.
 	Lookback float64 `json:"lookbackSeconds"`
 	Stores   []Store `json:"stores"`
 	Ranges   []Range `json:"ranges"`
-	// Audits are those that are open.
+	// Audits are those that are running.
 	Audits []Range `json:"audits"`
-	// Queue and DLQ are nil when not known: QueueNote says why.
+	// Queue and DLQ are nil when not known; QueueNote says why.
 	Queue     *queue.Depth `json:"queue"`
 	DLQ       *queue.Depth `json:"deadLetterQueue"`
 	QueueNote string       `json:"queueNote,omitempty"`
 	Waiting   []Waiting    `json:"waiting"`
-	// Failed are the executions that ended before they were done and that nothing has
-	// made good, at most 50 of the FailedTotal that there are.
+	// Failed are the executions that ended before they were done and that no later run
+	// has repaired, at most 50 of FailedTotal.
 	Failed      []Failed `json:"failed"`
 	FailedTotal int      `json:"failedTotal"`
 	Workers     []Worker `json:"workers"`
-	// Notes say what the figures are based on and what is left out.
+	// Notes say what the figures are based on and do not include.
 	Notes []string `json:"notes"`
 }
 
-// Store is how one datastore stands.
+// Store is what status shows of one datastore.
 type Store struct {
 	Datastore string `json:"datastore"`
-	// OpenWindows is exact as far as Temporal's visibility is; OldestOpen is the
-	// start of the oldest, zero when none is open.
+	// OldestOpen is the start of the oldest open window, zero when none is open.
 	OpenWindows  int       `json:"openWindows"`
 	OldestOpen   time.Time `json:"oldestOpen,omitzero"`
 	OldestOpenID string    `json:"oldestOpenId,omitempty"`
-	// The figures of an hour are estimates.
+	// These are estimates.
 	WindowsPerHour  float64 `json:"windowsPerHour"`
 	ActionsPerHour  float64 `json:"actionsPerHour"`
 	DollarsPerHour  float64 `json:"actionDollarsPerHour"`
 	SearchesPerHour float64 `json:"searchesPerHour"`
 	Types           []Type  `json:"types"`
-	// Audit is what the last scheduled audit left, nil when none has completed
-	// within the namespace's retention.
+	// Audit is of the last scheduled audit, nil when none has completed within the
+	// namespace's retention.
 	Audit *Audit `json:"audit"`
 }
 
@@ -71,15 +71,15 @@ type Audit struct {
 	Expired int `json:"expiredSpans"`
 }
 
-// Type is how one resource type of a datastore stands.
+// Type is what status shows of one resource type of a datastore.
 type Type struct {
 	Type string `json:"type"`
 	// Published is when EventBridge accepted the type's last event of the windows
 	// that were read, LastUpdated the time of that version in the store. Both are
-	// zero when there was none within the look back.
+	// zero when there was none within the lookback.
 	Published   time.Time `json:"lastPublished,omitzero"`
 	LastUpdated time.Time `json:"lastUpdated,omitzero"`
-	// Lag is from the one to the other, in seconds.
+	// Lag is the time between the two, in seconds.
 	Lag    float64 `json:"lagSeconds,omitempty"`
 	Window string  `json:"window,omitempty"`
 }
@@ -92,15 +92,15 @@ type Range struct {
 	Progress *cdc.Progress `json:"progress"`
 }
 
-// Waiting is something that does not go on by itself, or has not for long.
+// Waiting is something that waits for an operator, or has failed for long.
 type Waiting struct {
 	WorkflowID string `json:"workflowId"`
 	Type       string `json:"type,omitempty"`
-	// Class is the class of the error, empty when there is none to tell.
+	// Class is the class of the error, empty when there is none.
 	Class cdc.Class `json:"class,omitempty"`
 	What  string    `json:"what"`
-	// Operator tells that someone has to do something; otherwise it is retried
-	// and may pass.
+	// Operator is set when someone has to do something; otherwise it is retried and may
+	// succeed.
 	Operator bool `json:"operator"`
 }
 
@@ -108,15 +108,14 @@ type Waiting struct {
 type Worker struct {
 	Identity string    `json:"identity"`
 	LastSeen time.Time `json:"lastSeen"`
-	// Workflows and Activities tell what it polls for.
+	// Workflows and Activities are what it polls for.
 	Workflows  bool `json:"workflows"`
 	Activities bool `json:"activities"`
 }
 
 const (
-	// actionsPerWindow is what a window costs, whatever is in it, but for further
-	// pages: start, two timers, two or three searches' activities, a Publish and
-	// the attributes at its close.
+	// actionsPerWindow is what a window without further pages costs: start, two timers,
+	// two or three activities for searches, a Publish and the attributes at its close.
 	actionsPerWindow = 7
 	// dollarsPerAction is Temporal Cloud's list price of $50 for a million.
 	dollarsPerAction = 50.0 / 1e6

@@ -23,10 +23,6 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func TestWindowQueryNamesTheStoreOnly(t *testing.T) {
-	require.Equal(t, "WorkflowType = 'CaptureWindow' AND WorkflowId STARTS_WITH 'window/abc/' AND "+running, windowQuery("abc", running))
-}
-
 func TestWindowsOfKeepsWindowsTheNewestFirst(t *testing.T) {
 	info := func(id string) *workflowpb.WorkflowExecutionInfo {
 		return &workflowpb.WorkflowExecutionInfo{
@@ -44,7 +40,6 @@ func TestWindowsOfKeepsWindowsTheNewestFirst(t *testing.T) {
 
 // The newest windows are read, and for each type the newest that published it.
 func TestSample(t *testing.T) {
-	c := &collection{Collector: &Collector{}}
 	var recent []window
 	for i := range 100 {
 		w := window{id: fmt.Sprintf("w%d", i)}
@@ -62,22 +57,22 @@ func TestSample(t *testing.T) {
 		}
 		return all
 	}
-	require.Equal(t, []string{"w0", "w1", "w2", "w20", "w60"}, ids(c.sample(recent)))
+	require.Equal(t, []string{"w0", "w1", "w2", "w20", "w60"}, ids(sample(recent)))
 	for i := range recent {
 		recent[i].types = nil
 	}
-	require.Equal(t, []string{"w0", "w1", "w2", "w3", "w4", "w5", "w6", "w7"}, ids(c.sample(recent)))
+	require.Equal(t, []string{"w0", "w1", "w2", "w3", "w4", "w5", "w6", "w7"}, ids(sample(recent)))
 	for i := range recent {
 		recent[i].types = []string{fmt.Sprintf("T%d", i)}
 	}
-	require.Len(t, c.sample(recent), mostRead)
-	require.Empty(t, c.sample(nil))
+	require.Len(t, sample(recent), maxRead)
+	require.Empty(t, sample(nil))
 }
 
-func TestHoldUps(t *testing.T) {
-	require.Nil(t, holdUps("w", nil))
-	require.Empty(t, holdUps("w", &cdc.Progress{}))
-	found := holdUps("w", &cdc.Progress{
+func TestWaitingIn(t *testing.T) {
+	require.Nil(t, waitingIn("w", nil))
+	require.Empty(t, waitingIn("w", &cdc.Progress{}))
+	found := waitingIn("w", &cdc.Progress{
 		Unavailable: map[string]cdc.Class{"Patient": cdc.ClassForbidden, "Claim": cdc.ClassThrottled},
 		Waiting:     []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}, {Type: "Goal", Versions: 2}, {Bus: true, Class: cdc.ClassBusMissing}},
 	})
@@ -87,22 +82,22 @@ func TestHoldUps(t *testing.T) {
 	}, found[0])
 	require.True(t, found[1].Operator, "nobody but an operator ends a 403")
 	require.Contains(t, found[1].What, "the type Patient, which cannot be read (Forbidden)")
-	require.Contains(t, found[2].What, "2 of Goal, which EventBridge refuses")
+	require.Contains(t, found[2].What, "2 of Goal, which EventBridge rejects")
 	require.Equal(t, cdc.ClassBusMissing, found[3].Class)
-	require.Contains(t, found[3].What, "the event bus, which takes nothing (BusMissing)")
+	require.Contains(t, found[3].What, "the event bus, which accepts nothing (BusMissing)")
 
-	found = holdUps("window/d/r1", &cdc.Progress{Waiting: []cdc.Wait{{Ledger: true, Class: cdc.ClassLedger}}})
+	found = waitingIn("window/d/r1", &cdc.Progress{Waiting: []cdc.Wait{{Ledger: true, Class: cdc.ClassLedger}}})
 	require.Len(t, found, 1)
 	require.True(t, found[0].Operator)
 	require.Equal(t, cdc.ClassLedger, found[0].Class)
 	require.Contains(t, found[0].What, "CDC_PAYLOAD_KEYS")
-	found = holdUps(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Waiting: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}}})
+	found = waitingIn(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Waiting: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}}})
 	require.Len(t, found, 1)
 	require.Equal(t, "the resource cannot be read, so its delete is not confirmed", found[0].What)
 	require.True(t, found[0].Operator)
-	found = holdUps(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Waiting: []cdc.Wait{{Versions: 1}}})
+	found = waitingIn(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Waiting: []cdc.Wait{{Versions: 1}}})
 	require.Len(t, found, 1)
-	require.Contains(t, found[0].What, "1 of an unnamed type, which EventBridge refuses")
+	require.Contains(t, found[0].What, "1 of an unnamed type, which EventBridge rejects")
 }
 
 // A window is overdue long after its last pass, or after it was opened where that
@@ -120,16 +115,15 @@ func TestOverdue(t *testing.T) {
 		{noon.Add(2*time.Hour + patience), 1},
 		{noon.Add(2*time.Hour + patience + time.Second), 2},
 	} {
-		run := &collection{
-			asked: make(map[string]bool), Collector: &Collector{Passes: []time.Duration{10 * time.Second, time.Minute}},
-			report: Report{At: c.at}, unanswered: true,
-		}
-		run.waiting(t.Context(), []window{late, w})
+		run := (&Collector{
+			Passes: []time.Duration{10 * time.Second, time.Minute}, Now: func() time.Time { return c.at },
+		}).begin() // no worker answers
+		run.openWindows(t.Context(), []window{late, w})
 		require.Len(t, run.report.Waiting, c.want, c.at)
 	}
 }
 
-// What a recorded run published is told with its lag, and what it searched.
+// A recorded run shows what it published with its lag, and how often it searched.
 func TestHistoryOfARecordedWindow(t *testing.T) {
 	const histories = "../../../workflows/testdata/histories"
 	key, err := os.ReadFile(filepath.Join(histories, "test-only-payload-key.txt"))
@@ -151,7 +145,7 @@ func TestHistoryOfARecordedWindow(t *testing.T) {
 		published: make(map[string]Type), inputs: make(map[int64]cdc.PublishInput),
 	}
 	for _, event := range recorded.GetEvents() {
-		require.NoError(t, h.take(event))
+		require.NoError(t, h.apply(event))
 	}
 	require.True(t, h.closed)
 	require.Positive(t, h.counts.Searches)
@@ -193,7 +187,6 @@ func TestText(t *testing.T) {
 	require.NotContains(t, text, "%!")
 }
 
-// The last audit's result, summed up.
 func TestAuditOf(t *testing.T) {
 	span := func(m int) cdc.Span {
 		return cdc.Span{From: noon.Add(time.Duration(m) * time.Minute), To: noon.Add(time.Duration(m+1) * time.Minute)}

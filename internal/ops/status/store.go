@@ -2,18 +2,24 @@ package status
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
+)
+
+const (
+	// maxOpen and maxRecent bound how many windows of a store are listed.
+	maxOpen   = 1000
+	maxRecent = 500
+	// maxRead bounds the windows of a store whose history is read.
+	maxRead = 8
 )
 
 // window is one run of a window, as visibility shows it.
@@ -26,6 +32,7 @@ type window struct {
 	types []string
 }
 
+// windowsOf are the windows among the executions, the newest first.
 func windowsOf(infos []*workflowpb.WorkflowExecutionInfo) []window {
 	var all []window
 	for _, info := range infos {
@@ -38,8 +45,7 @@ func windowsOf(infos []*workflowpb.WorkflowExecutionInfo) []window {
 			opened: info.GetStartTime().AsTime(), open: info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
 		}
 		if payload := info.GetSearchAttributes().GetIndexedFields()[cdc.AttrTypes.GetName()]; payload != nil {
-			// Attributes are not encoded by our codec. One that cannot be read is as
-			// good as none.
+			// Our codec does not encode attributes. One that cannot be read is like none.
 			_ = converter.GetDefaultDataConverter().FromPayload(payload, &one.types)
 		}
 		all = append(all, one)
@@ -48,39 +54,40 @@ func windowsOf(infos []*workflowpb.WorkflowExecutionInfo) []window {
 	return all
 }
 
-// store collects how one datastore stands.
+// store collects what the report shows of one datastore.
 func (c *collection) store(ctx context.Context, datastore string) error {
-	s := Store{Datastore: datastore, Types: []Type{}}
-	from := c.report.At.Add(-c.Lookback)
-	opened, err := c.count(ctx, windowQuery(datastore, since(from)))
+	s := Store{Datastore: datastore}
+	running := temporal.Windows(datastore).Running()
+	opened := temporal.Windows(datastore).Since(temporal.StartTime, c.report.At.Add(-c.Lookback))
+	count, err := c.count(ctx, opened)
 	if err != nil {
 		return err
 	}
-	if s.OpenWindows, err = c.count(ctx, windowQuery(datastore, running)); err != nil {
+	if s.OpenWindows, err = c.count(ctx, running); err != nil {
 		return err
 	}
-	open, err := c.list(ctx, windowQuery(datastore, running), mostOpen)
+	open, err := c.executions.List(ctx, running, maxOpen)
 	if err != nil {
 		return err
 	}
-	recent, err := c.list(ctx, windowQuery(datastore, since(from)), mostRecent)
+	recent, err := c.executions.List(ctx, opened, maxRecent)
 	if err != nil {
 		return err
 	}
 	if s.OpenWindows > len(open) {
-		c.report.Notes = append(c.report.Notes, fmt.Sprintf("of the %d open windows of %s the %d newest were looked at", s.OpenWindows, datastore, len(open)))
+		c.note("of the %d open windows of %s the %d newest were looked at", s.OpenWindows, datastore, len(open))
 	}
 	openWindows := windowsOf(open)
 	if n := len(openWindows); n > 0 {
 		s.OldestOpen, s.OldestOpenID = openWindows[n-1].Start, openWindows[n-1].id
 	}
-	c.waiting(ctx, openWindows)
+	c.openWindows(ctx, openWindows)
 
-	published, searches, err := c.read(ctx, c.sample(windowsOf(recent)))
+	published, searches, err := c.read(ctx, sample(windowsOf(recent)))
 	if err != nil {
 		return err
 	}
-	s.WindowsPerHour = float64(opened) / c.Lookback.Hours()
+	s.WindowsPerHour = float64(count) / c.Lookback.Hours()
 	s.ActionsPerHour = s.WindowsPerHour * actionsPerWindow
 	s.DollarsPerHour = s.ActionsPerHour * dollarsPerAction
 	s.SearchesPerHour = s.WindowsPerHour * searches
@@ -106,55 +113,52 @@ func types(configured []string, published map[string]Type) []Type {
 	return all
 }
 
-// sample chooses the windows to read: the newest, and for each type the newest
-// that published it.
-func (c *collection) sample(recent []window) []window {
+// sample chooses the windows to read: the newest, and for each type the newest that
+// published it.
+func sample(recent []window) []window {
 	const newest = 3
 	var chosen []window
 	covered := make(map[string]bool)
 	for i, w := range recent {
-		fresh := i < newest
+		wanted := i < newest
 		for _, name := range w.types {
-			fresh = fresh || !covered[name]
+			wanted = wanted || !covered[name]
 		}
-		if !fresh {
+		if !wanted {
 			continue
 		}
 		for _, name := range w.types {
 			covered[name] = true
 		}
-		if chosen = append(chosen, w); len(chosen) == mostRead {
+		if chosen = append(chosen, w); len(chosen) == maxRead {
 			break
 		}
 	}
-	// Without attributes nothing is known of the types: the newest must do.
-	for i := newest; i < len(recent) && len(covered) == 0 && len(chosen) < mostRead; i++ {
+	// Without attributes nothing is known of the types: read the newest.
+	for i := newest; i < len(recent) && len(covered) == 0 && len(chosen) < maxRead; i++ {
 		chosen = append(chosen, recent[i])
 	}
 	return chosen
 }
 
-// read reads the chosen windows' histories: what was published last of each
-// type, and how many searches a closed window made on average.
-func (c *collection) read(ctx context.Context, chosen []window) (map[string]Type, float64, error) {
-	published := make(map[string]Type)
-	closed, searches := 0, 0
+// read reads the histories of windows: what was published last of each type, and how
+// many searches a closed window made on average. One that has expired since it was
+// listed is left out.
+func (c *collection) read(ctx context.Context, chosen []window) (published map[string]Type, searches float64, err error) {
+	published = make(map[string]Type)
+	closed, total := 0, 0
 	for _, w := range chosen {
 		h := history{converter: c.Converter, window: w.id, published: published, inputs: make(map[int64]cdc.PublishInput)}
-		if err := h.read(c.Temporal.GetWorkflowHistory(ctx, w.id, w.runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)); err != nil {
-			var notFound *serviceerror.NotFound
-			if errors.As(err, &notFound) {
-				continue // expired since it was listed
-			}
+		if err := c.executions.Visit(ctx, w.id, w.runID, h.apply); err != nil && !temporal.IsNotFound(err) {
 			return nil, 0, err
 		}
 		if h.closed {
 			closed++
-			searches += h.counts.Searches
+			total += h.counts.Searches
 		}
 	}
-	if closed == 0 {
-		return published, 0, nil
+	if closed > 0 {
+		searches = float64(total) / float64(closed)
 	}
-	return published, float64(searches) / float64(closed), nil
+	return published, searches, nil
 }

@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/queue"
 )
 
@@ -19,21 +20,18 @@ func (r Report) Text() string {
 	fmt.Fprintf(w, "queue\t%s\n", depth(r.Queue, r.QueueNote))
 	fmt.Fprintf(w, "dead-letter queue\t%s\n", depth(r.DLQ, r.QueueNote))
 	for _, one := range r.Ranges {
-		text := "not known: no worker answers, or see the notes"
-		if p := one.Progress; p != nil {
-			text = fmt.Sprintf("%d published, %d searches", p.Counts.Published, p.Counts.Searches)
+		one.text(w, "replay or backfill", func(p *cdc.Progress) string {
+			text := fmt.Sprintf("%d published, %d searches", p.Counts.Published, p.Counts.Searches)
 			if p.Range != nil {
 				text = p.Range.Text() + "; " + text
 			}
-		}
-		fmt.Fprintf(w, "replay or backfill\t%s, since %s: %s\n", one.WorkflowID, clock(one.Started), text)
+			return text
+		})
 	}
 	for _, one := range r.Audits {
-		text := "not known: no worker answers, or see the notes"
-		if p := one.Progress; p != nil {
-			text = fmt.Sprintf("%d of %d spans, %d healed, %d searches", p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
-		}
-		fmt.Fprintf(w, "audit\t%s, since %s: %s\n", one.WorkflowID, clock(one.Started), text)
+		one.text(w, "audit", func(p *cdc.Progress) string {
+			return fmt.Sprintf("%d of %d time ranges, %d healed, %d searches", p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
+		})
 	}
 	for _, worker := range r.Workers {
 		fmt.Fprintf(w, "worker\t%s, seen %s ago\n", worker.Identity, r.At.Sub(worker.LastSeen).Round(time.Second))
@@ -42,7 +40,11 @@ func (r Report) Text() string {
 		fmt.Fprintln(w, "worker\tNONE polls the task queue")
 	}
 	for _, one := range r.Waiting {
-		fmt.Fprintf(w, "%s\t%s\n", one.label(), one.text())
+		label := "waiting"
+		if one.Operator {
+			label = "WAITS FOR YOU"
+		}
+		fmt.Fprintf(w, "%s\t%s: %s\n", label, one.WorkflowID, one.What)
 	}
 	if len(r.Waiting) == 0 {
 		fmt.Fprintln(w, "waiting\tnothing waits for an operator, as far as could be seen")
@@ -60,6 +62,14 @@ func (r Report) Text() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
+func (r Range) text(w *tabwriter.Writer, label string, progress func(*cdc.Progress) string) {
+	text := "progress not known: no worker answers, or see the notes"
+	if r.Progress != nil {
+		text = progress(r.Progress)
+	}
+	fmt.Fprintf(w, "%s\t%s, since %s: %s\n", label, r.WorkflowID, clock(r.Started), text)
+}
+
 func (s Store) text(w *tabwriter.Writer, now time.Time) {
 	fmt.Fprintf(w, "datastore\t%s\n", s.Datastore)
 	open := "none"
@@ -67,19 +77,19 @@ func (s Store) text(w *tabwriter.Writer, now time.Time) {
 		open = fmt.Sprintf("%d, the oldest from %s (%s ago)", s.OpenWindows, clock(s.OldestOpen), now.Sub(s.OldestOpen).Round(time.Second))
 	}
 	fmt.Fprintf(w, "  open windows\t%s\n", open)
-	fmt.Fprintf(w, "  an hour, about\t%.0f windows, %.0f actions ($%.4f), %.0f searches\n",
+	fmt.Fprintf(w, "  estimated cost per hour\t%.0f windows, %.0f actions ($%.4f), %.0f searches\n",
 		s.WindowsPerHour, s.ActionsPerHour, s.DollarsPerHour, s.SearchesPerHour)
 	fmt.Fprintf(w, "  audited\t%s\n", s.Audit.text())
-	silent := 0
+	others := 0
 	for _, one := range s.Types {
 		if one.Published.IsZero() {
-			silent++
+			others++
 			continue
 		}
 		fmt.Fprintf(w, "  %s\tlast published %s, %.1f s after it was written\n", one.Type, clock(one.Published), one.Lag)
 	}
-	if silent > 0 {
-		fmt.Fprintf(w, "  %d other types\tnothing seen\n", silent)
+	if others > 0 {
+		fmt.Fprintf(w, "  %d other types\tnothing published recently\n", others)
 	}
 }
 
@@ -104,15 +114,4 @@ func depth(d *queue.Depth, note string) string {
 		return "unknown: " + note
 	}
 	return fmt.Sprintf("%d wait, %d in flight, %d delayed", d.Visible, d.InFlight, d.Delayed)
-}
-
-func (w Waiting) label() string {
-	if w.Operator {
-		return "WAITS FOR YOU"
-	}
-	return "waiting"
-}
-
-func (w Waiting) text() string {
-	return w.WorkflowID + ": " + w.What
 }

@@ -13,23 +13,28 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// mostWaiting bounds how many executions that wait for an operator are listed.
-const mostWaiting = 200
+const (
+	// maxWaiting bounds how many executions that wait for an operator are listed.
+	maxWaiting = 200
+	// patience is how long after its last pass was due an open window is not unusual:
+	// the longest delay of a further pass, or between two tries.
+	patience = 15 * time.Minute
+)
 
-// operator lists what waits for an operator: by CdcState where our search
-// attributes are registered. Elsewhere the open slices are asked here, and the
-// open windows store by store.
-func (c *collection) operator(ctx context.Context) error {
-	query := temporal.WaitingQuery()
+// waitForOperator lists what waits for an operator: by CdcState where our search
+// attributes are registered. Elsewhere the open slices are queried here, and the open
+// windows store by store.
+func (c *collection) waitForOperator(ctx context.Context) error {
+	query := temporal.Waiting()
 	if !c.Attributes {
-		query = fmt.Sprintf("WorkflowType = '%s' AND %s", cdc.WorkflowCaptureSlice, running)
+		query = temporal.OfType(cdc.WorkflowCaptureSlice).Running()
 	}
-	found, err := c.list(ctx, query, mostWaiting)
+	found, err := c.executions.List(ctx, query, maxWaiting)
 	if err != nil {
 		return err
 	}
-	if len(found) == mostWaiting {
-		c.report.Notes = append(c.report.Notes, fmt.Sprintf("of what waits for an operator at most %d are listed", mostWaiting))
+	if len(found) == maxWaiting {
+		c.note("of what waits for an operator at most %d are listed", maxWaiting)
 	}
 	slices.SortStableFunc(found, func(a, b *workflowpb.WorkflowExecutionInfo) int {
 		return a.GetStartTime().AsTime().Compare(b.GetStartTime().AsTime())
@@ -37,50 +42,45 @@ func (c *collection) operator(ctx context.Context) error {
 	for i, info := range found {
 		id := info.GetExecution().GetWorkflowId()
 		var p *cdc.Progress
-		if i < mostQueries {
-			p = c.ask(ctx, id)
+		if i < maxQueries {
+			p = c.progress(ctx, id)
 		}
 		switch {
 		case p != nil: // visibility lags: it may wait no more
-			c.report.Waiting = append(c.report.Waiting, holdUps(id, p)...)
+			c.report.Waiting = append(c.report.Waiting, waitingIn(id, p)...)
 		case c.Attributes:
-			c.asked[id] = true
+			c.queried[id] = true
 			c.report.Waiting = append(c.report.Waiting, Waiting{
-				WorkflowID: id, Operator: true, What: "something was refused for good: the Temporal UI says what",
+				WorkflowID: id, Operator: true, What: "something was rejected for good or cannot be read: see it in the Temporal UI",
 			})
 		}
 	}
 	return nil
 }
 
-// ask asks an execution for its progress, once.
-func (c *collection) ask(ctx context.Context, id string) *cdc.Progress {
-	c.asked[id] = true
-	return c.progress(ctx, id)
-}
-
-// waiting asks the oldest open windows what holds them up.
-func (c *collection) waiting(ctx context.Context, open []window) {
-	asked := 0
+// openWindows queries what the oldest open windows wait for, and reports those that are
+// open for unusually long.
+func (c *collection) openWindows(ctx context.Context, open []window) {
+	queries := 0
 	for _, w := range slices.Backward(open) {
-		if c.asked[w.id] {
+		if c.queried[w.id] {
 			continue
 		}
 		var found []Waiting
-		if asked < mostQueries {
-			asked++
-			found = holdUps(w.id, c.ask(ctx, w.id))
+		if queries < maxQueries {
+			queries++
+			found = waitingIn(w.id, c.progress(ctx, w.id))
 		}
 		if late := c.report.At.Sub(c.lastPass(w)); late > patience && len(found) == 0 {
 			found = append(found, Waiting{WorkflowID: w.id, Operator: true,
-				What: fmt.Sprintf("open %s after its last pass was due: look at it in the Temporal UI", late.Round(time.Second))})
+				What: fmt.Sprintf("open %s after its last pass was due: see it in the Temporal UI", late.Round(time.Second))})
 		}
 		c.report.Waiting = append(c.report.Waiting, found...)
 	}
 }
 
-// lastPass is when a window's last configured pass was due: by these settings,
-// or when it was opened where that was later.
+// lastPass is when a window's last configured pass was due: by these settings, or when it
+// was opened where that was later.
 func (c *collection) lastPass(w window) time.Time {
 	due := w.End()
 	if n := len(c.Passes); n > 0 {
@@ -92,61 +92,55 @@ func (c *collection) lastPass(w window) time.Time {
 	return due
 }
 
-// deletes tells of deletes that have not been published for long.
-func (c *collection) deletes(ctx context.Context) error {
-	query := fmt.Sprintf("WorkflowType = '%s' AND %s AND StartTime < '%s'",
-		cdc.WorkflowPublishDelete, running, c.report.At.Add(-patience).Format(time.RFC3339Nano))
-	late, err := c.list(ctx, query, mostQueries)
+// lateDeletes reports deletes that are not published for unusually long.
+func (c *collection) lateDeletes(ctx context.Context) error {
+	late, err := c.executions.List(ctx,
+		temporal.OfType(cdc.WorkflowPublishDelete).Running().Before(temporal.StartTime, c.report.At.Add(-patience)), maxQueries)
 	if err != nil {
 		return err
 	}
 	for _, info := range late {
 		id := info.GetExecution().GetWorkflowId()
-		if c.asked[id] {
-			continue
+		if !c.queried[id] {
+			c.report.Waiting = append(c.report.Waiting, Waiting{
+				WorkflowID: id, Operator: true,
+				What: fmt.Sprintf("a delete has waited to be published since %s: see it in the Temporal UI", clock(info.GetStartTime().AsTime())),
+			})
 		}
-		c.report.Waiting = append(c.report.Waiting, Waiting{
-			WorkflowID: id, Operator: true,
-			What: fmt.Sprintf("a delete is not published since %s: look at it in the Temporal UI", info.GetStartTime().AsTime().Format(time.RFC3339)),
-		})
 	}
 	return nil
 }
 
-// holdUps is what does not go on in a window, a slice, a range or a delete: what waits
-// for an operator, and what fails and is tried again by itself.
-func holdUps(id string, p *cdc.Progress) []Waiting {
+// waitingIn is what waits in a window, a slice, a replay, a backfill or a delete: for an
+// operator, or for the next try after a failure.
+func waitingIn(id string, p *cdc.Progress) []Waiting {
 	if p == nil {
 		return nil
 	}
 	var found []Waiting
 	for _, name := range slices.Sorted(maps.Keys(p.Unavailable)) {
-		waits := func(w cdc.Wait) bool { return w.Type == name && w.Versions == 0 }
-		if !slices.ContainsFunc(p.Waiting, waits) {
+		forOperator := func(w cdc.Wait) bool { return w.Type == name && w.Versions == 0 }
+		if !slices.ContainsFunc(p.Waiting, forOperator) {
 			class := p.Unavailable[name]
 			found = append(found, Waiting{
 				WorkflowID: id, Type: name, Class: class, What: fmt.Sprintf("the type %s cannot be read (%s): it is tried again", name, class),
 			})
 		}
 	}
+	_, _, notDelete := cdc.ParseDeleteID(id)
 	for _, wait := range p.Waiting {
 		what := wait.Text()
 		switch {
 		case wait.Ledger:
 			what += ": its history has expired, or its key is not in CDC_PAYLOAD_KEYS"
 		case wait.Bus:
-			what += ": see that it exists and that the workers may put events on it"
-		case wait.Versions == 0 && isDelete(id):
+			what += ": check that it exists and that the workers may put events on it"
+		case wait.Versions == 0 && notDelete == nil:
 			what = "the resource cannot be read, so its delete is not confirmed"
 		case wait.Versions > 0:
-			what += "; the code is in the log, and of a version in `starter explain`"
+			what += "; the log has the error code, and so has `starter explain` of a version"
 		}
 		found = append(found, Waiting{WorkflowID: id, Type: wait.Type, Class: wait.Class, What: what, Operator: true})
 	}
 	return found
-}
-
-func isDelete(id string) bool {
-	_, _, err := cdc.ParseDeleteID(id)
-	return err == nil
 }
