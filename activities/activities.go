@@ -31,7 +31,7 @@ type Observer interface {
 	// version.
 	Invalid(datastore, resourceType string, entries int)
 	// Audited is called for every statement put on the bus.
-	Audited(datastore string, s cdc.Statement)
+	Audited(s cdc.Statement)
 }
 
 // Activities holds what the durable steps need. Its methods are the activities.

@@ -158,7 +158,7 @@ func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 			payload, bytes := deletePayload(*in.Delete)
 			observer.Published(datastore, in.Delete.Type, payload, bytes, in.Delete.EventTime, now)
 		case len(in.Statements) > 0:
-			observer.Audited(datastore, in.Statements[i])
+			observer.Audited(in.Statements[i])
 		default:
 			change, payload := in.Changes[i], cdc.PayloadFull
 			if change.Reason != "" {

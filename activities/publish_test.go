@@ -39,7 +39,7 @@ func (o *countingObserver) Published(_, _, payload string, _ int, _, _ time.Time
 	}
 }
 func (o *countingObserver) Invalid(string, string, int) {}
-func (o *countingObserver) Audited(_ string, s cdc.Statement) {
+func (o *countingObserver) Audited(s cdc.Statement) {
 	o.audited = append(o.audited, s)
 }
 

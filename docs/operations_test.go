@@ -13,7 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/eventbus"
+	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/queue"
 	"healthlake-cdc/internal/telemetry"
+	"healthlake-cdc/internal/trigger"
 )
 
 // Every metric that operations.md names is one that a worker serves.
@@ -54,22 +58,20 @@ func servedMetrics(t *testing.T) map[string]bool {
 	served, err := telemetry.New(slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	m := served.Metrics
-	m.Trigger(ctx, "trigger")
-	m.TriggerDelay(ctx, "cloudtrail", time.Second)
-	m.InvalidEntries(ctx, "store", "Patient", 1)
-	m.Windows(ctx, telemetry.WindowOpened, "cloudtrail", 1)
-	m.Search(ctx, "store", "first", "ok", time.Second)
-	m.Read(ctx, "store", "ok")
+	m.Outcome(trigger.OutcomeTrigger)
+	m.Delay("cloudtrail", time.Second)
+	m.Invalid("store", "Patient", 1)
+	m.Window("cloudtrail", queue.EventWindowOpened)
+	m.StoreCall(healthlake.Call{Op: "search"})
+	m.StoreCall(healthlake.Call{Op: healthlake.ReadOps[0]})
 	now := time.Now()
-	m.Published(ctx, "store", "Patient", "full", 1, now, now)
-	m.PublishCall(ctx, "ok")
-	m.EntryFailures(ctx, telemetry.EntryFailed, 1)
-	m.Messages(ctx, "received", 1)
-	m.TemporalUp(ctx, true)
-	m.PollingPaused(ctx, false)
-	m.Stated(ctx, cdc.Statement{DatastoreID: "store", ResourceType: "Patient", InStore: 1, Missing: 1}, now)
-	m.Waiting(ctx, "store", 1)
-	m.Plaintext(ctx, "plain")
+	m.Published("store", "Patient", "full", 1, now, now)
+	m.BusCall(eventbus.Call{Failed: 1})
+	m.Count(queue.EventReceived, 1)
+	m.Paused(false)
+	m.Audited(cdc.Statement{DatastoreID: "store", ResourceType: "Patient", InStore: 1, Missing: 1})
+	m.Waiting("store", 1)
+	m.Plaintext("plain")
 	served.TemporalHandler().WithTags(map[string]string{"datastore": "store", "resource_type": "Patient"}).
 		Counter(cdc.MetricContradicted).Inc(1) // by a workflow
 

@@ -27,7 +27,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 	if err != nil {
 		return nil, err
 	}
-	stores, err := temporal.Stores(cfg, awsConfig, observeStore(ctx, t.Metrics))
+	stores, err := temporal.Stores(cfg, awsConfig, t.Metrics.StoreCall)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 	p := &process{cfg: cfg, options: o, logger: logger, metrics: t.Metrics}
 	dial := dependency{name: "Temporal", probe: func(ctx context.Context) (_ string, err error) {
 		p.temporal, err = temporal.Dial(ctx, cfg, config.Worker, logger, temporal.Observers{
-			Metrics: t.TemporalHandler(), Plaintext: func(kind string) { t.Metrics.Plaintext(context.WithoutCancel(ctx), kind) },
+			Metrics: t.TemporalHandler(), Plaintext: t.Metrics.Plaintext,
 		})
 		return "", err
 	}}
@@ -60,8 +60,8 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 		p.close()
 		return nil, err
 	}
-	p.newActivities(ctx, awsConfig, stores, launcher, t.Metrics)
-	p.newConsumer(ctx, awsConfig, launcher, t.Metrics)
+	p.newActivities(awsConfig, stores, launcher)
+	p.newConsumer(awsConfig, launcher)
 	return p, nil
 }
 
@@ -72,15 +72,15 @@ func (p *process) close() {
 	}
 }
 
-func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, stores *healthlake.Client, launcher *temporal.Launcher, metrics *telemetry.Metrics) {
+func (p *process) newActivities(awsConfig aws.Config, stores *healthlake.Client, launcher *temporal.Launcher) {
 	buses := &buses{config: eventbus.Config{
 		Client: eventbus.NewClient(awsConfig), MaxBytes: p.cfg.MaxEventBytes,
-		Observe: observeBus(ctx, metrics), Logger: p.logger,
+		Observe: p.metrics.BusCall, Logger: p.logger,
 	}}
 	executions := p.temporal.Executions()
 	p.limits = activities.NewLimits(p.cfg.SearchRate*liveShare, p.cfg.SearchRate*auditShare)
 	reader := &activities.Reader{
-		Store: stores, Limits: p.limits, Observer: observer{ctx, metrics}, Logger: p.logger,
+		Store: stores, Limits: p.limits, Observer: p.metrics, Logger: p.logger,
 		Format:        cdc.EventFormat{Source: p.cfg.EventSource, DetailType: p.cfg.DetailType},
 		MaxEventBytes: p.cfg.MaxEventBytes,
 		References:    p.cfg.EventPayload == config.PayloadReference,
@@ -92,14 +92,14 @@ func (p *process) newActivities(ctx context.Context, awsConfig aws.Config, store
 	p.auditing = &audit.Activities{Reader: reader, Executions: executions, Windows: launcher, Logger: p.logger}
 }
 
-func (p *process) newConsumer(ctx context.Context, awsConfig aws.Config, launcher *temporal.Launcher, metrics *telemetry.Metrics) {
+func (p *process) newConsumer(awsConfig aws.Config, launcher *temporal.Launcher) {
 	p.consumer = queue.New(queue.Config{
 		// Two clients: ReceiveMessage backs off when the SDK's retry token budget
 		// is empty, and deletes would empty it.
 		Receive: sqs.NewFromConfig(awsConfig), Delete: sqs.NewFromConfig(awsConfig),
 		QueueURL: p.cfg.QueueURL,
 		Scope:    trigger.Scope{Datastores: set(p.cfg.Datastores), Types: set(p.types), Lookback: p.cfg.Lookback},
-		Opener:   launcher, Logger: p.logger, Metrics: consumerMetrics{ctx, metrics},
+		Opener:   launcher, Logger: p.logger, Metrics: p.metrics,
 		Grace: max(time.Second, p.options.grace-queue.WaitTime),
 	})
 }

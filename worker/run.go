@@ -59,7 +59,7 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 		return err
 	}
 	defer p.close()
-	metrics.Metrics.TemporalUp(ctx, true)
+	metrics.Metrics.Paused(false)
 	if cfg.InsecurePlaintext {
 		logger.Warn("CDC_INSECURE_PLAINTEXT=true: Temporal stores everything unencrypted; for synthetic data only")
 	}

@@ -14,7 +14,7 @@ func (p *process) countWaiting(ctx context.Context) error {
 	}
 	return temporal.WaitingCounter{
 		Temporal: p.temporal.Client, Namespace: p.temporal.Namespace, Datastores: p.cfg.Datastores,
-		Observe: func(datastore string, n int64) { p.metrics.Waiting(ctx, datastore, n) },
+		Observe: p.metrics.Waiting,
 		Logger:  p.logger,
 	}.Run(ctx)
 }

@@ -4,23 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"healthlake-cdc/internal/eventbus"
+	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/trigger"
 )
 
-// Names of the instruments that have buckets of their own. All names follow
-// OpenTelemetry; Prometheus's form adds the unit and _total.
-const (
-	instrumentLag        = "healthlake_cdc_window_lag"
-	instrumentSearchTime = "healthlake_cdc_search_duration"
-	instrumentDelay      = "healthlake_cdc_trigger_delay"
-)
-
-// Metrics are our instruments. Every label's values are few: outcomes, kinds,
-// error codes, datastores and resource types. The zero pointer counts nothing, so
-// that what is measured can be run without.
+// Metrics are our instruments. The parts of a worker report to it, so that none of them
+// knows OpenTelemetry. Every label's values are few: outcomes, kinds, error codes,
+// datastores and resource types.
 type Metrics struct {
 	triggers        metric.Int64Counter
 	windows         metric.Int64Counter
@@ -44,6 +42,18 @@ type Metrics struct {
 	plaintext       metric.Int64Counter
 }
 
+// Buckets in seconds. The SDK's own default is made for milliseconds.
+var (
+	// secondsBuckets fit calls and tasks: 5 ms to 5 minutes.
+	secondsBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	// lagBuckets fit the way of a change: a window and a first pass are 10 s to
+	// 30 s, a second pass 80 s, a late CloudTrail record 15 minutes; beyond that
+	// is what an audit finds.
+	lagBuckets = []float64{5, 10, 15, 20, 25, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 14400, 86400}
+)
+
+// newMetrics makes the instruments. Prometheus's form of their names adds the unit and
+// _total.
 func newMetrics(meter metric.Meter) (*Metrics, error) {
 	var errs []error
 	counter := func(name, help string) metric.Int64Counter {
@@ -51,8 +61,9 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 		errs = append(errs, err)
 		return c
 	}
-	seconds := func(name, help string) metric.Float64Histogram {
-		h, err := meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(help))
+	seconds := func(name string, buckets []float64, help string) metric.Float64Histogram {
+		h, err := meter.Float64Histogram("healthlake_cdc_"+name, metric.WithUnit("s"), metric.WithDescription(help),
+			metric.WithExplicitBucketBoundaries(buckets...))
 		errs = append(errs, err)
 		return h
 	}
@@ -62,174 +73,134 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 		return g
 	}
 	m := &Metrics{
-		triggers:        counter("triggers", "What messages turned out to be, by outcome."),
+		triggers:        counter("triggers", "Messages by what they mean."),
 		windows:         counter("windows", "Windows that triggers asked for: opened, or coalesced with one that existed."),
 		searches:        counter("searches", "Searches of the datastore."),
-		searchTime:      seconds(instrumentSearchTime, "Time that a search of the datastore took."),
+		searchTime:      seconds("search_duration", secondsBuckets, "Time that a search of the datastore took."),
 		reads:           counter("reads", "Reads of single resources and versions."),
 		published:       counter("published", "Versions that the bus accepted."),
 		publishedBytes:  counter("published_bytes", "Bytes of the resources in the events that the bus accepted."),
 		publishCalls:    counter("publish_calls", "PutEvents calls."),
-		publishFailures: counter("publish_entry_failures", "Entries that the bus did not take: failed, and sent again, or refused for good."),
-		lag:             seconds(instrumentLag, "From a version's lastUpdated to its publishing."),
+		publishFailures: counter("publish_entry_failures", "Entries that the bus did not accept: failed, and sent again, or rejected for good."),
+		lag:             seconds("window_lag", lagBuckets, "From a version's lastUpdated to its publishing."),
 		messages:        counter("sqs_messages", "Messages of the trigger queue, by what became of them."),
 		invalid:         counter("invalid_entries", "Entries of searches that were no valid resource of the type asked for."),
-		triggerDelay:    seconds(instrumentDelay, "From a trigger's time to its receipt, by source."),
-		temporalUp:      gauge("temporal_up", "1 while Temporal answers, else 0."),
-		paused:          gauge("polling_paused", "1 while the queue is not polled because Temporal is down, else 0."),
-		stated:          counter("stated_versions", "Versions that audit statements told of, by outcome; a span that is stated again counts again."),
+		triggerDelay:    seconds("trigger_delay", lagBuckets, "From a trigger's time to its receipt, by source."),
+		temporalUp:      gauge("temporal_up", "1 while Temporal is available, else 0."),
+		paused:          gauge("polling_paused", "1 while the queue is not polled because Temporal is unavailable, else 0."),
+		stated:          counter("stated_versions", "Versions in audit statements, by outcome; a time range that is stated again counts again."),
 		lastStatement:   gauge("last_statement_timestamp_seconds", "When an audit statement of the store was last published, in seconds since 1970."),
 		plaintext:       counter("plaintext_payloads", "Payloads that no key encrypted and that were decoded because of CDC_ACCEPT_PLAINTEXT_UNTIL, by kind."),
-		waiting:         gauge("executions_waiting", "Windows, slices, ranges and deletes that wait for an operator."),
+		waiting:         gauge("executions_waiting", "Windows, slices, replays, backfills and deletes that wait for an operator."),
 	}
 	_, err := meter.Int64ObservableGauge("healthlake_cdc_missing_versions",
-		metric.WithDescription("Versions that are missing by the last statements of their spans."),
+		metric.WithDescription("Versions that are missing by the last statements of their time ranges."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			m.missing.observe(time.Now(), func(versions int64, labels metric.MeasurementOption) { o.Observe(versions, labels) })
+			for key, sum := range m.missing.sums(time.Now()) {
+				o.Observe(sum, with("datastore", key.datastore, "resource_type", key.resourceType))
+			}
 			return nil
 		}))
-	errs = append(errs, err)
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, fmt.Errorf("creating metrics: %w", err)
 	}
 	return m, nil
 }
 
-// Trigger counts a message by what it turned out to be.
-func (m *Metrics) Trigger(ctx context.Context, outcome string) {
-	if m != nil {
-		m.triggers.Add(ctx, 1, with("outcome", outcome))
+// A count belongs to no call: OpenTelemetry takes no more from a context than values
+// that we do not set.
+var noCall = context.Background() //nolint:forbidigo // see above
+
+// Outcome implements [queue.Metrics].
+func (m *Metrics) Outcome(outcome trigger.Outcome) {
+	m.triggers.Add(noCall, 1, with("outcome", string(outcome)))
+}
+
+// Count implements [queue.Metrics].
+func (m *Metrics) Count(event queue.Event, n int) {
+	m.messages.Add(noCall, int64(n), with("outcome", string(event)))
+}
+
+// Window implements [queue.Metrics].
+func (m *Metrics) Window(by string, event queue.Event) {
+	result := "coalesced"
+	if event == queue.EventWindowOpened {
+		result = "opened"
 	}
+	m.windows.Add(noCall, 1, with("result", result, "source", by))
+}
+
+// Delay implements [queue.Metrics].
+func (m *Metrics) Delay(by string, d time.Duration) {
+	m.triggerDelay.Record(noCall, max(0, d.Seconds()), with("source", by))
+}
+
+// Paused implements [queue.Metrics].
+func (m *Metrics) Paused(paused bool) {
+	up, down := int64(1), int64(0)
+	if paused {
+		up, down = 0, 1
+	}
+	m.paused.Record(noCall, down)
+	m.temporalUp.Record(noCall, up)
+}
+
+// StoreCall counts a request of a datastore.
+func (m *Metrics) StoreCall(call healthlake.Call) {
+	result := "ok"
+	if call.Class != "" {
+		result = string(call.Class)
+	}
+	if slices.Contains(healthlake.ReadOps, call.Op) {
+		m.reads.Add(noCall, 1, with("datastore", call.Datastore, "result", result))
+		return
+	}
+	m.searches.Add(noCall, 1, with("datastore", call.Datastore, "kind", call.Op, "result", result))
+	m.searchTime.Record(noCall, call.Duration.Seconds(), with("datastore", call.Datastore, "kind", call.Op))
+}
+
+// BusCall counts a PutEvents call by its result: ok, partial or the class of its error.
+func (m *Metrics) BusCall(call eventbus.Call) {
+	result := "ok"
+	switch {
+	case call.Class != "":
+		result = string(call.Class)
+	case call.Failed+call.Refused > 0:
+		result = "partial"
+	}
+	m.publishCalls.Add(noCall, 1, with("result", result))
+	if call.Failed > 0 {
+		m.publishFailures.Add(noCall, int64(call.Failed), with("result", "failed"))
+	}
+	if call.Refused > 0 {
+		m.publishFailures.Add(noCall, int64(call.Refused), with("result", "rejected"))
+	}
+}
+
+// Published counts one version that the bus accepted with a body of size bytes; payload
+// is "full" or "reference". The lag runs from lastUpdated to acceptedAt; a clock that is
+// behind makes it 0, not negative.
+func (m *Metrics) Published(datastore, resourceType, payload string, size int, lastUpdated, acceptedAt time.Time) {
+	m.published.Add(noCall, 1, with("datastore", datastore, "resource_type", resourceType, "payload", payload))
+	m.publishedBytes.Add(noCall, int64(size), with("datastore", datastore))
+	// An unresolved delete has no lastUpdated.
+	if !lastUpdated.IsZero() {
+		m.lag.Record(noCall, max(0, acceptedAt.Sub(lastUpdated).Seconds()), with("datastore", datastore))
+	}
+}
+
+// Invalid counts entries of a search that were no valid resource.
+func (m *Metrics) Invalid(datastore, resourceType string, n int) {
+	m.invalid.Add(noCall, int64(n), with("datastore", datastore, "resource_type", resourceType))
 }
 
 // Plaintext counts a payload that no key encrypted, by its kind.
-func (m *Metrics) Plaintext(ctx context.Context, kind string) {
-	if m != nil {
-		m.plaintext.Add(ctx, 1, with("kind", kind))
-	}
-}
+func (m *Metrics) Plaintext(kind string) { m.plaintext.Add(noCall, 1, with("kind", kind)) }
 
-// TriggerDelay records how long after its time a trigger was received; source is
-// what meta.capturedBy names.
-func (m *Metrics) TriggerDelay(ctx context.Context, source string, delay time.Duration) {
-	if m != nil {
-		m.triggerDelay.Record(ctx, max(0, delay.Seconds()), with("source", source))
-	}
-}
-
-// InvalidEntries counts entries of a search that were no valid resource.
-func (m *Metrics) InvalidEntries(ctx context.Context, datastore, resourceType string, n int) {
-	if m != nil {
-		m.invalid.Add(ctx, int64(n), with("datastore", datastore, "resource_type", resourceType))
-	}
-}
-
-// Results of a window that a trigger asked for.
-const (
-	WindowOpened    = "opened"
-	WindowCoalesced = "coalesced"
-)
-
-// Windows counts windows by [WindowOpened] or [WindowCoalesced], and by the source
-// that asked for them.
-func (m *Metrics) Windows(ctx context.Context, result, source string, n int) {
-	if m != nil {
-		m.windows.Add(ctx, int64(n), with("result", result, "source", source))
-	}
-}
-
-// Search counts one search: kind is what it was for (a first page, a further
-// one, a confirm, a count), result "ok" or the class of its error.
-func (m *Metrics) Search(ctx context.Context, datastore, kind, result string, took time.Duration) {
-	if m != nil {
-		m.searches.Add(ctx, 1, with("datastore", datastore, "kind", kind, "result", result))
-		m.searchTime.Record(ctx, took.Seconds(), with("datastore", datastore, "kind", kind))
-	}
-}
-
-// Read counts one read of a resource or version; result is "ok" or the class of
-// its error.
-func (m *Metrics) Read(ctx context.Context, datastore, result string) {
-	if m != nil {
-		m.reads.Add(ctx, 1, with("datastore", datastore, "result", result))
-	}
-}
-
-// Published counts one version that the bus accepted as an entry of size bytes;
-// payload is "full" or "reference". Lag runs from lastUpdated to publishedAt; a
-// clock that is behind makes it 0, not negative.
-func (m *Metrics) Published(ctx context.Context, datastore, resourceType, payload string, size int, lastUpdated, publishedAt time.Time) {
-	if m == nil {
-		return
-	}
-	m.published.Add(ctx, 1, with("datastore", datastore, "resource_type", resourceType, "payload", payload))
-	m.publishedBytes.Add(ctx, int64(size), with("datastore", datastore))
-	// An unresolved delete has no lastUpdated.
-	if !lastUpdated.IsZero() {
-		m.lag.Record(ctx, max(0, publishedAt.Sub(lastUpdated).Seconds()), with("datastore", datastore))
-	}
-}
-
-// CallPartial is the result of a PutEvents call that was answered, with entries that
-// the bus did not take.
-const CallPartial = "partial"
-
-// PublishCall counts one PutEvents call; result is "ok", [CallPartial] or the class
-// of its error.
-func (m *Metrics) PublishCall(ctx context.Context, result string) {
-	if m != nil {
-		m.publishCalls.Add(ctx, 1, with("result", result))
-	}
-}
-
-// What became of an entry that the bus did not take.
-const (
-	EntryFailed  = "failed"  // sent again
-	EntryRefused = "refused" // for good: its window stays open
-)
-
-// EntryFailures counts entries by [EntryFailed] or [EntryRefused].
-func (m *Metrics) EntryFailures(ctx context.Context, result string, n int) {
-	if m != nil {
-		m.publishFailures.Add(ctx, int64(n), with("result", result))
-	}
-}
-
-// Messages counts messages of the queue by what became of them, such as
-// received, deleted or left for the dead-letter queue.
-func (m *Metrics) Messages(ctx context.Context, outcome string, n int) {
-	if m != nil {
-		m.messages.Add(ctx, int64(n), with("outcome", outcome))
-	}
-}
-
-// TemporalUp says whether Temporal answers.
-func (m *Metrics) TemporalUp(ctx context.Context, up bool) {
-	if m != nil {
-		m.temporalUp.Record(ctx, asNumber(up))
-	}
-}
-
-// PollingPaused says whether polling waits for Temporal.
-func (m *Metrics) PollingPaused(ctx context.Context, paused bool) {
-	if m != nil {
-		m.paused.Record(ctx, asNumber(paused))
-	}
-}
-
-// Waiting says how many executions of a datastore wait for an operator, as far as
-// Temporal's visibility shows: every worker tells the same.
-func (m *Metrics) Waiting(ctx context.Context, datastore string, n int64) {
-	if m != nil {
-		m.waiting.Record(ctx, n, with("datastore", datastore))
-	}
-}
-
-func asNumber(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
+// Waiting sets how many executions of a datastore wait for an operator, as far as
+// Temporal's visibility shows: every worker reports the same.
+func (m *Metrics) Waiting(datastore string, n int64) {
+	m.waiting.Record(noCall, n, with("datastore", datastore))
 }
 
 // with makes labels of name and value in turn.

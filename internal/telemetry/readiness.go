@@ -2,73 +2,66 @@ package telemetry
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 )
 
 const (
-	// checkTTL is how long a check's result is used again, so that however many
-	// probes ask, what they check is asked at most once in this time.
+	// checkTTL is how long a check's result is used again: however many probes there
+	// are, the check runs at most once in this time.
 	checkTTL = 5 * time.Second
-	// checkTimeout ends a check that hangs; it then counts as failed. It lies
-	// under the 5 s after which common load balancers give a probe up.
+	// checkTimeout ends a check that hangs; it then counts as failed. It lies under the
+	// 5 s after which common load balancers end a probe.
 	checkTimeout = 3 * time.Second
 )
-
-// Check asks whether something that the program needs is there.
-type Check func(context.Context) error
 
 // Readiness is a set of named checks. It is safe for concurrent use.
 type Readiness struct {
 	logger *slog.Logger
-	now    func() time.Time
 
 	mu     sync.Mutex
 	checks []*namedCheck
 }
 
+// namedCheck is a check of whether something that the program needs is there.
 type namedCheck struct {
 	name string
-	run  Check
+	run  func(context.Context) error
 
 	mu      sync.Mutex // held while the check runs: others wait for its result
 	checked time.Time
 	err     error
 }
 
-// Status is the result of one check.
-type Status struct {
-	Name string
-	// Err is nil when the check passed. It goes to the log, never to the client
-	// of /readyz.
-	Err error
+// status is the result of one check. Its error goes to the log, never to the client of
+// /readyz.
+type status struct {
+	name string
+	err  error
 }
 
 // NewReadiness returns an empty set, which is ready. It logs when a check begins
 // to fail and when it passes again.
-func NewReadiness(logger *slog.Logger) *Readiness {
-	return &Readiness{logger: logger, now: time.Now}
-}
+func NewReadiness(logger *slog.Logger) *Readiness { return &Readiness{logger: logger} }
 
-// Add adds a check under a name that is shown to whoever asks.
-func (r *Readiness) Add(name string, check Check) {
+// Add adds a check under a name that /readyz shows.
+func (r *Readiness) Add(name string, check func(context.Context) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.checks = append(r.checks, &namedCheck{name: name, run: check})
 }
 
-// Check returns the results of all checks, in the order in which they were
-// added; none is older than five seconds. Checks run side by side.
-func (r *Readiness) Check(ctx context.Context) []Status {
+// check returns the results of all checks, in the order in which they were added; none
+// is older than five seconds. Checks run side by side.
+func (r *Readiness) check(ctx context.Context) []status {
 	r.mu.Lock()
-	checks := append([]*namedCheck(nil), r.checks...)
+	checks := r.checks[:len(r.checks):len(r.checks)]
 	r.mu.Unlock()
-	statuses := make([]Status, len(checks))
+	statuses := make([]status, len(checks))
 	var wg sync.WaitGroup
 	for i, c := range checks {
-		wg.Go(func() { statuses[i] = Status{c.name, r.result(ctx, c)} })
+		wg.Go(func() { statuses[i] = status{c.name, r.result(ctx, c)} })
 	}
 	wg.Wait()
 	return statuses
@@ -77,15 +70,15 @@ func (r *Readiness) Check(ctx context.Context) []Status {
 func (r *Readiness) result(ctx context.Context, c *namedCheck) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.checked.IsZero() && r.now().Sub(c.checked) < checkTTL {
+	if !c.checked.IsZero() && time.Since(c.checked) < checkTTL {
 		return c.err
 	}
-	// The result is for all who ask: a client that goes away does not decide it.
+	// The result is for all clients: one that goes away does not decide it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
 	failed := c.err != nil
-	c.err = call(ctx, c.run)
-	c.checked = r.now()
+	c.err = c.run(ctx)
+	c.checked = time.Now()
 	switch {
 	case c.err != nil && !failed:
 		r.logger.Warn("readiness check fails", slog.String("check", c.name), slog.String("error", c.err.Error()))
@@ -93,14 +86,4 @@ func (r *Readiness) result(ctx context.Context, c *namedCheck) error {
 		r.logger.Info("readiness check passes again", slog.String("check", c.name))
 	}
 	return c.err
-}
-
-// call makes a panic of a check its failure.
-func call(ctx context.Context, check Check) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the check panicked with a %T", p)
-		}
-	}()
-	return check(ctx)
 }

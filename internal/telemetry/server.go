@@ -41,7 +41,7 @@ func Listen(addr string, metrics http.Handler, ready *Readiness, logger *slog.Lo
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeText(w, http.StatusOK, "ok\n")
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { writeReadiness(w, ready.Check(r.Context())) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { writeReadiness(w, ready.check(r.Context())) })
 	return &Server{
 		listener: listener,
 		http: &http.Server{
@@ -83,15 +83,15 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // writeReadiness lists the checks, one a line, without their errors: those may
 // name what a client of this port need not know.
-func writeReadiness(w http.ResponseWriter, statuses []Status) {
+func writeReadiness(w http.ResponseWriter, statuses []status) {
 	code := http.StatusOK
 	var text strings.Builder
-	for _, status := range statuses {
+	for _, s := range statuses {
 		result := "ok"
-		if status.Err != nil {
+		if s.err != nil {
 			code, result = http.StatusServiceUnavailable, "failing"
 		}
-		fmt.Fprintf(&text, "%s: %s\n", status.Name, result)
+		fmt.Fprintf(&text, "%s: %s\n", s.name, result)
 	}
 	if code == http.StatusOK {
 		text.WriteString("ready\n")

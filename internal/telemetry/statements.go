@@ -1,35 +1,20 @@
 package telemetry
 
 import (
-	"context"
 	"sync"
 	"time"
-
-	"go.opentelemetry.io/otel/metric"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-// missingAge is after how long a span that misses something is forgotten when this
-// process states it no more. Such a span is stated again at each audit until
-// nothing is missing, but not always by the same worker of a fleet: what another
-// has healed and stated must not be reported missing here for ever.
+// missingAge is after how long a time range that misses something is forgotten when this
+// process states it no more. Such a range is stated again at each audit until nothing is
+// missing, but not always by the same worker: what another worker has healed and stated
+// must not be reported missing here indefinitely.
 const missingAge = 2 * time.Hour
 
-// What became of the versions of statements. But for superseded and unreadable ones
-// they add up to inStore.
-const (
-	StatedPublished  = "published"
-	StatedHealed     = "healed" // published by the audit; not among StatedPublished
-	StatedMissing    = "missing"
-	StatedSkipped    = "skipped"
-	StatedOpen       = "open"       // about to be published, by windows that are open
-	StatedSuperseded = "superseded" // published, and no longer shown
-	StatedUnreadable = "unreadable" // entries of the store that are no readable version
-)
-
-// missing holds what the last statement of each span found missing, of the spans
-// that miss anything.
+// missing holds what the last statement of each time range found missing, of those that
+// miss anything.
 type missing struct {
 	mu    sync.Mutex
 	types map[statedType]map[cdc.Span]missingSpan
@@ -42,9 +27,9 @@ type missingSpan struct {
 	stated   time.Time
 }
 
-// state takes in a statement. A type that was stated once keeps its entry, so
-// that its gauge says 0.
-func (m *missing) state(s cdc.Statement, now time.Time) {
+// add records a statement. A type that was stated once keeps its entry, so that its
+// gauge says 0.
+func (m *missing) add(s cdc.Statement, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := statedType{s.DatastoreID, s.ResourceType}
@@ -62,46 +47,46 @@ func (m *missing) state(s cdc.Statement, now time.Time) {
 	m.types[key][span] = missingSpan{s.Missing, now}
 }
 
-// observe gives the sums by store and type.
-func (m *missing) observe(now time.Time, give func(versions int64, labels metric.MeasurementOption)) {
+// sums returns how many versions are missing by store and type.
+func (m *missing) sums(now time.Time) map[statedType]int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	sums := make(map[statedType]int64, len(m.types))
 	for key, spans := range m.types {
-		sum := int64(0)
+		sums[key] = 0
 		for span, found := range spans {
 			if now.Sub(found.stated) > missingAge {
 				delete(spans, span)
 				continue
 			}
-			sum += int64(found.versions)
+			sums[key] += int64(found.versions)
 		}
-		give(sum, with("datastore", key.datastore, "resource_type", key.resourceType))
 	}
+	return sums
 }
 
-// Stated counts a statement that the bus accepted.
-func (m *Metrics) Stated(ctx context.Context, s cdc.Statement, now time.Time) {
-	if m == nil {
-		return
-	}
+// Audited counts a statement that the bus accepted. Without superseded and unreadable
+// versions the outcomes add up to inStore.
+func (m *Metrics) Audited(s cdc.Statement) {
+	now := time.Now()
 	healed := min(s.Healed, s.Published)
 	for _, outcome := range []struct {
 		name     string
 		versions int
 	}{
-		{StatedPublished, s.Published - healed},
-		{StatedHealed, healed},
-		{StatedMissing, s.Missing},
-		{StatedSkipped, s.Skipped},
-		{StatedOpen, s.Open},
-		{StatedSuperseded, s.Superseded},
-		{StatedUnreadable, s.Unreadable},
+		{"published", s.Published - healed},
+		{"healed", healed}, // published by the audit
+		{"missing", s.Missing},
+		{"skipped", s.Skipped},
+		{"open", s.Open},             // about to be published, by windows that are open
+		{"superseded", s.Superseded}, // published, and no longer shown
+		{"unreadable", s.Unreadable}, // entries of the store that are no readable version
 	} {
 		if outcome.versions > 0 {
-			m.stated.Add(ctx, int64(outcome.versions),
+			m.stated.Add(noCall, int64(outcome.versions),
 				with("datastore", s.DatastoreID, "resource_type", s.ResourceType, "outcome", outcome.name))
 		}
 	}
-	m.lastStatement.Record(ctx, now.Unix(), with("datastore", s.DatastoreID))
-	m.missing.state(s, now)
+	m.lastStatement.Record(noCall, now.Unix(), with("datastore", s.DatastoreID))
+	m.missing.add(s, now)
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/otel/metric"
 
 	"healthlake-cdc/internal/cdc"
 )
@@ -19,13 +18,13 @@ func stated(resourceType string, from time.Time, missing int) cdc.Statement {
 
 func TestStatementsAreCounted(t *testing.T) {
 	tel := newTelemetry(t)
-	m, ctx := tel.Metrics, t.Context()
+	m := tel.Metrics
 	now := time.Now()
 	early, late := now.Add(-2*time.Hour).Truncate(time.Hour), now.Truncate(time.Hour)
-	m.Stated(ctx, stated("Patient", early, 4), now)
-	m.Stated(ctx, stated("Patient", late, 5), now)
-	m.Stated(ctx, stated("Patient", late.In(time.FixedZone("CET", 3600)), 1), now)
-	m.Stated(ctx, stated("Goal", early, 0), now)
+	m.Audited(stated("Patient", early, 4))
+	m.Audited(stated("Patient", late, 5))
+	m.Audited(stated("Patient", late.In(time.FixedZone("CET", 3600)), 1))
+	m.Audited(stated("Goal", early, 0))
 
 	url := start(t, tel.Handler(), NewReadiness(discard())) + "/metrics"
 	_, body := get(t, url)
@@ -45,8 +44,8 @@ func TestStatementsAreCounted(t *testing.T) {
 	}
 	require.NotContains(t, body, `outcome="missing",resource_type="Goal"`)
 
-	m.Stated(ctx, stated("Patient", early, 0), now)
-	m.Stated(ctx, stated("Patient", late, 0), now)
+	m.Audited(stated("Patient", early, 0))
+	m.Audited(stated("Patient", late, 0))
 	_, body = get(t, url)
 	require.Contains(t, body, "\nhealthlake_cdc_missing_versions"+patient+" 0")
 }
@@ -55,12 +54,9 @@ func TestStatementsAreCounted(t *testing.T) {
 func TestMissingIsForgottenWhenItIsStatedNoMore(t *testing.T) {
 	var m missing
 	begin := time.Now()
-	sum := func(now time.Time) (sum int64) {
-		m.observe(now, func(versions int64, _ metric.MeasurementOption) { sum += versions })
-		return sum
-	}
-	m.state(stated("Patient", begin.Add(-time.Hour), 3), begin)
-	m.state(stated("Patient", begin, 4), begin.Add(time.Minute))
+	sum := func(now time.Time) (sum int64) { return m.sums(now)[statedType{"store", "Patient"}] }
+	m.add(stated("Patient", begin.Add(-time.Hour), 3), begin)
+	m.add(stated("Patient", begin, 4), begin.Add(time.Minute))
 	require.EqualValues(t, 7, sum(begin.Add(missingAge)))
 	require.EqualValues(t, 4, sum(begin.Add(missingAge+time.Second)))
 	require.Zero(t, sum(begin.Add(2*missingAge)))

@@ -15,12 +15,8 @@ import (
 	temporalotel "go.temporal.io/sdk/contrib/opentelemetry"
 )
 
-const (
-	// meterName is the scope of our own instruments.
-	meterName = "healthlake-cdc"
-	// temporalMeterName is the scope of the Temporal SDK's instruments.
-	temporalMeterName = "temporal-sdk-go"
-)
+// temporalMeter is the scope of the Temporal SDK's instruments.
+const temporalMeter = "temporal-sdk-go"
 
 // Telemetry owns the metrics of one process.
 type Telemetry struct {
@@ -36,12 +32,7 @@ type Telemetry struct {
 // several can live in one process.
 func New(logger *slog.Logger) (*Telemetry, error) {
 	registry := prometheus.NewRegistry()
-	if err := registry.Register(collectors.NewGoCollector()); err != nil {
-		return nil, fmt.Errorf("registering Go metrics: %w", err)
-	}
-	if err := registry.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})); err != nil {
-		return nil, fmt.Errorf("registering process metrics: %w", err)
-	}
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	exporter, err := otelprom.New(
 		otelprom.WithRegisterer(registry),
 		otelprom.WithoutScopeInfo(),
@@ -49,42 +40,24 @@ func New(logger *slog.Logger) (*Telemetry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating Prometheus exporter: %w", err)
 	}
+	histograms := sdkmetric.Instrument{Name: "*", Kind: sdkmetric.InstrumentKindHistogram}
+	histograms.Scope.Name = temporalMeter
 	provider := sdkmetric.NewMeterProvider(
 		sdkmetric.WithReader(exporter),
-		sdkmetric.WithView(histogram(meterName, instrumentLag, lagBuckets)),
-		sdkmetric.WithView(histogram(meterName, instrumentSearchTime, secondsBuckets)),
-		sdkmetric.WithView(histogram(meterName, instrumentDelay, lagBuckets)),
-		sdkmetric.WithView(histogram(temporalMeterName, "*", secondsBuckets)))
-	metrics, err := newMetrics(provider.Meter(meterName))
+		sdkmetric.WithView(sdkmetric.NewView(histograms, sdkmetric.Stream{
+			Aggregation: sdkmetric.AggregationExplicitBucketHistogram{Boundaries: secondsBuckets},
+		})))
+	metrics, err := newMetrics(provider.Meter("healthlake-cdc"))
 	if err != nil {
 		return nil, err
 	}
 	return &Telemetry{Metrics: metrics, provider: provider, registry: registry, logger: logger}, nil
 }
 
-// Buckets in seconds. The SDK's own default is made for milliseconds.
-var (
-	// secondsBuckets fit calls and tasks: 5 ms to 5 minutes.
-	secondsBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
-	// lagBuckets fit the way of a change: a window and a first pass are 10 s to
-	// 30 s, a second pass 80 s, a late CloudTrail record 15 minutes; beyond that
-	// is what an audit finds.
-	lagBuckets = []float64{5, 10, 15, 20, 25, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 14400, 86400}
-)
-
-// histogram gives the histograms of that name, "*" for all, their buckets.
-func histogram(scope, name string, buckets []float64) sdkmetric.View {
-	criteria := sdkmetric.Instrument{Name: name, Kind: sdkmetric.InstrumentKindHistogram}
-	criteria.Scope.Name = scope
-	return sdkmetric.NewView(criteria, sdkmetric.Stream{
-		Aggregation: sdkmetric.AggregationExplicitBucketHistogram{Boundaries: buckets},
-	})
-}
-
 // TemporalHandler lets Temporal's SDK count into the same /metrics.
 func (t *Telemetry) TemporalHandler() client.MetricsHandler {
 	return temporalotel.NewMetricsHandler(temporalotel.MetricsHandlerOptions{
-		Meter:                t.provider.Meter(temporalMeterName),
+		Meter:                t.provider.Meter(temporalMeter),
 		UseMonotonicCounters: true,
 		// The default panics. A metric is not worth a worker.
 		OnError: func(err error) {

@@ -17,6 +17,10 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/eventbus"
+	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/trigger"
 )
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -59,44 +63,64 @@ func get(t *testing.T, url string) (int, string) {
 
 func TestMetricsAreServedUnderTheirNames(t *testing.T) {
 	tel := newTelemetry(t)
-	ctx := t.Context()
 	m := tel.Metrics
-	m.Trigger(ctx, "malformed")
-	m.Windows(ctx, WindowOpened, "subscription", 2)
-	m.Windows(ctx, WindowCoalesced, "cloudtrail", 998)
-	m.Search(ctx, "store", "first", "ok", 30*time.Millisecond)
-	m.Read(ctx, "store", "NotFound")
+	m.Outcome(trigger.OutcomeMalformed)
+	for range 2 {
+		m.Window("subscription", queue.EventWindowOpened)
+	}
+	m.Window("cloudtrail", queue.EventWindowCoalesced)
+	m.Window("cloudtrail", queue.EventWindowJoined)
+	m.StoreCall(healthlake.Call{Op: "search", Datastore: "store", Duration: 30 * time.Millisecond})
+	m.StoreCall(healthlake.Call{Op: healthlake.ReadOps[0], Datastore: "store", Class: cdc.ClassNotFound})
 	now := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
-	m.Published(ctx, "store", "Patient", "full", 1400, now.Add(-22*time.Second), now)
-	m.Published(ctx, "store", "Patient", "full", 600, now.Add(time.Second), now)
-	m.Published(ctx, "store", "Patient", "full", 500, time.Time{}, now)
-	m.PublishCall(ctx, "partial")
-	m.EntryFailures(ctx, EntryFailed, 3)
-	m.Messages(ctx, "deleted", 10)
-	m.TemporalUp(ctx, true)
-	m.PollingPaused(ctx, false)
+	m.Published("store", "Patient", "full", 1400, now.Add(-22*time.Second), now)
+	m.Published("store", "Patient", "full", 600, now.Add(time.Second), now)
+	m.Published("store", "Patient", "full", 500, time.Time{}, now)
+	m.Count(queue.EventReceived, 10)
+	m.Paused(false)
 
 	_, body := get(t, start(t, tel.Handler(), NewReadiness(discard()))+"/metrics")
 	for _, line := range []string{
 		`healthlake_cdc_triggers_total{outcome="malformed"} 1`,
 		`healthlake_cdc_windows_total{result="opened",source="subscription"} 2`,
-		`healthlake_cdc_windows_total{result="coalesced",source="cloudtrail"} 998`,
-		`healthlake_cdc_searches_total{datastore="store",kind="first",result="ok"} 1`,
-		`healthlake_cdc_search_duration_seconds_bucket{datastore="store",kind="first",le="0.05"} 1`,
-		`healthlake_cdc_search_duration_seconds_bucket{datastore="store",kind="first",le="0.025"} 0`,
+		`healthlake_cdc_windows_total{result="coalesced",source="cloudtrail"} 2`,
+		`healthlake_cdc_searches_total{datastore="store",kind="search",result="ok"} 1`,
+		`healthlake_cdc_search_duration_seconds_bucket{datastore="store",kind="search",le="0.05"} 1`,
+		`healthlake_cdc_search_duration_seconds_bucket{datastore="store",kind="search",le="0.025"} 0`,
 		`healthlake_cdc_reads_total{datastore="store",result="NotFound"} 1`,
 		`healthlake_cdc_published_total{datastore="store",payload="full",resource_type="Patient"} 3`,
 		`healthlake_cdc_published_bytes_total{datastore="store"} 2500`,
-		`healthlake_cdc_publish_calls_total{result="partial"} 1`,
-		`healthlake_cdc_publish_entry_failures_total{result="failed"} 3`,
 		`healthlake_cdc_window_lag_seconds_bucket{datastore="store",le="20"} 1`,
 		`healthlake_cdc_window_lag_seconds_bucket{datastore="store",le="25"} 2`,
 		`healthlake_cdc_window_lag_seconds_sum{datastore="store"} 22`,
 		`healthlake_cdc_window_lag_seconds_count{datastore="store"} 2`,
-		`healthlake_cdc_sqs_messages_total{outcome="deleted"} 10`,
+		`healthlake_cdc_sqs_messages_total{outcome="received"} 10`,
 		`healthlake_cdc_temporal_up 1`,
 		`healthlake_cdc_polling_paused 0`,
 		`go_goroutines `,
+	} {
+		require.Contains(t, body, "\n"+line)
+	}
+}
+
+// Each PutEvents call counts once, by what came of it.
+func TestPublishCallsAreCountedByResult(t *testing.T) {
+	tel := newTelemetry(t)
+	for _, call := range []eventbus.Call{
+		{Entries: 10, Accepted: 10},
+		{Entries: 10, Accepted: 7, Failed: 2, Refused: 1},
+		{Entries: 1, Refused: 1},
+		{Entries: 10, Failed: 10, Class: cdc.ClassThrottled},
+	} {
+		tel.Metrics.BusCall(call)
+	}
+	_, body := get(t, start(t, tel.Handler(), NewReadiness(discard()))+"/metrics")
+	for _, line := range []string{
+		`healthlake_cdc_publish_calls_total{result="ok"} 1`,
+		`healthlake_cdc_publish_calls_total{result="partial"} 2`,
+		`healthlake_cdc_publish_calls_total{result="Throttled"} 1`,
+		`healthlake_cdc_publish_entry_failures_total{result="failed"} 12`,
+		`healthlake_cdc_publish_entry_failures_total{result="rejected"} 2`,
 	} {
 		require.Contains(t, body, "\n"+line)
 	}
@@ -113,24 +137,6 @@ func TestTemporalsMetricsAreServedToo(t *testing.T) {
 	require.Contains(t, body, `temporal_worker_task_slots_used{namespace="default"} 7`)
 	require.Contains(t, body, `temporal_request_latency_seconds_bucket{namespace="default",le="0.1"} 0`)
 	require.Contains(t, body, `temporal_request_latency_seconds_bucket{namespace="default",le="0.25"} 1`)
-}
-
-func TestNoMetrics(t *testing.T) {
-	var m *Metrics
-	ctx := t.Context()
-	require.NotPanics(t, func() {
-		m.Trigger(ctx, "x")
-		m.Windows(ctx, "x", "x", 1)
-		m.Search(ctx, "x", "x", "x", 0)
-		m.Read(ctx, "x", "x")
-		m.Published(ctx, "x", "x", "x", 1, time.Time{}, time.Time{})
-		m.PublishCall(ctx, "x")
-		m.EntryFailures(ctx, "x", 1)
-		m.Messages(ctx, "x", 1)
-		m.TemporalUp(ctx, true)
-		m.PollingPaused(ctx, true)
-		m.Stated(ctx, cdc.Statement{}, time.Time{})
-	})
 }
 
 func TestHealthAndReadiness(t *testing.T) {
