@@ -35,7 +35,7 @@ type observer struct{}
 
 func (observer) Published(string, string, string, int, time.Time, time.Time) {}
 func (observer) Invalid(string, string, int)                                 {}
-func (observer) Audited(cdc.Statement)                               {}
+func (observer) Audited(cdc.Statement)                                       {}
 
 // world is a test environment with the real activities on top of a store and a
 // bus in memory.
