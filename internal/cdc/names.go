@@ -22,7 +22,7 @@ const (
 	StateOpen = "open"
 	// StateClosed is upserted when a window that published something closes.
 	StateClosed = "closed"
-	// StateWaiting means that something waits for an operator.
+	// StateWaiting is set while something waits for an operator.
 	StateWaiting = "waiting"
 )
 
@@ -39,24 +39,21 @@ const (
 // published because the store shows their resources alive.
 const MetricContradicted = "healthlake_cdc_deletes_contradicted"
 
-// QueryProgress is the name of the query that every window, slice and range
-// answers with a Progress.
+// QueryProgress is the query for the [Progress] of a window, slice, delete or range.
 const QueryProgress = "progress"
 
-// Signals by which an operator settles what waits for one. Windows, slices and
-// deletes take them; one that does not wait leaves them unheeded.
+// Signals of an operator. An execution of which nothing waits ignores SignalRetry and
+// SignalSkip.
 const (
-	// SignalRetry tries everything that was refused again at once. It has no
-	// argument.
+	// SignalRetry tries everything that failed again at once. It has no argument.
 	SignalRetry = "retry"
-	// SignalSkip gives up what its argument, a [Skip], names.
+	// SignalSkip skips what its argument, a [Skip], names.
 	SignalSkip = "skip"
+	// SignalPause pauses or resumes a range, which passes it on to its slices: its
+	// argument, a bool, is true to pause. One signal for both, so that the last one
+	// counts.
+	SignalPause = "pause"
 )
-
-// SignalPause pauses or resumes a range: its argument, a bool, says whether it is to be paused.
-// A range passes it on to its slices. One signal for both, so that
-// the last one counts.
-const SignalPause = "pause"
 
 // Who captured a change: the value of meta.capturedBy.
 const (
@@ -101,7 +98,7 @@ func BulkTaskQueue(taskQueue, datastore string) string {
 	return taskQueue + "/search/" + datastore + "/bulk"
 }
 
-// IsOpen reports by an execution's status whether it has not closed: it runs, or was
+// IsOpen reports whether an execution of that status has not closed: it runs, or was
 // paused by Temporal's own means.
 func IsOpen(status enumspb.WorkflowExecutionStatus) bool {
 	return status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED

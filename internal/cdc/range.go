@@ -256,3 +256,10 @@ func IDsOf(resources []ResourceID, resourceType string) []string {
 	slices.SortFunc(ids, cmp.Compare)
 	return slices.Compact(ids)
 }
+
+// CountInput asks how many versions search shows of one type in a span.
+type CountInput struct {
+	Datastore string `json:"datastore"`
+	Type      string `json:"type"`
+	Span      Span   `json:"span"`
+}

@@ -7,7 +7,7 @@ type Wait struct {
 	// Type is the resource type; empty for a ledger, and for a delete that names
 	// none.
 	Type string `json:"type,omitempty"`
-	// Versions, or deletes, are as many as EventBridge refuses for good.
+	// Versions, or deletes, are as many as EventBridge rejects.
 	Versions int `json:"versions,omitempty"`
 	// Class is why the type, or the ledger, cannot be read.
 	Class Class `json:"class,omitempty"`
@@ -17,7 +17,20 @@ type Wait struct {
 	Bus bool `json:"bus,omitempty"`
 }
 
-// SkipOf gives up what waits.
+// Skip names what an operator skips of an execution: no more than was seen to
+// wait.
+type Skip struct {
+	// Versions are the types whose versions (or delete) EventBridge rejects: those
+	// go into the ledger as skipped.
+	Versions []string `json:"versions,omitempty"`
+	// Types are those that cannot be read: they close without being swept.
+	Types []string `json:"types,omitempty"`
+	// Ledger is the ledger of the run before, which cannot be read: what the rerun
+	// finds goes into its own as skipped, for it may have been published.
+	Ledger bool `json:"ledger,omitempty"`
+}
+
+// SkipOf skips what waits.
 func SkipOf(waits []Wait) Skip {
 	var skip Skip
 	for _, wait := range waits {

@@ -1,0 +1,56 @@
+package cdc
+
+import "time"
+
+// PublishDeleteResult is what a PublishDelete leaves, for the audit to count.
+type PublishDeleteResult struct {
+	Type      string    `json:"type,omitempty"`
+	EventTime time.Time `json:"eventTime"`
+	// Exact tells that the delete's resource was known.
+	Exact bool `json:"exact,omitempty"`
+	// Skipped is set when an operator skipped it: it was not published.
+	Skipped bool `json:"skipped,omitempty"`
+	// Contradicted is set when the store shows the resource alive and its history
+	// without a delete of that time: it was not published.
+	Contradicted bool `json:"contradicted,omitempty"`
+}
+
+// PublishDeleteInput starts a PublishDelete.
+type PublishDeleteInput struct {
+	Origin Origin `json:"origin"`
+	Delete Delete `json:"delete"`
+	// Attributes is set when our search attributes are registered: CdcState is kept
+	// while the delete waits for an operator.
+	Attributes bool `json:"attributes,omitempty"`
+	// Resume is where the delete goes on after a continue-as-new; Read is set when the
+	// store was asked before that, and Delete holds its answer.
+	Resume *Retry `json:"resume,omitempty"`
+	Read   bool   `json:"read,omitempty"`
+}
+
+// ReadDeleteInput asks what the store says of a resource that a record or a
+// notification calls deleted.
+type ReadDeleteInput struct {
+	Origin Origin `json:"origin"`
+	Delete Delete `json:"delete"`
+}
+
+// ReadDeleteResult is what the store says of a delete. It is confirmed when Gone or
+// when there is a Tombstone.
+type ReadDeleteResult struct {
+	// Gone is set when a read of the resource finds nothing, or a tombstone.
+	Gone bool `json:"gone,omitempty"`
+	// Final is set when asking again later would bring nothing more: history has
+	// the delete, or there is no history of the resource, which is gone.
+	Final bool `json:"final,omitempty"`
+	// Tombstone is the delete in history. Unless Final it is that of an earlier
+	// delete, after which history has nothing so far.
+	Tombstone *Tombstone `json:"tombstone,omitempty"`
+	// NoHistory is the class of the error when the store does not let us look at the
+	// history of a resource that is gone.
+	NoHistory Class  `json:"noHistory,omitempty"`
+	Counts    Counts `json:"counts"`
+}
+
+// Confirmed reports whether the store says that the delete was made.
+func (r ReadDeleteResult) Confirmed() bool { return r.Gone || r.Tombstone != nil }

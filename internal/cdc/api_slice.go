@@ -1,0 +1,95 @@
+package cdc
+
+// CaptureSliceInput starts a CaptureSlice: page after page of one type's span.
+type CaptureSliceInput struct {
+	Origin Origin `json:"origin"`
+	Type   string `json:"type"`
+	Span   Span   `json:"span"`
+	// Salt is that of Known, and of everything that the slice publishes.
+	Salt Salt `json:"salt"`
+	// Next is the page to begin with; empty for the first.
+	Next string `json:"next,omitempty"`
+	// Confirm lists ids first and reads only the bodies that are new.
+	Confirm bool `json:"confirm,omitempty"`
+	// Known is what was published before or is being published by the parent.
+	Known HashSet `json:"known"`
+	// Attributes and Audited are as in CaptureWindowInput.
+	Attributes bool `json:"attributes,omitempty"`
+	Audited    bool `json:"audited,omitempty"`
+	// Range is of a slice that a range started; nil for a window's.
+	Range *RangeSlice `json:"range,omitempty"`
+	// Resume is where the slice goes on after a continue-as-new.
+	Resume *SliceState `json:"resume,omitempty"`
+}
+
+// SliceState is what a slice carries over a continue-as-new.
+type SliceState struct {
+	Published HashSet `json:"published"`
+	// Skipped are those that an operator skipped.
+	Skipped HashSet `json:"skipped,omitzero"`
+	// Rejected are those that EventBridge rejected and that are to be read again, Bus
+	// how often they were tried.
+	Rejected HashSet `json:"rejected,omitzero"`
+	Bus      Retry   `json:"bus,omitzero"`
+	// PageKnown are the versions already read from the page that Next names, which
+	// did not fit into one result.
+	PageKnown HashSet `json:"pageKnown"`
+	Counts    Counts  `json:"counts"`
+	// Trail is what the pages were since the first one.
+	Trail PageTrail `json:"trail,omitzero"`
+	// Retry is set while the store does not give the page.
+	Retry Retry `json:"retry,omitzero"`
+}
+
+// CaptureSliceResult is what a slice gives its parent.
+type CaptureSliceResult struct {
+	// Salt is that of Published and Skipped.
+	Salt Salt `json:"salt"`
+	// Published are the versions that this slice published.
+	Published HashSet `json:"published"`
+	// Skipped are those that an operator skipped.
+	Skipped HashSet `json:"skipped,omitzero"`
+	// Cancelled is set when its parent cancelled it before its last page, to continue
+	// as new or because it was cancelled itself. That is in the result because the SDK
+	// encodes what a cancelled workflow reports without the workflow's ID.
+	Cancelled bool `json:"cancelled,omitempty"`
+	// Unswept is set when it was closed before its last page, which could not be read,
+	// by an operator or after UnsweptAfter: its type is not swept.
+	Unswept bool   `json:"unswept,omitempty"`
+	Counts  Counts `json:"counts"`
+}
+
+// HydratePageInput asks for one page of a slice.
+type HydratePageInput struct {
+	Origin Origin `json:"origin"`
+	Type   string `json:"type"`
+	Span   Span   `json:"span"`
+	Next   string `json:"next,omitempty"`
+	// Known are the versions of this page to leave out, by Salt.
+	Known HashSet `json:"known"`
+	Salt  Salt    `json:"salt"`
+	// List asks for ids and meta only: the result holds Listed, no Changes.
+	List bool `json:"list,omitempty"`
+	// Want asks for the bodies of these versions, by reads, and for no search.
+	Want []Version `json:"want,omitempty"`
+	// IDs asks for the current versions of these resources, by reads, and for no
+	// search. Those that lie in the span are the page.
+	IDs []string `json:"ids,omitempty"`
+}
+
+// HydratePageResult is one page.
+type HydratePageResult struct {
+	State PageState `json:"state"`
+	// Restart is set when the store rejected the page token: start the pages again.
+	Restart bool      `json:"restart,omitempty"`
+	Next    string    `json:"next,omitempty"`
+	Changes []Change  `json:"changes,omitempty"`
+	Listed  []Version `json:"listed,omitempty"`
+	// Content stands for everything that the page held; see PageTrail.
+	Content Hash `json:"content,omitempty"`
+	// Unread are the wanted versions that did not fit into this result.
+	Unread []Version `json:"unread,omitempty"`
+	// UnreadIDs are the asked resources that did not fit into this result.
+	UnreadIDs []string `json:"unreadIds,omitempty"`
+	Counts    Counts   `json:"counts"`
+}

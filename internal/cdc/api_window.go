@@ -1,0 +1,170 @@
+package cdc
+
+import "time"
+
+// CaptureWindowInput starts a CaptureWindow. Everything that shapes the
+// workflow is in it, so that workers with other settings can go on with a window
+// that was opened under these.
+type CaptureWindowInput struct {
+	Window Window `json:"window"`
+	// Rerun is n in the ID {window}/r{n}, 0 for the first run. A rerun reads the
+	// ledger of run n-1 first and makes one pass.
+	Rerun int `json:"rerun,omitempty"`
+	// Salt is that of the window's ledger. A rerun goes by the one of the ledger that
+	// it reads first, and by its own only where that cannot be read.
+	Salt Salt `json:"salt"`
+	// Types are the resource types to sweep.
+	Types []string `json:"types"`
+	// Passes are the delays of the passes after the window's end, ascending.
+	Passes []time.Duration `json:"passes"`
+	// Cause is what opened the window.
+	Cause
+	// Attributes is set when our search attributes are registered: the window upserts
+	// them at its close, and CdcState when it begins or ceases to wait for an operator.
+	Attributes bool `json:"attributes,omitempty"`
+	// Audited is set when the store's audits are on: a type that the store does not
+	// give for UnsweptAfter is closed unswept, for the audit to capture.
+	Audited bool `json:"audited,omitempty"`
+	// Wanted are versions that search does not show any more: the window reads them
+	// from history, ahead of its passes. One that is gone there too is left out.
+	Wanted []Version `json:"wanted,omitempty"`
+	// Skip puts what the window finds, or is given as Wanted, into its ledger as
+	// skipped, unpublished. No body is read.
+	Skip bool `json:"skip,omitempty"`
+	// Resume is where the window goes on after a continue-as-new.
+	Resume *WindowState `json:"resume,omitempty"`
+}
+
+// WindowState is what a window carries over a continue-as-new.
+type WindowState struct {
+	Ledger Ledger      `json:"ledger"`
+	Types  []TypeState `json:"types"`
+	Counts Counts      `json:"counts"`
+	// Slices is how many slices the window has started.
+	Slices int `json:"slices"`
+	// Rejected are the versions, by type, that EventBridge rejected and that are to
+	// be read again: bodies are not carried over. Bus is how often they were tried.
+	Rejected map[string]HashSet `json:"rejected,omitempty"`
+	Bus      Retry              `json:"bus,omitzero"`
+	// Wanted is where the wanted versions stand, by type.
+	Wanted map[string]Retry `json:"wanted,omitempty"`
+}
+
+// TypeState is where one resource type stands in its window.
+type TypeState struct {
+	Type string `json:"type"`
+	// Pass is the index of the next pass; from len(Passes) on it is an extra one.
+	Pass int `json:"pass"`
+	// Due is when the next step for this type is due.
+	Due time.Time `json:"due"`
+	// Delay is the delay of the last pass, doubled for an extra one.
+	Delay time.Duration `json:"delay"`
+	// Next is the link of the page to go on with, empty for a first page.
+	Next string `json:"next,omitempty"`
+	// Confirm is set when this pass asks for ids only.
+	Confirm bool `json:"confirm,omitempty"`
+	// Trail is what the pages of this pass were so far.
+	Trail PageTrail `json:"trail,omitzero"`
+	// Found is how many new versions this pass has found so far.
+	Found int `json:"found,omitempty"`
+	// Pages is how many further pages this pass has read.
+	Pages int `json:"pages,omitempty"`
+	// Retry is set while the type, or the ledger of its lost slice, cannot be read.
+	Retry Retry `json:"retry,omitzero"`
+	// Lost is the workflow ID of a slice of the type that did not complete and whose
+	// ledger is still to be read.
+	Lost string `json:"lost,omitempty"`
+	// Closed is set when no further pass is due.
+	Closed bool `json:"closed,omitempty"`
+}
+
+// CaptureWindowResult is a closed window's ledger, for reruns, audits and `explain`.
+type CaptureWindowResult struct {
+	Ledger Ledger `json:"ledger"`
+	Counts Counts `json:"counts"`
+}
+
+// HydrateInput asks for pages of several types of one window.
+type HydrateInput struct {
+	Origin Origin `json:"origin"`
+	Window Window `json:"window"`
+	// Salt is that of the requests' Known.
+	Salt Salt `json:"salt"`
+	// Requests are worked off in order, until the result is full.
+	Requests []PageRequest `json:"requests"`
+	// AllTypes is set when every open type is requested: only such an attempt shows
+	// whether the store as a whole fails.
+	AllTypes bool `json:"allTypes,omitempty"`
+	// FailIfAllUnavailable makes an attempt for all types fail that can read none of
+	// them, for a reason that may pass: Temporal retries it, which leaves nothing in
+	// the history. After some minutes, or without it, they are PageUnavailable.
+	FailIfAllUnavailable bool `json:"failIfAllUnavailable,omitempty"`
+	// List asks for ids and meta only: the changes have no bodies, and are for the
+	// ledger and not for the bus.
+	List bool `json:"list,omitempty"`
+}
+
+// PageRequest asks for a page of one type.
+type PageRequest struct {
+	Type string `json:"type"`
+	// Next is the link of a further page, empty for the first.
+	Next string `json:"next,omitempty"`
+	// Known are the versions to leave out.
+	Known HashSet `json:"known"`
+	// Confirm asks the store for ids and meta only, and reads the bodies that
+	// Known lacks.
+	Confirm bool `json:"confirm,omitempty"`
+	// Trail is what the pages before this one were.
+	Trail PageTrail `json:"trail,omitzero"`
+}
+
+// PageState says how far a PageRequest got.
+type PageState string
+
+const (
+	// PageDone: the type's last page was read and all of it is in the result.
+	PageDone PageState = "done"
+	// PageMore: the page is in the result, Next links to the following one.
+	PageMore PageState = "more"
+	// PageIncomplete: the page was not read, or did not fit wholly. Request Next (the
+	// same page) again, with what the result holds in Known.
+	PageIncomplete PageState = "incomplete"
+	// PageUnavailable: the store did not give the page; Class says why.
+	PageUnavailable PageState = "unavailable"
+)
+
+// PageResult is what a PageRequest brought.
+type PageResult struct {
+	Type  string    `json:"type"`
+	State PageState `json:"state"`
+	Next  string    `json:"next,omitempty"`
+	// Remaining is how many matches the store counts beyond this page, -1 when
+	// it does not count them.
+	Remaining int      `json:"remaining"`
+	Changes   []Change `json:"changes,omitempty"`
+	Class     Class    `json:"class,omitempty"`
+	// RetryAfter is how long the store asked to wait, with PageUnavailable.
+	RetryAfter time.Duration `json:"retryAfter,omitempty"`
+	// Trail is for the request of the page that follows.
+	Trail PageTrail `json:"trail,omitzero"`
+}
+
+// HydrateResult holds at most MaxResultBytes of bodies, and at least one.
+type HydrateResult struct {
+	// Pages are in the order of the requests.
+	Pages  []PageResult `json:"pages"`
+	Counts Counts       `json:"counts"`
+	// StoreTime is the earliest Date header of the store's responses; zero if none
+	// had one.
+	StoreTime time.Time `json:"storeTime"`
+}
+
+// MaxResultBytes bounds the raw bodies in one activity result: base64 makes a
+// third more of them, and a payload may have 2 MiB (Temporal's blob size limit).
+const MaxResultBytes = 1 << 20
+
+// LedgerInput names the execution whose ledger is to be read: a window's run or a
+// slice.
+type LedgerInput struct {
+	WorkflowID string `json:"workflowId"`
+}

@@ -1,0 +1,68 @@
+package cdc
+
+import "time"
+
+// Counts are a window's, a slice's or a range's figures.
+type Counts struct {
+	// Searches and Reads that were made.
+	Searches int `json:"searches"`
+	Reads    int `json:"reads"`
+	// Published versions, and References among them.
+	Published  int `json:"published"`
+	References int `json:"references,omitempty"`
+	// Passes that were made (of any type).
+	Passes int `json:"passes,omitempty"`
+	// Skipped versions, and SkippedTypes: types (of a window) or slices that an operator
+	// closed before they were swept. Unswept are types that were closed because the
+	// store did not give them for UnsweptAfter.
+	Skipped      int `json:"skipped,omitempty"`
+	SkippedTypes int `json:"skippedTypes,omitempty"`
+	Unswept      int `json:"unswept,omitempty"`
+	// Bytes of the bodies that went full, and Events as EventBridge bills them (of
+	// up to 64 KB each). Ranges count them.
+	Bytes  int64 `json:"bytes,omitempty"`
+	Events int   `json:"events,omitempty"`
+	// NotFound are the named resources of a range that a datastore does not have, or
+	// not within the range: one of two stores that has it counts the other.
+	NotFound int `json:"notFound,omitempty"`
+}
+
+// Add adds other's figures.
+func (c *Counts) Add(other Counts) {
+	c.Searches += other.Searches
+	c.Reads += other.Reads
+	c.Published += other.Published
+	c.References += other.References
+	c.Passes += other.Passes
+	c.Skipped += other.Skipped
+	c.SkippedTypes += other.SkippedTypes
+	c.Unswept += other.Unswept
+	c.Bytes += other.Bytes
+	c.Events += other.Events
+	c.NotFound += other.NotFound
+}
+
+// Progress is the result of the QueryProgress query. It holds no FHIR id.
+type Progress struct {
+	Counts Counts `json:"counts"`
+	// Versions published so far by type.
+	Versions map[string]int `json:"versions,omitempty"`
+	// Unavailable are the types that could not be read at the last attempt.
+	Unavailable map[string]Class `json:"unavailable,omitempty"`
+	// Waiting is what waits for an operator.
+	Waiting []Wait `json:"waiting,omitempty"`
+	// Rejected are the versions, by type, that EventBridge rejected and that are tried
+	// again. A delete that names no type counts under "".
+	Rejected map[string]int `json:"rejected,omitempty"`
+	// Ledger is why a ledger that is needed cannot be read: of the run before, or of a
+	// slice that did not complete.
+	Ledger Class `json:"ledger,omitempty"`
+	// Due is when a window's next step is due, by type: a pass, a further page or
+	// another try. A type that is done, or whose pages a slice reads, has none.
+	Due map[string]time.Time `json:"due,omitempty"`
+	// Total is how many spans an audit has, Done how many are finished.
+	Done  int `json:"done,omitempty"`
+	Total int `json:"total,omitempty"`
+	// Range is how far a range is.
+	Range *RangeProgress `json:"range,omitempty"`
+}
