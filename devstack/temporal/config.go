@@ -29,9 +29,8 @@ type layout struct {
 	hosts    map[primitives.ServiceName]static.Hosts
 }
 
-// layOut tells the services where each of them is, instead of having them find each other by
-// gossip: a server that was killed would otherwise meet its own dead members in the database when
-// it starts again.
+// layOut gives the services each other's addresses, instead of gossip: a server that was killed
+// would otherwise find its own dead members in the database when it starts again.
 func layOut(s settings) (layout, error) {
 	l := layout{
 		services: map[string]config.Service{},
@@ -72,7 +71,7 @@ func splitAddress(address string) (host string, port int, err error) {
 func checkFree(address string) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("the address is taken, is another server running? %w", err)
+		return fmt.Errorf("the address is in use, is another server running? %w", err)
 	}
 	if err := listener.Close(); err != nil {
 		return fmt.Errorf("giving back the address: %w", err)
@@ -140,7 +139,7 @@ func dynamicConfig() dynamicconfig.StaticClient {
 		dynamicconfig.NamespaceCacheRefreshInterval.Key(): 250 * time.Millisecond,
 		// Tests of what happens after retention need a short one.
 		dynamicconfig.NamespaceMinRetentionLocal.Key(): time.Second,
-		// The stack talks to nobody outside of this machine.
+		// The stack makes no calls outside this machine.
 		dynamicconfig.EnableServerVersionCheck.Key(): false,
 	}
 }

@@ -19,8 +19,8 @@ type server struct {
 	ui       *webUI // nil without UI
 }
 
-// start starts the server and then, if there is to be one, its UI, which would answer that the
-// server is unavailable for some seconds if it came first.
+// start starts the server and then its UI, if wanted. If the UI came first, it would report for some
+// seconds that the server is unavailable.
 func start(s settings) (*server, error) {
 	logger, level, err := newLogger(s.LogLevel)
 	if err != nil {

@@ -12,7 +12,7 @@ type webUI struct {
 	done   chan struct{}
 }
 
-// startUI starts the Web UI and does not wait until it answers.
+// startUI starts the Web UI and does not wait until it is ready.
 func startUI(s settings) (*webUI, error) {
 	host, port, err := splitAddress(s.UI)
 	if err != nil {
@@ -42,7 +42,7 @@ func uiConfig(s settings, host string, port int) *config.Config {
 		NotifyOnNewVersion: false,
 		// The page is served over plain HTTP, so its CSRF cookie can't be a secure one.
 		CORS: config.CORS{AllowOrigins: []string{"http://" + s.UI}, CookieInsecure: true},
-		// The browser sends payloads to the codec, and nothing that says who is asking.
+		// The browser sends payloads to the codec, without credentials.
 		Codec: config.Codec{Endpoint: s.CodecEndpoint, PassAccessToken: false, IncludeCredentials: false},
 	}
 }

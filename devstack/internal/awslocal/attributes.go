@@ -40,8 +40,8 @@ func (p *redrivePolicy) UnmarshalJSON(doc []byte) error {
 	return err
 }
 
-// queueAttributes are a queue's settings: those that the stand-in acts on, and
-// the text of everything that was set.
+// queueAttributes are a queue's settings: those with an effect here, and the text of
+// everything that was set.
 type queueAttributes struct {
 	visibility, retention, delay, wait time.Duration
 	maxBytes                           int

@@ -191,7 +191,7 @@ func TestBusesRulesAndTargets(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestRulesThatCannotBeKeptAreRefused(t *testing.T) {
+func TestUnsupportedRulesAreRejected(t *testing.T) {
 	r := start(t, testConfig)
 	ctx := t.Context()
 	_, err := r.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: aws.String("r"), EventPattern: aws.String(`{"a":[{"cidr":"10.0.0.0/8"}]}`)})

@@ -132,7 +132,7 @@ func (r rig) send(t testing.TB, url *string, body string) {
 	require.NoError(t, err)
 }
 
-// receive takes up to 10 messages, waiting up to wait seconds.
+// receive receives up to 10 messages, waiting up to wait seconds.
 func (r rig) receive(t testing.TB, url *string, wait int32) []sqstypes.Message {
 	out, err := r.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
 		QueueUrl: url, MaxNumberOfMessages: 10, WaitTimeSeconds: wait,
@@ -166,5 +166,5 @@ func hashOf(body string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// pass lets time pass in a bubble, where that takes none.
+// pass advances the time of a synctest bubble.
 func pass(d time.Duration) { <-time.NewTimer(d).C }

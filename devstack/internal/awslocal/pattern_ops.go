@@ -237,7 +237,7 @@ func compileAnythingBut(arg any) (leafTest, error) {
 		switch v.(type) {
 		case string, json.Number:
 		default:
-			return leafTest{}, invalidPattern("anything-but takes strings and numbers only")
+			return leafTest{}, invalidPattern("anything-but supports strings and numbers only")
 		}
 	}
 	return leafTest{present: func(v any) bool {

@@ -56,7 +56,7 @@ func TestPatternOperators(t *testing.T) {
 	}
 }
 
-func TestPatternsThatAreNotUnderstoodAreRefusedByName(t *testing.T) {
+func TestUnsupportedPatternsAreNamed(t *testing.T) {
 	for pattern, says := range map[string]string{
 		`{"a":[{"cidr":"10.0.0.0/8"}]}`:                  "cidr",
 		`{"a":[{"anything-but":{"cidr":"10.0.0.0/8"}}]}`: "cidr",

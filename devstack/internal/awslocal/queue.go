@@ -69,7 +69,7 @@ func (q *queue) hide(m *message, until time.Time) {
 	q.arm()
 }
 
-// unhide takes a message out of the heap without making it visible.
+// unhide removes a message from the heap without making it visible.
 func (q *queue) unhide(m *message) {
 	heap.Remove(&q.later, m.heapIndex)
 	if m.delayed {

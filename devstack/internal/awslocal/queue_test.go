@@ -219,7 +219,7 @@ func TestNoMessageWaitsBesideASleepingPoll(t *testing.T) {
 		began := time.Now()
 		for i := range polls / 2 {
 			q.push(newMessage("m", nil, time.Now()), 0)
-			vanish[i]() // races with the wake-up: whoever lost it passes it on
+			vanish[i]() // races with the wake-up, which the loser passes on
 		}
 		synctest.Wait()
 		require.Zero(t, q.depth().Visible)

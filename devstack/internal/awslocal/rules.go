@@ -97,8 +97,8 @@ func (b *busService) listRules(_ context.Context, in listRulesInput) (listRulesO
 	return out, nil
 }
 
-// putTarget names the settings of a target that would change what arrives, so
-// that they can be refused.
+// putTarget has the settings of a target that would change what arrives: they are
+// rejected.
 type putTarget struct {
 	target
 	Input            *string
@@ -132,7 +132,7 @@ func (b *busService) putTargets(_ context.Context, in putTargetsInput) (targetsO
 	if err != nil {
 		return out, err
 	}
-	targets := slices.Clone(r.targets) // all are taken or none
+	targets := slices.Clone(r.targets) // all or none
 	for _, t := range in.Targets {
 		switch {
 		case t.Input != nil || t.InputPath != nil || t.InputTransformer != nil:

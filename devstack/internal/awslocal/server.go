@@ -30,10 +30,9 @@ type Config struct {
 	AccessKeyID, SecretAccessKey string
 	SkipSignatures               bool
 
-	// ContainerHost is the name by which other containers reach the stand-in.
-	// Set, Start takes any address and queue URLs carry the name. The stand-in's
-	// credentials are public and its control endpoint takes no signature: nothing
-	// but a container network may lead to it.
+	// ContainerHost is the name by which other containers reach the stand-in. If set,
+	// Start accepts any address and queue URLs have the name. The stand-in's credentials
+	// are public and its control endpoint unsigned: only a container network may reach it.
 	ContainerHost string
 
 	// MaxPutEventsBytes is what the entries of one PutEvents must stay under,
@@ -112,7 +111,7 @@ func (s *Server) Start(addr string) error {
 		return fmt.Errorf("listening for AWS calls: %w", err)
 	}
 	if a, ok := l.Addr().(*net.TCPAddr); s.cfg.ContainerHost == "" && (!ok || !a.IP.IsLoopback()) {
-		_ = l.Close() // the refusal below is what the caller needs to know
+		_ = l.Close() // the error below is what the caller needs
 		return errors.New("listening for AWS calls: only loopback addresses are allowed, such as 127.0.0.1:0")
 	}
 	s.setAddr(l.Addr().String())
@@ -179,8 +178,8 @@ func (s *Server) SetFaults(f Faults) { s.faults.set(f) }
 // Faults returns the remaining failures.
 func (s *Server) Faults() Faults { return s.faults.get() }
 
-// OnDeliver has f told of every message that a rule puts into a queue from
-// now on. There may be several.
+// OnDeliver calls f for every message that a rule puts into a queue from now on. There
+// may be several.
 func (s *Server) OnDeliver(f DeliverFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,7 +212,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	prefix, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	svc := s.services[prefix]
 	if svc == nil {
-		http.Error(w, "this endpoint takes AWS JSON calls of SQS and EventBridge", http.StatusNotFound)
+		http.Error(w, "this endpoint serves AWS JSON calls of SQS and EventBridge", http.StatusNotFound)
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))

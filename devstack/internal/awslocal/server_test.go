@@ -55,7 +55,7 @@ func raw(t *testing.T, r rig, at time.Time, tamper func(*http.Request)) (int, st
 	return resp.StatusCode, string(answer)
 }
 
-func TestTamperedRequestsAreRefused(t *testing.T) {
+func TestTamperedRequestsAreRejected(t *testing.T) {
 	r := start(t, testConfig)
 	none := func(*http.Request) {}
 	status, _ := raw(t, r, time.Now(), none)

@@ -65,7 +65,7 @@ func TestBatchesFailEntryByEntry(t *testing.T) {
 	require.Equal(t, Depth{Visible: 1}, r.depth(t, "q"))
 }
 
-func TestSQSRefusesWithItsOwnCodes(t *testing.T) {
+func TestSQSErrorCodes(t *testing.T) {
 	r := start(t, testConfig)
 	url := r.queue(t, "q", nil)
 	ctx := t.Context()
@@ -172,7 +172,7 @@ func TestMessageAttributesAndTheirDigest(t *testing.T) {
 	require.Equal(t, *out.MD5OfMessageAttributes, *got.MD5OfMessageAttributes)
 }
 
-func TestFullServerRefusesUntilSomethingIsDeleted(t *testing.T) {
+func TestFullServerRejectsUntilSomethingIsDeleted(t *testing.T) {
 	cfg := testConfig
 	cfg.MaxStoredBytes = 10
 	r := start(t, cfg)

@@ -136,7 +136,7 @@ func (s *stack) call(ctx context.Context, name string, arg *yaml.Node) (any, err
 // arguments evaluates a list of arguments; the functions of two get two.
 func (s *stack) arguments(ctx context.Context, name string, arg *yaml.Node) ([]any, error) {
 	if arg.Kind != yaml.SequenceNode {
-		return nil, fmt.Errorf("reading line %d: %s takes a list", arg.Line, name)
+		return nil, fmt.Errorf("reading line %d: %s needs a list", arg.Line, name)
 	}
 	args, err := s.evalList(ctx, arg)
 	if err != nil {
@@ -145,7 +145,7 @@ func (s *stack) arguments(ctx context.Context, name string, arg *yaml.Node) ([]a
 	switch name {
 	case "Join", "Split", "Select":
 		if len(args) != 2 {
-			return nil, fmt.Errorf("reading line %d: %s takes two arguments", arg.Line, name)
+			return nil, fmt.Errorf("reading line %d: %s needs two arguments", arg.Line, name)
 		}
 	}
 	return args, nil
@@ -153,7 +153,7 @@ func (s *stack) arguments(ctx context.Context, name string, arg *yaml.Node) ([]a
 
 func (s *stack) ifElse(ctx context.Context, arg *yaml.Node) (any, error) {
 	if arg.Kind != yaml.SequenceNode || len(arg.Content) != 3 {
-		return nil, fmt.Errorf("reading line %d: If takes three arguments", arg.Line)
+		return nil, fmt.Errorf("reading line %d: If needs three arguments", arg.Line)
 	}
 	holds, err := s.condition(ctx, arg.Content[0].Value)
 	if err != nil {

@@ -33,7 +33,7 @@ func TestTheTemplateIsDeployed(t *testing.T) {
 	r, applied := deployed(t, map[string]string{"BusName": "changes"})
 	require.ElementsMatch(t, []string{
 		"TriggerDlq", "TriggerQueue", "Bus", "MutatingCallsRule", "ImportJobsRule",
-	}, applied.Created, "nothing takes notifications unless asked for")
+	}, applied.Created, "notifications are off by default")
 	require.ElementsMatch(t, []string{
 		"BusArchive (AWS::Events::Archive)", "TriggerQueuePolicy (AWS::SQS::QueuePolicy)",
 		"TriggerDlqPolicy (AWS::SQS::QueuePolicy)", "WorkerPolicy (AWS::IAM::ManagedPolicy)",
@@ -85,7 +85,7 @@ func TestTheTemplateWithNotifications(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, *bus.Policy, *again.Policy, "applying it again adds nothing")
 
-	// What comes to the default bus is nobody's, whoever sends it.
+	// On the default bus no rule matches a notification, from any sender.
 	notice := AWSEvent{Source: "healthlake", DetailType: "FHIR Subscription Notification", Detail: []byte(`{}`)}
 	for bus, want := range map[string]int{"": 0, "mine-notifications": 1} {
 		notice.Bus = bus
@@ -213,7 +213,7 @@ func TestThePatternsFitTheQuota(t *testing.T) {
 	}
 }
 
-func TestTemplatesThatAreNotUnderstoodAreRefused(t *testing.T) {
+func TestUnsupportedTemplatesAreRejected(t *testing.T) {
 	r := start(t, testConfig)
 	queue := func(properties string) string {
 		return "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties: {QueueName: q, " + properties + "}\n"
@@ -289,7 +289,7 @@ func TestThePoliciesNameEachAction(t *testing.T) {
 	}
 }
 
-// actionsOf collects what stands below the keys Action.
+// actionsOf collects the values of the keys Action.
 func actionsOf(n *yaml.Node) []string {
 	var out []string
 	for i, child := range n.Content {

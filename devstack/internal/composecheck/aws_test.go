@@ -55,8 +55,8 @@ func TestForRealAWSCredentialsAreHandedOn(t *testing.T) {
 	require.Contains(t, environment(with), "AWS_SECRET_ACCESS_KEY=from-outside")
 }
 
-// Temporal asks whoever calls it for a token, and its database for a password from
-// outside; those that are part of the files are not used any more.
+// Temporal requires a token of its callers, and its database a password from the
+// environment; those in the files are not used.
 func TestForRealAWSTemporalAsksWhoCalls(t *testing.T) {
 	services := mustLoad(t, source{files: []string{composeFile, awsFile}, env: awsEnvironment(), profile: everyProfile}).Services
 	server := services["temporal"].Environment
@@ -82,5 +82,5 @@ func TestForRealAWSEveryValueIsAskedFor(t *testing.T) {
 		require.ErrorContains(t, err, name)
 	}
 	_, err := source{files: []string{composeFile, awsFile}, env: append(awsEnvironment(), "CDC_INSECURE_PLAINTEXT=true")}.load(t.Context())
-	require.NoError(t, err, "it is not taken over from outside")
+	require.NoError(t, err, "it does not come from the environment")
 }

@@ -44,7 +44,7 @@ func TestEveryVariableExists(t *testing.T) {
 		services := mustLoad(t, project).Services
 		for _, name := range []string{"worker", "starter", "devstack"} {
 			for variable := range services[name].Environment {
-				require.Contains(t, known, variable, "%s is told of %s", name, variable)
+				require.Contains(t, known, variable, "%s has %s", name, variable)
 			}
 		}
 	}
@@ -62,7 +62,7 @@ func TestEveryVariableThatIsNamedExists(t *testing.T) {
 	}
 }
 
-// The programs take the environment as it stands.
+// The programs accept the environment.
 func TestTheEnvironmentIsValid(t *testing.T) {
 	for name, program := range ours {
 		// Without keys nothing may lead out of this network.
@@ -96,7 +96,7 @@ func TestTheCodecHasTheWorkersKeys(t *testing.T) {
 	require.Equal(t, "one:key", *services["devstack"].Environment["CDC_PAYLOAD_KEYS"])
 }
 
-// What the worker is told is what the stand-ins make of the template.
+// The worker's settings match what the stand-ins create from the template.
 func TestTheWorkerIsToldWhatTheStandInsOffer(t *testing.T) {
 	told := composed(t).Services["worker"].Environment
 	identity := simulator.DefaultCredentials
@@ -126,8 +126,7 @@ func TestTheWorkerIsToldWhatTheStandInsOffer(t *testing.T) {
 	require.Equal(t, *told["AWS_ENDPOINT_URL_SQS"], *told["AWS_ENDPOINT_URL_EVENTBRIDGE"])
 }
 
-// Nobody is led to real records without keys: the file says what it is for, and has no
-// recipe of its own for real AWS.
+// The file is for synthetic records, and leads to another one for real AWS.
 func TestTheFileForSyntheticRecordsIsForNoOthers(t *testing.T) {
 	text, err := os.ReadFile(composeFile)
 	require.NoError(t, err)
@@ -144,7 +143,7 @@ func parse(t *testing.T, text string) *url.URL {
 
 var secretName = regexp.MustCompile(`KEY|PASSWORD|PWD|SECRET|TOKEN`)
 
-// A secret comes from outside, but for the stand-ins' public credentials.
+// Secrets come from the environment, except the stand-ins' public credentials.
 func TestNoSecretIsInTheFiles(t *testing.T) {
 	public := []string{simulator.DefaultCredentials.AccessKeyID, simulator.DefaultCredentials.SecretAccessKey}
 	project := mustLoad(t, source{files: []string{composeFile}, profile: everyProfile, raw: true})

@@ -24,7 +24,7 @@ type source struct {
 	files   []string
 	env     []string // nothing of the process's own environment is seen
 	profile string
-	// raw leaves ${…} as it stands in the files.
+	// raw does not replace ${…}.
 	raw bool
 }
 

@@ -125,13 +125,13 @@ func TestTheWorkerScales(t *testing.T) {
 	}
 }
 
-// A worker that is stopped lets its last long poll end (20 s at most, the longest
-// that SQS waits), and then has until --grace (25 s from the signal).
+// A worker that is stopped finishes its last long poll (20 s, the maximum of SQS), and has
+// until --grace (25 s from the signal).
 func TestAStopIsLongerThanALongPoll(t *testing.T) {
 	worker := composed(t).Services["worker"]
 	require.NotNil(t, worker.StopGracePeriod)
 	require.GreaterOrEqual(t, time.Duration(*worker.StopGracePeriod), 35*time.Second)
-	require.Empty(t, worker.StopSignal, "SIGTERM is what the worker takes for a stop")
+	require.Empty(t, worker.StopSignal, "the worker stops on SIGTERM")
 }
 
 // pinned images have a full version and its digest: they change when this repository does.

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The official images are built from the modules that devstack/temporal is: what they
-// are told is compared with those.
+// The official images are built from the modules of devstack/temporal: their settings are
+// compared with those.
 const (
 	serverModule = "go.temporal.io/server"
 	uiModule     = "github.com/temporalio/ui-server/v2"

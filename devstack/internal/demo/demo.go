@@ -152,12 +152,12 @@ func (d *demo) run(ctx context.Context) error {
 	return nil
 }
 
-// quietLooks is how often in a row nothing may be in progress before the demo takes it
-// for the end: visibility is eventually consistent, and the subscriber polls.
+// quietLooks is the number of checks in a row without anything in progress that end the
+// demo: visibility is eventually consistent, and the subscriber polls.
 const quietLooks = 3
 
 // watch shows the figures until the writing has ended and nothing is in progress. It
-// returns the error of the writing; written is nil when nobody writes.
+// returns the error of the writing; written is nil if nothing is written.
 func (d *demo) watch(ctx context.Context, written <-chan error) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()

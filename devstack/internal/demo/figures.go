@@ -52,7 +52,7 @@ func (f figures) String() string {
 		f.elapsed.Seconds(), f.written, f.triggers, f.windows, f.open, f.searches, f.published, f.duplicates, f.lag.Round(100*time.Millisecond))
 }
 
-// news says what happened since the figures before.
+// news is what happened since the earlier figures.
 func (f figures) news(before figures) []string {
 	var news []string
 	closed, closedBefore := f.windows-f.open, before.windows-before.open

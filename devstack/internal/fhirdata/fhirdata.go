@@ -138,7 +138,7 @@ func head(body []byte) (Resource, error) {
 }
 
 // Transactions are bundles that write the resources with PUT and their own ids,
-// at most size entries each (HealthLake takes 500). Since ids are stable,
+// at most size entries each (HealthLake accepts 500). Because ids are stable,
 // references hold across the parts.
 func Transactions(resources []Resource, size int) [][]byte {
 	var out [][]byte

@@ -13,7 +13,7 @@ import (
 	"healthlake-cdc/devstack/internal/proc"
 )
 
-// childEnv makes the test binary play a child process; its value says which.
+// childEnv makes the test binary act as a child process; its value is the role.
 const childEnv = "PROC_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("ready", os.Getpid())
 		select {}
-	case "refuse": // a configuration error
+	case "reject": // a configuration error
 		fmt.Fprintln(os.Stderr, "CDC_QUEUE_URL is not set")
 		os.Exit(2)
 	case "env":

@@ -224,8 +224,8 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Stop sends SIGTERM and waits until the process has ended. When ctx ends first the process is
-// killed and the error says so.
+// Stop sends SIGTERM and waits until the process has ended. If ctx ends first, the process is
+// killed and the error reports it.
 func (p *Process) Stop(ctx context.Context) (Exit, error) {
 	r := p.current()
 	if err := terminate(r.cmd.Process); err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -21,7 +21,7 @@ import (
 	"healthlake-cdc/devstack/internal/proc"
 )
 
-// spec is the test binary in one of the roles of TestMain, ready once it says so.
+// spec is the test binary in one of the roles of TestMain, ready when it reports it.
 func spec(role string) proc.Spec {
 	return proc.Spec{
 		Name: role,
@@ -101,7 +101,7 @@ func TestRestartIsTheSameProcessAnew(t *testing.T) {
 }
 
 func TestStartTellsWhyAProcessIsNotReady(t *testing.T) {
-	_, err := proc.Start(t.Context(), spec("refuse"))
+	_, err := proc.Start(t.Context(), spec("reject"))
 	require.ErrorContains(t, err, "exit code 2")
 	require.ErrorContains(t, err, "CDC_QUEUE_URL is not set")
 
@@ -144,7 +144,7 @@ func TestWaitLineFailsWhenTheOutputEnds(t *testing.T) {
 // The parent is killed by SIGKILL: it can't do anything for its child any more.
 func TestAChildDoesNotOutliveItsParent(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells a child that its parent is gone")
+		t.Skip("only Linux ends a child with its parent")
 	}
 	s := spec("parent")
 	s.Ready = nil
@@ -164,7 +164,7 @@ func TestAChildDoesNotOutliveItsParent(t *testing.T) {
 	}))
 }
 
-// gone also takes a process for gone that is dead and waits for a new parent to collect it.
+// gone reports whether a process has ended; a zombie has.
 func gone(pid int) bool {
 	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 		return true

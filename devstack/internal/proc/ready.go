@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// pollEvery is the pause between two looks at a condition that only asking can tell.
+// pollEvery is the time between two checks of a condition.
 const pollEvery = 50 * time.Millisecond
 
 // askTimeout bounds one look; the next one may find the process ready.
@@ -54,16 +54,16 @@ func GetOK(ctx context.Context, url string) error {
 		return fmt.Errorf("asking whether it is ready: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)) // lets the connection be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)) // so that the connection can be reused
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("status %d", resp.StatusCode)
 	}
 	return nil
 }
 
-// Free addresses come from below the ports that systems hand out by themselves (from 32768 on
-// Linux, 49152 elsewhere). A port from that range may be taken by any outgoing connection while
-// its server is down, even by the server's own clients as they try to reconnect to it.
+// Free addresses are below the range of ephemeral ports (from 32768 on Linux, 49152 elsewhere):
+// while a server is down, any outgoing connection may get a port of that range, even one of the
+// server's own clients that reconnects.
 const (
 	firstFreePort = 20000
 	freePorts     = 12000

@@ -19,7 +19,7 @@ const TimeFormat = "20060102T150405Z"
 
 const algorithm = "AWS4-HMAC-SHA256"
 
-// Authorization is what the header Authorization says.
+// Authorization is the content of the header Authorization.
 type Authorization struct {
 	AccessKeyID, Signature string
 	// Scope is date/region/service/aws4_request.

@@ -181,7 +181,7 @@ func TestRawPageTokenDoesNotMatch(t *testing.T) {
 		}
 	}
 
-	// Go's signer takes the plus for a space and sends what it signed.
+	// Go's signer decodes the plus to a space, and sends what it signed.
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, s.URL()+searchPath+"?"+raw, nil)
 	require.NoError(t, err)
 	require.NoError(t, c.Sign(context.Background(), req, nil))

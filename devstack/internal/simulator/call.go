@@ -111,7 +111,7 @@ func (s *Server) admit(op *operation, w http.ResponseWriter, r *http.Request) (*
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, &problem{status: http.StatusRequestEntityTooLarge, issue: "too-long", code: "ValidationException",
-			text: "the request is larger than the service takes: send less in one request"}
+			text: "the request is larger than the service accepts: send less in one request"}
 	case err != nil:
 		return nil, badRequest("the request's body ended early: send it again")
 	}

@@ -83,8 +83,8 @@ type Config struct {
 	// HistoryLag is the time from a write until _history and vread show the version.
 	HistoryLag time.Duration
 	HistoryOff []string // types without history
-	// AnyIDs lets clients give resources ids that FHIR does not have: up to 512
-	// characters, of any kind but quotes, backslashes and control characters.
+	// AnyIDs permits ids that FHIR does not: up to 512 characters, except quotes,
+	// backslashes and control characters.
 	AnyIDs bool
 	// WholeSeconds makes search compare _lastUpdated in whole seconds: the service
 	// reserves the right to do so at boundaries.

@@ -15,7 +15,7 @@ type dateParam struct {
 var errDate = badRequest("_lastUpdated cannot be read: send an optional prefix (eq ne gt lt ge le sa eb) and a FHIR date or instant")
 
 // dateLayouts are FHIR's partial dates and the length of each one's last unit.
-// A value without a zone is taken as UTC.
+// A value without a zone is UTC.
 var dateLayouts = []struct {
 	layout string
 	next   func(time.Time) time.Time

@@ -126,7 +126,7 @@ func (d *draft) addMeta(meta rawjson.Member) *problem {
 
 // render writes the resource with the server's values.
 func (d *draft) render(id, version, lastUpdated string) []byte {
-	out := make([]byte, 0, len(d.src)+160) // the server's members take at most 150 bytes
+	out := make([]byte, 0, len(d.src)+160) // the server's members have at most 150 bytes
 	at := 0
 	for _, s := range d.slots {
 		out = append(out, d.src[at:s.start]...)

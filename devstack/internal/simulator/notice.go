@@ -19,12 +19,12 @@ type Event struct {
 	Detail             json.RawMessage
 }
 
-// Notices says what becomes of the notifications of FHIR Subscriptions.
+// Notices configures the notifications of FHIR Subscriptions.
 type Notices struct {
-	// Activation is how long after its write a subscription begins to notify; the
-	// service takes 5 to 10 minutes.
+	// Activation is the time from a subscription's write until it notifies; 5 to 10
+	// minutes for the service.
 	Activation time.Duration
-	// Delay is how long after its write a version is told of; nil is at once.
+	// Delay is the time from a version's write until its notification; nil is 0.
 	Delay Delay
 	// Loss is the fraction of notifications that never come, Repeat the fraction of
 	// the others that come twice.

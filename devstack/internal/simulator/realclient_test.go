@@ -16,8 +16,8 @@ import (
 	"healthlake-cdc/internal/healthlake"
 )
 
-// The client that captures changes reads strange ids: each path that it asks for is
-// signed as the verifier reads it, and leads to that resource.
+// The product's client reads unusual ids: each path is signed as the verifier reads it,
+// and leads to that resource.
 func TestRealClientReadsUnusualIDs(t *testing.T) {
 	s, writer := start(t, simulator.Config{AnyIDs: true})
 	id := simulator.DefaultCredentials

@@ -64,7 +64,7 @@ func (q *searchParams) set(c *call, name, value string) (p *problem) {
 		case "-_lastUpdated":
 			q.descending = true
 		default:
-			p = badRequest("_sort takes dates only: send _lastUpdated or -_lastUpdated")
+			p = badRequest("_sort supports dates only: send _lastUpdated or -_lastUpdated")
 		}
 	case "_id":
 		q.ids = commaSet(value)

@@ -17,7 +17,7 @@ import (
 	"healthlake-cdc/devstack/internal/simulator"
 )
 
-// sink keeps what it is given, and lets a test wait for a number of records.
+// sink keeps records; tests can wait for a number of them.
 type sink struct {
 	mu      sync.Mutex
 	changed *sync.Cond

@@ -93,7 +93,7 @@ func TestBodiesKeepTheirBytes(t *testing.T) {
 	}
 }
 
-func TestWritesThatAreRefused(t *testing.T) {
+func TestWritesThatAreRejected(t *testing.T) {
 	ctx := context.Background()
 	s, c := start(t, simulator.Config{})
 	put(t, c, "p", 1)

@@ -18,8 +18,8 @@ func (s *Stack) Sink() func(simulator.Record) {
 		if err != nil {
 			return // a struct of plain fields always marshals
 		}
-		// The default bus takes every event of AWS; a rule that cannot deliver is
-		// counted by the stand-in.
+		// The default bus accepts every event of AWS; the stand-in counts failed
+		// deliveries.
 		_, _ = s.AWS.PutAWSEvent(awslocal.AWSEvent{
 			Source: r.Source, DetailType: r.DetailType, Time: r.Time, Resources: r.Resources, Detail: detail,
 		})

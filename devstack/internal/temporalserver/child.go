@@ -13,9 +13,9 @@ const (
 	program = "healthlake-cdc/devstack/temporal"
 	// readyLine is what it prints once clients can come.
 	readyLine = "Temporal is ready"
-	// startAttempts is how often a child is started that finds a port taken: ports that were
-	// free when they were chosen may be another process's a moment later.
-	startAttempts = 3
+	// maxStartAttempts bounds the starts of a child that finds a port in use: another process
+	// may get a port after it was chosen.
+	maxStartAttempts = 3
 )
 
 // Child is a server in a process of its own, which can be killed. Restart brings it back on the
@@ -26,8 +26,8 @@ type Child struct {
 }
 
 // StartChild builds the server's program, starts it as a child, and returns once its namespaces
-// can be used and the UI answers. Of base, what is about the output and the environment is kept.
-// ctx bounds the start only. The child ends with this process.
+// and the UI can be used. base gives its output and environment. ctx bounds the start only. The
+// child ends with this process.
 func StartChild(ctx context.Context, options Options, base proc.Spec) (*Child, error) {
 	path, err := proc.Program(ctx, program)
 	if err != nil {
@@ -36,7 +36,7 @@ func StartChild(ctx context.Context, options Options, base proc.Spec) (*Child, e
 	base.Name, base.Path, base.EndsWithParent = "temporal", path, true
 	for attempt := 1; ; attempt++ {
 		child, err := startChild(ctx, options, base)
-		if err == nil || attempt == startAttempts || !strings.Contains(err.Error(), "address already in use") {
+		if err == nil || attempt == maxStartAttempts || !strings.Contains(err.Error(), "address already in use") {
 			return child, err
 		}
 	}
@@ -58,8 +58,8 @@ func startChild(ctx context.Context, options Options, base proc.Spec) (*Child, e
 	return &Child{Process: process, options: o}, nil
 }
 
-// ready waits until clients can come, then makes the namespaces. The line comes first: until
-// then, what answers at the address may be another server, which the child is about to report.
+// ready waits until clients can connect, then creates the namespaces. It waits for the child's line
+// first: until then, another server may listen at the address, which the child is about to report.
 func (o Options) ready(ctx context.Context, p *proc.Process) error {
 	if _, err := p.WaitLine(ctx, func(line string) bool { return line == readyLine }); err != nil {
 		return err

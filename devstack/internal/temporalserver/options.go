@@ -26,9 +26,9 @@ const (
 
 // Options of a server. The zero value is a server in memory on a free port, without the UI.
 type Options struct {
-	// Address is the frontend's loopback "ip:port"; empty or port 0 takes a free one.
+	// Address is the frontend's loopback "ip:port"; empty or port 0 means a free one.
 	Address string
-	// UIAddress is the Web UI's loopback "ip:port", port 0 takes a free one; empty means no UI.
+	// UIAddress is the Web UI's loopback "ip:port"; port 0 means a free one, empty no UI.
 	UIAddress string
 	// DatabaseFile is the SQLite file, created when absent; empty keeps everything in memory.
 	DatabaseFile string

@@ -37,25 +37,25 @@ func polls(t *testing.T, ns TestNamespace, owner cdc.Owner, types ...string) (st
 	return w.Stop
 }
 
-// later lets the keeper's time go on by more than the age at which a worker that does
-// not poll any more is counted out.
+// later advances the time by more than the age at which a worker that does not poll any
+// more does not count.
 func later(k *temporal.AuditSchedules) {
 	at := time.Now().Add(2 * temporal.PollerAge)
 	k.Now = func() time.Time { return at }
 }
 
-// with is a keeper of the same namespace and keys for another fleet.
+// with are the schedules of the same namespace and keys for another fleet.
 func with(k *temporal.AuditSchedules, owner cdc.Owner) *temporal.AuditSchedules {
 	other := *k
 	other.Owner = owner
 	return &other
 }
 
-// Two fleets in one namespace would each get a part of the windows: the second one is
-// refused, with both owners and what to do.
+// Two fleets in one namespace would each get some of the windows: the second one does not
+// start; the error names both owners and what to do.
 func TestADatastoreHasOneOwner(t *testing.T) {
 	ns := ForTest(t)
-	k := keeperOf(t, ns)
+	k := schedulesOf(t, ns)
 	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
 	for _, second := range []cdc.Owner{{TaskQueue: "other", Bus: "changes"}, {TaskQueue: "queue", Bus: "other"}} {
 		for name, err := range map[string]error{
@@ -66,7 +66,7 @@ func TestADatastoreHasOneOwner(t *testing.T) {
 			require.ErrorAs(t, err, &other, name)
 			require.Equal(t, k.Owner, other.Found)
 			require.Equal(t, second, other.Ours)
-			require.ErrorContains(t, err, "its schedule says task queue queue, event bus changes, we are "+second.String())
+			require.ErrorContains(t, err, second.String())
 			require.ErrorContains(t, err, "--take-over")
 		}
 	}
@@ -74,11 +74,11 @@ func TestADatastoreHasOneOwner(t *testing.T) {
 	require.Equal(t, k.Owner, in.Owner)
 }
 
-// A datastore is taken over when its old fleet has stopped, and not before; the old
-// fleet is refused from then on.
+// A datastore can be taken over when its old fleet has stopped, and not before; then the
+// old fleet does not start any more.
 func TestADatastoreIsTakenOver(t *testing.T) {
 	ns := ForTest(t)
-	k := keeperOf(t, ns)
+	k := schedulesOf(t, ns)
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	k.Now = func() time.Time { return began }
 	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
@@ -105,11 +105,11 @@ func TestADatastoreIsTakenOver(t *testing.T) {
 	}
 }
 
-// Workers with fewer types than the others take none out of the audits while those
-// still poll; what a worker with more types needs comes back.
+// Workers with fewer types than the others remove none from the audits while those still
+// poll; a worker with more types adds them.
 func TestTypesLeaveTheAuditsWithTheirWorkers(t *testing.T) {
 	ns := ForTest(t)
-	k := keeperOf(t, ns)
+	k := schedulesOf(t, ns)
 	require.NoError(t, k.Keep(t.Context(), auditOf("Patient", "Device", "Claim")))
 	stop := polls(t, ns, k.Owner, "Claim", "Device", "Patient")
 	polls(t, ns, k.Owner, "Group", "Patient")
@@ -138,7 +138,7 @@ func TestTypesLeaveTheAuditsWithTheirWorkers(t *testing.T) {
 // of the schedule.
 func TestFollowingLeavesTheOtherSettings(t *testing.T) {
 	ns := ForTest(t)
-	k := keeperOf(t, ns)
+	k := schedulesOf(t, ns)
 	require.NoError(t, k.Follow(t.Context(), "store", []string{"Patient"}))
 	known, err := k.Read(t.Context(), "store")
 	require.NoError(t, err)
@@ -159,7 +159,7 @@ func TestFollowingLeavesTheOtherSettings(t *testing.T) {
 // Workers of one fleet that start at once all succeed, and so does each that takes over.
 func TestManyWorkersTakeOverAtOnce(t *testing.T) {
 	ns := ForTest(t)
-	k := keeperOf(t, ns)
+	k := schedulesOf(t, ns)
 	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
 	owner := cdc.Owner{TaskQueue: "other", Bus: "changes"}
 	errs := make(chan error, 4)

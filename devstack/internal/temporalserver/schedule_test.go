@@ -15,8 +15,8 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// keeperOf keeps schedules in a namespace, with a payload key of its own.
-func keeperOf(t *testing.T, ns TestNamespace) *temporal.AuditSchedules {
+// schedulesOf keeps schedules in a namespace, with a payload key of its own.
+func schedulesOf(t *testing.T, ns TestNamespace) *temporal.AuditSchedules {
 	t.Helper()
 	ring, err := payload.ParseKeys(payload.GenerateKey())
 	require.NoError(t, err)
@@ -52,7 +52,7 @@ func auditOf(types ...string) cdc.AuditInput {
 // type is in it.
 func TestAuditScheduleFollowsTheSettings(t *testing.T) {
 	ns := ForTest(t)
-	k := keeperOf(t, ns)
+	k := schedulesOf(t, ns)
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	k.Now = func() time.Time { return began }
 	require.NoError(t, k.Keep(t.Context(), auditOf("Patient", "Device")))
@@ -79,7 +79,7 @@ func TestAuditScheduleFollowsTheSettings(t *testing.T) {
 // Workers that start at once, each with another type, lose none of them.
 func TestAuditScheduleKeptByManyAtOnce(t *testing.T) {
 	ns := ForTest(t)
-	k := keeperOf(t, ns)
+	k := schedulesOf(t, ns)
 	types := []string{"Patient", "Device", "Claim", "Group"}
 	errs := make([]error, len(types))
 	var group sync.WaitGroup
@@ -98,7 +98,7 @@ func TestAuditScheduleKeptByManyAtOnce(t *testing.T) {
 // paused stays so.
 func TestAuditScheduleIsPaused(t *testing.T) {
 	ns := ForTest(t)
-	k := keeperOf(t, ns)
+	k := schedulesOf(t, ns)
 	var found *workflowservice.DescribeScheduleResponse
 	paused := func() {
 		k.Off, k.Every = "CDC_AUDIT_EVERY=0", 0
@@ -108,7 +108,7 @@ func TestAuditScheduleIsPaused(t *testing.T) {
 		require.Contains(t, found.GetSchedule().GetState().GetNotes(), "CDC_AUDIT_EVERY=0")
 		require.Equal(t, k.Owner, in.Owner)
 	}
-	paused() // made so: it says whose the datastore is
+	paused() // created paused: it names the datastore's owner
 	k.Off, k.Every = "", time.Minute
 	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
 	found, _ = scheduled(t, k)
@@ -129,12 +129,12 @@ func TestAuditScheduleIsPaused(t *testing.T) {
 	require.Len(t, in.Since, 2)
 }
 
-// A schedule that cannot be decoded is left alone, and says which key is missing: what
-// it knows would be lost.
+// A schedule that cannot be decoded is not changed, so that nothing in it is lost; the
+// error names the missing key.
 func TestAuditScheduleOfAnotherKey(t *testing.T) {
 	ns := ForTest(t)
-	require.NoError(t, keeperOf(t, ns).Keep(t.Context(), auditOf("Patient")))
-	err := keeperOf(t, ns).Keep(t.Context(), auditOf("Patient", "Device"))
+	require.NoError(t, schedulesOf(t, ns).Keep(t.Context(), auditOf("Patient")))
+	err := schedulesOf(t, ns).Keep(t.Context(), auditOf("Patient", "Device"))
 	require.ErrorIs(t, err, temporal.ErrUndecodable)
 	require.ErrorIs(t, err, payload.ErrUnknownKey)
 	require.ErrorContains(t, err, "CDC_PAYLOAD_KEYS")

@@ -29,7 +29,7 @@ import (
 
 const queue = "test"
 
-// waitForSignal answers with its input and what it is told.
+// waitForSignal returns its input and the signal's.
 func waitForSignal(ctx workflow.Context, input string) (string, error) {
 	var word string
 	workflow.GetSignalChannel(ctx, "go").Receive(ctx, &word)
@@ -113,8 +113,8 @@ func TestSearchAttributesAreMadeByTheProgram(t *testing.T) {
 	}))
 }
 
-// A server that is killed with SIGKILL comes back on its ports with all that was acknowledged,
-// and a worker that was connected goes on without being told.
+// A server that is killed with SIGKILL comes back on its ports with everything that was
+// acknowledged, and a connected worker continues.
 func TestHistorySurvivesAKill(t *testing.T) {
 	// The file's name has what a careless "file:" URI would trip over.
 	folder := filepath.Join(t.TempDir(), "a #1 50% stack?")
@@ -205,7 +205,7 @@ func TestUIAnswersAndKnowsTheCodec(t *testing.T) {
 	require.False(t, settings.Codec.IncludeCredentials)
 }
 
-func TestStartRefusesWhatIsNotSafeOrNotKnown(t *testing.T) {
+func TestStartRejectsUnsafeAndUnknownOptions(t *testing.T) {
 	for message, o := range map[string]temporalserver.Options{
 		"not on loopback":          {Address: "0.0.0.0:0"},
 		"choosing the UI's":        {UIAddress: "localhost"},

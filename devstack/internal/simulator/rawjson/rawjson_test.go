@@ -21,7 +21,7 @@ func TestMembersKeepsTextAndOrder(t *testing.T) {
 	require.Equal(t, map[string]string{"a": "1.00", "bA": `"x\"}{"`, "c": `[{"d":"]"},[]]`, "e": "{}"}, got)
 }
 
-func TestMembersRefusesWhatIsNoObject(t *testing.T) {
+func TestMembersRejectsOtherText(t *testing.T) {
 	for _, text := range []string{"", "[]", `"x"`, "{", `{"a":1}{}`, "null"} {
 		_, err := rawjson.Members([]byte(text))
 		require.ErrorIs(t, err, rawjson.ErrNotObject, text)
