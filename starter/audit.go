@@ -125,7 +125,8 @@ func (c *connection) startAudits(ctx context.Context, datastores, asked []string
 			return reports, err
 		}
 		if !started {
-			running, err := c.launcher.ExistingAudit(ctx, id, c.Converter)
+			var running cdc.AuditInput
+			err := c.Input(ctx, id, "", &running)
 			if err == nil {
 				err = checkJoinedAudit(id, running.Types, in.Types)
 			}

@@ -60,7 +60,7 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 		if in.Horizon, err = c.horizon(ctx); err != nil {
 			return err
 		}
-		in.Border, err = c.launcher.Border(ctx, c.Namespace, in.Datastores, now, in.Horizon)
+		in.Border, err = c.launcher.Border(ctx, in.Datastores, now, in.Horizon)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/healthlake"
+	"healthlake-cdc/internal/preflight"
 	"healthlake-cdc/internal/telemetry"
 	"healthlake-cdc/internal/temporal"
 )
@@ -76,9 +77,8 @@ func (c *connection) dial(ctx context.Context) error {
 	if c.Connection, err = temporal.Dial(ctx, c.config, config.Starter, c.logger, temporal.Observers{}); err != nil {
 		return err
 	}
-	c.launcher = temporal.NewLauncher(c.Client, temporal.LauncherConfig{
-		TaskQueue: c.config.TaskQueue, Types: c.types, Passes: c.config.Passes, Audited: c.config.AuditOn(),
-		Attributes: c.Attributes, Logger: c.logger,
+	c.launcher = temporal.NewLauncher(c.Connection, temporal.LauncherConfig{
+		Settings: c.config, Types: c.types, Audited: c.config.AuditOn(), Logger: c.logger,
 	})
 	return nil
 }
@@ -92,15 +92,11 @@ func (c *connection) matchesWorkers(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, namespaceTimeout)
 	defer cancel()
 	const nothing = "nothing was started or signalled"
-	if err := temporal.CheckKeys(limited, c.Executions(), c.config.Datastores, c.logger); err != nil {
+	if err := preflight.CheckKeys(limited, c.Executions, c.config.Datastores, c.logger); err != nil {
 		return fmt.Errorf("%s: CDC_PAYLOAD_KEYS do not open what the workers have written: %w", nothing, err)
 	}
-	schedules := &temporal.AuditSchedules{
-		Service: c.Client.WorkflowService(), Converter: c.Converter, Namespace: c.Namespace,
-		Logger: c.logger, Now: time.Now,
-	}
 	for _, datastore := range c.config.Datastores {
-		known, err := schedules.Read(limited, datastore)
+		known, err := c.AuditSchedule(limited, datastore)
 		switch {
 		case errors.Is(err, temporal.ErrUndecodable):
 			return fmt.Errorf("%s: %w", nothing, err)
@@ -116,11 +112,11 @@ func (c *connection) matchesWorkers(ctx context.Context) error {
 
 // describe returns what Temporal has of an execution, nil when there is none.
 func (c *connection) describe(ctx context.Context, id string) (*workflowpb.WorkflowExecutionInfo, error) {
-	described, err := c.Executions().Describe(ctx, id)
+	described, err := c.Describe(ctx, id)
 	return described.GetWorkflowExecutionInfo(), err
 }
 
-func (c *connection) aws(ctx context.Context) (aws.Config, error) { return temporal.AWS(ctx, c.config) }
+func (c *connection) aws(ctx context.Context) (aws.Config, error) { return c.config.AWS(ctx) }
 
 // stores is the client of the datastores.
 func (c *connection) stores(ctx context.Context) (*healthlake.Client, error) {
@@ -128,17 +124,17 @@ func (c *connection) stores(ctx context.Context) (*healthlake.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return temporal.Stores(c.config, awsConfig, nil)
+	return healthlake.New(healthlake.Config{Endpoint: c.config.HealthLakeEndpoint, Region: c.config.Region, Credentials: awsConfig.Credentials})
 }
 
 // resourceTypes are the types of each datastore.
 func (c *connection) resourceTypes(ctx context.Context) (map[string][]string, error) {
-	return temporal.ResourceTypes(ctx, c.config, func() (*healthlake.Client, error) { return c.stores(ctx) })
+	return preflight.ResourceTypes(ctx, c.config, func() (*healthlake.Client, error) { return c.stores(ctx) })
 }
 
 // retention is how long the namespace keeps closed executions.
 func (c *connection) retention(ctx context.Context) (time.Duration, error) {
-	return temporal.Retention(ctx, c.Client, c.Namespace)
+	return c.Retention(ctx)
 }
 
 // horizon is how far back audits can compare.

@@ -106,8 +106,8 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 		return nil, err
 	}
 	return &explain.Explainer{
-		Store: stores, Executions: c.Executions(), Queries: c.Client,
-		Ledgers: ledger.Reader{Executions: c.Executions()},
+		Store: stores, Executions: c.Executions, Queries: c.Client,
+		Ledgers: ledger.Reader{Executions: c.Executions},
 		Types:   c.types, Audited: c.config.AuditOn(), Namespace: c.Namespace, Retention: retention, UIURL: ui,
 		Triggers: c.triggers, Now: time.Now,
 	}, nil

@@ -227,7 +227,7 @@ func (c *connection) cancelledAt(ctx context.Context, id string, err error) (par
 			return partial, true
 		}
 		details := event.GetWorkflowExecutionCanceledEventAttributes().GetDetails()
-		_ = c.Converter.FromPayloads(details, &partial) // zero when it cannot be decoded
+		_ = c.Data.FromPayloads(details, &partial) // zero when it cannot be decoded
 	}
 	return partial, true
 }

@@ -31,7 +31,7 @@ func (j joined) text(id string) string {
 // join returns the replay or backfill that has the name already. It is an error when
 // that one was started with something else, or has ended before it was done.
 func (c *connection) join(ctx context.Context, id string, in cdc.CaptureRangeInput, openEnd bool) (*joined, error) {
-	existing, err := c.launcher.Existing(ctx, id, c.Converter)
+	existing, err := c.launcher.Existing(ctx, id)
 	if err != nil {
 		return nil, err
 	}

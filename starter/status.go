@@ -46,7 +46,7 @@ queries as actions.`,
 func (s *session) status(ctx context.Context, lookback time.Duration) error {
 	return s.withConnection(ctx, needsTemporal, func(c *connection) error {
 		collector := &status.Collector{
-			Temporal: c.Client, Converter: c.Converter,
+			Temporal: c.Client, Converter: c.Data,
 			TaskQueue: c.config.TaskQueue, Types: c.types, Datastores: c.config.Datastores,
 			Passes: c.config.Passes, Lookback: lookback, Queues: c.queues, Retention: c.retentionWarning, Now: time.Now,
 			Attributes: c.Attributes,
@@ -73,11 +73,8 @@ func (c *connection) retentionWarning(ctx context.Context) string {
 	if err != nil || c.config.QueueURL == "" {
 		return "" // the queues' depths say why
 	}
-	keeps, err := queue.Kept(ctx, sqs.NewFromConfig(awsConfig), c.config.QueueURL)
-	if err != nil {
-		return "" // likewise
-	}
-	return preflight.Notice(c.Namespace, kept, keeps)
+	text, _ := preflight.QueueNotice(ctx, c.config, awsConfig, c.Namespace, kept) // likewise
+	return text
 }
 
 // queues returns the depth of the trigger queue and of its dead-letter queue. What could

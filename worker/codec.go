@@ -17,7 +17,7 @@ import (
 // It answers with patient data: it listens on loopback unless told otherwise and
 // takes requests from the named origins only.
 func serveCodec(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger) error {
-	namespace, err := temporal.Namespace(nil)
+	namespace, err := temporal.Namespace()
 	if err != nil {
 		return err
 	}

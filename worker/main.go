@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/preflight"
 	"healthlake-cdc/internal/telemetry"
 )
 
@@ -53,6 +54,9 @@ const (
 	// defaultGrace is how long a stop may take: longer than SQS's longest poll
 	// (20 s), shorter than what Kubernetes waits before it kills (30 s).
 	defaultGrace = 25 * time.Second
+	// defaultStartupWait is how long a worker waits at its start for what it
+	// needs. Containers that start together need some seconds.
+	defaultStartupWait = time.Minute
 	// defaultCodecAddr is where --role codec listens.
 	defaultCodecAddr = "127.0.0.1:8081"
 )
@@ -62,7 +66,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	flags := pflag.NewFlagSet("worker", pflag.ContinueOnError)
 	flags.SortFlags = false
 	flags.BoolVar(&o.check, "check", false, "check all settings, reach every dependency, say what is missing, and exit")
-	flags.StringVar(&o.probe, "probe", "", "ask the worker that runs on this machine with the same settings for healthz or readyz, and exit 0 if all is well")
+	flags.StringVar(&o.probe, "probe", "", "read healthz or readyz of the worker that runs on this machine with the same settings, and exit 0 if all is well")
 	flags.StringVar(&o.role, "role", roleAll, "all, consumer (only the queue), worker (only workflows and activities) or codec (only decodes payloads for the Temporal UI)")
 	flags.DurationVar(&o.grace, "grace", defaultGrace, "how long what is in flight may take to finish after SIGTERM")
 	flags.DurationVar(&o.startupWait, "startup-wait", defaultStartupWait, "how long to wait at start for what is missing, before naming it and giving up")
@@ -95,9 +99,9 @@ func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	logger := telemetry.NewLogger(stderr, cfg.LogFormat, cfg.LogLevel)
 	switch {
 	case o.probe != "":
-		return probe(ctx, cfg, o.probe, stdout)
+		return preflight.Probe(ctx, cfg, o.probe, stdout)
 	case o.check:
-		return check(ctx, cfg, logger, stdout)
+		return preflight.Check(ctx, cfg, logger, stdout)
 	case o.role == roleCodec:
 		return serveCodec(ctx, cfg, o, logger)
 	case o.role == roleAll || o.role == roleConsumer || o.role == roleWorker:
@@ -107,7 +111,7 @@ func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	}
 }
 
-// programOf tells which settings a role needs: the codec neither polls nor
+// programOf says which settings a role needs: the codec neither polls nor
 // publishes.
 func programOf(role string) config.Program {
 	if role == roleCodec {

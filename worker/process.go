@@ -15,54 +15,85 @@ import (
 	"healthlake-cdc/internal/eventbus"
 	"healthlake-cdc/internal/healthlake"
 	"healthlake-cdc/internal/ledger"
+	"healthlake-cdc/internal/preflight"
 	"healthlake-cdc/internal/queue"
 	"healthlake-cdc/internal/telemetry"
 	"healthlake-cdc/internal/temporal"
 	"healthlake-cdc/internal/trigger"
 )
 
+// process holds what one worker runs.
+type process struct {
+	cfg        *config.Config
+	options    options
+	logger     *slog.Logger
+	temporal   *temporal.Connection
+	metrics    *telemetry.Metrics
+	activities *activities.Activities
+	auditing   *audit.Activities
+	limits     *activities.Limits
+	consumer   *queue.Consumer
+	schedules  *schedules
+	// types are the resource types to search, by datastore.
+	types map[string][]string
+}
+
 // newProcess waits for what the worker needs and puts it together.
-func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger, t *telemetry.Telemetry) (*process, error) {
-	awsConfig, err := temporal.AWS(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	stores, err := temporal.Stores(cfg, awsConfig, t.Metrics.StoreCall)
-	if err != nil {
-		return nil, err
-	}
-	asked := newProbes(cfg, awsConfig, stores)
-	if err := await(ctx, o.startupWait, logger, dependency{name: "list of resource types", probe: asked.resourceTypes}); err != nil {
-		return nil, err
-	}
+func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger, t *telemetry.Telemetry) (_ *process, err error) {
 	p := &process{cfg: cfg, options: o, logger: logger, metrics: t.Metrics}
-	dial := dependency{name: "Temporal", probe: func(ctx context.Context) (_ string, err error) {
-		p.temporal, err = temporal.Dial(ctx, cfg, config.Worker, logger, temporal.Observers{
-			Metrics: t.TemporalHandler(), Plaintext: t.Metrics.Plaintext,
-		})
-		return "", err
-	}}
-	if err := await(ctx, o.startupWait, logger, append(asked.dependencies(o.role), dial)...); err != nil {
-		p.close()
-		return nil, err
-	}
-	plan, err := p.auditPlan(ctx)
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	awsConfig, err := cfg.AWS(ctx)
 	if err != nil {
-		p.close()
 		return nil, err
 	}
-	launcher := temporal.NewLauncher(p.temporal.Client, temporal.LauncherConfig{
-		TaskQueue: cfg.TaskQueue, Types: asked.types, Passes: cfg.Passes, Audited: cfg.AuditOn() && plan.off == "", Versions: cfg.Versions, Imports: cfg.Imports,
-		Horizon: plan.horizon, Attributes: p.temporal.Attributes, Logger: logger,
+	stores, err := healthlake.New(healthlake.Config{
+		Endpoint: cfg.HealthLakeEndpoint, Region: cfg.Region, Credentials: awsConfig.Credentials, Observe: t.Metrics.StoreCall,
 	})
-	p.types, p.sweeps = launcher.AllTypes(), asked.types
+	if err != nil {
+		return nil, err
+	}
+	if err := p.await(ctx, preflight.NewProbes(cfg, awsConfig, stores), t); err != nil {
+		return nil, err
+	}
+	plan, err := preflight.ReadAuditPlan(ctx, cfg, p.temporal, logger)
+	if err != nil {
+		return nil, err
+	}
+	launcher := temporal.NewLauncher(p.temporal, temporal.LauncherConfig{
+		Settings: cfg, Types: p.types, Horizon: plan.Horizon, Audited: cfg.AuditOn() && plan.Off == "", Logger: logger,
+	})
 	if err := p.checkNamespace(ctx, awsConfig, plan); err != nil {
-		p.close()
 		return nil, err
 	}
 	p.newActivities(awsConfig, stores, launcher)
 	p.newConsumer(awsConfig, launcher)
 	return p, nil
+}
+
+// await waits for what the role needs, and for Temporal.
+func (p *process) await(ctx context.Context, probes *preflight.Probes, t *telemetry.Telemetry) error {
+	err := preflight.Await(ctx, p.options.startupWait, p.logger, preflight.Dependency{Name: "list of resource types", Probe: probes.ResourceTypes})
+	if err != nil {
+		return err
+	}
+	p.types = probes.Types
+	needed := []preflight.Dependency{{Name: "Temporal", Probe: func(ctx context.Context) (_ string, err error) {
+		p.temporal, err = temporal.Dial(ctx, p.cfg, config.Worker, p.logger, temporal.Observers{
+			Metrics: t.TemporalHandler(), Plaintext: t.Metrics.Plaintext,
+		})
+		return "", err
+	}}}
+	if p.options.role != roleWorker {
+		needed = append(needed, probes.Consuming()...)
+	}
+	if p.options.role != roleConsumer {
+		needed = append(needed, probes.Working()...)
+	}
+	return preflight.Await(ctx, p.options.startupWait, p.logger, needed...)
 }
 
 // close ends the connection to Temporal.
@@ -77,8 +108,8 @@ func (p *process) newActivities(awsConfig aws.Config, stores *healthlake.Client,
 		Client: eventbus.NewClient(awsConfig), MaxBytes: p.cfg.MaxEventBytes,
 		Observe: p.metrics.BusCall, Logger: p.logger,
 	}}
-	executions := p.temporal.Executions()
-	p.limits = activities.NewLimits(p.cfg.SearchRate*liveShare, p.cfg.SearchRate*auditShare)
+	executions := p.temporal.Executions
+	p.limits = activities.NewLimits(p.cfg.LiveRate(), p.cfg.SearchRate*config.AuditShare)
 	reader := &activities.Reader{
 		Store: stores, Limits: p.limits, Observer: p.metrics, Logger: p.logger,
 		Format:        cdc.EventFormat{Source: p.cfg.EventSource, DetailType: p.cfg.DetailType},
@@ -98,7 +129,7 @@ func (p *process) newConsumer(awsConfig aws.Config, launcher *temporal.Launcher)
 		// is empty, and deletes would empty it.
 		Receive: sqs.NewFromConfig(awsConfig), Delete: sqs.NewFromConfig(awsConfig),
 		QueueURL: p.cfg.QueueURL,
-		Scope:    trigger.Scope{Datastores: set(p.cfg.Datastores), Types: set(p.types), Lookback: p.cfg.Lookback},
+		Scope:    trigger.Scope{Datastores: set(p.cfg.Datastores), Types: set(launcher.AllTypes()), Lookback: p.cfg.Lookback},
 		Opener:   launcher, Logger: p.logger, Metrics: p.metrics,
 		Grace: max(time.Second, p.options.grace-queue.WaitTime),
 	})

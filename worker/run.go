@@ -13,11 +13,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 	"golang.org/x/sync/errgroup"
 
-	"healthlake-cdc/activities"
-	"healthlake-cdc/activities/audit"
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/queue"
 	"healthlake-cdc/internal/telemetry"
 	"healthlake-cdc/internal/temporal"
 	"healthlake-cdc/workflows"
@@ -64,9 +61,6 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 		logger.Warn("CDC_INSECURE_PLAINTEXT=true: Temporal stores everything unencrypted; for synthetic data only")
 	}
 	p.addChecks(ready)
-	if o.role != roleWorker { // which opens no windows
-		p.reportSettingsChange(ctx)
-	}
 	return p.live(ctx, &life)
 }
 
@@ -98,21 +92,23 @@ func (p *process) live(ctx context.Context, life *lifecycle) error {
 	if role != roleConsumer {
 		group.Go(func() error { return p.work(groupCtx, life) })
 		group.Go(func() error { return p.followFleet(groupCtx) })
-		group.Go(func() error { return p.countWaiting(groupCtx) })
+		group.Go(func() error {
+			return p.temporal.CountWaiting(groupCtx, p.cfg.Datastores, p.metrics.Waiting, p.logger)
+		})
 	} else {
 		life.set(stageRunning)
 	}
 	if role != roleWorker {
 		group.Go(func() error { return p.consumer.Run(groupCtx) })
 	}
-	group.Go(func() error { return p.followAudits(groupCtx) })
+	group.Go(func() error { return p.followSchedules(groupCtx) })
 	group.Go(func() error {
 		<-groupCtx.Done()
 		life.set(stageStopping)
 		return nil
 	})
 	p.logger.Info("worker is running", "role", role, "datastores", p.cfg.Datastores, "taskQueue", p.cfg.TaskQueue,
-		"namespace", p.temporal.Namespace, "types", len(p.types), "passes", fmt.Sprint(p.cfg.Passes))
+		"namespace", p.temporal.Namespace, "types", len(p.types[p.cfg.Datastores[0]]), "passes", fmt.Sprint(p.cfg.Passes))
 	err := group.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
@@ -141,23 +137,6 @@ func (l *lifecycle) check(context.Context) error {
 	default:
 		return nil
 	}
-}
-
-// process holds what one worker runs.
-type process struct {
-	cfg        *config.Config
-	options    options
-	logger     *slog.Logger
-	temporal   *temporal.Connection
-	metrics    *telemetry.Metrics
-	activities *activities.Activities
-	auditing   *audit.Activities
-	limits     *activities.Limits
-	consumer   *queue.Consumer
-	types      []string
-	// sweeps are the resource types to sweep, by datastore.
-	sweeps map[string][]string
-	audits *audits
 }
 
 // work runs the Temporal workers until ctx ends: one for workflows, first pages
@@ -258,7 +237,7 @@ func (p *process) pageWorkers(datastore string, fatal chan<- error) []worker.Wor
 		options.DisableWorkflowWorker = true
 		options.MaxConcurrentActivityExecutionSize = pageSlots
 		options.TaskQueueActivitiesPerSecond = queue.rate
-		options.Identity = p.temporal.Identity + temporal.Mark(p.sweeps[datastore], ownerOf(p.cfg))
+		options.Identity = p.temporal.Identity + temporal.Mark(p.types[datastore], ownerOf(p.cfg))
 		w := worker.New(p.temporal.Client, queue.name, options)
 		workflows.RegisterActivities(w, p.activities, p.auditing)
 		all = append(all, w)

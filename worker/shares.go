@@ -11,17 +11,6 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// How CDC_SEARCH_RATE is shared: windows' first pages, their further pages, bulk
-// work that makes one search an attempt (ranges, counts), and bulk work that makes
-// many (audits, and the windows that they run). Bulk cannot take what live windows
-// need.
-const (
-	liveShare    = 0.5
-	furtherShare = 0.3
-	bulkShare    = 0.1
-	auditShare   = 0.1
-)
-
 // fleetEvery is how often a worker looks how many there are.
 const fleetEvery = 15 * time.Second
 
@@ -33,8 +22,8 @@ type pageQueue struct {
 // pageQueues are a datastore's task queues and their searches a second.
 func pageQueues(cfg *config.Config, datastore string) []pageQueue {
 	return []pageQueue{
-		{cdc.LiveTaskQueue(cfg.TaskQueue, datastore), cfg.SearchRate * furtherShare},
-		{cdc.BulkTaskQueue(cfg.TaskQueue, datastore), cfg.SearchRate * bulkShare},
+		{cdc.LiveTaskQueue(cfg.TaskQueue, datastore), cfg.SearchRate * config.FurtherShare},
+		{cdc.BulkTaskQueue(cfg.TaskQueue, datastore), cfg.SearchRate * config.BulkShare},
 	}
 }
 
@@ -46,7 +35,7 @@ func (p *process) followFleet(ctx context.Context) error {
 	for {
 		if n, err := p.fleetSize(ctx); err == nil {
 			each := p.cfg.SearchRate / float64(n)
-			p.limits.SetRates(each*liveShare, each*auditShare)
+			p.limits.SetRates(each*config.LiveShare, each*config.AuditShare)
 		} else if ctx.Err() == nil {
 			p.logger.Debug("cannot see the fleet's size; keeping the search rate", "error", err)
 		}

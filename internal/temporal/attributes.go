@@ -23,13 +23,13 @@ const (
 	// usableWithin is how long new attributes may take: servers on Elasticsearch
 	// refresh their cache of attributes once a minute.
 	usableWithin = 90 * time.Second
-	// firstPause and longestPause lie between two looks at whether they are there.
-	firstPause   = 100 * time.Millisecond
-	longestPause = 2 * time.Second
+	// firstPause and maxPause lie between two looks at whether they are there.
+	firstPause = 100 * time.Millisecond
+	maxPause   = 2 * time.Second
 )
 
 // attribute is a search attribute that our workflows use, and a condition on it
-// that no execution fulfils: only a server that knows the attribute answers it.
+// that no execution meets: only a server that knows the attribute accepts it.
 type attribute struct {
 	key   temporal.SearchAttributeKey
 	never string
@@ -46,19 +46,14 @@ var attributes = []attribute{
 func (a attribute) name() string                   { return a.key.GetName() }
 func (a attribute) kind() enumspb.IndexedValueType { return a.key.GetValueType() }
 
-// EnsureSearchAttributes sees to it that the namespace has the search attributes
-// of internal/cdc, creating those that it lacks where it may, and waits until they
-// can be used. An empty namespace is the default one.
+// ensureSearchAttributes creates the search attributes of internal/cdc that the
+// namespace lacks, where it may, and waits until all can be used.
 //
-// It returns true when all can be used. It returns false with the commands that an
-// operator has to run when creating them is not permitted. With an error, which
-// includes a full namespace and an attribute of another type, it returns false
-// too. On false executions must be started without attributes: a start with an
-// unknown one is refused, and an upsert fails its workflow task for ever.
-func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) (bool, []string, error) {
-	if namespace == "" {
-		namespace = client.DefaultNamespace
-	}
+// It returns false with the commands that an operator has to run when creating them is
+// not permitted, and false with an error for, say, a full namespace or an attribute of
+// another type. Executions must then be started without attributes: a start with an
+// unknown one fails, and an upsert fails its workflow task indefinitely.
+func ensureSearchAttributes(ctx context.Context, c client.Client, namespace string) (bool, []string, error) {
 	ctx, cancel := context.WithTimeout(ctx, usableWithin)
 	defer cancel()
 	missing, err := missingAttributes(ctx, c, namespace)
@@ -68,9 +63,9 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 	if err := checkTypes(ctx, c, namespace); err != nil {
 		return false, nil, err
 	}
-	for pause := firstPause; len(missing) > 0; pause = min(2*pause, longestPause) {
-		// Asked again each time: programs that start together race for the same
-		// columns, and the server fails all but one of them.
+	for pause := firstPause; len(missing) > 0; pause = min(2*pause, maxPause) {
+		// Again each time: programs that start together race for the same columns, and
+		// the server fails all but one of them.
 		failed := add(ctx, c, namespace, missing)
 		switch code(failed) {
 		case codes.OK, codes.AlreadyExists, codes.Unavailable, codes.Aborted, codes.Internal, codes.Unknown:
@@ -92,7 +87,7 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 	return true, nil, nil
 }
 
-// missingAttributes asks by a query, which any client may do, and which fails for
+// missingAttributes looks by a query, which any client may make, and which fails for
 // just as long as the attribute cannot be used.
 func missingAttributes(ctx context.Context, c client.Client, namespace string) ([]attribute, error) {
 	var missing []attribute
@@ -106,14 +101,14 @@ func missingAttributes(ctx context.Context, c client.Client, namespace string) (
 		case codes.InvalidArgument:
 			missing = append(missing, a)
 		default:
-			return nil, fmt.Errorf("asking for search attribute %s in namespace %q: %w", a.name(), namespace, err)
+			return nil, fmt.Errorf("looking for search attribute %s in namespace %q: %w", a.name(), namespace, err)
 		}
 	}
 	return missing, nil
 }
 
-// checkTypes refuses attributes of another type, where the server lets us see
-// the types.
+// checkTypes returns an error for an attribute of another type, where the server lets
+// us see the types.
 func checkTypes(ctx context.Context, c client.Client, namespace string) error {
 	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {

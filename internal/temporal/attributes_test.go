@@ -9,6 +9,8 @@ import (
 	"go.temporal.io/api/serviceerror"
 )
 
+var errDenied = serviceerror.NewPermissionDenied("Request unauthorized.", "")
+
 var all = map[string]enumspb.IndexedValueType{
 	"CdcDatastore":   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 	"CdcState":       enumspb.INDEXED_VALUE_TYPE_KEYWORD,
@@ -21,14 +23,14 @@ func TestAttributesAreCreatedAndAwaited(t *testing.T) {
 	f := startFrontend(t)
 	f.lag = 7 // a whole round of questions finds nothing yet
 	f.attributes["CdcState"] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
-	ok, commands, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "")
+	ok, commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Empty(t, commands)
 	require.Equal(t, all, f.attributes)
 
 	adds := f.adds
-	ok, _, err = EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "default")
+	ok, _, err = ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Equal(t, adds, f.adds, "what is there is not created again")
@@ -37,7 +39,7 @@ func TestAttributesAreCreatedAndAwaited(t *testing.T) {
 func TestARaceForTheColumnsIsTriedAgain(t *testing.T) {
 	f := startFrontend(t)
 	f.addErrs = []error{serviceerror.NewInternal("race condition adding search attributes")}
-	ok, _, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "")
+	ok, _, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Equal(t, 2, f.adds)
@@ -45,14 +47,14 @@ func TestARaceForTheColumnsIsTriedAgain(t *testing.T) {
 
 func TestCommandsWhereCreatingIsNotPermitted(t *testing.T) {
 	for name, refusal := range map[string]error{
-		"denied":        serviceerror.NewPermissionDenied("Request unauthorized.", ""),
+		"denied":        errDenied,
 		"unimplemented": serviceerror.NewUnimplemented("unknown service"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := startFrontend(t)
 			f.listErr, f.addErrs = refusal, []error{refusal}
 			f.attributes["CdcDatastore"] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
-			ok, commands, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "clinic's own")
+			ok, commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "clinic's own")
 			require.NoError(t, err)
 			require.False(t, ok)
 			require.Equal(t, []string{
@@ -68,8 +70,8 @@ func TestCommandsWhereCreatingIsNotPermitted(t *testing.T) {
 func TestHostedServersThatHaveThemNeedNoPermission(t *testing.T) {
 	f := startFrontend(t)
 	f.attributes = all
-	f.listErr = serviceerror.NewPermissionDenied("Request unauthorized.", "")
-	ok, commands, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "")
+	f.listErr = errDenied
+	ok, commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Empty(t, commands)
@@ -79,7 +81,7 @@ func TestHostedServersThatHaveThemNeedNoPermission(t *testing.T) {
 func TestAnotherTypeIsRefused(t *testing.T) {
 	f := startFrontend(t)
 	f.attributes["CdcTypes"] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
-	ok, _, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "clinic")
+	ok, _, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "clinic")
 	require.False(t, ok)
 	require.ErrorContains(t, err, `CdcTypes of namespace "clinic" is of type Keyword and must be KeywordList`)
 	require.Zero(t, f.adds)
@@ -88,7 +90,7 @@ func TestAnotherTypeIsRefused(t *testing.T) {
 func TestAFullNamespaceIsAnErrorWithCommands(t *testing.T) {
 	f := startFrontend(t)
 	f.addErrs = []error{serviceerror.NewInvalidArgument("cannot have more than 3 search attribute of type Int")}
-	ok, commands, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "")
+	ok, commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
 	require.False(t, ok)
 	require.ErrorContains(t, err, "more than 3")
 	require.Len(t, commands, 5)
@@ -97,7 +99,7 @@ func TestAFullNamespaceIsAnErrorWithCommands(t *testing.T) {
 func TestAMissingNamespaceIsAnError(t *testing.T) {
 	f := startFrontend(t)
 	f.countErr = serviceerror.NewNamespaceNotFound("clinic")
-	ok, _, err := EnsureSearchAttributes(t.Context(), dial(t, f, environment{}), "clinic")
+	ok, _, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "clinic")
 	require.False(t, ok)
 	require.ErrorContains(t, err, `namespace "clinic"`)
 }
@@ -105,11 +107,11 @@ func TestAMissingNamespaceIsAnError(t *testing.T) {
 func TestWaitingEndsWithItsContext(t *testing.T) {
 	f := startFrontend(t)
 	f.lag = 1 << 30
-	c := dial(t, f, environment{})
+	c := connect(t, f).Client
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	f.onAdd = cancel
-	_, _, err := EnsureSearchAttributes(ctx, c, "")
+	_, _, err := ensureSearchAttributes(ctx, c, "default")
 	require.Error(t, err)
 	require.Error(t, ctx.Err())
 	require.Equal(t, 1, f.adds)

@@ -29,7 +29,8 @@ type Client interface {
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 }
 
-// Executions reads executions. An empty run ID stands for the latest run.
+// Executions reads the executions of a namespace. An empty run ID stands for the latest
+// run.
 type Executions struct {
 	Client Client
 	// Data decodes payloads of any workflow: see [Executions.Decoder].

@@ -45,6 +45,14 @@ func (q Query) Running() Query { return q.WithStatus("Running") }
 // WithStatus leaves what has one of these statuses.
 func (q Query) WithStatus(statuses ...string) Query { return q.and(oneOf("ExecutionStatus", statuses)) }
 
+// Of leaves what is of a datastore by CdcDatastore; with "" what is of none.
+func (q Query) Of(datastore string) Query {
+	if datastore == "" {
+		return q.and(cdc.AttrDatastore.GetName() + " IS NULL")
+	}
+	return q.and(fmt.Sprintf("%s = '%s'", cdc.AttrDatastore.GetName(), datastore))
+}
+
 // WithPrefix leaves the workflow IDs that begin so.
 func (q Query) WithPrefix(prefix string) Query {
 	return q.and(fmt.Sprintf("WorkflowId STARTS_WITH '%s'", prefix))

@@ -6,18 +6,13 @@ import (
 	"time"
 
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/client"
 )
 
-// Retention is how long the namespace keeps closed executions. An empty namespace
-// is the default one.
-func Retention(ctx context.Context, c client.Client, namespace string) (time.Duration, error) {
-	if namespace == "" {
-		namespace = client.DefaultNamespace
-	}
-	described, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
+// Retention is how long the namespace keeps closed executions.
+func (c *Connection) Retention(ctx context.Context) (time.Duration, error) {
+	described, err := c.Client.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: c.Namespace})
 	if err != nil {
-		return 0, fmt.Errorf("namespace %s cannot be described: %w", namespace, err)
+		return 0, fmt.Errorf("namespace %s cannot be described: %w", c.Namespace, err)
 	}
 	return described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration(), nil
 }

@@ -1,6 +1,8 @@
 package temporal
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,14 +20,23 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
+const (
+	// catchUp is how late a run may start: an audit goes on from the last one's
+	// end, so one run makes up for all that were missed.
+	catchUp = time.Hour
+	// offNote marks a schedule that was paused because audits are off. One that an
+	// operator has paused stays so.
+	offNote = "paused by healthlake-cdc: "
+)
+
 // schedule is a datastore's, as the settings want it.
 func (k *AuditSchedules) schedule(in cdc.AuditInput, state *schedulepb.ScheduleState) (*schedulepb.Schedule, error) {
 	id := cdc.AuditScheduleID(in.Datastore)
-	input, err := k.converter(in.Datastore).ToPayloads(in)
+	input, err := k.Decoder(id).ToPayloads(in)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the audit's input: %w", err)
 	}
-	summary, err := k.converter(in.Datastore).ToPayload("audit of datastore " + in.Datastore)
+	summary, err := k.Decoder(id).ToPayload("audit of datastore " + in.Datastore)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the audit's summary: %w", err)
 	}
@@ -53,13 +64,6 @@ func (k *AuditSchedules) schedule(in cdc.AuditInput, state *schedulepb.ScheduleS
 	}, nil
 }
 
-// converter is of the payloads of the datastore's scheduled audits.
-func (k *AuditSchedules) converter(datastore string) converter.DataConverter {
-	return converter.WithDataConverterSerializationContext(k.Converter, converter.WorkflowSerializationContext{
-		Namespace: k.Namespace, WorkflowID: cdc.AuditScheduleID(datastore),
-	})
-}
-
 // state pauses a schedule when audits are off, and resumes it when they are on again.
 // What an operator has paused stays paused.
 func (k *AuditSchedules) state(old *schedulepb.ScheduleState) *schedulepb.ScheduleState {
@@ -73,6 +77,12 @@ func (k *AuditSchedules) state(old *schedulepb.ScheduleState) *schedulepb.Schedu
 		k.Logger.Warn("the schedule of audits is paused by somebody: nothing is audited until it is resumed", "note", old.GetNotes())
 	}
 	return &schedulepb.ScheduleState{Paused: old.GetPaused(), Notes: old.GetNotes()}
+}
+
+func sameInput(a, b cdc.AuditInput) bool {
+	one, errOne := json.Marshal(a)
+	two, errTwo := json.Marshal(b)
+	return errOne == nil && errTwo == nil && bytes.Equal(one, two)
 }
 
 // sameShape compares what the settings decide, beside the input.
@@ -94,7 +104,7 @@ func sameShape(old, wanted *schedulepb.Schedule) bool {
 		old.GetPolicies().GetCatchupWindow().AsDuration() == wanted.GetPolicies().GetCatchupWindow().AsDuration()
 }
 
-// attributes are those that every execution of ours starts with. They are plain
+// scheduleAttributes are those that every execution of ours starts with. They are plain
 // text in Temporal, and never pass through the codec.
 func scheduleAttributes(datastore string) (*commonpb.SearchAttributes, error) {
 	fields := make(map[string]*commonpb.Payload)

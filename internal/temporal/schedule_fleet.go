@@ -38,7 +38,7 @@ func short(text string) string {
 // pollers are the identities of the workers that poll the datastore's task queue of
 // the owner's fleet, and for which other is true of their mark.
 func (k *AuditSchedules) pollers(ctx context.Context, owner cdc.Owner, datastore string, other func(mark string) bool) ([]string, error) {
-	described, err := k.Service.DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
+	described, err := k.Client.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
 		Namespace:     k.Namespace,
 		TaskQueue:     &taskqueuepb.TaskQueue{Name: cdc.LiveTaskQueue(owner.TaskQueue, datastore), Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
 		TaskQueueType: enumspb.TASK_QUEUE_TYPE_ACTIVITY,
@@ -56,6 +56,28 @@ func (k *AuditSchedules) pollers(ctx context.Context, owner cdc.Owner, datastore
 	return found, nil
 }
 
+// mayOwn returns an error when another fleet owns the datastore and this one may not
+// take it over.
+func (k *AuditSchedules) mayOwn(ctx context.Context, datastore string, owner cdc.Owner) error {
+	if owner == k.Owner {
+		return nil
+	}
+	other := &OtherOwnerError{Datastore: datastore, Found: owner, Ours: k.Owner}
+	if !k.TakeOver {
+		return other
+	}
+	var err error
+	if other.Polling, err = k.stillPolling(ctx, datastore, owner); err != nil {
+		return err
+	}
+	if len(other.Polling) > 0 {
+		return other
+	}
+	k.Logger.Warn("taking over the datastore from another fleet: start no worker of that fleet any more, and no other one with --take-over",
+		"datastore", datastore, "from", owner.String(), "to", k.Owner.String())
+	return nil
+}
+
 // otherTypes are the workers of our fleet that are configured with other types.
 func (k *AuditSchedules) otherTypes(ctx context.Context, datastore string, types []string) ([]string, error) {
 	ours, _, _ := strings.Cut(Mark(types, k.Owner), ".")
@@ -70,7 +92,7 @@ func (k *AuditSchedules) stillPolling(ctx context.Context, datastore string, bef
 	})
 }
 
-// OtherOwnerError is the refusal to capture what another fleet captures.
+// OtherOwnerError is of a datastore that another fleet captures.
 type OtherOwnerError struct {
 	Datastore   string
 	Found, Ours cdc.Owner

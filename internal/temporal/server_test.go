@@ -2,20 +2,31 @@ package temporal
 
 import (
 	"context"
+	"log/slog"
+	"maps"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	namespacepb "go.temporal.io/api/namespace/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	schedulepb "go.temporal.io/api/schedule/v1"
 	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/payload"
@@ -39,8 +50,23 @@ type frontend struct {
 	addErrs    []error // for one call each
 	adds       int
 	onAdd      func()
-	started    *workflowservice.StartWorkflowExecutionRequest
-	header     metadata.MD
+	// starts are the executions that were started, the newest last, and header is of the
+	// last start. plain is set when the namespace knows no search attributes of ours.
+	starts []*workflowservice.StartWorkflowExecutionRequest
+	header metadata.MD
+	plain  bool
+	// status is of the latest run of each ID.
+	status map[string]enumspb.WorkflowExecutionStatus
+	// counts answers queries that are none for an attribute.
+	counts map[string]int64
+	// schedules are kept with the number of their changes as their conflict token;
+	// onRead is called after each look at one, and pollers poll every task queue.
+	schedules   map[string]*schedulepb.Schedule
+	changes     int
+	onRead      func()
+	scheduleErr error
+	pollers     []*taskqueuepb.PollerInfo
+	retention   time.Duration
 }
 
 func startFrontend(t *testing.T) *frontend {
@@ -50,6 +76,7 @@ func startFrontend(t *testing.T) *frontend {
 	f := &frontend{
 		addr:       listener.Addr().String(),
 		attributes: make(map[string]enumspb.IndexedValueType), pending: make(map[string]enumspb.IndexedValueType),
+		status: make(map[string]enumspb.WorkflowExecutionStatus), schedules: make(map[string]*schedulepb.Schedule),
 	}
 	// Temporal's errors become gRPC's on the way out, as in the real server.
 	server := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
@@ -71,12 +98,141 @@ func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfo
 	return &workflowservice.GetSystemInfoResponse{Capabilities: &workflowservice.GetSystemInfoResponse_Capabilities{}}, nil
 }
 
+// StartWorkflowExecution reuses IDs as the real server does.
 func (f *frontend) StartWorkflowExecution(ctx context.Context, r *workflowservice.StartWorkflowExecutionRequest) (*workflowservice.StartWorkflowExecutionResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.started = r
+	if f.plain && len(r.GetSearchAttributes().GetIndexedFields()) > 0 {
+		return nil, serviceerror.NewInvalidArgument("Namespace default has no mapping defined for search attribute CdcState")
+	}
+	status, exists := f.status[r.GetWorkflowId()]
+	open := status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+	reject := r.GetWorkflowIdReusePolicy() == enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	if exists && (reject || open && r.GetWorkflowIdConflictPolicy() == enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL) {
+		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("already started", "", "run")
+	}
+	f.starts = append(f.starts, r)
+	f.status[r.GetWorkflowId()] = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 	f.header, _ = metadata.FromIncomingContext(ctx)
 	return &workflowservice.StartWorkflowExecutionResponse{RunId: "run"}, nil
+}
+
+// started is the newest start.
+func (f *frontend) started(t *testing.T) *workflowservice.StartWorkflowExecutionRequest {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	require.NotEmpty(t, f.starts)
+	return f.starts[len(f.starts)-1]
+}
+
+// closes ends an execution.
+func (f *frontend) closes(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.status[id] = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+}
+
+func (f *frontend) DescribeWorkflowExecution(_ context.Context, r *workflowservice.DescribeWorkflowExecutionRequest) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	status, ok := f.status[r.GetExecution().GetWorkflowId()]
+	if !ok {
+		return nil, serviceerror.NewNotFound("no execution")
+	}
+	return &workflowservice.DescribeWorkflowExecutionResponse{
+		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Execution: r.GetExecution(), Status: status},
+	}, nil
+}
+
+// GetWorkflowExecutionHistory tells with what the newest run of an ID was started.
+func (f *frontend) GetWorkflowExecutionHistory(_ context.Context, r *workflowservice.GetWorkflowExecutionHistoryRequest) (*workflowservice.GetWorkflowExecutionHistoryResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, start := range slices.Backward(f.starts) {
+		if start.GetWorkflowId() == r.GetExecution().GetWorkflowId() {
+			return &workflowservice.GetWorkflowExecutionHistoryResponse{History: &historypb.History{Events: []*historypb.HistoryEvent{{
+				EventId: 1, Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+					WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: start.GetInput()},
+				},
+			}}}}, nil
+		}
+	}
+	return nil, serviceerror.NewNotFound("no execution")
+}
+
+// ListWorkflowExecutions finds executions by the beginning of their IDs, two a page.
+func (f *frontend) ListWorkflowExecutions(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, prefix, _ := strings.Cut(r.GetQuery(), "STARTS_WITH '")
+	prefix = strings.TrimSuffix(prefix, "'")
+	page := &workflowservice.ListWorkflowExecutionsResponse{}
+	for _, id := range slices.Sorted(maps.Keys(f.status)) {
+		switch {
+		case !strings.HasPrefix(id, prefix) || id <= string(r.GetNextPageToken()):
+		case len(page.GetExecutions()) == min(2, int(r.GetPageSize())):
+			page.NextPageToken = []byte(page.GetExecutions()[len(page.GetExecutions())-1].GetExecution().GetWorkflowId())
+			return page, nil
+		default:
+			page.Executions = append(page.Executions, &workflowpb.WorkflowExecutionInfo{
+				Execution: &commonpb.WorkflowExecution{WorkflowId: id}, Status: f.status[id],
+			})
+		}
+	}
+	return page, nil
+}
+
+func (f *frontend) DescribeSchedule(_ context.Context, r *workflowservice.DescribeScheduleRequest) (*workflowservice.DescribeScheduleResponse, error) {
+	f.mu.Lock()
+	schedule, ok := f.schedules[r.GetScheduleId()]
+	token, onRead := strconv.Itoa(f.changes), f.onRead
+	f.mu.Unlock()
+	if onRead != nil {
+		defer onRead()
+	}
+	if !ok {
+		return nil, serviceerror.NewNotFound("no schedule")
+	}
+	return &workflowservice.DescribeScheduleResponse{Schedule: schedule, ConflictToken: []byte(token)}, nil
+}
+
+func (f *frontend) CreateSchedule(_ context.Context, r *workflowservice.CreateScheduleRequest) (*workflowservice.CreateScheduleResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.scheduleErr != nil {
+		return nil, f.scheduleErr
+	}
+	if f.schedules[r.GetScheduleId()] != nil {
+		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("schedule exists", "", "")
+	}
+	f.schedules[r.GetScheduleId()] = r.GetSchedule()
+	f.changes++
+	return &workflowservice.CreateScheduleResponse{}, nil
+}
+
+// UpdateSchedule drops a change whose conflict token is old without saying so, as real
+// servers may.
+func (f *frontend) UpdateSchedule(_ context.Context, r *workflowservice.UpdateScheduleRequest) (*workflowservice.UpdateScheduleResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if string(r.GetConflictToken()) == strconv.Itoa(f.changes) {
+		f.schedules[r.GetScheduleId()] = r.GetSchedule()
+		f.changes++
+	}
+	return &workflowservice.UpdateScheduleResponse{}, nil
+}
+
+func (f *frontend) DescribeTaskQueue(context.Context, *workflowservice.DescribeTaskQueueRequest) (*workflowservice.DescribeTaskQueueResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &workflowservice.DescribeTaskQueueResponse{Pollers: f.pollers}, nil
+}
+
+func (f *frontend) DescribeNamespace(_ context.Context, r *workflowservice.DescribeNamespaceRequest) (*workflowservice.DescribeNamespaceResponse, error) {
+	return &workflowservice.DescribeNamespaceResponse{Config: &namespacepb.NamespaceConfig{
+		WorkflowExecutionRetentionTtl: durationpb.New(f.retention),
+	}}, nil
 }
 
 func (f *frontend) CountWorkflowExecutions(_ context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
@@ -92,6 +248,9 @@ func (f *frontend) CountWorkflowExecutions(_ context.Context, r *workflowservice
 			}
 			clear(f.pending)
 		}
+	}
+	if n, ok := f.counts[r.GetQuery()]; ok {
+		return &workflowservice.CountWorkflowExecutionsResponse{Count: n}, nil
 	}
 	name := strings.Fields(r.GetQuery())[4] // WorkflowId = 'none' AND {name} …
 	if _, ok := f.attributes[name]; !ok {
@@ -124,40 +283,33 @@ func (f *frontend) AddSearchAttributes(_ context.Context, r *operatorservice.Add
 	return &operatorservice.AddSearchAttributesResponse{}, nil
 }
 
-// environment is an envconfig.EnvLookup.
-type environment map[string]string
-
-func (e environment) Environ() []string {
-	var out []string
-	for name, value := range e {
-		out = append(out, name+"="+value)
-	}
-	return out
-}
-
-func (e environment) LookupEnv(name string) (string, bool) {
-	value, ok := e[name]
-	return value, ok
-}
-
-// settings read an environment without a configuration file.
-func settings(t *testing.T, env environment) Settings {
+// settings are the settings of a test, which read no configuration file of the machine.
+func settings(t *testing.T) *config.Config {
 	t.Helper()
-	env["TEMPORAL_CONFIG_FILE"] = t.TempDir() + "/none.toml"
+	t.Setenv("TEMPORAL_CONFIG_FILE", t.TempDir()+"/none.toml")
 	ring, err := payload.ParseKeys(payload.GenerateKey())
 	require.NoError(t, err)
-	return Settings{Program: config.Worker, Lookup: env, Codec: func(namespace string) (*payload.Codec, error) {
-		return payload.NewCodec(ring, namespace, payload.Migration{})
-	}}
+	return &config.Config{PayloadKeys: ring, TaskQueue: "queue", Passes: []time.Duration{10 * time.Second, time.Minute}}
 }
 
-func dial(t *testing.T, f *frontend, env environment) client.Client {
+// optionsOf are the client's options under the environment.
+func optionsOf(t *testing.T, cfg *config.Config) client.Options {
 	t.Helper()
-	env["TEMPORAL_ADDRESS"] = f.addr
-	options, err := Options(settings(t, env))
+	options, err := clientOptions(cfg, config.Worker, slog.New(slog.DiscardHandler), Observers{})
 	require.NoError(t, err)
+	return options
+}
+
+// connect connects to the frontend, whose search attributes can be used.
+func connect(t *testing.T, f *frontend) *Connection {
+	t.Helper()
+	t.Setenv("TEMPORAL_ADDRESS", f.addr)
+	options := optionsOf(t, settings(t))
 	c, err := client.Dial(options)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	return c
+	return &Connection{
+		Client: c, Executions: Executions{Client: c, Data: options.DataConverter},
+		Namespace: options.Namespace, Identity: options.Identity, Attributes: true,
+	}
 }

@@ -1,80 +1,45 @@
-// Package waiting finds what waits for an operator, by the CdcState attribute
-// that windows, slices and deletes keep.
 package temporal
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"go.temporal.io/api/workflowservice/v1"
-
-	"healthlake-cdc/internal/cdc"
 )
 
-// WaitingQuery finds, by Temporal's visibility, every execution that waits for an
-// operator. Namespaces without our search attributes refuse it.
-func WaitingQuery() string {
-	return fmt.Sprintf("%s = '%s' AND ExecutionStatus = 'Running'", cdc.AttrState.GetName(), cdc.StateWaiting)
-}
-
-// queryOf finds those of one datastore.
-func queryOf(datastore string) string {
-	return fmt.Sprintf("%s AND %s = '%s'", WaitingQuery(), cdc.AttrDatastore.GetName(), datastore)
-}
-
-// Several is the datastore of ranges, which may be of several.
+// Several stands for the datastore of replays and backfills, which may be of several.
 const Several = "several"
 
-// ofSeveral finds those that were given no datastore.
-func ofSeveral() string {
-	return fmt.Sprintf("%s AND %s IS NULL", WaitingQuery(), cdc.AttrDatastore.GetName())
-}
+// countEvery is how often what waits is counted. Counting is no billed action.
+const countEvery = time.Minute
 
-// every is how often what waits is counted. Counting is no billed action.
-const every = time.Minute
-
-// Temporal is what is asked of Temporal.
-type Temporal interface {
-	CountWorkflow(ctx context.Context, request *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error)
-}
-
-// WaitingCounter counts what waits, for a metric.
-type WaitingCounter struct {
-	Temporal   Temporal
-	Namespace  string
-	Datastores []string
-	// Observe is told how many executions of a datastore wait.
-	Observe func(datastore string, n int64)
-	Logger  *slog.Logger
-}
-
-// Run counts once a minute until ctx ends. A count that fails leaves the figure
-// as it was.
-func (c WaitingCounter) Run(ctx context.Context) error {
-	ticker := time.NewTicker(every)
+// CountWaiting counts, for a metric, once a minute until ctx ends how many executions of
+// each datastore wait for an operator. A count that fails leaves the figure as it was.
+// Without our search attributes nothing is known, and the metric is absent.
+func (c *Connection) CountWaiting(ctx context.Context, datastores []string, observe func(datastore string, n int64), logger *slog.Logger) error {
+	if !c.Attributes {
+		return nil
+	}
+	count := func(datastore string, query Query) {
+		counted, err := c.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: string(query)})
+		if err == nil {
+			observe(datastore, counted.GetCount())
+		} else if ctx.Err() == nil {
+			logger.Warn("cannot count what waits for an operator", "datastore", datastore, "error", err)
+		}
+	}
+	ticker := time.NewTicker(countEvery)
 	defer ticker.Stop()
 	for {
-		for _, datastore := range c.Datastores {
-			c.count(ctx, datastore, queryOf(datastore))
+		for _, datastore := range datastores {
+			count(datastore, Waiting().Of(datastore))
 		}
-		c.count(ctx, Several, ofSeveral())
+		count(Several, Waiting().Of(""))
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-	}
-}
-
-func (c WaitingCounter) count(ctx context.Context, datastore, query string) {
-	answer, err := c.Temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-		Namespace: c.Namespace, Query: query,
-	})
-	if err == nil {
-		c.Observe(datastore, answer.GetCount())
-	} else if ctx.Err() == nil {
-		c.Logger.Warn("cannot count what waits for an operator", "datastore", datastore, "error", err)
 	}
 }

@@ -140,7 +140,7 @@ func TestFollowingLeavesTheOtherSettings(t *testing.T) {
 	ns := ForTest(t)
 	k := schedulesOf(t, ns)
 	require.NoError(t, k.Follow(t.Context(), "store", []string{"Patient"}))
-	known, err := k.Read(t.Context(), "store")
+	known, err := k.AuditSchedule(t.Context(), "store")
 	require.NoError(t, err)
 	require.Nil(t, known, "a schedule that somebody has deleted stays deleted")
 

@@ -23,8 +23,11 @@ func schedulesOf(t *testing.T, ns TestNamespace) *temporal.AuditSchedules {
 	codec, err := payload.NewCodec(ring, ns.Name, payload.Migration{})
 	require.NoError(t, err)
 	return &temporal.AuditSchedules{
-		Service: ns.Client.WorkflowService(), Converter: payload.NewDataConverter(codec), Namespace: ns.Name,
-		Owner: cdc.Owner{TaskQueue: "queue", Bus: "changes"}, Identity: "test", Every: 15 * time.Minute,
+		Connection: &temporal.Connection{
+			Client: ns.Client, Executions: temporal.Executions{Client: ns.Client, Data: payload.NewDataConverter(codec)},
+			Namespace: ns.Name, Identity: "test",
+		},
+		Owner: cdc.Owner{TaskQueue: "queue", Bus: "changes"}, Every: 15 * time.Minute,
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	}
 }
@@ -32,11 +35,11 @@ func schedulesOf(t *testing.T, ns TestNamespace) *temporal.AuditSchedules {
 // scheduled reads the input of a datastore's schedule.
 func scheduled(t *testing.T, k *temporal.AuditSchedules) (*workflowservice.DescribeScheduleResponse, cdc.AuditInput) {
 	t.Helper()
-	found, err := k.Service.DescribeSchedule(t.Context(), &workflowservice.DescribeScheduleRequest{
+	found, err := k.Client.WorkflowService().DescribeSchedule(t.Context(), &workflowservice.DescribeScheduleRequest{
 		Namespace: k.Namespace, ScheduleId: cdc.AuditScheduleID("store"),
 	})
 	require.NoError(t, err)
-	known, err := k.Read(t.Context(), "store")
+	known, err := k.AuditSchedule(t.Context(), "store")
 	require.NoError(t, err)
 	return found, known.Input
 }

@@ -1,4 +1,4 @@
-package main
+package preflight
 
 import (
 	"context"
@@ -9,42 +9,38 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
-	"healthlake-cdc/internal/preflight"
-	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/healthlake"
 	"healthlake-cdc/internal/temporal"
 )
 
 // checkTimeout bounds each dependency's check.
 const checkTimeout = 15 * time.Second
 
-// checker goes through what a worker needs and says what is missing.
+// checker goes through what a worker needs and prints what is missing.
 type checker struct {
-	*probes
+	*Probes
 	logger *slog.Logger
 	out    io.Writer
 	failed int
 }
 
-// check is worker --check: the settings are valid already, or it would not be
-// called.
-func check(ctx context.Context, cfg *config.Config, logger *slog.Logger, out io.Writer) error {
-	awsConfig, err := temporal.AWS(ctx, cfg)
+// Check is worker --check: the settings are valid already, or it would not be called.
+func Check(ctx context.Context, cfg *config.Config, logger *slog.Logger, out io.Writer) error {
+	awsConfig, err := cfg.AWS(ctx)
 	if err != nil {
 		return err
 	}
-	stores, err := temporal.Stores(cfg, awsConfig, nil)
+	stores, err := healthlake.New(healthlake.Config{Endpoint: cfg.HealthLakeEndpoint, Region: cfg.Region, Credentials: awsConfig.Credentials})
 	if err != nil {
 		return err
 	}
-	c := &checker{probes: newProbes(cfg, awsConfig, stores), logger: logger, out: out}
+	c := &checker{Probes: NewProbes(cfg, awsConfig, stores), logger: logger, out: out}
 	c.report("settings", nil, "valid")
 	c.report("payloads", nil, cfg.Storage())
 	c.do(ctx, "AWS credentials", c.credentials)
-	c.do(ctx, "resource types", c.resourceTypes)
+	c.do(ctx, "resource types", c.ResourceTypes)
 	for _, datastore := range cfg.Datastores {
 		c.within(ctx, c.searchTimeout(datastore), "datastore", func(ctx context.Context) (string, error) { return c.datastore(ctx, datastore) })
 	}
@@ -91,46 +87,50 @@ func (c *checker) temporal(ctx context.Context) {
 		return
 	}
 	defer conn.Client.Close()
-	keeper := newKeeper(c.cfg, conn, "", c.logger)
-	c.do(ctx, "payload keys", func(ctx context.Context) (string, error) { return c.keys(ctx, conn, keeper) })
+	c.do(ctx, "payload keys", func(ctx context.Context) (string, error) { return c.keys(ctx, conn) })
 	for _, datastore := range c.cfg.Datastores {
-		c.do(ctx, "owner", func(ctx context.Context) (string, error) { return c.owner(ctx, keeper, datastore) })
+		c.do(ctx, "owner", func(ctx context.Context) (string, error) { return c.owner(ctx, conn, datastore) })
 	}
 }
 
 func (c *checker) namespace(ctx context.Context, conn *temporal.Connection) (string, error) {
-	kept, err := temporal.Retention(ctx, conn.Client, conn.Namespace)
+	retention, err := conn.Retention(ctx)
 	if err != nil {
 		return "", err
 	}
-	plan, err := planAudits(c.cfg, kept)
+	plan, err := PlanAudits(c.cfg, retention)
 	if err != nil {
 		return "", err
 	}
-	c.notice(ctx, conn.Namespace, kept)
+	// Queues that keep messages for longer are no failure: they cost repeats, never a
+	// version. Why they cannot be read the check of the queue says.
+	if text, _ := QueueNotice(ctx, c.cfg, c.aws, conn.Namespace, retention); text != "" {
+		fmt.Fprintf(c.out, "WARNING  %-16s %s\n", "retention", text)
+	}
 	if !conn.Attributes {
 		return "", errors.New("search attributes are missing and may not be created: run the commands that were logged")
 	}
-	return fmt.Sprintf("namespace %s, retention %s, %s, search attributes usable", conn.Namespace, kept, plan), nil
+	return fmt.Sprintf("namespace %s, retention %s, %s, search attributes usable", conn.Namespace, retention, plan), nil
 }
 
-// keys checks that the payload keys open what the namespace holds.
-func (c *checker) keys(ctx context.Context, conn *temporal.Connection, keeper *temporal.AuditSchedules) (string, error) {
+// keys checks that the payload keys decrypt what the namespace holds.
+func (c *checker) keys(ctx context.Context, conn *temporal.Connection) (string, error) {
 	for _, datastore := range c.cfg.Datastores {
-		if _, err := keeper.Read(ctx, datastore); errors.Is(err, temporal.ErrUndecodable) {
-			return "", fmt.Errorf("schedule %s: %w", cdc.AuditScheduleID(datastore), err)
+		if _, err := conn.AuditSchedule(ctx, datastore); errors.Is(err, temporal.ErrUndecodable) {
+			return "", err
 		}
 	}
-	if err := temporal.CheckKeys(ctx, conn.Executions(), c.cfg.Datastores, c.logger); err != nil {
+	if err := CheckKeys(ctx, conn.Executions, c.cfg.Datastores, c.logger); err != nil {
 		return "", err
 	}
-	return "they open what the namespace holds", nil
+	return "they decrypt what the namespace holds", nil
 }
 
-// owner checks that the datastore is this fleet's, or nobody's, and says which types
+// owner checks that the datastore is this fleet's, or nobody's, and prints which types
 // this worker would take out of its audits.
-func (c *checker) owner(ctx context.Context, keeper *temporal.AuditSchedules, datastore string) (string, error) {
-	known, err := keeper.Read(ctx, datastore)
+func (c *checker) owner(ctx context.Context, conn *temporal.Connection, datastore string) (string, error) {
+	ours := cdc.Owner{TaskQueue: c.cfg.TaskQueue, Bus: c.cfg.EventBus}
+	known, err := conn.AuditSchedule(ctx, datastore)
 	switch {
 	case errors.Is(err, temporal.ErrUndecodable):
 		return datastore + ": see payload keys", nil
@@ -139,23 +139,12 @@ func (c *checker) owner(ctx context.Context, keeper *temporal.AuditSchedules, da
 		return datastore + " may have one", nil
 	case known == nil:
 		return datastore + " has none yet: the first worker makes it this fleet's", nil
-	case known.Input.Owner != keeper.Owner:
-		return "", &temporal.OtherOwnerError{Datastore: datastore, Found: known.Input.Owner, Ours: keeper.Owner}
+	case known.Input.Owner != ours:
+		return "", &temporal.OtherOwnerError{Datastore: datastore, Found: known.Input.Owner, Ours: ours}
 	}
-	if extra := known.Extra(c.types[datastore]); len(extra) > 0 && len(c.types[datastore]) > 0 {
+	types := c.Types[datastore]
+	if extra := temporal.Lacking(known.Input.Types, types); len(extra) > 0 && len(types) > 0 {
 		fmt.Fprintf(c.out, "WARNING  %-16s %s: %s would leave its audits, once no worker polls that is configured with them\n", "resource types", datastore, strings.Join(extra, ", "))
 	}
-	return datastore + " is this fleet's: " + keeper.Owner.String(), nil
-}
-
-// notice warns of queues that keep messages for longer than closed windows are
-// kept. It is no failure: it costs repeats, never a version.
-func (c *checker) notice(ctx context.Context, namespace string, kept time.Duration) {
-	keeps, err := queue.Kept(ctx, sqs.NewFromConfig(c.aws), c.cfg.QueueURL)
-	if err != nil {
-		return // the check of the queue says why
-	}
-	if text := preflight.Notice(namespace, kept, keeps); text != "" {
-		fmt.Fprintf(c.out, "WARNING  %-16s %s\n", "retention", text)
-	}
+	return datastore + " is this fleet's: " + ours.String(), nil
 }

@@ -1,4 +1,4 @@
-package main
+package preflight
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"healthlake-cdc/internal/payload"
+	"healthlake-cdc/internal/config"
 )
 
 // probed runs `worker --probe endpoint` beside a worker that answers with status.
@@ -32,10 +32,7 @@ func probed(t *testing.T, endpoint string, status int) (string, error) {
 func runProbe(t *testing.T, endpoint, metricsAddr string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := realMain(t.Context(), []string{"--probe", endpoint}, []string{
-		"CDC_DATASTORES=store", "CDC_QUEUE_URL=http://queue/1/triggers", "CDC_EVENT_BUS=bus",
-		"CDC_PAYLOAD_KEYS=" + payload.GenerateKey(), "AWS_REGION=us-west-2", "CDC_METRICS_ADDR=" + metricsAddr,
-	}, &out, io.Discard)
+	err := Probe(t.Context(), &config.Config{MetricsAddr: metricsAddr}, endpoint, &out)
 	return out.String(), err
 }
 

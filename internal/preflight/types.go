@@ -1,4 +1,4 @@
-package main
+package preflight
 
 import (
 	"context"
@@ -11,18 +11,42 @@ import (
 	"golang.org/x/time/rate"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/config"
+	"healthlake-cdc/internal/healthlake"
 )
+
+// ResourceTypes returns the types to search of each datastore. With
+// CDC_RESOURCE_TYPES=* it reads every store's CapabilityStatement.
+func ResourceTypes(ctx context.Context, cfg *config.Config, stores func() (*healthlake.Client, error)) (map[string][]string, error) {
+	types := make(map[string][]string, len(cfg.Datastores))
+	for _, datastore := range cfg.Datastores {
+		types[datastore] = cfg.ResourceTypes
+	}
+	if !cfg.AllResourceTypes() {
+		return types, nil
+	}
+	store, err := stores()
+	if err != nil {
+		return nil, err
+	}
+	for _, datastore := range cfg.Datastores {
+		if types[datastore], err = store.SearchableTypes(ctx, datastore); err != nil {
+			return nil, fmt.Errorf("reading the searchable types of datastore %s (CDC_RESOURCE_TYPES=*): %w", datastore, err)
+		}
+	}
+	return types, nil
+}
 
 // datastore makes one small search of each type, at the pace of live searches. A type
 // that the store does not know ends the start at once: waiting does not help. Where
-// that is said of every type, it is the store that is not there.
-func (p *probes) datastore(ctx context.Context, datastore string) (string, error) {
-	types := p.types[datastore]
+// no type is known, it is the store that is not there.
+func (p *Probes) datastore(ctx context.Context, datastore string) (string, error) {
+	types := p.Types[datastore]
 	if len(types) == 0 {
 		return "", errors.New(datastore + " has no resource types to search")
 	}
 	answered := p.answered[datastore]
-	pace := rate.NewLimiter(rate.Limit(p.cfg.SearchRate*liveShare), 1)
+	pace := rate.NewLimiter(rate.Limit(p.cfg.LiveRate()), 1)
 	span := cdc.WindowAt(datastore, time.Now().Add(-time.Minute)).Span()
 	var date time.Time
 	var rejected []string
@@ -73,8 +97,8 @@ func failedText(failed map[string][]string, all int) string {
 }
 
 // searchTimeout is how long an attempt of searching every type of a datastore may take.
-func (p *probes) searchTimeout(datastore string) time.Duration {
-	return checkTimeout + time.Duration(float64(len(p.types[datastore]))/(p.cfg.SearchRate*liveShare)*float64(time.Second))
+func (p *Probes) searchTimeout(datastore string) time.Duration {
+	return checkTimeout + time.Duration(float64(len(p.Types[datastore]))/p.cfg.LiveRate()*float64(time.Second))
 }
 
 // terminal is an error that waiting does not end.

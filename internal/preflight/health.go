@@ -1,4 +1,4 @@
-package main
+package preflight
 
 import (
 	"context"
@@ -12,19 +12,18 @@ import (
 	"healthlake-cdc/internal/config"
 )
 
-// What --probe can ask for, as internal/telemetry serves it.
+// The endpoints that --probe takes, as internal/telemetry serves them.
 const (
 	probeHealth = "healthz"
 	probeReady  = "readyz"
 )
 
-// probeTimeout bounds a probe: a readiness check asks Temporal, which may hang.
+// probeTimeout bounds a probe: a readiness check calls Temporal, which may hang.
 const probeTimeout = 5 * time.Second
 
-// probe asks the worker that runs beside this process, with the same settings,
-// how it is. It is the health check of an image that has no shell. What a check
-// answers names its parts only; it is printed for who reads the container's state.
-func probe(ctx context.Context, cfg *config.Config, endpoint string, out io.Writer) error {
+// Probe prints what the worker that runs beside this process, with the same settings,
+// says of its health. It is the health check of an image that has no shell.
+func Probe(ctx context.Context, cfg *config.Config, endpoint string, out io.Writer) error {
 	if endpoint != probeHealth && endpoint != probeReady {
 		return fmt.Errorf("--probe %q is not one of %s, %s", endpoint, probeHealth, probeReady)
 	}
@@ -41,7 +40,7 @@ func probe(ctx context.Context, cfg *config.Config, endpoint string, out io.Writ
 	if err != nil {
 		return fmt.Errorf("building probe: %w", err)
 	}
-	// A transport of its own: a proxy of the environment is not asked.
+	// A transport of its own: it uses no proxy of the environment.
 	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
 	if err != nil {
 		return fmt.Errorf("probing %s: no worker answers on CDC_METRICS_ADDR: %w", endpoint, err)

@@ -1,0 +1,117 @@
+package preflight
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// firstAgain and maxAgain lie between two looks at a dependency.
+	firstAgain = 250 * time.Millisecond
+	maxAgain   = 5 * time.Second
+)
+
+// Dependency is something that a worker cannot start without.
+type Dependency struct {
+	Name  string
+	Probe func(context.Context) (string, error)
+	// timeout bounds one attempt; 0 is checkTimeout.
+	timeout time.Duration
+}
+
+// Consuming are what a worker needs that polls the queue.
+func (p *Probes) Consuming() []Dependency { return []Dependency{{Name: "queue", Probe: p.queue}} }
+
+// Working are what a worker needs that runs activities.
+func (p *Probes) Working() []Dependency {
+	all := []Dependency{{Name: "event bus", Probe: p.busIfVisible}}
+	for _, datastore := range p.cfg.Datastores {
+		all = append(all, Dependency{
+			Name: "datastore " + datastore, timeout: p.searchTimeout(datastore),
+			Probe: func(ctx context.Context) (string, error) { return p.datastore(ctx, datastore) },
+		})
+	}
+	return all
+}
+
+// busIfVisible assumes that a bus which may not be described is there, as publishing
+// does: credentials that may publish to another account's bus often may not describe
+// it, and not every endpoint knows the call.
+func (p *Probes) busIfVisible(ctx context.Context) (string, error) {
+	found, err := p.bus(ctx)
+	var api smithy.APIError
+	if errors.As(err, &api) && (strings.HasPrefix(api.ErrorCode(), "AccessDenied") || api.ErrorCode() == "UnknownOperationException") {
+		return "not to be described", nil
+	}
+	return found, err
+}
+
+// Await probes all dependencies side by side until each is there. After the wait it
+// names every one that is not, with its last error. One whose error is terminal ends
+// the wait for all.
+func Await(ctx context.Context, wait time.Duration, logger *slog.Logger, all ...Dependency) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	missing := make([]error, len(all))
+	var group errgroup.Group
+	for i, one := range all {
+		group.Go(func() error {
+			missing[i] = one.await(ctx, logger)
+			if errors.As(missing[i], &terminal{}) {
+				cancel()
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // missing has the errors
+	for _, err := range missing {
+		if errors.As(err, &terminal{}) {
+			return fmt.Errorf("not started: %w", err)
+		}
+	}
+	if err := errors.Join(missing...); err != nil {
+		return fmt.Errorf("not started after waiting %s: %s", wait, strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return nil
+}
+
+func (d Dependency) await(ctx context.Context, logger *slog.Logger) error {
+	said := false
+	for again := firstAgain; ; again = min(2*again, maxAgain) {
+		err := d.try(ctx)
+		if err == nil {
+			if said {
+				logger.Info("a dependency is there now", "dependency", d.Name)
+			}
+			return nil
+		}
+		if errors.As(err, &terminal{}) {
+			return fmt.Errorf("%s: %w", d.Name, err)
+		}
+		if !said {
+			said = true
+			logger.Warn("waiting for a dependency", "dependency", d.Name, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s is missing: %w", d.Name, err)
+		case <-time.After(again):
+		}
+	}
+}
+
+// try makes one attempt, which ends before a hanging one could use up the wait.
+func (d Dependency) try(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.timeout, checkTimeout))
+	defer cancel()
+	_, err := d.Probe(ctx)
+	return err
+}
