@@ -207,7 +207,7 @@ func TestDayWithoutWorkers(t *testing.T) {
 		}
 		r.fill(t, c, window, fmt.Sprintf("day%d", i), 2)
 		if i%2 == 0 {
-			r.tell(window)
+			r.trigger(window)
 		}
 	}
 	r.unpauseAudits(t)

@@ -95,7 +95,7 @@ func TestHorizonFollowsRetention(t *testing.T) {
 	r.worker(t, "CDC_AUDIT_EVERY=15m", "CDC_AUDIT_HORIZON=1h")
 	window := windowAgo(r.datastore(), 2*time.Hour)
 	r.fill(t, c, window, "late", 2)
-	r.tell(window)
+	r.trigger(window)
 	r.closed(t, window.ID())
 	require.Equal(t, 6, r.exactlyOnce(t, current))
 

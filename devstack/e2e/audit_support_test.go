@@ -41,7 +41,7 @@ func newAuditRig(t *testing.T, env ...string) (*rig, *clock) {
 func (r *rig) anchor(t *testing.T, c *clock, window cdc.Window) {
 	t.Helper()
 	r.fill(t, c, window, "anchor", 1)
-	r.tell(window)
+	r.trigger(window)
 	r.closed(t, window.ID())
 }
 
@@ -111,10 +111,7 @@ func unbroken(t *testing.T, latest []cdc.Statement, from time.Time) {
 // once, and nothing was published twice.
 func (r *rig) exactlyOnce(t *testing.T, keep func(simulator.Write) bool) (versions int) {
 	t.Helper()
-	keys := r.subscriber.Keys()
-	for key, n := range keys {
-		require.Equal(t, 1, n, "published more than once: a version of %s", key[:len(r.datastore())])
-	}
+	keys := r.keysOnce(t)
 	missing := 0
 	for _, w := range r.Simulator.WriteLog(r.datastore()) {
 		if w.Deleted || !keep(w) {

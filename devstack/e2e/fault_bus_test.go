@@ -65,7 +65,7 @@ func TestBusFails(t *testing.T) {
 			r.subscribed(t)
 
 			require.EqualValues(t, len(test.at), used.Load(), "every fault began")
-			require.Equal(t, awslocal.Faults{}, r.left(), "every fault was met")
+			require.Equal(t, awslocal.Faults{}, r.remainingFaults(), "every fault was met")
 			came := r.came(prefix)
 			require.Len(t, came, versions, "all versions")
 			repeats := 0
@@ -180,17 +180,17 @@ func (r *rig) onEvents(t *testing.T, prefix string, at map[int]awslocal.Faults) 
 	return &used
 }
 
-// left are the faults of the bus that have not been met.
-func (r *rig) left() awslocal.Faults {
-	left := r.AWS.Faults()
-	if len(left.Throttle) == 0 {
-		left.Throttle = nil
+// remainingFaults are the faults of the bus that have not been met.
+func (r *rig) remainingFaults() awslocal.Faults {
+	faults := r.AWS.Faults()
+	if len(faults.Throttle) == 0 {
+		faults.Throttle = nil
 	}
-	if len(left.LoseResponse) == 0 {
-		left.LoseResponse = nil
+	if len(faults.LoseResponse) == 0 {
+		faults.LoseResponse = nil
 	}
-	left.FailEntryCode = ""
-	return left
+	faults.FailEntryCode = ""
+	return faults
 }
 
 // came counts the deliveries of each version of the resources whose id has that prefix, by

@@ -95,11 +95,6 @@ func (r *rig) fill(t *testing.T, c *clock, window cdc.Window, prefix string, n i
 	}
 }
 
-// tell sends one record that opens exactly this window.
-func (r *rig) tell(window cdc.Window) {
-	r.Sink()(trailRecord(window.Datastore, "Patient", window.Start.Add(alone)))
-}
-
 // slowCalls adds a delay to every call of the AWS stand-in.
 func (r *rig) slowCalls(d time.Duration) {
 	r.AWS.SetFaults(awslocal.Faults{Latency: awslocal.Latency(d)})
@@ -216,7 +211,7 @@ func newHalfway(t *testing.T, prefix string) *halfway {
 	r.fill(t, c, h.window, prefix, pageOf)
 	r.slowCalls(slowBus)
 	h.first = r.worker(t)
-	r.tell(h.window)
+	r.trigger(h.window)
 	h.started = r.midway(t, h.books, h.window)
 	return h
 }

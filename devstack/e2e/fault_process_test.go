@@ -45,7 +45,7 @@ func TestAllWorkersKilledAndRestarted(t *testing.T) {
 	r.slowCalls(slowBus)
 	one, two := r.worker(t), r.worker(t)
 	for _, window := range windows {
-		r.tell(window)
+		r.trigger(window)
 	}
 	r.midway(t, books, windows...)
 
@@ -91,7 +91,7 @@ func TestWorkerStoppedLongerThanItsHeartbeatTimeout(t *testing.T) {
 	resume(t, r.first)
 	after := windowAgo(r.datastore(), time.Minute)
 	r.fill(t, r.clock, after, "after", 1)
-	r.tell(after)
+	r.trigger(after)
 	report := r.drained(t)
 
 	nothingLost(t, report)

@@ -80,7 +80,7 @@ func TestWorkerDrainsUnderLoad(t *testing.T) {
 	require.NotEqual(t, one.MetricsURL, two.MetricsURL)
 	r.refusesBusyMetricsAddress(t, one)
 	stop := load(t, r.writer, "load")
-	r.tell(window)
+	r.trigger(window)
 	f := r.midway(t, books, window)[0]
 	leaving := worksOn(t, f, one, two)
 

@@ -90,7 +90,7 @@ func TestMalformedPages(t *testing.T) {
 	} {
 		require.NoError(t, r.Simulator.InjectFault(fault))
 	}
-	r.tell(window)
+	r.trigger(window)
 	r.closed(t, window.ID())
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, r.status(t.Context(), window.ID()))
 

@@ -8,10 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"healthlake-cdc/devstack/internal/awslocal"
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
 	"healthlake-cdc/devstack/internal/truth"
@@ -41,7 +39,7 @@ func TestPlainFHIRServer(t *testing.T) {
 	require.Zero(t, check.code, check.all())
 	require.Contains(t, check.stdout, "ok       resource types")
 	r.worker(t)
-	r.announce(t, "CreateResource", time.Now())
+	r.Sink()(trailRecord(r.datastore(), "Patient", time.Now()))
 	eventually(t, "everything has come", r.cameOnce(server, ""))
 
 	r.drained(t)
@@ -63,19 +61,6 @@ func TestPlainFHIRServer(t *testing.T) {
 	require.NoError(t, r.cameOnce(server, "plain")(t.Context()))
 	require.Positive(t, server.requests("page"))
 	require.Positive(t, server.requests("count"))
-}
-
-// announce puts a CloudTrail record on the default bus.
-func (r *rig) announce(t *testing.T, eventName string, at time.Time) {
-	t.Helper()
-	detail := fmt.Sprintf(`{"eventVersion":"1.08","eventID":%q,"eventName":%q,"eventSource":"healthlake.amazonaws.com","eventTime":%q,`+
-		`"awsRegion":%q,"requestParameters":{"datastoreId":%q,"resourceType":"Patient","resourceId":%q},"responseElements":{"statusCode":201},`+
-		`"readOnly":false,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333"}`,
-		uuid.NewString(), eventName, at.UTC().Format(time.RFC3339), stack.Region, r.datastore(), simulator.HiddenID)
-	_, err := r.AWS.PutAWSEvent(awslocal.AWSEvent{
-		Source: "aws.healthlake", DetailType: "AWS API Call via CloudTrail", Detail: []byte(detail),
-	})
-	require.NoError(t, err)
 }
 
 // cameOnce returns nil when each version that the server holds came exactly once under that

@@ -148,8 +148,7 @@ func (r *rig) writeMany(t testing.TB, window cdc.Window, resourceType, prefix st
 	resources := make([]fhirdata.Resource, n)
 	for i := range resources {
 		id := fmt.Sprintf("%s-%d", prefix, i)
-		body := fmt.Sprintf(`{"resourceType":%q,"id":%q,"language":"en"}`, resourceType, id)
-		resources[i] = fhirdata.Resource{Type: resourceType, ID: id, Body: []byte(body)}
+		resources[i] = fhirdata.Resource{Type: resourceType, ID: id, Body: smallBody(resourceType, id)}
 	}
 	for _, transaction := range fhirdata.Transactions(resources, 500) {
 		_, err := r.writer.Transaction(t.Context(), transaction)

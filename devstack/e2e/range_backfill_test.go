@@ -105,10 +105,10 @@ func (r *rig) running(ctx context.Context, id string) bool {
 }
 
 // live writes into window after window until it is stopped, and returns them.
-func (r *rig) live(t testing.TB, prefix string, unpauseAudits func(n int) bool) []cdc.Window {
+func (r *rig) live(t testing.TB, prefix string, more func(n int) bool) []cdc.Window {
 	t.Helper()
 	var windows []cdc.Window
-	for n := 0; unpauseAudits(n); n++ {
+	for n := 0; more(n); n++ {
 		window := r.earlyInWindow(t)
 		r.writeMany(t, window, "Patient", fmt.Sprintf("%s-%d", prefix, n), 40)
 		r.writeMany(t, window, "Observation", fmt.Sprintf("%s-%d", prefix, n), 20)
