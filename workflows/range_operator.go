@@ -11,31 +11,33 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// listenToOperator takes an operator's signals as they come.
-func (r *captureRange) listenToOperator(ctx workflow.Context) {
+// listen handles signals as they come.
+func (r *captureRange) listen(ctx workflow.Context) {
 	for {
 		selector := workflow.NewSelector(ctx)
 		r.operator.wake(selector)
+		selector.AddReceive(workflow.GetSignalChannel(ctx, cdc.SignalPause), func(workflow.ReceiveChannel, bool) {})
 		selector.Select(ctx)
 		r.handleSignals(ctx)
 		if len(r.plan.Parts) == 0 {
 			continue // markClosed upserts
 		}
-		// A hand shows it when it is done with a part, which may take long.
+		// A worker does so when it is done with a part, which may take long.
 		if err := r.operator.show(ctx, r.waiting(ctx)); err != nil && r.err == nil {
 			r.err = err
 		}
 	}
 }
 
-// handleSignals lets parts that wait be tried at once, or skips them. A part that is
-// being tried just now is skipped when that has failed again.
+// handleSignals pauses or resumes the range, and lets parts that wait be tried at once,
+// or skips them. A part that is being tried just now is skipped when that has failed
+// again.
 func (r *captureRange) handleSignals(ctx workflow.Context) {
 	retryNow, skips := r.operator.signals()
 	for _, part := range slices.Clone(r.plan.Parts) {
 		switch {
 		case !part.Retry.Failing():
-		case r.held[part]:
+		case r.busy[part]:
 			r.skips[part] = append(r.skips[part], skips...)
 		default:
 			r.skip(ctx, part, skips)
@@ -45,18 +47,46 @@ func (r *captureRange) handleSignals(ctx workflow.Context) {
 		}
 	}
 	if retryNow || len(skips) > 0 {
-		r.turn++
+		r.changes++
 		r.describe(ctx)
+	}
+	var pause bool
+	for workflow.GetSignalChannel(ctx, cdc.SignalPause).ReceiveAsync(&pause) {
+		r.setPaused(ctx, pause)
+	}
+}
+
+// setPaused pauses or resumes the range and its open slices.
+func (r *captureRange) setPaused(ctx workflow.Context, pause bool) {
+	if pause == r.plan.Paused {
+		return
+	}
+	now := workflow.Now(ctx)
+	if r.plan.Paused = pause; pause {
+		r.plan.PausedAt = now
+	} else {
+		r.plan.PausedFor += now.Sub(r.plan.PausedAt)
+		r.plan.PausedAt = time.Time{}
+	}
+	r.changes++
+	r.describe(ctx)
+	for _, slice := range slices.Clone(r.open) {
+		// One that has closed meanwhile has nothing to pause.
+		_ = slice.future.SignalChildWorkflow(ctx, cdc.SignalPause, pause).Get(ctx, nil)
 	}
 }
 
 // skip skips a part that waits, if one of the skips names it. Of a part whose slice
 // was lost it skips the slice's ledger: what that slice published is published again.
 func (r *captureRange) skip(ctx workflow.Context, part *cdc.RangePart, skips []cdc.Skip) {
-	if !slices.Contains(r.plan.Parts, part) {
-		return // it is done, or was cut, meanwhile
+	named := func(s cdc.Skip) bool {
+		if part.Lost != "" {
+			return s.Ledger
+		}
+		return slices.Contains(s.Types, part.Type)
 	}
-	if !part.Retry.Failing() || !slices.ContainsFunc(skips, func(s cdc.Skip) bool { return names(s, part) }) {
+	replaced := !slices.Contains(r.plan.Parts, part) // it is done, or was cut, meanwhile
+	if replaced || !part.Retry.Failing() || !slices.ContainsFunc(skips, named) {
 		return
 	}
 	log := workflow.GetLogger(ctx)
@@ -68,20 +98,12 @@ func (r *captureRange) skip(ctx workflow.Context, part *cdc.RangePart, skips []c
 	log.Warn("an operator skipped a type that cannot be read", "type", part.Type, "class", part.Retry.Class)
 	r.plan.Counts.SkippedTypes++
 	r.plan.Total -= max(0, part.Count)
-	r.replace(part)
+	replacePart(&r.plan, part)
 }
 
-// names reports whether a skip names the part, as it waits.
-func names(s cdc.Skip, part *cdc.RangePart) bool {
-	if part.Lost != "" {
-		return s.Ledger
-	}
-	return slices.Contains(s.Types, part.Type)
-}
-
-// handBackSlices has the open slices closed when the range has to continue as new and
-// they are open for long: they go on in the next run from what they had published.
-func (r *captureRange) handBackSlices(ctx workflow.Context) {
+// cancelSlices cancels the open slices when the range has to continue as new and
+// they are open for long: their parts go on in the next run from what they had published.
+func (r *captureRange) cancelSlices(ctx workflow.Context) {
 	err := workflow.Await(ctx, func() bool { return historyIsLarge(ctx) })
 	if err == nil && len(r.open) > 0 {
 		err = workflow.Sleep(ctx, cancelSlicesAfter)
@@ -112,24 +134,19 @@ func (r *captureRange) progress(ctx workflow.Context) cdc.Progress {
 	for i, slice := range r.open {
 		open[i] = slice.id
 	}
-	p := r.plan.Progress(r.asOf, open, len(r.open))
-	return cdc.Progress{Counts: r.plan.Counts, Range: &p, Unavailable: r.failing(), Waiting: r.waiting(ctx)}
-}
-
-// failing are the types that cannot be read, with the reason.
-func (r *captureRange) failing() map[string]cdc.Class {
-	failing := make(map[string]cdc.Class)
+	p := r.plan.Progress(r.describedAt, open)
+	unavailable := make(map[string]cdc.Class)
 	for _, part := range r.plan.Parts {
 		if part.Retry.Failing() {
-			failing[part.Type] = part.Retry.Class
+			unavailable[part.Type] = part.Retry.Class
 		}
 	}
-	return failing
+	return cdc.Progress{Counts: r.plan.Counts, Range: &p, Unavailable: unavailable, Waiting: r.waiting(ctx)}
 }
 
 // describe sets the text that the Temporal UI shows of the range now.
 func (r *captureRange) describe(ctx workflow.Context) {
-	r.asOf = workflow.Now(ctx)
+	r.describedAt = workflow.Now(ctx)
 	p := r.progress(ctx)
 	parts := []string{fmt.Sprintf("**%s** · %d published · %d slices · %d searches", p.Range.Text(),
 		r.plan.Counts.Published, r.plan.Slices, r.plan.Counts.Searches)}

@@ -11,6 +11,95 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
+// countMargin is beside a span that was counted as empty: before it is taken for
+// empty it is counted with this on both sides, because stores differ in how
+// exactly they read boundaries. A slice searches with a margin, too.
+const countMargin = time.Second
+
+// count counts the versions of a whole part.
+func (r *captureRange) count(ctx workflow.Context, part *cdc.RangePart) error {
+	types := []string{part.Type}
+	if part.Type == "" {
+		types = r.in.Types
+	}
+	total := 0
+	for _, resourceType := range types {
+		n, err := r.countSpan(ctx, part, resourceType, part.Span)
+		if err != nil && part.Type != "" {
+			return retryLater(ctx, part, err)
+		}
+		// A type of an audited part that cannot be counted is reported by the audit. One
+		// that is not counted is looked at again where the part seems empty.
+		if _, _, ok := failed(ctx, err); err != nil && !ok {
+			return err
+		}
+		total += max(0, n)
+	}
+	recount(&r.plan, part, total)
+	return nil
+}
+
+// countSpan counts what search shows; cdc.NotCounted where the store does not say.
+func (r *captureRange) countSpan(ctx workflow.Context, part *cdc.RangePart, resourceType string, span cdc.Span) (n int, err error) {
+	in := cdc.CountInput{Datastore: part.Datastore, Type: resourceType, Span: span}
+	ctx = operatorPolicy(ctx, part.Datastore, true, part.Retry, fmt.Sprintf("count %s from %s", resourceType, span.From.UTC().Format(time.DateTime)))
+	err = workflow.ExecuteActivity(ctx, do.Count, in).Get(ctx, &n)
+	r.plan.Counts.Searches++
+	return n, err
+}
+
+// retryLater has a part tried again later whose activity failed. It returns an error
+// that is not to be retried.
+func retryLater(ctx workflow.Context, part *cdc.RangePart, err error) error {
+	class, delay, ok := failed(ctx, err)
+	if !ok {
+		return err
+	}
+	part.Retry.Failed(workflow.Now(ctx), class, delay)
+	return nil
+}
+
+// setUncounted goes on with a part by its length, because the store does not say, or
+// says no longer, how much is in it.
+func (r *captureRange) setUncounted(part *cdc.RangePart) {
+	recount(&r.plan, part, 0)
+	part.Uncounted = true
+}
+
+// confirmEmpty makes sure that a part which was counted as empty is: by the count of
+// exactly its span, and of a little more.
+func (r *captureRange) confirmEmpty(ctx workflow.Context, part *cdc.RangePart) error {
+	around := cdc.Span{From: part.Span.From.Add(-countMargin), To: part.Span.To.Add(countMargin)}
+	n, err := r.countSpan(ctx, part, part.Type, around)
+	switch {
+	case err != nil:
+		return retryLater(ctx, part, err)
+	case n == cdc.NotCounted:
+		r.setUncounted(part)
+	case n == 0:
+		finishPart(&r.plan, part, 0)
+	default:
+		recount(&r.plan, part, n) // and captured by the next worker
+	}
+	return nil
+}
+
+// cut halves a part. Only one half is counted: the other is counted itself before it
+// is taken for empty.
+func (r *captureRange) cut(ctx workflow.Context, part *cdc.RangePart) error {
+	early, _, _ := part.Span.Halves()
+	n, err := r.countSpan(ctx, part, part.Type, early)
+	switch {
+	case err != nil:
+		return retryLater(ctx, part, err)
+	case n == cdc.NotCounted:
+		r.setUncounted(part)
+	default:
+		replacePart(&r.plan, part, countedHalves(part, n)...)
+	}
+	return nil
+}
+
 // origin is what the events of the range have in common. A dry run's is that of
 // the real run, which it measures.
 func (r *captureRange) origin(datastore string) cdc.Origin {
@@ -38,7 +127,7 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 	slice := startSlice(ctx, r.plan.Slices, cdc.CaptureSliceInput{
 		Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, Salt: r.in.Salt, Known: part.Known,
 		Attributes: r.in.Attributes,
-		Range:      &cdc.RangeSlice{Listing: len(ids) == 0, Rate: r.in.Rate / float64(r.hands()), Bus: r.in.Bus, IDs: ids},
+		Range:      &cdc.RangeSlice{Listing: len(ids) == 0, Rate: r.in.Rate / float64(workers(r.in.Rate)), Bus: r.in.Bus, IDs: ids},
 	})
 	r.open = append(r.open, slice)
 	var result cdc.CaptureSliceResult
@@ -54,7 +143,7 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 		}
 	case err == nil:
 		r.plan.Counts.Add(result.Counts)
-		r.finishSlice(part, result.Counts.Published)
+		finishPart(&r.plan, part, result.Counts.Published)
 	case classOf(err) == cdc.ClassInvalidInput:
 		return err
 	default:
@@ -64,11 +153,11 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 }
 
 // readLost reads what a slice had published that did not complete, so that the next
-// one of the same span leaves it out.
+// one of the same span does not publish it again.
 func (r *captureRange) readLost(ctx workflow.Context, part *cdc.RangePart) error {
 	ledger, err := sliceLedger(ctx, part.Lost)
 	if err != nil {
-		return putOff(ctx, part, err)
+		return retryLater(ctx, part, err)
 	}
 	r.plan.Counts.Published += part.Known.Merge(ledger.Type(part.Type).Published)
 	r.plan.Counts.Skipped += part.Known.Merge(ledger.Known(part.Type))
@@ -82,58 +171,30 @@ func (r *captureRange) measure(ctx workflow.Context, part *cdc.RangePart) error 
 	ctx = measurePolicy(ctx, part.Datastore, part.Retry, fmt.Sprintf("measure %s from %s", part.Type, part.Span.From.UTC().Format(time.DateTime)))
 	var result cdc.MeasureResult
 	if err := workflow.ExecuteActivity(ctx, do.MeasureSpan, in).Get(ctx, &result); err != nil {
-		return putOff(ctx, part, err)
+		return retryLater(ctx, part, err)
 	}
 	r.plan.Counts.Add(result.Counts)
 	r.plan.Actions += sliceActions(result.Pages, result.Counts.Published, len(in.IDs) == 0)
-	r.finishSlice(part, result.Counts.Published)
+	finishPart(&r.plan, part, result.Counts.Published)
 	return nil
 }
 
-// finishSlice takes a part out of the plan that was captured, or measured. One that
-// was not counted has as many versions as it turned out to have.
-func (r *captureRange) finishSlice(part *cdc.RangePart, published int) {
-	if part.Uncounted {
-		part.Count = published + part.Known.Len()
-		r.plan.Total += part.Count
-	}
-	r.finish(part, part.Count)
-}
-
-// sliceActions is about how many billed actions a slice takes: its start, a read
-// and a Publish for each page, and where nothing is named a timer and the listing.
-func sliceActions(pages, versions int, listing bool) int {
-	actions := 1 + 2*pages
-	if listing {
-		actions += 2 + versions/fullPage
-	}
-	return actions
-}
-
-// auditPiece is how much of the recent part one audit is given: the range can be
-// paused between two, and its progress is seen.
-const auditPiece = 6 * time.Hour
-
 // audit lists the next piece of the recent part, compares it with the ledgers and
-// runs just the windows that miss something. One audit of a range runs at a time:
-// it opens several windows at once as it is.
+// runs just the windows that miss something.
 func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
-	piece := part.Span
-	if end := piece.From.Add(auditPiece); end.Before(piece.To) {
-		piece.To = end
-	}
+	piece := cdc.Span{From: part.Span.From, To: earlier(part.Span.From.Add(maxAudited), part.Span.To)}
 	in := cdc.AuditInput{
 		Datastore: part.Datastore, Types: r.in.Types, Span: &piece, Versions: r.in.Versions,
 		CapturedBy: r.in.CapturedBy, SourceTime: r.in.SourceTime, DryRun: r.in.DryRun, Attributes: r.in.Attributes,
 		Horizon: r.in.Horizon,
 	}
-	if settled := piece.To.Add(r.in.WindowsCloseAfter); settled.After(workflow.Now(ctx)) {
-		in.StartAt = settled // its windows are open until then, and would be waited for
+	if closed := piece.To.Add(r.in.WindowsCloseAfter); closed.After(workflow.Now(ctx)) {
+		in.StartAt = closed // its windows are open until then, and would be waited for
 	}
 	for tries := 1; ; tries++ {
 		result, err := r.runAudit(ctx, part, in)
 		if err == nil {
-			r.audited(part, piece, result.Totals)
+			addAudit(&r.plan, part, piece, result.Totals, r.in.DryRun)
 			return nil
 		}
 		if ctx.Err() != nil || classOf(err) == cdc.ClassInvalidInput {
@@ -153,29 +214,6 @@ func (r *captureRange) runAudit(ctx workflow.Context, part *cdc.RangePart, in cd
 		WaitForCancellation: true,
 		StaticSummary:       fmt.Sprintf("recent part of datastore %s from %s", part.Datastore, in.Span.From.UTC().Format(time.DateTime)),
 	})
-	r.plan.Audits++
 	err = workflow.ExecuteChildWorkflow(ctx, cdc.WorkflowAudit, in).Get(ctx, &result)
 	return result, err
-}
-
-// audited takes a piece's figures, and leaves the rest of the part.
-func (r *captureRange) audited(part *cdc.RangePart, piece cdc.Span, totals cdc.AuditTotals) {
-	r.plan.Counts.Searches += totals.Counts.Searches
-	r.plan.Counts.Reads += totals.Counts.Reads
-	if r.in.DryRun {
-		r.plan.Counts.Published += totals.Missing
-		r.plan.Counts.References += totals.MissingReferences
-		r.plan.Counts.Bytes += totals.MissingBytes
-	} else {
-		r.plan.Counts.Published += totals.Healed
-		r.plan.Missing += totals.Missing
-		r.plan.Unknown += totals.Unknown
-	}
-	if rest := (cdc.Span{From: piece.To, To: part.Span.To}); rest.To.After(rest.From) {
-		left := &cdc.RangePart{Datastore: part.Datastore, Span: rest, Count: max(0, part.Count-totals.InStore)}
-		r.plan.Done += part.Count - left.Count
-		r.replace(part, left)
-		return
-	}
-	r.finish(part, part.Count)
 }

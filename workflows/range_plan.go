@@ -1,26 +1,36 @@
 package workflows
 
 import (
-	"fmt"
 	"slices"
 	"time"
-
-	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-// countMargin is beside a span that was counted as empty: before it is taken for
-// empty it is counted with this on both sides, because stores differ in how
-// exactly they read boundaries. A slice asks with a margin, too.
-const countMargin = time.Second
+const (
+	// maxSlices is how many slices of a range are open at once. Each has at most one
+	// page and one Publish under way.
+	maxSlices = 4
+	// maxVersions is how many versions a range gives one slice: its progress is seen,
+	// and what a pause or a cancel has to wait for is one page.
+	maxVersions = 5_000
+	// rateOfSlice is up to how many versions a second one slice alone keeps a rate; a
+	// larger rate is divided among several.
+	rateOfSlice = 100
+	// timeOfSlice is for how long, about, a slice has work at the range's rate, and
+	// minVersions how many versions it has at least.
+	timeOfSlice = time.Minute
+	minVersions = 500
+	// maxUncounted is up to how long a part is that goes to one slice though the store
+	// does not say how much is in it. A slice's ledger holds some 150,000 versions
+	// (cdc.HashSet), which is 40 writes a second of one type for an hour.
+	maxUncounted = time.Hour
+	// maxAudited is how much of the recent part one audit is given: the range can be
+	// paused between two, and its progress is seen.
+	maxAudited = 6 * time.Hour
+)
 
-// uncountedSpan is up to how long a part is that goes to one slice though the store
-// does not tell how much is in it. A slice's ledger holds some 150,000 versions
-// (cdc.HashSet), which is 40 writes a second of one type for an hour.
-const uncountedSpan = time.Hour
-
-// hasRecent tells whether a range has a part whose ledgers are known.
+// hasRecent reports whether a range has a part whose ledgers are known.
 func hasRecent(in cdc.CaptureRangeInput) bool {
 	return !in.Border.IsZero() && in.Border.Before(in.Span.To)
 }
@@ -54,145 +64,134 @@ func wholeParts(in cdc.CaptureRangeInput) []*cdc.RangePart {
 	return parts
 }
 
-// count asks how many versions a whole part has.
-func (r *captureRange) count(ctx workflow.Context, part *cdc.RangePart) error {
-	total := 0
-	for _, resourceType := range r.typesOf(part) {
-		n, err := r.ask(ctx, part, resourceType, part.Span)
-		if err != nil && part.Type != "" {
-			return putOff(ctx, part, err)
+// workers is how many parts are worked on at once: with a rate no more than it takes,
+// for the rate is divided among them.
+func workers(rate float64) int {
+	if rate <= 0 {
+		return maxSlices
+	}
+	return min(maxSlices, max(1, int(rate/rateOfSlice)))
+}
+
+// maxOfSlice is how many versions one slice is given.
+func maxOfSlice(rate float64) int {
+	if rate <= 0 {
+		return maxVersions
+	}
+	return min(maxVersions, max(minVersions, int(rate*timeOfSlice.Seconds())))
+}
+
+// nextPart is the part to work on, nil while there is none: first those that were not
+// counted yet, then, when everything is counted that can be, the last one. One audit of
+// a range runs at a time: it opens several windows at once as it is.
+func nextPart(plan *cdc.RangePlan, busy map[*cdc.RangePart]bool, now time.Time) *cdc.RangePart {
+	if plan.Paused {
+		return nil
+	}
+	// Parts that fail add to the total when they are counted.
+	uncounted := func(p *cdc.RangePart) bool { return p.Count == cdc.NotCounted && !p.Retry.Failing() }
+	if !slices.ContainsFunc(plan.Parts, uncounted) {
+		plan.Planned = true
+	}
+	auditing := slices.ContainsFunc(plan.Parts, func(p *cdc.RangePart) bool { return p.Type == "" && busy[p] })
+	for _, part := range slices.Backward(plan.Parts) {
+		isAudit := part.Type == "" && part.Count != cdc.NotCounted
+		ready := part.Count == cdc.NotCounted || plan.Planned && (!isAudit || !auditing)
+		if ready && !busy[part] && !part.Retry.Due.After(now) {
+			return part
 		}
-		if _, _, ok := failed(ctx, err); err != nil && !ok {
-			return err
+	}
+	return nil
+}
+
+// nextDue is how long it takes until the first part that failed is tried again.
+func nextDue(parts []*cdc.RangePart, now time.Time) (delay time.Duration, waits bool) {
+	for _, part := range parts {
+		if wait := part.Retry.Due.Sub(now); wait > 0 && (!waits || wait < delay) {
+			delay, waits = wait, true
 		}
-		// One that is not counted is looked at again where the part seems empty.
-		total += max(0, n) // a type of an audited part that cannot be counted is the audit's to tell
 	}
-	part.Count, part.Retry = total, cdc.Retry{}
-	r.plan.Total += total
-	return nil
+	return delay, waits
 }
 
-func (r *captureRange) typesOf(part *cdc.RangePart) []string {
-	if part.Type == "" {
-		return r.in.Types
-	}
-	return []string{part.Type}
+func isCuttable(part *cdc.RangePart) bool {
+	_, _, ok := part.Span.Halves()
+	return ok
 }
 
-// uncounted goes on with a part by its length, because the store does not, or does no
-// longer, say how much is in it.
-func (r *captureRange) uncounted(part *cdc.RangePart) {
-	r.plan.Total -= part.Count
-	part.Count, part.Uncounted, part.Retry = 0, true, cdc.Retry{}
-}
-
-// ask counts what search shows; cdc.NotCounted where the store does not say.
-func (r *captureRange) ask(ctx workflow.Context, part *cdc.RangePart, resourceType string, span cdc.Span) (n int, err error) {
-	in := cdc.CountInput{Datastore: part.Datastore, Type: resourceType, Span: span}
-	ctx = operatorPolicy(ctx, part.Datastore, true, part.Retry, fmt.Sprintf("count %s from %s", resourceType, span.From.UTC().Format(time.DateTime)))
-	err = workflow.ExecuteActivity(ctx, do.Count, in).Get(ctx, &n)
-	r.plan.Counts.Searches++
-	return n, err
-}
-
-// putOff has a part tried again later whose activity failed. It returns an error that
-// is not to be tried again.
-func putOff(ctx workflow.Context, part *cdc.RangePart, err error) error {
-	class, asked, ok := failed(ctx, err)
-	if !ok {
-		return err
-	}
-	part.Retry.Failed(workflow.Now(ctx), class, asked)
-	return nil
-}
-
-// empty makes sure that a part which was counted as empty is: by the count of
-// exactly its span, and of a little more.
-func (r *captureRange) empty(ctx workflow.Context, part *cdc.RangePart) error {
-	around := cdc.Span{From: part.Span.From.Add(-countMargin), To: part.Span.To.Add(countMargin)}
-	n, err := r.ask(ctx, part, part.Type, around)
-	switch {
-	case err != nil:
-		return putOff(ctx, part, err)
-	case n == cdc.NotCounted:
-		r.uncounted(part)
-		return nil
-	case n == 0:
-		r.finish(part, 0)
-		return nil
-	}
-	r.plan.Total += n - part.Count
-	part.Count, part.Retry = n, cdc.Retry{}
-	return nil // taken up again, by whoever is next
-}
-
-// cut halves a part. Only one half is counted: the other has the rest, as far as
-// nothing changes meanwhile, and is counted itself before it is taken for empty.
-func (r *captureRange) cut(ctx workflow.Context, part *cdc.RangePart) error {
-	early, late, _ := part.Span.Halves()
-	n, err := r.ask(ctx, part, part.Type, early)
-	if err != nil {
-		return putOff(ctx, part, err)
-	}
-	if n == cdc.NotCounted {
-		r.uncounted(part)
-		return nil
-	}
-	n = min(n, part.Count)
-	half := func(span cdc.Span, n int) *cdc.RangePart {
-		return &cdc.RangePart{Datastore: part.Datastore, Type: part.Type, Span: span, Count: n, Known: part.Known}
-	}
-	r.replace(part, half(late, part.Count-n), half(early, n))
-	return nil
-}
-
-// cutByTime halves a part whose count the store does not tell.
-func (r *captureRange) cutByTime(part *cdc.RangePart) {
+// halves are the two halves of a part, the early one, which is next, last. They are
+// uncounted as it was.
+func halves(part *cdc.RangePart) []*cdc.RangePart {
 	early, late, _ := part.Span.Halves()
 	half := func(span cdc.Span) *cdc.RangePart {
-		return &cdc.RangePart{Datastore: part.Datastore, Type: part.Type, Span: span, Known: part.Known, Uncounted: true}
+		return &cdc.RangePart{Datastore: part.Datastore, Type: part.Type, Span: span, Known: part.Known, Uncounted: part.Uncounted}
 	}
-	r.replace(part, half(late), half(early))
+	return []*cdc.RangePart{half(late), half(early)}
 }
 
-// setPaused pauses or resumes the range, and tells its open slices.
-func (r *captureRange) setPaused(ctx workflow.Context, pause bool) {
-	now := workflow.Now(ctx)
-	if pause == r.plan.Paused {
+// countedHalves are the halves of a part of which the early one has n versions. The
+// other has the rest, as far as nothing changes meanwhile.
+func countedHalves(part *cdc.RangePart, n int) []*cdc.RangePart {
+	both := halves(part)
+	both[1].Count = min(n, part.Count)
+	both[0].Count = part.Count - both[1].Count
+	return both
+}
+
+// replacePart puts others into a part's place.
+func replacePart(plan *cdc.RangePlan, part *cdc.RangePart, others ...*cdc.RangePart) {
+	i := slices.Index(plan.Parts, part)
+	plan.Parts = slices.Concat(plan.Parts[:i], others, plan.Parts[i+1:])
+}
+
+// finishPart takes a part out of the plan. One that was not counted had as many
+// versions as it turned out to have.
+func finishPart(plan *cdc.RangePlan, part *cdc.RangePart, published int) {
+	if part.Uncounted {
+		part.Count = published + part.Known.Len()
+		plan.Total += part.Count
+	}
+	plan.Done += part.Count
+	replacePart(plan, part)
+}
+
+// recount corrects how many versions a part has.
+func recount(plan *cdc.RangePlan, part *cdc.RangePart, n int) {
+	plan.Total += n - max(0, part.Count)
+	part.Count, part.Retry = n, cdc.Retry{}
+}
+
+// addAudit adds the figures of an audit of the first piece of a part, and leaves the
+// rest of the part to do.
+func addAudit(plan *cdc.RangePlan, part *cdc.RangePart, piece cdc.Span, totals cdc.AuditTotals, dryRun bool) {
+	plan.Counts.Searches += totals.Counts.Searches
+	plan.Counts.Reads += totals.Counts.Reads
+	if dryRun {
+		plan.Counts.Published += totals.Missing
+		plan.Counts.References += totals.MissingReferences
+		plan.Counts.Bytes += totals.MissingBytes
+	} else {
+		plan.Counts.Published += totals.Healed
+		plan.Missing += totals.Missing
+		plan.Unknown += totals.Unknown
+	}
+	if !part.Span.To.After(piece.To) {
+		finishPart(plan, part, 0)
 		return
 	}
-	r.plan.Paused = pause
-	if pause {
-		r.plan.PausedAt = now
-	} else {
-		r.plan.PausedFor += now.Sub(r.plan.PausedAt)
-		r.plan.PausedAt = time.Time{}
+	rest := &cdc.RangePart{
+		Datastore: part.Datastore, Span: cdc.Span{From: piece.To, To: part.Span.To}, Count: max(0, part.Count-totals.InStore),
 	}
-	r.turn++
-	r.describe(ctx)
-	for _, slice := range slices.Clone(r.open) {
-		// One that has closed meanwhile has nothing to pause.
-		_ = slice.future.SignalChildWorkflow(ctx, cdc.SignalPause, pause).Get(ctx, nil)
-	}
+	plan.Done += part.Count - rest.Count
+	replacePart(plan, part, rest)
 }
 
-// listen takes the operator's signals.
-func (r *captureRange) listen(ctx workflow.Context) {
-	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)
-	for {
-		var pause bool
-		signals.Receive(ctx, &pause)
-		r.setPaused(ctx, pause)
+// sliceActions is about how many billed actions a slice takes: its start, a read
+// and a Publish for each page, and where nothing is named a timer and the listing.
+func sliceActions(pages, versions int, listing bool) int {
+	actions := 1 + 2*pages
+	if listing {
+		actions += 2 + versions/fullPage
 	}
-}
-
-// drainPauses takes what has come since, before the range continues as new: no slice
-// is open then.
-func (r *captureRange) drainPauses(ctx workflow.Context) {
-	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)
-	var pause bool
-	for signals.ReceiveAsync(&pause) {
-		r.setPaused(ctx, pause)
-	}
+	return actions
 }

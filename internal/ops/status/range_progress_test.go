@@ -32,7 +32,7 @@ func TestProgressOfARangeHasItsOpenSlices(t *testing.T) {
 	bus := cdc.Progress{Counts: cdc.Counts{Published: 30, Searches: 2}, Waiting: []cdc.Wait{{Type: "Patient", Versions: 2}}}
 	a := answers{
 		"replay/x": {Counts: cdc.Counts{Published: 100}, Range: &cdc.RangeProgress{
-			Planned: true, Total: 400, Done: 100, Open: 3, Slices: []string{"s1", "s2", "closed meanwhile"}, Worked: 10 * time.Second, At: at,
+			Planned: true, Total: 400, Done: 100, Slices: []string{"s1", "s2", "closed meanwhile"}, Worked: 10 * time.Second, At: at,
 		}},
 		"s1": bus, "s2": bus,
 	}

@@ -2,12 +2,11 @@ package cdc
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 )
 
-// CaptureRangeInput starts a CaptureRange: a long span, slice after slice.
+// CaptureRangeInput starts a CaptureRange, a replay or a backfill.
 type CaptureRangeInput struct {
 	// Name is what the operator called the range.
 	Name       string    `json:"name"`
@@ -53,22 +52,22 @@ type ResourceID struct {
 // RangePlan is what a range still has to do and has done. It is carried over a
 // continue-as-new.
 type RangePlan struct {
-	// Started is when the range began; PausedFor how long it was paused since.
+	// Started is when the range began, and PausedFor how long it was paused since.
 	Started   time.Time     `json:"started"`
 	PausedFor time.Duration `json:"pausedFor,omitempty"`
 	// Paused since PausedAt.
 	Paused   bool      `json:"paused,omitempty"`
 	PausedAt time.Time `json:"pausedAt,omitzero"`
-	// Planned tells that every part was counted once: Total is known.
+	// Planned is set when every part was counted once: Total is known.
 	Planned bool `json:"planned,omitempty"`
 	// Parts are still to do, the next one last.
 	Parts []*RangePart `json:"parts,omitempty"`
 	// Total and Done are versions, as they were counted.
 	Total int `json:"total"`
 	Done  int `json:"done"`
-	// Slices and Audits that were started.
+	// Slices that were started; Missing, Unknown and Actions are as in
+	// CaptureRangeResult.
 	Slices  int    `json:"slices"`
-	Audits  int    `json:"audits,omitempty"`
 	Missing int    `json:"missing,omitempty"`
 	Unknown int    `json:"unknown,omitempty"`
 	Counts  Counts `json:"counts"`
@@ -90,21 +89,21 @@ type RangePart struct {
 	Uncounted bool `json:"uncounted,omitempty"`
 	// Retry is set while the store does not give the part's count, or figures.
 	Retry Retry `json:"retry,omitzero"`
-	// Known are versions of the part that need no publishing any more, by the range's
-	// salt: of a slice that was handed back before it was done.
+	// Known are versions of the part that are not to be published any more, by the
+	// range's salt: those of a slice that was handed back before it was done.
 	Known HashSet `json:"known,omitzero"`
 	// Lost is the workflow ID of a slice of the part that did not complete and whose
-	// ledger is still to be read.
+	// ledger must be read first.
 	Lost string `json:"lost,omitempty"`
 }
 
-// NotCounted is the Count of a part that was not counted yet, and the answer of a
-// store that does not count.
+// NotCounted is the Count of a part that was not counted yet, and of a store that does
+// not count.
 const NotCounted = -1
 
 // RangeSlice is what a slice of a range has beyond a window's.
 type RangeSlice struct {
-	// Listing tells that a listing of ids follows the pages, repeated until it
+	// Listing is set when a listing of ids follows the pages, repeated until it
 	// finds nothing new.
 	Listing bool `json:"listing,omitempty"`
 	// Rate is how many versions a second this slice publishes at most; 0 is any.
@@ -121,13 +120,13 @@ type RangeSlice struct {
 	// found.
 	Listings int `json:"listings,omitempty"`
 	Found    int `json:"found,omitempty"`
-	// Paused tells that the slice holds; Ready is from when on its rate lets it
-	// publish.
+	// Paused is set while the range is paused; Ready is when the rate lets the slice
+	// publish again.
 	Paused bool      `json:"paused,omitempty"`
 	Ready  time.Time `json:"ready,omitzero"`
 }
 
-// CaptureRangeResult is what a range leaves, a cancelled one too.
+// CaptureRangeResult is a range's result, and in the error of a cancelled one.
 type CaptureRangeResult struct {
 	Counts Counts `json:"counts"`
 	Slices int    `json:"slices"`
@@ -142,89 +141,6 @@ type CaptureRangeResult struct {
 	Unknown int `json:"unknown,omitempty"`
 	// Actions that the real run is estimated to take, of a dry run.
 	Actions int `json:"actions,omitempty"`
-}
-
-// RangeProgress is how far a range is. It holds no FHIR id.
-type RangeProgress struct {
-	// Planned is set when Total is known: every type was counted.
-	Planned bool `json:"planned"`
-	// Total and Done are versions. A range counts those of a slice when it has closed;
-	// who asks adds what Slices have done so far.
-	Total int `json:"total"`
-	Done  int `json:"done"`
-	// Open slices and audits, and the workflow IDs of the slices.
-	Open   int      `json:"open"`
-	Slices []string `json:"slices,omitempty"`
-	Paused bool     `json:"paused,omitempty"`
-	// Worked is for how long the range has worked until At, pauses left out.
-	Worked time.Duration `json:"worked,omitempty"`
-	At     time.Time     `json:"at,omitzero"`
-	// Rate is versions a second since the range started, without pauses, and ETA
-	// how long the rest takes at it; both 0 while they cannot be told.
-	Rate float64       `json:"rate,omitempty"`
-	ETA  time.Duration `json:"eta,omitempty"`
-}
-
-// Progress is how far the plan is at a moment.
-func (p RangePlan) Progress(at time.Time, slices []string, open int) RangeProgress {
-	paused := p.PausedFor
-	if p.Paused {
-		paused += at.Sub(p.PausedAt)
-	}
-	progress := RangeProgress{
-		Planned: p.Planned, Total: p.Total, Done: p.Done, Open: open, Slices: slices, Paused: p.Paused,
-		Worked: at.Sub(p.Started) - paused, At: at,
-	}
-	progress.pace()
-	return progress
-}
-
-// Add adds what open slices have done until a moment.
-func (p *RangeProgress) Add(done int, at time.Time) {
-	p.Done += done
-	if p.Planned {
-		p.Done = min(p.Done, max(p.Total, p.Done-done))
-	}
-	if at.After(p.At) {
-		if !p.Paused {
-			p.Worked += at.Sub(p.At)
-		}
-		p.At = at
-	}
-	p.pace()
-}
-
-func (p *RangeProgress) pace() {
-	p.Rate, p.ETA = 0, 0
-	if p.Worked > 0 && p.Done > 0 {
-		p.Rate = float64(p.Done) / p.Worked.Seconds()
-		p.ETA = time.Duration(float64(max(0, p.Total-p.Done)) / p.Rate * float64(time.Second)).Round(time.Second)
-	}
-}
-
-// Text is the progress for people, on one line.
-func (p RangeProgress) Text() string {
-	if !p.Planned {
-		if p.Paused {
-			return "paused while counting"
-		}
-		return "counting"
-	}
-	percent := 100
-	if p.Total > 0 {
-		percent = min(100, 100*p.Done/p.Total)
-	}
-	text := fmt.Sprintf("%d of %d versions (%d %%)", p.Done, p.Total, percent)
-	if p.Rate > 0 {
-		text += fmt.Sprintf(", %.0f/s", p.Rate)
-	}
-	switch {
-	case p.Paused:
-		text += ", paused"
-	case p.Rate > 0:
-		text += fmt.Sprintf(", about %s to go", p.ETA)
-	}
-	return text
 }
 
 // MeasureInput asks what a slice would publish.
