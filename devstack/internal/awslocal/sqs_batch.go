@@ -107,19 +107,24 @@ func (o *entriesOutput) add(id string, err error) {
 	o.Successful = append(o.Successful, entryID{ID: id})
 }
 
-func (s *sqsService) deleteMessageBatch(_ context.Context, in deleteBatchInput) (entriesOutput, error) {
-	var out entriesOutput
-	q, err := s.byURL(in.QueueURL)
+// eachEntry runs one operation of a queue for each entry of a batch.
+func eachEntry[E any](s *sqsService, queueURL string, entries []E, id func(E) string, run func(*queue, E) error) (out entriesOutput, err error) {
+	q, err := s.byURL(queueURL)
 	if err != nil {
 		return out, err
 	}
-	if err := checkBatch(in.Entries, func(e handleEntry) string { return e.ID }); err != nil {
+	if err := checkBatch(entries, id); err != nil {
 		return out, err
 	}
-	for _, e := range in.Entries {
-		out.add(e.ID, q.delete(e.ReceiptHandle))
+	for _, e := range entries {
+		out.add(id(e), run(q, e))
 	}
 	return out, nil
+}
+
+func (s *sqsService) deleteMessageBatch(_ context.Context, in deleteBatchInput) (entriesOutput, error) {
+	return eachEntry(s, in.QueueURL, in.Entries, func(e handleEntry) string { return e.ID },
+		func(q *queue, e handleEntry) error { return q.delete(e.ReceiptHandle) })
 }
 
 type visibilityBatchInput struct {
@@ -128,16 +133,5 @@ type visibilityBatchInput struct {
 }
 
 func (s *sqsService) changeMessageVisibilityBatch(_ context.Context, in visibilityBatchInput) (entriesOutput, error) {
-	var out entriesOutput
-	q, err := s.byURL(in.QueueURL)
-	if err != nil {
-		return out, err
-	}
-	if err := checkBatch(in.Entries, func(e visibilityEntry) string { return e.ID }); err != nil {
-		return out, err
-	}
-	for _, e := range in.Entries {
-		out.add(e.ID, q.change(e))
-	}
-	return out, nil
+	return eachEntry(s, in.QueueURL, in.Entries, func(e visibilityEntry) string { return e.ID }, (*queue).change)
 }
