@@ -190,45 +190,12 @@ func (r *recorded) sliceCompleted(id string, result any) *recorded {
 	return r
 }
 
-// batch is a Publish's input of versions named by letters, and a result that
-// took all of them but the refused.
-func batch(resourceType string, ids ...string) (cdc.PublishInput, cdc.PublishResult) {
-	var in cdc.PublishInput
-	var out cdc.PublishResult
-	for i, id := range ids {
-		name := id
-		if id[0] == '!' {
-			name = id[1:]
-			out.EventIDs = append(out.EventIDs, "")
-			out.Rejected = append(out.Rejected, cdc.Rejection{Index: i, Code: "Refused"})
-		} else {
-			out.EventIDs = append(out.EventIDs, "event")
-		}
-		in.Changes = append(in.Changes, cdc.Change{Version: version(resourceType, name), Body: []byte("{}")})
-	}
-	return in, out
-}
-
 func version(resourceType, id string) cdc.Version {
 	return cdc.Version{Type: resourceType, ID: id, VersionID: "1", LastUpdated: "2026-03-01T12:00:01.000Z"}
 }
 
 // salt is that of every ledger.
 var salt = cdc.Salt{1, 2, 3}
-
-func hashes(resourceType string, ids ...string) cdc.HashSet {
-	var set cdc.HashSet
-	for _, id := range ids {
-		set.Add(salt.Hash(version(resourceType, id)))
-	}
-	return set
-}
-
-func ledgerWith(resourceType string, ids ...string) cdc.Ledger {
-	ledger := cdc.Ledger{Salt: salt}
-	ledger.Type(resourceType).Published = hashes(resourceType, ids...)
-	return ledger
-}
 
 // executionsOf lets activities read these executions.
 func executionsOf(client temporal.Client) temporal.Executions {

@@ -124,7 +124,7 @@ func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 	began := time.Now()
 	var waiting time.Time // since then, for an operator
-	for wait := firstLook; ; wait = min(2*wait, maxLook) {
+	for look := 1; ; look++ {
 		described, err := h.Executions.Describe(ctx, workflowID)
 		if err != nil {
 			return false, err
@@ -145,7 +145,7 @@ func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 		if remaining <= 0 {
 			return false, nil
 		}
-		if err := smithytime.SleepWithContext(ctx, min(wait, remaining)); err != nil {
+		if err := smithytime.SleepWithContext(ctx, min(cdc.Backoff(look, firstLook, maxLook), remaining)); err != nil {
 			return false, err
 		}
 	}
