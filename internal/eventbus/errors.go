@@ -95,7 +95,7 @@ func callError(op string, err error) *cdc.Error {
 	return e
 }
 
-// blamesContent reports whether a PutEvents call may have been refused for what is in
+// blamesContent reports whether a PutEvents call may have been rejected for what is in
 // it, so that it is split to keep its entries apart.
 func blamesContent(e *cdc.Error) bool {
 	if e.Class != cdc.ClassRejected {

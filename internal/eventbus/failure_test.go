@@ -19,14 +19,14 @@ func TestPublishWholeCallFailures(t *testing.T) {
 		class cdc.Class
 		calls int
 	}{
-		"throttled":       {reply{status: 400, code: "ThrottlingException"}, cdc.ClassThrottled, MaxTries},
-		"429":             {reply{status: 429, code: "Anything"}, cdc.ClassThrottled, MaxTries},
-		"internal":        {reply{status: 500, code: "InternalException"}, cdc.ClassUnavailable, MaxTries},
-		"unavailable":     {reply{status: 503, code: "ServiceUnavailable"}, cdc.ClassUnavailable, MaxTries},
-		"lost":            {reply{lost: true}, cdc.ClassUnavailable, MaxTries},
-		"empty":           {reply{raw: &empty}, cdc.ClassMalformed, MaxTries},
-		"cut off":         {reply{raw: &cut}, cdc.ClassMalformed, MaxTries},
-		"too few answers": {reply{raw: &fewer}, cdc.ClassMalformed, MaxTries},
+		"throttled":       {reply{status: 400, code: "ThrottlingException"}, cdc.ClassThrottled, maxTries},
+		"429":             {reply{status: 429, code: "Anything"}, cdc.ClassThrottled, maxTries},
+		"internal":        {reply{status: 500, code: "InternalException"}, cdc.ClassUnavailable, maxTries},
+		"unavailable":     {reply{status: 503, code: "ServiceUnavailable"}, cdc.ClassUnavailable, maxTries},
+		"lost":            {reply{lost: true}, cdc.ClassUnavailable, maxTries},
+		"empty":           {reply{raw: &empty}, cdc.ClassMalformed, maxTries},
+		"cut off":         {reply{raw: &cut}, cdc.ClassMalformed, maxTries},
+		"too few answers": {reply{raw: &fewer}, cdc.ClassMalformed, maxTries},
 		"forbidden":       {reply{status: 400, code: "AccessDeniedException"}, cdc.ClassForbidden, 1},
 		"403":             {reply{status: 403, code: "Whatever"}, cdc.ClassForbidden, 1},
 		"expired":         {reply{status: 400, code: "ExpiredTokenException"}, cdc.ClassForbidden, 1},
@@ -145,10 +145,10 @@ func TestPublishGoesOnAsLongAsSomethingIsAccepted(t *testing.T) {
 		}
 		return reply{codes: codes}
 	}
-	events := someEvents(MaxEntries)
+	events := someEvents(maxEntries)
 	_, err := bus.publisher(t).Publish(t.Context(), events, nil, ignored)
 	require.NoError(t, err)
-	require.Len(t, bus.sizes(), MaxEntries, "more than MaxTries")
+	require.Len(t, bus.sizes(), maxEntries, "more than maxTries")
 	require.Equal(t, detailsOf(events), bus.details())
 }
 

@@ -15,12 +15,12 @@ import (
 const (
 	// callTimeout bounds one call of EventBridge.
 	callTimeout = 8 * time.Second
-	// MaxEntries is how many entries PutEvents takes (EventBridge API
+	// maxEntries is how many entries PutEvents takes (EventBridge API
 	// reference, PutEvents: "Maximum number of 10 items").
-	MaxEntries = 10
-	// MaxTries is how often in a row a call is made that gets nothing accepted,
+	maxEntries = 10
+	// maxTries is how often in a row a call is made that gets nothing accepted,
 	// before Publish returns and leaves further retries to its caller.
-	MaxTries = 8
+	maxTries = 8
 	// firstBackoff and maxBackoff bound the delay after the first and after later
 	// tries: EventBridge's quotas are a second's.
 	firstBackoff = 250 * time.Millisecond
@@ -29,12 +29,8 @@ const (
 
 // Call is what one PutEvents call came to, for metrics.
 type Call struct {
-	// Entries sent, and their size by cdc.Event.Size in bytes.
-	Entries, Bytes int
-	// Accepted, Refused for good, and Failed (to be sent again) add up to
-	// Entries.
-	Accepted, Refused, Failed int
-	Took                      time.Duration
+	// Rejected entries, and Failed ones, which are sent again.
+	Rejected, Failed int
 	// Class of the error when the call as a whole failed, else empty.
 	Class cdc.Class
 }
@@ -73,24 +69,23 @@ func New(c Config) *Publisher {
 }
 
 // Publish sends the events that are not accepted yet (accepted[i] == "", or i
-// beyond its end), in order, in calls of at most MaxEntries entries and MaxBytes
+// beyond its end), in order, in calls of at most maxEntries entries and MaxBytes
 // bytes, one call at a time.
 //
 // progress gets a copy of all accepted ids so far after each call in which
-// EventBridge accepted something (or rejected something for good).
+// EventBridge accepted or rejected something.
 //
-// An entry that EventBridge refuses for good by an error code of its own is in
-// Result.Refused, and the others are sent all the same. Everything else, the refusal of a
-// whole call included, is an error, always a
-// *cdc.Error: throttled for too long, unavailable, bus missing, forbidden,
-// interrupted. The result beside an error holds what was accepted before it; who
-// gives that to the next Publish repeats at most the one call whose answer was
-// lost.
+// An entry that EventBridge rejects by an error code of its own is in Rejected, and the
+// others are sent all the same. Everything else, the rejection of a whole call included,
+// is an error, always a *cdc.Error: throttled for too long, unavailable, bus missing,
+// forbidden, interrupted. The result beside an error holds what was accepted before it;
+// a next Publish that gets it repeats at most the one call whose answer was lost.
 //
 // A Publish that keeps failing returns within two call timeouts of its start or of
 // the last progress, so that a longer heartbeat timeout distinguishes one that
-// retries from one that hangs. After a cancellation it sends nothing more, but waits for the
-// answer to the call that is in flight: torn off, that call would be repeated.
+// retries from one that hangs. After a cancellation it sends nothing more, but waits
+// for the answer to the call that is in flight: if it did not, that call would be
+// repeated.
 func (p *Publisher) Publish(ctx context.Context, events []cdc.Event, accepted []string, progress func(accepted []string)) (cdc.PublishResult, error) {
 	if len(accepted) > len(events) {
 		return cdc.PublishResult{}, &cdc.Error{
@@ -101,6 +96,6 @@ func (p *Publisher) Publish(ctx context.Context, events []cdc.Event, accepted []
 	r := &run{Publisher: p, events: events, ids: make([]string, len(events)), progress: progress, heard: p.now()}
 	copy(r.ids, accepted)
 	err := r.all(ctx)
-	slices.SortFunc(r.refused, func(a, b cdc.Rejection) int { return cmp.Compare(a.Index, b.Index) })
-	return cdc.PublishResult{EventIDs: r.ids, Rejected: r.refused}, err
+	slices.SortFunc(r.rejected, func(a, b cdc.Rejection) int { return cmp.Compare(a.Index, b.Index) })
+	return cdc.PublishResult{EventIDs: r.ids, Rejected: r.rejected}, err
 }

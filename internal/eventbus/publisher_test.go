@@ -33,8 +33,7 @@ func TestPublishBatchesByTen(t *testing.T) {
 		require.Empty(t, strings.Join(seen[i][done:], ""))
 	}
 	require.Len(t, calls, 3)
-	require.Equal(t, 10, calls[0].Accepted)
-	require.Equal(t, 10*events[0].Size(), calls[0].Bytes)
+	require.Equal(t, Call{}, calls[0])
 	require.Equal(t, 1, bus.asked())
 }
 
@@ -82,7 +81,7 @@ func TestPublishBatchesByBytes(t *testing.T) {
 		p := bus.publisher(t, func(c *Config) { c.MaxBytes = events[4].Size() })
 		result, err := p.Publish(t.Context(), events, nil, ignored)
 		require.NoError(t, err)
-		require.Equal(t, []cdc.Rejection{{Index: 5, Code: CodeEntryTooLarge}}, result.Rejected)
+		require.Equal(t, []cdc.Rejection{{Index: 5, Code: codeEntryTooLarge}}, result.Rejected)
 		require.Empty(t, result.EventIDs[5])
 		require.Equal(t, detailsOf(events[:5]), bus.details())
 	})
@@ -161,10 +160,10 @@ func TestPublishEntryCodes(t *testing.T) {
 			require.NotContains(t, result.EventIDs[:3], "")
 			switch want {
 			case cdc.ClassUnavailable: // one bad entry does not hold up the others
-				require.Len(t, bus.sizes(), MaxTries+1)
+				require.Len(t, bus.sizes(), maxTries+1)
 				require.NotContains(t, result.EventIDs[4:], "")
 			case cdc.ClassThrottled: // no further load
-				require.Len(t, bus.sizes(), MaxTries)
+				require.Len(t, bus.sizes(), maxTries)
 			default:
 				require.Len(t, bus.sizes(), 1)
 			}
@@ -183,12 +182,12 @@ func TestPublishStopsWhenASecondCallIsStuck(t *testing.T) {
 	}
 	_, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, ignored)
 	requireClass(t, err, cdc.ClassUnavailable)
-	require.Len(t, bus.sizes(), 2*MaxTries)
+	require.Len(t, bus.sizes(), 2*maxTries)
 }
 
-// The answer to a whole call is no refusal of its entries: they are kept apart, and those
+// The answer to a whole call is no rejection of its entries: they are kept apart, and those
 // that EventBridge does not take alone either are an error, tried again later.
-func TestPublishTakesNoAnswerToACallForARefusal(t *testing.T) {
+func TestPublishTakesNoAnswerToACallForARejection(t *testing.T) {
 	for _, failure := range []reply{
 		{status: http.StatusBadRequest, code: "ValidationException"},
 		{status: http.StatusBadRequest, code: "SerializationException"},
@@ -227,7 +226,7 @@ func TestPublishToABusThatTakesNothing(t *testing.T) {
 	result, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, ignored)
 	requireClass(t, err, cdc.ClassRejected)
 	require.Empty(t, result.Rejected)
-	require.Len(t, bus.sizes(), 2*(2*MaxEntries-1), "each call in halves, down to single entries")
+	require.Len(t, bus.sizes(), 2*(2*maxEntries-1), "each call in halves, down to single entries")
 }
 
 func TestPublishOfNothingCallsNobody(t *testing.T) {

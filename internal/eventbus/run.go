@@ -19,10 +19,10 @@ type run struct {
 	*Publisher
 	events   []cdc.Event
 	ids      []string
-	refused  []cdc.Rejection
+	rejected []cdc.Rejection
 	progress func([]string)
 
-	// heard is when EventBridge last accepted or refused something, or the start.
+	// heard is when EventBridge last accepted or rejected something, or the start.
 	heard time.Time
 	// failed is the last failure that may pass, since heard; nil if none.
 	failed *cdc.Error
@@ -30,7 +30,7 @@ type run struct {
 
 // all sends what is not accepted yet. One call whose entries keep failing does
 // not hold up the others, a second one does: then it is the bus. A call of which
-// EventBridge took some entries and refused to be asked for others counts as neither.
+// EventBridge accepted some entries and rejected others as a call counts as neither.
 func (r *run) all(ctx context.Context) error {
 	var pending []int
 	for i, id := range r.ids {
@@ -40,7 +40,7 @@ func (r *run) all(ctx context.Context) error {
 	}
 	calls, tooLarge := batches(r.events, pending, r.MaxBytes)
 	for _, i := range tooLarge {
-		r.refuse(i, CodeEntryTooLarge)
+		r.reject(i, codeEntryTooLarge)
 	}
 	var first *cdc.Error
 	stuck := false
@@ -76,24 +76,24 @@ func isEntryFailure(e *cdc.Error) bool {
 	return e.Class == cdc.ClassUnavailable && e.Status == http.StatusOK
 }
 
-// send sends the entries of one call until each is accepted or refused.
+// send sends the entries of one call until each is accepted or rejected.
 func (r *run) send(ctx context.Context, call []int) *cdc.Error {
 	for tries := 1; ; tries++ {
-		left, err := r.attempt(ctx, call)
+		again, err := r.attempt(ctx, call)
 		switch {
 		case err == nil:
 			return nil
-		case blamesContent(err) && len(left) > 1:
-			return r.halves(ctx, left, err)
+		case blamesContent(err) && len(again) > 1:
+			return r.sendHalves(ctx, again, err)
 		case !err.Class.Retryable() || err.Class == cdc.ClassInterrupted:
 			return err
 		}
-		if len(left) < len(call) {
+		if len(again) < len(call) {
 			tries = 1
 		}
-		call, r.failed = left, err
+		call, r.failed = again, err
 		delay := r.backoff(tries)
-		if tries >= MaxTries || r.silentIn(delay) {
+		if tries >= maxTries || r.silentIn(delay) {
 			return err
 		}
 		if r.sleep(ctx, delay) != nil {
@@ -102,20 +102,20 @@ func (r *run) send(ctx context.Context, call []int) *cdc.Error {
 	}
 }
 
-// halves sends what EventBridge does not take together as two calls, so that one entry
-// holds up no other. An entry that it does not take alone either is an error and no
-// refusal: the answer to a whole call may be about the bus, the region or the
+// sendHalves sends what EventBridge does not accept together as two calls, so that one
+// entry holds up no other. An entry that it does not accept alone either is an error and
+// no rejection: the answer to a whole call may be about the bus, the region or the
 // credentials just as well.
-func (r *run) halves(ctx context.Context, left []int, err *cdc.Error) *cdc.Error {
+func (r *run) sendHalves(ctx context.Context, call []int, err *cdc.Error) *cdc.Error {
 	if r.silentIn(0) {
 		return err
 	}
-	half := len(left) / 2
-	first := r.send(ctx, left[:half])
+	half := len(call) / 2
+	first := r.send(ctx, call[:half])
 	if first != nil && !blamesContent(first) {
 		return first
 	}
-	if second := r.send(ctx, left[half:]); second != nil {
+	if second := r.send(ctx, call[half:]); second != nil {
 		return second
 	}
 	return first
@@ -134,7 +134,7 @@ func (r *run) silentIn(delay time.Duration) bool {
 }
 
 // attempt makes one call and returns the entries that are to be sent again,
-// with the reason. A nil error says that nothing is left.
+// with the reason. A nil error says that there are none.
 func (r *run) attempt(ctx context.Context, call []int) ([]int, *cdc.Error) {
 	if done(ctx) {
 		return call, interrupted()
@@ -149,29 +149,23 @@ func (r *run) attempt(ctx context.Context, call []int) ([]int, *cdc.Error) {
 	if done(ctx) {
 		return call, interrupted()
 	}
-	seen := Call{Entries: len(call), Bytes: r.bytes(call), Failed: len(call)}
-	start := r.now()
 	answers, failure := r.put(ctx, call)
-	seen.Took = r.now().Sub(start)
 	if failure != nil {
-		seen.Class = failure.Class
-		r.Observe(seen)
+		r.Observe(Call{Failed: len(call), Class: failure.Class})
 		return call, failure
 	}
-	refusedBefore := len(r.refused)
-	left, failure := r.record(call, answers)
-	seen.Failed, seen.Refused = len(left), len(r.refused)-refusedBefore
-	seen.Accepted = seen.Entries - seen.Failed - seen.Refused
-	r.Observe(seen)
-	if len(left) < len(call) {
+	rejectedBefore := len(r.rejected)
+	again, failure := r.record(call, answers)
+	r.Observe(Call{Failed: len(again), Rejected: len(r.rejected) - rejectedBefore})
+	if len(again) < len(call) {
 		r.heard, r.failed = r.now(), nil
 		r.progress(slices.Clone(r.ids))
 	}
-	return left, failure
+	return again, failure
 }
 
 // put makes one PutEvents call. A cancellation of ctx does not tear it off: only
-// its answer tells what was accepted.
+// its answer shows what was accepted.
 func (r *run) put(ctx context.Context, call []int) ([]types.PutEventsResultEntry, *cdc.Error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.callTimeout)
 	defer cancel()
@@ -204,7 +198,7 @@ func (r *run) record(call []int, answers []types.PutEventsResultEntry) (again []
 		code := cleanCode(aws.ToString(answer.ErrorCode))
 		class := entryClass(code)
 		if class == cdc.ClassEvent {
-			r.refuse(i, code)
+			r.reject(i, code)
 			continue
 		}
 		again = append(again, i)
@@ -218,8 +212,8 @@ func (r *run) record(call []int, answers []types.PutEventsResultEntry) (again []
 	return again, failure
 }
 
-func (r *run) refuse(i int, code string) {
-	r.refused = append(r.refused, cdc.Rejection{Index: i, Code: code})
+func (r *run) reject(i int, code string) {
+	r.rejected = append(r.rejected, cdc.Rejection{Index: i, Code: code})
 }
 
 func (r *run) entries(call []int) []types.PutEventsRequestEntry {
@@ -237,14 +231,6 @@ func (r *run) entries(call []int) []types.PutEventsRequestEntry {
 		}
 	}
 	return entries
-}
-
-func (r *run) bytes(call []int) int {
-	sum := 0
-	for _, i := range call {
-		sum += r.events[i].Size()
-	}
-	return sum
 }
 
 // done reports whether ctx has ended, also by its deadline alone: in a process

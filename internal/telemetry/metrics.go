@@ -165,15 +165,15 @@ func (m *Metrics) BusCall(call eventbus.Call) {
 	switch {
 	case call.Class != "":
 		result = string(call.Class)
-	case call.Failed+call.Refused > 0:
+	case call.Failed+call.Rejected > 0:
 		result = "partial"
 	}
 	m.publishCalls.Add(noCall, 1, with("result", result))
 	if call.Failed > 0 {
 		m.publishFailures.Add(noCall, int64(call.Failed), with("result", "failed"))
 	}
-	if call.Refused > 0 {
-		m.publishFailures.Add(noCall, int64(call.Refused), with("result", "rejected"))
+	if call.Rejected > 0 {
+		m.publishFailures.Add(noCall, int64(call.Rejected), with("result", "rejected"))
 	}
 }
 
