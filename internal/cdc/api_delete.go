@@ -2,19 +2,6 @@ package cdc
 
 import "time"
 
-// PublishDeleteResult is what a PublishDelete leaves, for the audit to count.
-type PublishDeleteResult struct {
-	Type      string    `json:"type,omitempty"`
-	EventTime time.Time `json:"eventTime"`
-	// Exact tells that the delete's resource was known.
-	Exact bool `json:"exact,omitempty"`
-	// Skipped is set when an operator skipped it: it was not published.
-	Skipped bool `json:"skipped,omitempty"`
-	// Contradicted is set when the store shows the resource alive and its history
-	// without a delete of that time: it was not published.
-	Contradicted bool `json:"contradicted,omitempty"`
-}
-
 // PublishDeleteInput starts a PublishDelete.
 type PublishDeleteInput struct {
 	Origin Origin `json:"origin"`
@@ -23,13 +10,26 @@ type PublishDeleteInput struct {
 	// while the delete waits for an operator.
 	Attributes bool `json:"attributes,omitempty"`
 	// Resume is where the delete goes on after a continue-as-new; Read is set when the
-	// store was asked before that, and Delete holds its answer.
+	// resource was read before that, and Delete holds the Tombstone.
 	Resume *Retry `json:"resume,omitempty"`
 	Read   bool   `json:"read,omitempty"`
 }
 
-// ReadDeleteInput asks what the store says of a resource that a record or a
-// notification calls deleted.
+// PublishDeleteResult is the result of a PublishDelete. Audits count it.
+type PublishDeleteResult struct {
+	Type      string    `json:"type,omitempty"`
+	EventTime time.Time `json:"eventTime"`
+	// Exact is set when the deleted resource was known.
+	Exact bool `json:"exact,omitempty"`
+	// Skipped is set when an operator skipped it: it was not published.
+	Skipped bool `json:"skipped,omitempty"`
+	// Contradicted is set when the store shows the resource alive and its history
+	// without a delete of that time: it was not published.
+	Contradicted bool `json:"contradicted,omitempty"`
+}
+
+// ReadDeleteInput asks the store about a resource that a record or a notification
+// calls deleted.
 type ReadDeleteInput struct {
 	Origin Origin `json:"origin"`
 	Delete Delete `json:"delete"`
@@ -40,7 +40,7 @@ type ReadDeleteInput struct {
 type ReadDeleteResult struct {
 	// Gone is set when a read of the resource finds nothing, or a tombstone.
 	Gone bool `json:"gone,omitempty"`
-	// Final is set when asking again later would bring nothing more: history has
+	// Final is set when reading it again later would bring nothing more: history has
 	// the delete, or there is no history of the resource, which is gone.
 	Final bool `json:"final,omitempty"`
 	// Tombstone is the delete in history. Unless Final it is that of an earlier

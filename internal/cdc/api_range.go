@@ -90,7 +90,7 @@ type RangePart struct {
 	// Retry is set while the store does not give the part's count, or figures.
 	Retry Retry `json:"retry,omitzero"`
 	// Known are versions of the part that are not to be published any more, by the
-	// range's salt: those of a slice that was handed back before it was done.
+	// range's salt: those of a slice that was cancelled before it was done.
 	Known HashSet `json:"known,omitzero"`
 	// Lost is the workflow ID of a slice of the part that did not complete and whose
 	// ledger must be read first.

@@ -1,0 +1,224 @@
+package workflows
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"healthlake-cdc/internal/cdc"
+)
+
+// PublishDelete publishes one delete. Its ID holds the event's id, so that a
+// repeated record publishes once.
+func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.PublishDeleteResult, error) {
+	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidEventID(in.Delete.EventID) {
+		return cdc.PublishDeleteResult{}, invalidInput("a delete needs a datastore and an event id")
+	}
+	d := &publishDelete{in: in, operator: newOperator(ctx, in.Attributes)}
+	if in.Resume != nil {
+		d.retry = *in.Resume
+	}
+	err := workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) { return d.progress(ctx), nil })
+	if err != nil {
+		return cdc.PublishDeleteResult{}, err
+	}
+	return d.run(ctx)
+}
+
+// publishDelete is a running PublishDelete.
+type publishDelete struct {
+	in       cdc.PublishDeleteInput
+	operator operator
+	// retry is set while EventBridge rejects the delete, or the store does not say what
+	// became of the resource; bus while the bus accepts nothing.
+	retry cdc.Retry
+	bus   cdc.Class
+}
+
+// errDeleteSkipped is the error when an operator skips the delete.
+var errDeleteSkipped = errors.New("an operator skipped the delete")
+
+func (d *publishDelete) run(ctx workflow.Context) (cdc.PublishDeleteResult, error) {
+	result := cdc.PublishDeleteResult{
+		Type: d.in.Delete.Type, EventTime: d.in.Delete.EventTime, Exact: d.in.Delete.Exact(),
+	}
+	confirmed, err := true, error(nil)
+	if result.Exact && !d.in.Read {
+		confirmed, err = d.confirm(ctx)
+	}
+	if confirmed && err == nil {
+		err = d.publish(ctx)
+	}
+	switch {
+	case errors.Is(err, errDeleteSkipped):
+		result.Skipped = true
+	case err != nil:
+		return cdc.PublishDeleteResult{}, err
+	default:
+		result.Contradicted = !confirmed
+	}
+	return result, d.operator.close(ctx)
+}
+
+// historyLag is for how long after a delete history may not show it yet: it was
+// seen to lag by one to five minutes.
+const historyLag = 6 * time.Minute
+
+// readDelays are the pauses between the reads of a delete that is not in history
+// yet; the last one is repeated.
+var readDelays = []time.Duration{5 * time.Second, 15 * time.Second, 40 * time.Second, time.Minute}
+
+// confirm reads what became of the resource, until its history has the delete or can
+// be late no more. It reports whether the delete is confirmed.
+//
+// Only a delete that the store confirms is published: notifications can be forged, and
+// $erase is logged as a delete and may erase one version of a resource that lives on.
+// It is confirmed when the resource is gone, with or without a tombstone in history,
+// or when history has a tombstone of that time and the resource was created again. A
+// tombstone of an earlier delete is this one's too where the resource is gone:
+// deleting what is deleted writes none.
+func (d *publishDelete) confirm(ctx workflow.Context) (confirmed bool, err error) {
+	for tries := 0; ; tries++ {
+		found, err := d.read(ctx)
+		if err != nil {
+			return false, err
+		}
+		lag := d.in.Delete.EventTime.Add(historyLag).Sub(workflow.Now(ctx))
+		if found.Final || lag <= 0 {
+			return d.confirmedBy(ctx, found), nil
+		}
+		timer := workflow.TimerOptions{Summary: "history does not show the delete yet"}
+		delay := min(lag, readDelays[min(tries, len(readDelays)-1)])
+		if err := workflow.NewTimerWithOptions(ctx, delay, timer).Get(ctx, nil); err != nil {
+			return false, err
+		}
+	}
+}
+
+// confirmedBy reports whether the store confirms the delete. One that it does not is
+// counted and logged.
+func (d *publishDelete) confirmedBy(ctx workflow.Context, found cdc.ReadDeleteResult) bool {
+	log := workflow.GetLogger(ctx)
+	if !found.Confirmed() {
+		workflow.GetMetricsHandler(ctx).
+			WithTags(map[string]string{"datastore": d.in.Origin.Datastore, "resource_type": d.in.Delete.Type}).
+			Counter(cdc.MetricContradicted).Inc(1)
+		log.Error("a delete is not published: the store shows its resource, and no delete in its history; it was forged, or one version was erased",
+			"delete", workflow.GetInfo(ctx).WorkflowExecution.ID, "datastore", d.in.Origin.Datastore,
+			"type", d.in.Delete.Type, "captured_by", d.in.Origin.CapturedBy)
+		return false
+	}
+	if found.NoHistory != "" {
+		log.Error("the store does not let us read the history of a deleted resource: the delete is published without its last version",
+			"type", d.in.Delete.Type, "class", found.NoHistory)
+	}
+	d.in.Delete.Tombstone = found.Tombstone
+	return true
+}
+
+// read reads the deleted resource, for as long as it takes until the store answers.
+func (d *publishDelete) read(ctx workflow.Context) (found cdc.ReadDeleteResult, err error) {
+	in := cdc.ReadDeleteInput{Origin: d.in.Origin, Delete: d.in.Delete}
+	for {
+		policy := readPolicy(ctx, d.in.Origin.Datastore, d.retry, "read the deleted "+deletedType(d.in.Delete))
+		err := workflow.ExecuteActivity(policy, do.ReadDelete, in).Get(ctx, &found)
+		if err == nil {
+			d.retry = cdc.Retry{}
+			return found, d.operator.show(ctx, d.waiting(ctx))
+		}
+		class, delay, ok := failed(ctx, err)
+		if !ok {
+			return found, err
+		}
+		d.retry.Failed(workflow.Now(ctx), class, delay)
+		if err := d.waitForRetry(ctx, "the deleted resource cannot be read: "+string(class)); err != nil {
+			return found, err
+		}
+	}
+}
+
+// publish offers the delete to EventBridge until it is accepted.
+func (d *publishDelete) publish(ctx workflow.Context) error {
+	in := cdc.PublishInput{Origin: d.in.Origin, Delete: &d.in.Delete}
+	for {
+		result, err := startPublishing(ctx, in).result(ctx, func(class cdc.Class) error {
+			d.bus = class
+			return d.operator.show(ctx, d.waiting(ctx))
+		})
+		if err != nil || len(result.Rejected) == 0 {
+			d.retry = cdc.Retry{}
+			return err
+		}
+		d.retry.Failed(workflow.Now(ctx), cdc.ClassEvent, 0)
+		if err := d.waitForRetry(ctx, "rejected by EventBridge: "+result.Rejected[0].Code); err != nil {
+			return err
+		}
+	}
+}
+
+// waitForRetry waits until the next try is due. The error is errDeleteSkipped when an
+// operator has skipped the delete instead.
+func (d *publishDelete) waitForRetry(ctx workflow.Context, reason string) error {
+	if err := d.operator.show(ctx, d.waiting(ctx)); err != nil {
+		return err
+	}
+	if err := d.operator.sleep(ctx, d.retry.Due, reason); err != nil {
+		return err
+	}
+	_, skips := d.operator.signals()
+	if slices.ContainsFunc(skips, d.isNamed) {
+		workflow.GetLogger(ctx).Warn("an operator skipped a delete", "type", d.in.Delete.Type, "class", d.retry.Class)
+		d.retry = cdc.Retry{}
+		return errDeleteSkipped
+	}
+	if historyIsLarge(ctx) {
+		next, retry := d.in, d.retry
+		next.Resume, next.Read = &retry, d.in.Read || retry.Class == cdc.ClassEvent
+		return workflow.NewContinueAsNewError(ctx, cdc.WorkflowPublishDelete, next)
+	}
+	return nil
+}
+
+// isNamed reports whether a skip names the delete, by its type: as what EventBridge
+// rejects, or as what the store does not let us read.
+func (d *publishDelete) isNamed(s cdc.Skip) bool {
+	if d.retry.Class == cdc.ClassEvent {
+		return slices.Contains(s.Versions, d.in.Delete.Type)
+	}
+	return slices.Contains(s.Types, d.in.Delete.Type)
+}
+
+// waiting is what waits for an operator.
+func (d *publishDelete) waiting(ctx workflow.Context) []cdc.Wait {
+	var all []cdc.Wait
+	switch {
+	case !d.retry.Waits(workflow.Now(ctx)):
+	case d.retry.Class == cdc.ClassEvent:
+		all = append(all, cdc.Wait{Type: d.in.Delete.Type, Versions: 1})
+	default:
+		all = append(all, cdc.Wait{Type: d.in.Delete.Type, Class: d.retry.Class})
+	}
+	return append(all, busWait(d.bus)...)
+}
+
+// progress shows a rejected delete as one version of its type.
+func (d *publishDelete) progress(ctx workflow.Context) cdc.Progress {
+	p := cdc.Progress{Rejected: make(map[string]int), Waiting: d.waiting(ctx)}
+	switch {
+	case !d.retry.Failing():
+	case d.retry.Class == cdc.ClassEvent:
+		p.Rejected[d.in.Delete.Type] = 1
+	default:
+		p.Unavailable = map[string]cdc.Class{d.in.Delete.Type: d.retry.Class}
+	}
+	return p
+}
+
+func deletedType(d cdc.Delete) string {
+	if d.Type == "" {
+		return "an unnamed type"
+	}
+	return d.Type
+}
