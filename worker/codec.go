@@ -29,11 +29,7 @@ func serveCodec(ctx context.Context, cfg *config.Config, o options, logger *slog
 	if err != nil {
 		return fmt.Errorf("listening for the codec endpoint: %w: choose another --codec-addr", err)
 	}
-	var options []payload.HandlerOption
-	if o.codecEncode {
-		options = append(options, payload.AllowEncode())
-	}
-	server := payload.NewServer(payload.Handler(codec, o.codecOrigin, options...))
+	server := payload.NewServer(codec, payload.Access{Origins: o.codecOrigin, Encode: o.codecEncode})
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()

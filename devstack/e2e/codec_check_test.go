@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"healthlake-cdc/internal/payload"
 )
@@ -37,43 +36,17 @@ func newEncryption() *encryption {
 
 // look goes through everything in a message. where names its kind.
 func (e *encryption) look(where string, msg proto.Message) {
-	payload.VisitPayloads(msg, func(p *commonpb.Payload) {
+	visit(msg, func(p *commonpb.Payload) {
 		e.payloads[where]++
 		if encoding := string(p.GetMetadata()[converter.MetadataEncoding]); encoding != payload.EncodingEncrypted {
 			e.leaks = append(e.leaks, fmt.Sprintf("%s: a payload is %q", where, encoding))
 		}
 	})
-	visitFailures(msg.ProtoReflect(), func(f *failurepb.Failure) {
+	visit(msg, func(f *failurepb.Failure) {
 		e.failures[where]++
 		if f.GetMessage() != encodedMessage || f.GetStackTrace() != "" || f.GetEncodedAttributes() == nil {
 			e.leaks = append(e.leaks, where+": a failure can be read")
 		}
-	})
-}
-
-// visitFailures calls visit for every failure in a message, causes included.
-func visitFailures(m protoreflect.Message, visit func(*failurepb.Failure)) {
-	if f, ok := m.Interface().(*failurepb.Failure); ok {
-		visit(f)
-	}
-	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		switch {
-		case field.IsMap():
-			if field.MapValue().Message() != nil {
-				value.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
-					visitFailures(v.Message(), visit)
-					return true
-				})
-			}
-		case field.Message() == nil:
-		case field.IsList():
-			for i := range value.List().Len() {
-				visitFailures(value.List().Get(i).Message(), visit)
-			}
-		default:
-			visitFailures(value.Message(), visit)
-		}
-		return true
 	})
 }
 

@@ -20,7 +20,6 @@ import (
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/payload"
 )
 
 const (
@@ -162,7 +161,7 @@ func (r *rig) weigh(t *testing.T) (w weight) {
 		events := r.history(t, info.GetExecution()).GetHistory().GetEvents()
 		for _, event := range events {
 			size += proto.Size(event)
-			payload.VisitPayloads(event, func(p *commonpb.Payload) { w.payload = max(w.payload, proto.Size(p)) })
+			visit(event, func(p *commonpb.Payload) { w.payload = max(w.payload, proto.Size(p)) })
 		}
 		w.history, w.events = max(w.history, size), max(w.events, len(events))
 	}

@@ -24,7 +24,6 @@ import (
 	"healthlake-cdc/devstack/internal/stack"
 	"healthlake-cdc/devstack/internal/truth"
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/payload"
 )
 
 // After a run in which everything fails at least once, no id and no name of a
@@ -169,7 +168,7 @@ func (r *rig) shownText(t *testing.T) []byte {
 	require.NotEmpty(t, all)
 	var text bytes.Buffer
 	show := func(message proto.Message) {
-		payload.VisitPayloads(message, func(p *commonpb.Payload) { p.Data = nil })
+		visit(message, func(p *commonpb.Payload) { p.Data = nil })
 		text.WriteString(prototext.Format(message))
 	}
 	for _, info := range all {

@@ -37,7 +37,7 @@ const (
 	MaxDecodedBytes = 64 << 20
 )
 
-// What Decode refuses; test with errors.Is.
+// The errors of Decode; test with errors.Is.
 var (
 	// ErrUnknownKey: the payload was encrypted with a key that the ring lacks.
 	ErrUnknownKey = errors.New("unknown payload key")
@@ -56,8 +56,8 @@ const (
 	KindCompressed = "compressed"
 	// KindPlain has an encoding of the SDK's own.
 	KindPlain = "plain"
-	// KindForeign has the encoding of another program, or none.
-	KindForeign = "foreign"
+	// KindOther has the encoding of another program, or none.
+	KindOther = "other"
 )
 
 // Migration lets a codec with keys decode, for some time, payloads that no key
@@ -66,8 +66,8 @@ const (
 type Migration struct {
 	// Until is when it ends.
 	Until time.Time
-	// Accepted gets the kind of each payload that was decoded for this reason only;
-	// nil tells nobody. It must be safe for concurrent use and must not block.
+	// Accepted, if not nil, gets the kind of each payload that was decoded for this
+	// reason only. It must be safe for concurrent use and must not block.
 	Accepted func(kind string)
 }
 
@@ -76,8 +76,8 @@ type Migration struct {
 // encoding) is unreadable as well. It is safe for concurrent use and keeps its
 // encoders and decoders for reuse.
 //
-// A sealed payload is bound to its namespace and, where the SDK says of which
-// workflow a payload is, to the ID of that workflow: moved elsewhere it is refused.
+// A sealed payload is bound to its namespace and, where the SDK names the workflow of a
+// payload, to the ID of that workflow: moved elsewhere it is rejected.
 // See [Codec.WithSerializationContext].
 //
 // Encode and Decode return [converter.WorkflowTaskFailureError]: within a workflow
@@ -90,11 +90,10 @@ type Codec struct {
 	// workflow is the ID of the workflow that payloads are of; "" when that is not
 	// known.
 	workflow string
-	// display makes Decode pass what is not ours as it is: see [Handler].
+	// display makes Decode pass what is not ours as it is: see [NewServer].
 	display bool
 	enc     *zstd.Encoder
 	dec     *zstd.Decoder
-	now     func() time.Time
 }
 
 var (
@@ -121,7 +120,6 @@ func NewCodec(ring *KeyRing, namespace string, migration Migration) (*Codec, err
 func NewInsecureCodec() (*Codec, error) { return newCodec(&Codec{}) }
 
 func newCodec(c *Codec) (*Codec, error) {
-	c.now = time.Now
 	var err error
 	// The tag of GCM already proves the content; only the plain form needs the
 	// checksum. A window of 1 MiB bounds the memory of an encoder: hardly any
@@ -238,9 +236,9 @@ func (c *Codec) additionalData(keyID string, owner []byte) []byte {
 // Decode opens what Encode sealed; its input is left alone.
 func (c *Codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	out := make([]*commonpb.Payload, len(payloads))
-	left := uint64(MaxDecodedBytes)
+	room := uint64(MaxDecodedBytes)
 	for i, p := range payloads {
-		decoded, err := c.decode(p, &left)
+		decoded, err := c.decode(p, &room)
 		if err != nil {
 			return nil, converter.NewWorkflowTaskFailureError(fmt.Errorf("decoding payload: %w", err))
 		}
@@ -249,8 +247,8 @@ func (c *Codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 	return out, nil
 }
 
-// decode opens one payload, and takes its size from what is left of the limit.
-func (c *Codec) decode(p *commonpb.Payload, left *uint64) (*commonpb.Payload, error) {
+// decode opens one payload, and subtracts its size from the room.
+func (c *Codec) decode(p *commonpb.Payload, room *uint64) (*commonpb.Payload, error) {
 	var compressed []byte
 	switch encoding := string(p.GetMetadata()[converter.MetadataEncoding]); encoding {
 	case EncodingEncrypted:
@@ -269,7 +267,7 @@ func (c *Codec) decode(p *commonpb.Payload, left *uint64) (*commonpb.Payload, er
 		}
 		return p, nil
 	}
-	raw, err := c.decompress(compressed, left)
+	raw, err := c.decompress(compressed, room)
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +286,7 @@ func (c *Codec) accepts(kind string) bool {
 	switch {
 	case c.display:
 		return true
-	case c.ring == nil || !c.now().Before(c.migration.Until):
+	case c.ring == nil || !time.Now().Before(c.migration.Until):
 		return false
 	}
 	if c.migration.Accepted != nil {
@@ -303,14 +301,14 @@ func kindOf(encoding string) string {
 		converter.MetadataEncodingProto, converter.MetadataEncodingProtoJSON:
 		return KindPlain
 	default:
-		return KindForeign
+		return KindOther
 	}
 }
 
 // decompress allocates what the frame announces and no more, and that only when it
 // is within the limit. The encoder announces the size of every frame; one that does
 // not, or has more, is not ours and does not fit.
-func (c *Codec) decompress(compressed []byte, left *uint64) ([]byte, error) {
+func (c *Codec) decompress(compressed []byte, room *uint64) ([]byte, error) {
 	if len(compressed) == 0 { // of an empty payload
 		return nil, nil
 	}
@@ -318,10 +316,10 @@ func (c *Codec) decompress(compressed []byte, left *uint64) ([]byte, error) {
 	if err := header.Decode(compressed); err != nil || header.Skippable {
 		return nil, fmt.Errorf("%w: it does not decompress", ErrCorrupt)
 	}
-	if header.FrameContentSize > *left {
+	if header.FrameContentSize > *room {
 		return nil, fmt.Errorf("%w: it decompresses to more than %d bytes, together with those beside it", ErrCorrupt, MaxDecodedBytes)
 	}
-	*left -= header.FrameContentSize
+	*room -= header.FrameContentSize
 	raw, err := c.dec.DecodeAll(compressed, make([]byte, 0, header.FrameContentSize))
 	if err != nil {
 		return nil, fmt.Errorf("%w: it does not decompress", ErrCorrupt)
@@ -365,11 +363,5 @@ func Reason(err error) error {
 	return errors.New("it has another form than what we write")
 }
 
-// truncate keeps a foreign text that goes into an error short.
-func truncate(s string) string {
-	const longest = 64
-	if len(s) > longest {
-		return s[:longest]
-	}
-	return s
-}
+// truncate keeps a text from outside that goes into an error short.
+func truncate(s string) string { return s[:min(len(s), 64)] }

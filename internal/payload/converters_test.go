@@ -1,23 +1,16 @@
 package payload
 
 import (
-	"context"
 	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
-	enumspb "go.temporal.io/api/enums/v1"
 	failurepb "go.temporal.io/api/failure/v1"
-	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/proxy"
-	sdkpb "go.temporal.io/api/sdk/v1"
-	updatepb "go.temporal.io/api/update/v1"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 )
 
 func TestDataConverterRoundTrip(t *testing.T) {
@@ -26,7 +19,7 @@ func TestDataConverterRoundTrip(t *testing.T) {
 	want := input{Body: []byte(`{"note":"1.10 < 2"}`)}
 	encoded, err := dc.ToPayloads(want, 3, nil)
 	require.NoError(t, err)
-	require.Equal(t, map[string]int{EncodingEncrypted: 3}, Encodings(encoded))
+	require.Equal(t, map[string]int{EncodingEncrypted: 3}, encodings(t, encoded))
 	var got input
 	var number int
 	var nothing *string
@@ -48,7 +41,7 @@ func TestFailureConverterHidesTheMessage(t *testing.T) {
 	require.Empty(t, failure.StackTrace)
 	require.NotNil(t, failure.EncodedAttributes)
 	require.NotNil(t, failure.Cause.EncodedAttributes)
-	require.Equal(t, map[string]int{EncodingEncrypted: 4}, Encodings(failure))
+	require.Equal(t, map[string]int{EncodingEncrypted: 4}, encodings(t, failure))
 
 	var app *temporal.ApplicationError
 	got := fc.FailureToError(failure)
@@ -69,91 +62,16 @@ func TestFailureConverterHidesTheStackTrace(t *testing.T) {
 	require.Equal(t, "secret.go:1", failure.StackTrace)
 }
 
-// history has a payload in each kind of place: list, map, nested message,
-// failure with cause, user metadata, memo, header; and search attributes.
-func history() *historypb.History {
-	p := func() *commonpb.Payload { return plain("x") }
-	ps := func(n int) *commonpb.Payloads {
-		out := &commonpb.Payloads{}
-		for range n {
-			out.Payloads = append(out.Payloads, p())
-		}
-		return out
-	}
-	searchAttributes := &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{"CdcState": p()}}
-	return &historypb.History{Events: []*historypb.HistoryEvent{
-		{
-			UserMetadata: &sdkpb.UserMetadata{Summary: p(), Details: p()},
-			Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
-				WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{
-					Input: ps(2), LastCompletionResult: ps(1), SearchAttributes: searchAttributes,
-					Memo:   &commonpb.Memo{Fields: map[string]*commonpb.Payload{"a": p(), "b": p()}},
-					Header: &commonpb.Header{Fields: map[string]*commonpb.Payload{"h": p()}},
-				},
-			},
-		},
-		{Attributes: &historypb.HistoryEvent_ActivityTaskTimedOutEventAttributes{
-			ActivityTaskTimedOutEventAttributes: &historypb.ActivityTaskTimedOutEventAttributes{
-				Failure: &failurepb.Failure{
-					EncodedAttributes: p(),
-					FailureInfo: &failurepb.Failure_TimeoutFailureInfo{TimeoutFailureInfo: &failurepb.TimeoutFailureInfo{
-						TimeoutType: enumspb.TIMEOUT_TYPE_HEARTBEAT, LastHeartbeatDetails: ps(1),
-					}},
-					Cause: &failurepb.Failure{FailureInfo: &failurepb.Failure_ApplicationFailureInfo{
-						ApplicationFailureInfo: &failurepb.ApplicationFailureInfo{Details: ps(2)},
-					}},
-				},
-			},
-		}},
-		{Attributes: &historypb.HistoryEvent_MarkerRecordedEventAttributes{
-			MarkerRecordedEventAttributes: &historypb.MarkerRecordedEventAttributes{
-				Details: map[string]*commonpb.Payloads{"data": ps(1), "more": ps(2)},
-			},
-		}},
-		{Attributes: &historypb.HistoryEvent_UpsertWorkflowSearchAttributesEventAttributes{
-			UpsertWorkflowSearchAttributesEventAttributes: &historypb.UpsertWorkflowSearchAttributesEventAttributes{
-				SearchAttributes: searchAttributes,
-			},
-		}},
-	}}
-}
-
-func TestVisitPayloadsFindsAll(t *testing.T) {
-	h := history()
-	want := 0
-	err := proxy.VisitPayloads(context.Background(), proto.Clone(h), proxy.VisitPayloadsOptions{
-		SkipSearchAttributes: true,
+// encodings counts the payloads inside msg by their encoding.
+func encodings(t testing.TB, msg proto.Message) map[string]int {
+	counts := make(map[string]int)
+	require.NoError(t, proxy.VisitPayloads(t.Context(), msg, proxy.VisitPayloadsOptions{
 		Visitor: func(_ *proxy.VisitPayloadsContext, ps []*commonpb.Payload) ([]*commonpb.Payload, error) {
-			want += len(ps)
+			for _, p := range ps {
+				counts[string(p.GetMetadata()[converter.MetadataEncoding])]++
+			}
 			return ps, nil
 		},
-	})
-	require.NoError(t, err)
-	require.Equal(t, 15, want)
-	require.Equal(t, map[string]int{"json/plain": want}, Encodings(h))
-
-	response := &workflowservice.GetWorkflowExecutionHistoryResponse{History: h}
-	require.Equal(t, map[string]int{"json/plain": want}, Encodings(response))
-}
-
-func TestVisitPayloadsLooksIntoAny(t *testing.T) {
-	packed, err := anypb.New(&updatepb.Input{Args: &commonpb.Payloads{Payloads: []*commonpb.Payload{plain("x"), {}}}})
-	require.NoError(t, err)
-	require.Equal(t, map[string]int{"json/plain": 1, "": 1}, Encodings(packed))
-	require.Empty(t, Encodings(&anypb.Any{TypeUrl: "type.googleapis.com/not.linked.In"}))
-	require.Empty(t, Encodings(nil))
-	require.Empty(t, Encodings((*historypb.History)(nil)))
-}
-
-func TestVisitPayloadsMayChangeThem(t *testing.T) {
-	h := history()
-	c := codec(t, ring(t, GenerateKey()))
-	VisitPayloads(h, func(p *commonpb.Payload) {
-		sealed := encodeOne(t, c, p)
-		p.Metadata, p.Data = sealed.Metadata, sealed.Data
-	})
-	require.Equal(t, map[string]int{EncodingEncrypted: 15}, Encodings(h))
-	// What is plain by design was left alone.
-	attributes := h.Events[3].GetUpsertWorkflowSearchAttributesEventAttributes().SearchAttributes
-	require.Equal(t, "x", string(attributes.IndexedFields["CdcState"].Data))
+	}))
+	return counts
 }

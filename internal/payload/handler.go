@@ -15,10 +15,9 @@ import (
 )
 
 const (
-	// MaxRequestBytes bounds the body of one request to [Handler]. The UI asks for
-	// the payloads of a few events at once, in base64 within JSON; a payload has
-	// 2 MiB at most.
-	MaxRequestBytes = 16 << 20
+	// maxRequestBytes bounds the body of one request. The UI asks for the payloads of a
+	// few events at once, in base64 within JSON; a payload has 2 MiB at most.
+	maxRequestBytes = 16 << 20
 	// maxMembers bounds the objects and members in a request's JSON: read into
 	// memory, the smallest of them are fifty times as large as they are written. A
 	// payload has about six, so that this is some ten thousand payloads.
@@ -39,66 +38,58 @@ const (
 	maxHeaderBytes = 16 << 10
 )
 
-// HandlerOption changes a [Handler].
-type HandlerOption func(*handler)
+// Access is who may use a codec endpoint, and for what.
+type Access struct {
+	// Origins are the pages that may use it in a browser ("http://127.0.0.1:8080",
+	// scheme and port included, no wildcard), so that no other page that the operator
+	// has open can decode anything.
+	Origins []string
+	// Remote also serves clients that are not on this machine. There is no
+	// authentication: they can read every payload.
+	Remote bool
+	// Encode also encodes. A client that may write to the namespace can then start
+	// workflows as we do.
+	Encode bool
+}
 
-// AllowRemote makes the handler answer clients that are not on this machine. It
-// has no authentication of its own: whoever reaches it can read every payload.
-func AllowRemote() HandlerOption { return func(h *handler) { h.remote = true } }
-
-// AllowEncode makes the handler encode, too. Whoever reaches it, and may write to the
-// namespace, can then start workflows as we do.
-func AllowEncode() HandlerOption { return func(h *handler) { h.encode = true } }
-
-// NewServer returns the server of a [Handler]: slow clients are cut off.
-func NewServer(handler http.Handler) *http.Server {
+// NewServer serves the codec to the Temporal UI and CLI: POST …/decode, and where it is
+// allowed POST …/encode, with bodies as [converter.NewPayloadCodecHTTPHandler] defines
+// them. A request's payloads may decompress to [MaxDecodedBytes] together. Slow clients
+// are cut off.
+//
+// Payloads are decoded for the namespace that the header X-Namespace names, as the UI
+// does, or else for the codec's own. They may be of any of its workflows, since a
+// request does not name one. What no key encrypted is passed on as it is: it can be read
+// in Temporal anyway, and an operator must be able to look at a forged payload.
+func NewServer(codec *Codec, access Access) *http.Server {
 	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		Handler: newHandler(codec, access), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 	}
 }
 
-// Handler serves the codec to the Temporal UI and CLI: POST …/decode, and where it is
-// allowed POST …/encode, with bodies as [converter.NewPayloadCodecHTTPHandler] defines
-// them. A request's payloads may decompress to [MaxDecodedBytes] together.
-//
-// Payloads are decoded for the namespace that the header X-Namespace names, as the UI
-// does, or else for the codec's own. They may be of any of its workflows, since nobody
-// says of which. What no key encrypted is passed on as it is: it can be read in
-// Temporal anyway, and an operator must be able to look at what somebody has forged.
-//
-// A browser may use it from the allowed origins only ("http://127.0.0.1:8080",
-// scheme and port included, no wildcard), so that no other page that the operator
-// has open can decode anything. Clients of other machines are refused unless
-// [AllowRemote] is given.
-func Handler(codec *Codec, allowedOrigins []string, opts ...HandlerOption) http.Handler {
-	display := *codec
-	display.display = true
-	h := &handler{codec: &display, origins: slices.Clone(allowedOrigins), slots: make(chan struct{}, maxRequests)}
-	for _, opt := range opts {
-		opt(h)
-	}
-	return h
+type handler struct {
+	Access
+	codec *Codec
+	slots chan struct{}
 }
 
-type handler struct {
-	codec   *Codec
-	origins []string
-	remote  bool
-	encode  bool
-	slots   chan struct{}
+func newHandler(codec *Codec, access Access) *handler {
+	display := *codec
+	display.display = true
+	return &handler{Access: access, codec: &display, slots: make(chan struct{}, maxRequests)}
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !h.remote && !isLoopback(r.RemoteAddr) {
-		http.Error(w, "the payload codec answers this machine only", http.StatusForbidden)
+	if !h.Remote && !isLoopback(r.RemoteAddr) {
+		http.Error(w, "the payload codec serves this machine only", http.StatusForbidden)
 		return
 	}
 	header := w.Header()
 	header.Add("Vary", "Origin")
 	header.Set("Cache-Control", "no-store")
 	if origin := r.Header.Get("Origin"); origin != "" {
-		if !slices.Contains(h.origins, origin) {
+		if !slices.Contains(h.Origins, origin) {
 			http.Error(w, "this origin may not use the payload codec", http.StatusForbidden)
 			return
 		}
@@ -115,13 +106,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.post(w, r)
 	default:
 		header.Set("Allow", "POST, OPTIONS")
-		http.Error(w, "the payload codec takes POST", http.StatusMethodNotAllowed)
+		http.Error(w, "the payload codec accepts POST", http.StatusMethodNotAllowed)
 	}
 }
 
-// post answers when one of the slots is free.
+// post serves a request when one of the slots is free.
 func (h *handler) post(w http.ResponseWriter, r *http.Request) {
-	if !h.encode && strings.HasSuffix(r.URL.Path, "/encode") {
+	if !h.Encode && strings.HasSuffix(r.URL.Path, "/encode") {
 		http.Error(w, "the payload codec only decodes: start it with --codec-encode to encode", http.StatusForbidden)
 		return
 	}
@@ -131,11 +122,11 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		http.Error(w, fmt.Sprintf("the request has more than %d bytes", MaxRequestBytes), http.StatusRequestEntityTooLarge)
+		http.Error(w, fmt.Sprintf("the request has more than %d bytes", maxRequestBytes), http.StatusRequestEntityTooLarge)
 		return
 	case err != nil:
 		http.Error(w, "the request could not be read", http.StatusBadRequest)

@@ -19,9 +19,9 @@ import (
 
 const uiOrigin = "http://127.0.0.1:8233"
 
-func serve(t *testing.T, c *Codec, opts ...HandlerOption) *httptest.Server {
+func serve(t *testing.T, c *Codec, access Access) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(Handler(c, []string{uiOrigin}, opts...))
+	server := httptest.NewServer(newHandler(c, access))
 	t.Cleanup(server.Close)
 	return server
 }
@@ -43,7 +43,7 @@ func request(t *testing.T, method, url, origin, body string) (*http.Response, st
 
 func TestHandlerDecodesForTheUI(t *testing.T) {
 	c := codec(t, ring(t, GenerateKey()))
-	server := serve(t, c)
+	server := serve(t, c, Access{Origins: []string{uiOrigin}})
 	body, err := protojson.Marshal(&commonpb.Payloads{Payloads: []*commonpb.Payload{encodeOne(t, c, plain("x"))}})
 	require.NoError(t, err)
 	resp, text := request(t, http.MethodPost, server.URL+"/decode", uiOrigin, string(body))
@@ -58,17 +58,17 @@ func TestHandlerDecodesForTheUI(t *testing.T) {
 func TestHandlerServesTheSDKsRemoteCodec(t *testing.T) {
 	c := codec(t, ring(t, GenerateKey()))
 	remote := converter.NewRemoteDataConverter(converter.GetDefaultDataConverter(),
-		converter.RemoteDataConverterOptions{Endpoint: serve(t, c, AllowEncode()).URL})
+		converter.RemoteDataConverterOptions{Endpoint: serve(t, c, Access{Encode: true}).URL})
 	encoded, err := remote.ToPayload("hello")
 	require.NoError(t, err)
-	require.Equal(t, map[string]int{EncodingEncrypted: 1}, Encodings(encoded))
+	require.Equal(t, EncodingEncrypted, string(encoded.Metadata[converter.MetadataEncoding]))
 	var got string
 	require.NoError(t, remote.FromPayload(encoded, &got))
 	require.Equal(t, "hello", got)
 }
 
 func TestHandlerRefuses(t *testing.T) {
-	server := serve(t, codec(t, ring(t, GenerateKey())))
+	server := serve(t, codec(t, ring(t, GenerateKey())), Access{Origins: []string{uiOrigin}})
 	for name, tc := range map[string]struct {
 		method, path, origin, body string
 		want                       int
@@ -94,7 +94,7 @@ func TestHandlerRefuses(t *testing.T) {
 }
 
 func TestHandlerNamesTheMissingKey(t *testing.T) {
-	server := serve(t, codec(t, ring(t, entry("new", 2, 32))))
+	server := serve(t, codec(t, ring(t, entry("new", 2, 32))), Access{Origins: []string{uiOrigin}})
 	sealed := encodeOne(t, codec(t, ring(t, entry("old", 1, 32))), plain("x"))
 	body, err := protojson.Marshal(&commonpb.Payloads{Payloads: []*commonpb.Payload{sealed}})
 	require.NoError(t, err)
@@ -106,26 +106,26 @@ func TestHandlerNamesTheMissingKey(t *testing.T) {
 func TestHandlerAnswersThisMachineOnly(t *testing.T) {
 	c := codec(t, ring(t, GenerateKey()))
 	for name, tc := range map[string]struct {
-		from string
-		opts []HandlerOption
-		want int
+		from   string
+		access Access
+		want   int
 	}{
-		"loopback 4":      {"127.0.0.1:1234", nil, http.StatusOK},
-		"loopback 6":      {"[::1]:1234", nil, http.StatusOK},
-		"elsewhere":       {"192.0.2.7:1234", nil, http.StatusForbidden},
-		"no address":      {"", nil, http.StatusForbidden},
-		"asked for":       {"192.0.2.7:1234", []HandlerOption{AllowRemote()}, http.StatusOK},
-		"body over limit": {"127.0.0.1:1234", nil, http.StatusRequestEntityTooLarge},
+		"loopback 4":      {"127.0.0.1:1234", Access{}, http.StatusOK},
+		"loopback 6":      {"[::1]:1234", Access{}, http.StatusOK},
+		"elsewhere":       {"192.0.2.7:1234", Access{}, http.StatusForbidden},
+		"no address":      {"", Access{}, http.StatusForbidden},
+		"asked for":       {"192.0.2.7:1234", Access{Remote: true}, http.StatusOK},
+		"body over limit": {"127.0.0.1:1234", Access{}, http.StatusRequestEntityTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := io.Reader(strings.NewReader("{}"))
 			if name == "body over limit" {
-				body = io.MultiReader(strings.NewReader("{}"), io.LimitReader(spaces{}, MaxRequestBytes))
+				body = io.MultiReader(strings.NewReader("{}"), io.LimitReader(spaces{}, maxRequestBytes))
 			}
 			req := httptest.NewRequest(http.MethodPost, "/decode", body)
 			req.RemoteAddr = tc.from
 			recorder := httptest.NewRecorder()
-			Handler(c, nil, tc.opts...).ServeHTTP(recorder, req)
+			newHandler(c, tc.access).ServeHTTP(recorder, req)
 			require.Equal(t, tc.want, recorder.Code)
 		})
 	}
@@ -152,7 +152,7 @@ func payloadsJSON(t *testing.T, payloads ...*commonpb.Payload) string {
 // one, once made the process 8 GB large.
 func TestHandlerBoundsARequestsAnswer(t *testing.T) {
 	c := codec(t, ring(t, GenerateKey()))
-	server := serve(t, c)
+	server := serve(t, c, Access{Origins: []string{uiOrigin}})
 	bomb := encodeOne(t, c, plain(strings.Repeat(" ", MaxDecodedBytes/4)))
 	bombs := make([]*commonpb.Payload, 50)
 	for i := range bombs {
@@ -170,7 +170,7 @@ func TestHandlerBoundsARequestsAnswer(t *testing.T) {
 
 // The smallest payload is written in three bytes and takes a hundred in memory.
 func TestHandlerBoundsARequestsPayloads(t *testing.T) {
-	server := serve(t, codec(t, ring(t, GenerateKey())))
+	server := serve(t, codec(t, ring(t, GenerateKey())), Access{Origins: []string{uiOrigin}})
 	for name, body := range map[string]string{
 		"payloads": `{"payloads":[` + strings.Repeat("{},", maxMembers) + `{}]}`,
 		"metadata": `{"payloads":[{"metadata":{` + strings.Repeat(`"a":"",`, maxMembers) + `"a":""}}]}`,
@@ -191,7 +191,7 @@ func (b blocked) Read([]byte) (int, error) {
 
 // However many ask at once, only a few are answered at a time.
 func TestHandlerAnswersAFewAtATime(t *testing.T) {
-	h := Handler(codec(t, ring(t, GenerateKey())), nil).(*handler)
+	h := newHandler(codec(t, ring(t, GenerateKey())), Access{})
 	post := func(body io.Reader) *http.Request {
 		r := httptest.NewRequest(http.MethodPost, "/decode", body)
 		r.RemoteAddr = "127.0.0.1:1"
@@ -221,7 +221,7 @@ func TestHandlerAnswersAFewAtATime(t *testing.T) {
 // another one is refused.
 func TestHandlerDecodesForTheNamespaceThatIsShown(t *testing.T) {
 	c := codec(t, ring(t, GenerateKey()))
-	server := serve(t, c)
+	server := serve(t, c, Access{Origins: []string{uiOrigin}})
 	here, elsewhere := encodeOne(t, c, plain("x")), encodeOne(t, c.inNamespace("other"), plain("x"))
 	for name, tc := range map[string]struct {
 		shown  string
@@ -251,7 +251,7 @@ func TestHandlerDecodesForTheNamespaceThatIsShown(t *testing.T) {
 func TestHandlerShowsWhatIsNotOurs(t *testing.T) {
 	c := codec(t, ring(t, GenerateKey()))
 	ours, forged := encodeOne(t, c, plain("ours")), plain("forged")
-	resp, text := request(t, http.MethodPost, serve(t, c).URL+"/decode", "", payloadsJSON(t, ours, forged))
+	resp, text := request(t, http.MethodPost, serve(t, c, Access{Origins: []string{uiOrigin}}).URL+"/decode", "", payloadsJSON(t, ours, forged))
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	var got commonpb.Payloads
 	require.NoError(t, protojson.Unmarshal([]byte(text), &got))
@@ -261,7 +261,7 @@ func TestHandlerShowsWhatIsNotOurs(t *testing.T) {
 
 // A client that sends its request in drops is cut off.
 func TestServerHasTimeouts(t *testing.T) {
-	server := NewServer(http.NotFoundHandler())
+	server := NewServer(codec(t, ring(t, GenerateKey())), Access{})
 	for name, d := range map[string]time.Duration{
 		"header": server.ReadHeaderTimeout, "read": server.ReadTimeout, "write": server.WriteTimeout, "idle": server.IdleTimeout,
 	} {

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/payload"
@@ -73,7 +75,9 @@ func TestOptionsReachTheServer(t *testing.T) {
 	require.Equal(t, "clinic", started.Namespace)
 	require.Regexp(t, `^healthlake-cdc-worker@.+/\d+$`, started.Identity)
 	require.Equal(t, []string{"cdc"}, f.header.Get("x-team"))
-	require.Equal(t, map[string]int{payload.EncodingEncrypted: 3}, payload.Encodings(started))
+	for _, p := range []*commonpb.Payload{started.GetInput().GetPayloads()[0], started.GetMemo().GetFields()["m"], started.GetUserMetadata().GetSummary()} {
+		require.Equal(t, payload.EncodingEncrypted, string(p.GetMetadata()[converter.MetadataEncoding]))
+	}
 	require.NotContains(t, started.String(), "secret")
 }
 

@@ -186,12 +186,8 @@ func (s *Stack) startCodec(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	var options []payload.HandlerOption
-	if s.options.ContainerHost != "" {
-		// To a container, a browser on the host is another machine.
-		options = append(options, payload.AllowRemote())
-	}
-	s.codec = payload.NewServer(payload.Handler(codec, origins, options...))
+	// To a container, a browser on the host is another machine.
+	s.codec = payload.NewServer(codec, payload.Access{Origins: origins, Remote: s.options.ContainerHost != ""})
 	go func() { _ = s.codec.Serve(listener) }() // ends by Close
 	return nil
 }
