@@ -154,7 +154,7 @@ func (s *session) checkBus(ctx context.Context, c *connection, bus string) error
 		return nil
 	}
 	if err := c.config.CheckBus(bus); err != nil {
-		return fmt.Errorf("--to-bus: %w: nothing was started", err)
+		return fmt.Errorf("--to-bus %w: nothing was started", err)
 	}
 	limited, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
