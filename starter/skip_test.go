@@ -71,6 +71,10 @@ func (r *waiterRun) Get(_ context.Context, into any) error {
 	return converter.GetDefaultDataConverter().FromPayloads(payloads, into)
 }
 
+func connectedTo(c client.Client) *connection {
+	return &connection{Connection: &temporal.Connection{Client: c, Executions: temporal.Executions{Client: c}}}
+}
+
 // A skip is reported as done when the execution counts it, and not because nothing
 // waits at the moment of the question.
 func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
@@ -96,7 +100,7 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				connected := &connection{Connection: &temporal.Connection{Client: &c.waiter}}
+				connected := connectedTo(&c.waiter)
 				err := connected.skipAndWait(t.Context(), "window/d/x", waits, waits.Waiting)
 				if c.says == "" {
 					require.NoError(t, err)
@@ -109,6 +113,6 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	connected := &connection{Connection: &temporal.Connection{Client: &waiter{answers: []cdc.Progress{waits}}}}
+	connected := connectedTo(&waiter{answers: []cdc.Progress{waits}})
 	require.ErrorContains(t, connected.skipAndWait(ctx, "window/d/x", waits, waits.Waiting), "interrupted")
 }
