@@ -15,14 +15,14 @@ import (
 	"healthlake-cdc/internal/ledger"
 )
 
-// Bus takes events. accepted holds, for each event, the id that EventBridge
+// Bus publishes events. accepted holds, for each event, the id that EventBridge
 // gave it in an earlier attempt, or nothing; progress is called with it after
 // each call that had something accepted. Its errors are *cdc.Error.
 type Bus interface {
 	Publish(ctx context.Context, events []cdc.Event, accepted []string, progress func(accepted []string)) (cdc.PublishResult, error)
 }
 
-// Observer is told what the activities did, for metrics.
+// Observer counts what the activities did, for metrics.
 type Observer interface {
 	// Published is called for every version put on the bus: its body's size, its
 	// meta.lastUpdated, and when EventBridge had accepted it.

@@ -50,8 +50,8 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 	switch class := cdc.ClassOf(err); {
 	case class == "":
 	case class == cdc.ClassNotFound || class == cdc.ClassRejected || class == cdc.ClassTooLarge && !result.Gone:
-		// None is kept, or none can be read. Of a resource that can be read nothing says whether it was
-		// deleted before, and a read may lag.
+		// None is kept, or none can be read. Nothing says whether a resource that can be
+		// read was deleted before, and a read may lag.
 		result.Final = result.Gone
 		return result, nil
 	case (class == cdc.ClassForbidden || class == cdc.ClassTooLarge) && result.Gone:
@@ -100,13 +100,13 @@ func (a *Activities) lastHistory(ctx context.Context, in cdc.ReadDeleteInput) (e
 }
 
 // tombstoneOf is the index of the tombstone that a delete of that time has left, -1
-// without one. settled tells that it is that one for certain: it was written
+// without one. final is set when it certainly is that one: it was written
 // about then, or is the newest entry of a resource that is gone and does not say
-// when it was written. One that is not may be of an earlier delete, whose
+// when it was written. Otherwise it may be of an earlier delete, whose
 // repetition wrote nothing, or history may not show the delete yet.
-func tombstoneOf(entries []cdc.Resource, deleted time.Time, gone bool) (index int, settled bool) {
+func tombstoneOf(entries []cdc.Resource, deleted time.Time, gone bool) (index int, final bool) {
 	index = -1
-	nearest := time.Duration(0)
+	var nearest time.Duration
 	for i, entry := range entries {
 		if !entry.Deleted || entry.Time().IsZero() {
 			continue

@@ -9,34 +9,33 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// Heartbeats is what Publish asks of Temporal for its heartbeats. The SDK's own
-// activity.RecordHeartbeat says neither whether the server took one nor, when the
-// server cannot be reached, ends the activity.
+// Heartbeats records the heartbeats of Publish. The SDK's own activity.RecordHeartbeat
+// neither says whether the server accepted one nor ends the activity when the server
+// cannot be reached.
 type Heartbeats interface {
 	RecordActivityHeartbeatWithOptions(ctx context.Context, options client.RecordActivityHeartbeatOptions) error
 }
 
-// heartbeatCall is how long a heartbeat may take. The Publish waits for it: a server
+// heartbeatTimeout is how long a heartbeat may take. The Publish waits for it: a server
 // that is slow must not end it at once, and the calls of three that fail one after
 // another must fit into the heartbeat timeout (workflows/policies.go).
-const heartbeatCall = 5 * time.Second
+const heartbeatTimeout = 5 * time.Second
 
 // heartbeat records what was accepted, at most once every heartbeatEvery, while
 // there is more to come: a Publish of one call records none.
 //
-// It also ends a Publish when nobody can take down what it does: when the server
-// does not take its heartbeat, and when it has given the task to another worker by
-// now. A process that stood still (a stopped container, a frozen machine) and goes on
-// learns of that too late: a task that waited in its connection all that time looks
-// like a new one.
+// It also ends a Publish when what it does cannot be recorded: when the server does not
+// accept its heartbeat, and when the server has given the task to another worker by now.
+// A process that stood still (a stopped container, a frozen machine) learns of that too
+// late: a task that waited in its connection all that time looks like a new one.
 type heartbeat struct {
 	giveUp context.CancelCauseFunc
 	// timeout is the activity's heartbeat timeout; 0 is none.
 	timeout time.Duration
 	started time.Time // by the server's clock
 	now     func() time.Time
-	// send is an error when the server did not take it down, or says that the activity
-	// has ended.
+	// send is an error when the server did not record it, or says that the activity has
+	// ended.
 	send func(accepted []string) error
 
 	last time.Time
@@ -51,7 +50,7 @@ func newHeartbeat(ctx context.Context, giveUp context.CancelCauseFunc, to Heartb
 	return &heartbeat{
 		giveUp: giveUp, timeout: info.HeartbeatTimeout, started: info.StartedTime, now: time.Now, last: time.Now(),
 		send: func(accepted []string) error {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), heartbeatCall)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), heartbeatTimeout)
 			defer cancel()
 			return to.RecordActivityHeartbeatWithOptions(ctx, client.RecordActivityHeartbeatOptions{
 				TaskToken: info.TaskToken, Details: []any{accepted},
@@ -76,7 +75,7 @@ func (h *heartbeat) begin(accepted []string) {
 func (h *heartbeat) record(accepted []string) {
 	h.pending = accepted
 	if h.expired() {
-		h.giveUp(context.DeadlineExceeded) // what was accepted is recorded all the same, if the server takes it
+		h.giveUp(context.DeadlineExceeded) // what was accepted is recorded all the same, if the server accepts it
 	}
 	if h.now().Sub(h.last) >= heartbeatEvery && slices.Contains(accepted, "") {
 		h.flush()
@@ -91,7 +90,7 @@ func (h *heartbeat) expired() bool {
 	return h.timeout > 0 && h.now().Sub(h.last) >= h.timeout-2*heartbeatEvery
 }
 
-// flush records what is pending, and ends the Publish unless the server takes it.
+// flush records what is pending, and ends the Publish unless the server accepts it.
 func (h *heartbeat) flush() {
 	if h.pending == nil {
 		return

@@ -130,10 +130,9 @@ const (
 )
 
 // enter makes room for a Hydrate of the window; it calls exit with what became of it.
-// While a store keeps failing, only the oldest window of the
-// lane that waits for it may try, and another when that has not been here for a
-// while: the others fail at once and come again by their retry policy, so that a
-// long outage costs few searches.
+// While a store keeps failing, only the oldest window of the lane that waits for it may
+// try, and another when that has not been here for a while: the others fail at once and
+// come again by their retry policy, so that a long outage costs few searches.
 func (l *Limits) enter(window cdc.Window, bulk bool) (exit func(outcome), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -149,7 +148,7 @@ func (l *Limits) enter(window cdc.Window, bulk bool) (exit func(outcome), err er
 	if store.running >= store.maxHydrates {
 		return nil, &cdc.Error{
 			Op: "Hydrate", Class: cdc.ClassThrottled, RetryAfter: jitter(busyDelay),
-			Advice: fmt.Sprintf("this worker already sweeps %d windows of datastore %s", store.maxHydrates, window.Datastore),
+			Advice: fmt.Sprintf("this worker already searches for %d windows of datastore %s", store.maxHydrates, window.Datastore),
 		}
 	}
 	store.running++

@@ -10,7 +10,7 @@ const (
 	// billedEvent is what EventBridge bills as one event: 64 KB of an entry
 	// (EventBridge pricing).
 	billedEvent = 64 << 10
-	// measureRestarts is how often a measuring starts its pages again because the
+	// measureRestarts is how often a measurement starts its pages again because the
 	// store refused a page token, before the attempt fails.
 	measureRestarts = 3
 )
@@ -34,7 +34,7 @@ func (r *Reader) weight(origin cdc.Origin, change cdc.Change) (bytes int64, even
 // weigh adds up what was accepted of a Publish.
 func (a *Activities) weigh(in cdc.PublishInput, result *cdc.PublishResult) {
 	for i, change := range in.Changes {
-		if i < len(result.EventIDs) && result.EventIDs[i] != "" {
+		if result.EventIDs[i] != "" {
 			bytes, events := a.Reader.weight(in.Origin, change)
 			result.Bytes += bytes
 			result.Events += events

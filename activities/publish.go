@@ -52,7 +52,7 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 }
 
 // canceled reports whether an activity was asked to end by its workflow, and not
-// because the process stops, Temporal did not take its heartbeats, or an operator
+// because the process stops, Temporal did not accept its heartbeats, or an operator
 // paused or reset it: then it goes on later or elsewhere.
 func canceled(ctx context.Context) bool {
 	return ctx.Err() != nil && temporal.IsCanceledError(context.Cause(ctx))

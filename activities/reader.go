@@ -22,8 +22,7 @@ const (
 	// fail, before it leaves the rest to the next attempt: one that a store cannot give
 	// holds up no other.
 	maxFailedReads = 5
-	// waitingHeartbeat is how often something is heard of a search that waits for its
-	// token.
+	// waitingHeartbeat is how often a search calls back that waits for its token.
 	waitingHeartbeat = 10 * time.Second
 )
 

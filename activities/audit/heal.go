@@ -24,7 +24,7 @@ const (
 	firstLook = 250 * time.Millisecond
 	maxLook   = 5 * time.Second
 	// operatorWait is how long a Heal waits for a window that waits for an
-	// operator: a refusal may be over in moments, but it must not hold up the audit
+	// operator: that may be over in moments, but it must not hold up the audit
 	// of everything else for as long as a Heal may last. windowWait is how long it
 	// waits for any window: one that found something new has closed after its last
 	// pass (CDC_PASSES: 60 s), another after twice that, and as much to spare. What has
@@ -106,7 +106,7 @@ func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 		Types: gap.Types, Wanted: gap.Wanted, Cause: h.in.Cause, Skip: h.in.Skip,
 	}
 	if n == 0 {
-		// A trigger that comes later joins this run: it must sweep what that would.
+		// A trigger that comes later joins this run: it must search what that would.
 		run.Types = nil
 	}
 	if _, err := h.Windows.Run(ctx, window, n, run); err != nil {
