@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ func everything(n int, types ...string) cdc.AuditSpanInput {
 // A version that was replaced before its sweep is shown by history only: in the
 // span it is wanted, before it its own window is told of.
 func TestAuditSpanFindsReplacedVersions(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	hour := -time.Hour
 	store.write("Patient", "p", 1, auditStart.Add(2*hour))          // before the type was promised
 	earlier := store.write("Patient", "p", 2, auditStart.Add(hour)) // in no ledger
@@ -29,7 +30,7 @@ func TestAuditSpanFindsReplacedVersions(t *testing.T) {
 	shown := store.write("Patient", "p", 5, auditStart.Add(12*time.Second))
 	e.closedWith(auditStart, 0, cdc.Ledger{})
 	e.closedWith(shown.Time(), 0, publishedLedger(shown))
-	a := auditor(store, e)
+	a := auditor(t, store, e)
 
 	in := everything(2, "Patient")
 	in.Since = map[string]time.Time{"Patient": auditStart.Add(hour - time.Minute)}
@@ -57,7 +58,7 @@ func TestAuditSpanFindsReplacedVersions(t *testing.T) {
 // A history is read of what is shown in another version than its first, whatever
 // the ledgers hold: the figures are the same before and after healing.
 func TestAuditSpanSaysTheSameOfHistoriesAfterHealing(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	first := store.write("Patient", "swept", 1, auditStart)
 	second := store.write("Patient", "swept", 2, auditStart.Add(11*time.Second))
 	once := store.write("Patient", "once", 1, auditStart)
@@ -65,7 +66,7 @@ func TestAuditSpanSaysTheSameOfHistoriesAfterHealing(t *testing.T) {
 	third := store.write("Patient", "missed", 2, auditStart.Add(11*time.Second))
 	e.closedWith(auditStart, 0, publishedLedger(first, once))
 	e.closedWith(auditStart.Add(10*time.Second), 0, publishedLedger(second, third))
-	a := auditor(store, e)
+	a := auditor(t, store, e)
 	result := audited(t, a, everything(2, "Patient"))
 	require.ElementsMatch(t, []string{"swept", "missed"}, store.histories)
 	require.Equal(t, []cdc.Version{missed}, result.Windows[0].Wanted)
@@ -81,58 +82,58 @@ func TestAuditSpanSaysTheSameOfHistoriesAfterHealing(t *testing.T) {
 
 // What audits of other spans found is in the span's figures from then on.
 func TestAuditSpanOfVersionsThatWereFound(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	found := store.write("Patient", "p", 1, auditStart)
 	store.write("Patient", "p", 2, auditStart.Add(time.Hour))
 	e.closedWith(auditStart, 0, cdc.Ledger{})
 	in := everything(1, "Patient", "Device")
-	require.Zero(t, audited(t, auditor(store, e), in).Types[0].InStore)
+	require.Zero(t, audited(t, auditor(t, store, e), in).Types[0].InStore)
 	in.Found = []cdc.Version{found}
-	result := audited(t, auditor(store, e), in)
+	result := audited(t, auditor(t, store, e), in)
 	require.Equal(t, 1, result.Types[0].Missing)
 	require.Equal(t, []cdc.Version{found}, result.Windows[0].Wanted)
 	require.Empty(t, result.Elsewhere, "versions after the span are later audits'")
 	require.Zero(t, result.Types[1].InStore)
 
 	e.closedWith(auditStart, 1, publishedLedger(found))
-	result = audited(t, auditor(store, e), in)
+	result = audited(t, auditor(t, store, e), in)
 	require.Equal(t, 1, result.Types[0].Published)
 	require.Empty(t, result.Windows)
 }
 
-// Tombstones are no versions to publish, and a store without history is told.
+// Tombstones are no versions to publish, and a store without history is stated.
 func TestAuditSpanOfHistoriesThatHoldDeletesOrAreNotThere(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	store.write("Patient", "p", 1, auditStart)
 	store.write("Patient", "p", 2, auditStart.Add(time.Second))
 	store.versions[1].Deleted = true
 	shown := store.write("Patient", "p", 3, auditStart.Add(2*time.Second))
 	e.closedWith(auditStart, 0, publishedLedger(shown))
-	result := audited(t, auditor(store, e), everything(1, "Patient"))
+	result := audited(t, auditor(t, store, e), everything(1, "Patient"))
 	require.Equal(t, 2, result.Types[0].InStore, "the first and the third")
 	require.Zero(t, result.Types[0].HistoryUnavailable)
 
-	for _, class := range []cdc.Class{cdc.ClassNotFound, cdc.ClassRejected} {
-		store.historyError = &cdc.Error{Op: "GET {Type}/{id}/_history", Class: class}
-		result = audited(t, auditor(store, e), everything(1, "Patient"))
+	for _, status := range []int{http.StatusNotFound, http.StatusBadRequest} {
+		store.historyStatus = status
+		result = audited(t, auditor(t, store, e), everything(1, "Patient"))
 		require.Equal(t, 1, result.Types[0].HistoryUnavailable)
 		require.Equal(t, 1, result.Types[0].InStore)
 	}
-	store.historyError = &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassForbidden}
-	result = audited(t, auditor(store, e), everything(1, "Patient"))
+	store.historyStatus = http.StatusForbidden
+	result = audited(t, auditor(t, store, e), everything(1, "Patient"))
 	require.Equal(t, cdc.ClassForbidden, result.Types[0].Unavailable, "a missing permission is an operator's matter")
 }
 
 // A result names so many versions that it is a payload that Temporal takes.
 func TestAuditSpanNamesNoMoreThanAResultHolds(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	for i := range maxNamed + 100 {
 		id := fmt.Sprintf("p%05d", i)
 		store.write("Patient", id, 1, auditStart)
 		store.write("Patient", id, 2, auditStart.Add(time.Second))
 	}
-	require.True(t, audited(t, auditor(store, e), everything(2, "Patient")).Split)
-	result := audited(t, auditor(store, e), everything(1, "Patient"))
+	require.True(t, audited(t, auditor(t, store, e), everything(2, "Patient")).Split)
+	result := audited(t, auditor(t, store, e), everything(1, "Patient"))
 	require.Equal(t, 2*maxNamed+200, result.Types[0].Missing)
 	require.Len(t, result.Windows[0].Wanted, maxNamed/2)
 	require.Equal(t, 2*maxNamed+200, result.Windows[0].Missing)

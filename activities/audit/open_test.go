@@ -13,7 +13,7 @@ import (
 // What an open window has published counts as published: the window may be open for
 // the last pass only, or because it waits for an operator.
 func TestAuditSpanOfAnOpenWindowThatHasPublished(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	window := cdc.WindowAt(testStore, auditStart)
 	var batch cdc.PublishInput
 	for i := range 50 {
@@ -25,7 +25,7 @@ func TestAuditSpanOfAnOpenWindowThatHasPublished(t *testing.T) {
 		did("Publish", batch, allAccepted(batch))
 	e.executions[window.ID()] = execution{status: running, events: h.events, waits: true}
 	in := cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Claim", "Device", "Patient"}}
-	result := audited(t, auditor(store, e), in)
+	result := audited(t, auditor(t, store, e), in)
 	figures := func(n int) []int {
 		a := result.Types[n]
 		return []int{a.InStore, a.Published, a.Missing, a.Open, a.OpenWindows}
@@ -38,7 +38,7 @@ func TestAuditSpanOfAnOpenWindowThatHasPublished(t *testing.T) {
 	// It closes without having swept Patient to the end: what it lacks is missing, and
 	// the type is one to run the window for.
 	e.closedWith(auditStart, 0, publishedLedger())
-	result = audited(t, auditor(store, e), in)
+	result = audited(t, auditor(t, store, e), in)
 	require.Equal(t, []int{51, 0, 51, 0, 0}, figures(2))
 	require.Equal(t, []cdc.WindowGap{{Start: auditStart, Missing: 52, Types: []string{"Claim", "Patient"}}}, result.Windows)
 }
@@ -46,7 +46,7 @@ func TestAuditSpanOfAnOpenWindowThatHasPublished(t *testing.T) {
 // A version that search hides is published by an open run only that was given it.
 func TestAuditSpanOfAHiddenVersionInAnOpenWindow(t *testing.T) {
 	for _, given := range []bool{false, true} {
-		store, e := &auditStore{}, newEngine()
+		store, e := newStore(t), newEngine()
 		window := cdc.WindowAt(testStore, auditStart)
 		hidden := store.write("Patient", "p", 1, auditStart)
 		store.write("Patient", "p", 2, auditStart.Add(cdc.WindowWidth))
@@ -55,7 +55,7 @@ func TestAuditSpanOfAHiddenVersionInAnOpenWindow(t *testing.T) {
 			opened.Wanted = []cdc.Version{hidden}
 		}
 		e.executions[window.ID()] = execution{status: running, events: begun(opened).events}
-		result := audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(2), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
+		result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(2), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
 		if given {
 			require.Equal(t, []int{1, 1}, []int{result.Types[0].Missing, result.Types[0].Open})
 		} else {
@@ -68,7 +68,7 @@ func TestAuditSpanOfAHiddenVersionInAnOpenWindow(t *testing.T) {
 // A window publishes while its types are audited one after the other: the figures of
 // a type are of one moment, and those of types that are done stay as they were.
 func TestAuditSpanOfAWindowThatPublishesMeanwhile(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	window := cdc.WindowAt(testStore, auditStart)
 	first := store.write("Device", "d", 1, auditStart)
 	second := store.write("Patient", "p", 1, auditStart)
@@ -80,7 +80,7 @@ func TestAuditSpanOfAWindowThatPublishesMeanwhile(t *testing.T) {
 			e.executions[window.ID()] = execution{status: running, events: open.did("Publish", in, allAccepted(in)).events}
 		}
 	}
-	result := audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Device", "Patient"}})
+	result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Device", "Patient"}})
 	device, patient := result.Types[0], result.Types[1]
 	require.Equal(t, []int{1, 0, 1, 0}, []int{device.InStore, device.Published, device.Open, device.Superseded})
 	require.LessOrEqual(t, patient.Open+patient.Published, 1)
@@ -90,14 +90,14 @@ func TestAuditSpanOfAWindowThatPublishesMeanwhile(t *testing.T) {
 // Versions of before the span that history shows are told only where their window's
 // ledger is within the horizon.
 func TestAuditSpanLooksElsewhereWithinTheHorizonOnly(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	old := store.write("Patient", "p", 1, auditStart)
 	recent := store.write("Patient", "p", 2, auditStart.Add(2*cdc.WindowWidth))
 	store.write("Patient", "p", 3, auditStart.Add(4*cdc.WindowWidth))
 	span := cdc.Span{From: auditStart.Add(4 * cdc.WindowWidth), To: auditStart.Add(5 * cdc.WindowWidth)}
 	in := cdc.AuditSpanInput{Span: span, Types: []string{"Patient"}, Versions: cdc.VersionsAll}
 	in.Since = map[string]time.Time{"Patient": auditStart}
-	require.Equal(t, []cdc.Version{old, recent}, audited(t, auditor(store, e), in).Elsewhere)
+	require.Equal(t, []cdc.Version{old, recent}, audited(t, auditor(t, store, e), in).Elsewhere)
 	in.Horizon = time.Since(auditStart) - cdc.WindowWidth - cdc.HorizonSlack
-	require.Equal(t, []cdc.Version{recent}, audited(t, auditor(store, e), in).Elsewhere)
+	require.Equal(t, []cdc.Version{recent}, audited(t, auditor(t, store, e), in).Elsewhere)
 }

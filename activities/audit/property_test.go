@@ -153,7 +153,7 @@ func TestAuditSpanComparesAnyStoreWithAnyWindows(t *testing.T) {
 	types := []string{"Patient", "Observation"}
 	rapid.Check(t, func(t *rapid.T) {
 		const windows = 5
-		store, e := &auditStore{}, newEngine()
+		store, e := newStore(t), newEngine()
 		expired := rapid.IntRange(0, 2).Draw(t, "older than the horizon")
 		drawn := make(map[time.Time]*drawnWindow)
 		for n := range windows {
@@ -236,7 +236,7 @@ func TestAuditSpanComparesAnyStoreWithAnyWindows(t *testing.T) {
 		}
 		// The horizon moves on while the test runs, by far less than half a window.
 		horizon := time.Since(auditStart) - time.Duration(expired)*cdc.WindowWidth + cdc.WindowWidth/2 - cdc.HorizonSlack
-		result := audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(windows), Types: types, Horizon: horizon})
+		result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(windows), Types: types, Horizon: horizon})
 		require.Len(t, result.Types, len(types))
 		for _, got := range result.Types {
 			expect := want[got.Type]

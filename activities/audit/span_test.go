@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,7 +19,7 @@ import (
 // What changes hands while the pages are read moves the rest up by one, so that a
 // version is passed over: the store's count tells.
 func TestAuditSpanListsAgainWhatWasPassedOver(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	for i := range 250 {
 		store.write("Patient", fmt.Sprintf("p%03d", i), 1, auditStart.Add(time.Second))
 	}
@@ -26,74 +27,69 @@ func TestAuditSpanListsAgainWhatWasPassedOver(t *testing.T) {
 		store.paged = nil // after the first page its first resource leaves the span
 		store.write("Patient", "p249", 2, auditStart.Add(time.Hour))
 	}
-	result := audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+	result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.Equal(t, 250, result.Types[0].InStore, "what any listing showed was there; without the second, 249")
 	require.Equal(t, 6, store.searches)
 }
 
 func TestAuditSpanStartsAgainWhenATokenIsRefused(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	for i := range 150 {
 		store.write("Patient", fmt.Sprintf("p%03d", i), 1, auditStart.Add(time.Second))
 	}
 	refusals := 0
-	store.fail = func(_ string, further bool) error {
+	store.status = func(_ string, further bool) int {
 		if refusals++; further && refusals < 4 {
-			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageToken, Status: 400}
+			return http.StatusBadRequest
 		}
-		return nil
+		return 0
 	}
-	result := audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+	result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.Equal(t, 150, result.Types[0].InStore)
 
-	store.fail = func(_ string, further bool) error {
+	store.status = func(_ string, further bool) int {
 		if further {
-			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageToken, Status: 400}
+			return http.StatusBadRequest
 		}
-		return nil
+		return 0
 	}
-	result = audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
-	require.Equal(t, cdc.ClassPageToken, result.Types[0].Unavailable, "not for ever")
+	result = audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+	require.Equal(t, cdc.ClassPageToken, result.Types[0].Unavailable, "not indefinitely")
 }
 
 func TestAuditSpanCutsLongListings(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	const n = longListing + 1_000
 	for i := range n {
 		store.write("Patient", fmt.Sprintf("p%05d", i), 1, auditStart.Add(time.Duration(i)*40*time.Second/n))
 	}
 	longest := 0
 	pages := 0
-	store.fail = func(_ string, further bool) error {
+	store.status = func(_ string, further bool) int {
 		if pages++; !further {
 			pages = 0
 		}
 		longest = max(longest, pages)
-		return nil
+		return 0
 	}
-	result := audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(4), Types: []string{"Patient"}})
+	result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(4), Types: []string{"Patient"}})
 	require.Equal(t, n, result.Types[0].InStore)
 	require.Less(t, longest, longListing/cdc.PageSize)
 
-	store.claims = maxListing + 1
-	result = audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(4), Types: []string{"Patient"}})
+	store.total = fmt.Sprint(maxListing + 1)
+	result = audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(4), Types: []string{"Patient"}})
 	require.True(t, result.Split)
 	require.Empty(t, result.Types)
-	result = audited(t, auditor(store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+	result = audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.False(t, result.Split, "a window cannot be split")
 }
 
 func TestAuditSpanOfUnavailableTypes(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	store.write("Patient", "p", 1, auditStart)
-	refuse := map[string]cdc.Class{"Device": cdc.ClassForbidden, "Claim": cdc.ClassUnavailable}
-	store.fail = func(resourceType string, _ bool) error {
-		if class := refuse[resourceType]; class != "" {
-			return &cdc.Error{Op: "GET {Type}?_lastUpdated", Class: class, RetryAfter: time.Minute}
-		}
-		return nil
-	}
-	a := auditor(store, e)
+	statuses := map[string]int{"Device": http.StatusForbidden, "Claim": http.StatusServiceUnavailable}
+	store.status = func(resourceType string, _ bool) int { return statuses[resourceType] }
+	a := auditor(t, store, e)
 	result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Claim", "Device", "Patient"}})
 	require.Equal(t, cdc.ClassUnavailable, result.Types[0].Unavailable)
 	require.Equal(t, cdc.ClassForbidden, result.Types[1].Unavailable)
@@ -115,7 +111,7 @@ func TestAuditSpanOfUnavailableTypes(t *testing.T) {
 
 // A retry goes on from the types that are in the heartbeats.
 func TestAuditSpanGoesOnFromItsHeartbeats(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	store.write("Patient", "p", 1, auditStart)
 	store.write("Device", "d", 1, auditStart)
 	before := cdc.AuditSpanResult{
@@ -125,7 +121,7 @@ func TestAuditSpanGoesOnFromItsHeartbeats(t *testing.T) {
 	}
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	a := auditor(store, e)
+	a := auditor(t, store, e)
 	env.RegisterActivity(a.AuditSpan)
 	env.SetHeartbeatDetails(before)
 	value, err := env.ExecuteActivity(a.AuditSpan, cdc.AuditSpanInput{
@@ -163,7 +159,7 @@ func TestAuditSpanCountsPublishedDeletes(t *testing.T) {
 	put("e7", execution{status: completed, result: "not a result"})
 	e.executions[cdc.DeleteID("another", "e6")] = done(cdc.PublishDeleteResult{Type: "Patient", EventTime: at})
 
-	a := auditor(&auditStore{}, e)
+	a := auditor(t, newStore(t), e)
 	for range 2 { // the second time from what it remembers
 		result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient", "Device"}})
 		require.Equal(t, cdc.DeleteCounts{Exact: 1, Unresolved: 1}, result.Types[0].Deletes)
@@ -176,7 +172,7 @@ func TestAuditSpanCountsPublishedDeletes(t *testing.T) {
 func TestAuditSpanAsksForTheDeletesOfItsSpan(t *testing.T) {
 	in := cdc.AuditSpanInput{Datastore: testStore, Span: spanOf(6), Types: []string{"Patient"}, Attributes: true}
 	e := newEngine()
-	a := auditor(&auditStore{}, e)
+	a := auditor(t, newStore(t), e)
 	audited(t, a, in)
 	require.Contains(t, e.queries[len(e.queries)-1],
 		"CdcWindowStart >= '2026-03-01T11:59:59Z' AND CdcWindowStart < '2026-03-01T12:01:01Z'")
@@ -196,13 +192,12 @@ func TestAuditSpanAsksForTheDeletesOfItsSpan(t *testing.T) {
 
 // A dry run reads bodies, and counts what a rerun would publish.
 func TestAuditSpanMeasures(t *testing.T) {
-	store, e := &auditStore{}, newEngine()
+	store, e := newStore(t), newEngine()
 	known := store.write("Patient", "a", 1, auditStart)
 	store.write("Patient", "b", 1, auditStart)
-	store.write("Patient", "larger-than-the-bus", 1, auditStart)
-	store.versions[2].Body = make([]byte, 1_000_000)
+	store.writeLarge("Patient", "larger-than-the-bus", 1, auditStart, 1_000_000)
 	e.closedWith(auditStart, 0, publishedLedger(known))
-	a := auditor(store, e)
+	a := auditor(t, store, e)
 
 	result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Measure: true})
 	require.Equal(t, 2, result.Types[0].Missing)
@@ -225,16 +220,23 @@ func TestAuditSpanOfOneStoreOnly(t *testing.T) {
 	deleted := cdc.PublishDeleteResult{Type: "Patient", EventTime: auditStart}
 	e.executions[cdc.DeleteID(other.Datastore, "e1")] = execution{status: completed, result: deleted}
 	e.shownToAll = []string{other.ID(), cdc.DeleteID(other.Datastore, "e1")}
-	got := audited(t, auditor(&auditStore{}, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
+	got := audited(t, auditor(t, newStore(t), e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.Zero(t, got.Types[0].Superseded)
 	require.Zero(t, got.Types[0].Deletes)
 	require.Empty(t, got.Windows)
 }
 
+// emptyStore shows nothing.
+type emptyStore struct{ activities.Store }
+
+func (emptyStore) Search(context.Context, cdc.SearchRequest) (cdc.Page, error) {
+	return cdc.Page{}, nil
+}
+
 // At a low rate a search stands in line for longer than the heartbeat timeout.
 func TestSearchIsHeardOfWhileItWaitsForItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := auditor(&auditStore{}, newEngine())
+		a := auditorOf(emptyStore{}, newEngine())
 		a.Reader.Limits = activities.NewLimits(1, 0.01)
 		heard := 0
 		for range 2 {

@@ -40,15 +40,15 @@ func TestUnreadableEntriesAreCountedWhereverPagesAreRead(t *testing.T) {
 			return len(got), nil
 		},
 		"HydratePage": func(a world) (int, error) {
-			page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: window, Salt: salt})
+			page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: origin, Type: "Patient", Span: window, Salt: salt})
 			return len(page.Changes), err
 		},
 		"HydratePage, list": func(a world) (int, error) {
-			page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: window, Salt: salt, List: true})
+			page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: origin, Type: "Patient", Span: window, Salt: salt, List: true})
 			return len(page.Listed), err
 		},
 		"MeasureSpan": func(a world) (int, error) {
-			result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: window})
+			result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: origin, Type: "Patient", Span: window})
 			return result.Counts.Published, err
 		},
 		"AuditSpan": func(a world) (int, error) {
@@ -59,7 +59,7 @@ func TestUnreadableEntriesAreCountedWhereverPagesAreRead(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := newStrangeStore(t, reported()...).world(t)
+			a := newStore(t, reported()...).world(t)
 			found, err := read(a)
 			require.NoError(t, err)
 			require.Equal(t, 1, found)
@@ -75,11 +75,11 @@ func TestUnreadableEntriesAreCountedWhereverPagesAreRead(t *testing.T) {
 
 // A span that is listed more than once counts each entry once, and histories' too.
 func TestAuditCountsAnUnreadableEntryOnce(t *testing.T) {
-	s := newStrangeStore(t, append(reported(),
+	s := newStore(t, append(reported(),
 		`{"resourceType":"Patient","id":"again","meta":{"versionId":"9","lastUpdated":"2026-03-01T12:00:09Z"}}`)...)
 	s.perPage = 2
 	s.total = "7" // one more than it lists, each time
-	s.histories["again"] = []string{
+	s.history["again"] = []string{
 		`{"resourceType":"Patient","id":"again","meta":{"versionId":"9","lastUpdated":"2026-03-01T12:00:09Z"}}`,
 		`{"resourceType":"Patient","id":"again","meta":{"versionId":8,"lastUpdated":"2026-03-01T12:00:08Z"}}`,
 		`{"resourceType":"Patient","id":"again","meta":{"versionId":"7","lastUpdated":"2026-03-01T12:00:07Z"}}`,
@@ -129,7 +129,7 @@ func TestPagesThatGoRound(t *testing.T) {
 	} {
 		for _, list := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, list), func(t *testing.T) {
-				s := newStrangeStore(t, crowd(400, 10)...)
+				s := newStore(t, crowd(400, 10)...)
 				s.perPage, s.link = 10, tc.link
 				a := s.world(t)
 				got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: list}, list)
@@ -141,15 +141,15 @@ func TestPagesThatGoRound(t *testing.T) {
 			})
 		}
 		t.Run(name+" measured", func(t *testing.T) {
-			s := newStrangeStore(t, crowd(400, 10)...)
+			s := newStore(t, crowd(400, 10)...)
 			s.perPage, s.link = 10, tc.link
 			a := s.world(t)
-			result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1)})
+			result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: origin, Type: "Patient", Span: spanOf(1)})
 			require.NoError(t, err)
 			require.Equal(t, tc.held, result.Counts.Published)
 		})
 		t.Run(name+" audited", func(t *testing.T) {
-			s := newStrangeStore(t, crowd(400, 10)...)
+			s := newStore(t, crowd(400, 10)...)
 			s.perPage, s.link = 10, tc.link
 			a := s.world(t)
 			for _, total := range []string{"400", "null"} {
@@ -167,7 +167,7 @@ func TestPagesThatGoRound(t *testing.T) {
 
 // The lists that were ended are counted by the metrics of Temporal's SDK.
 func TestPagesThatGoRoundAreCounted(t *testing.T) {
-	s := newStrangeStore(t, crowd(30, 10)...)
+	s := newStore(t, crowd(30, 10)...)
 	s.perPage, s.link = 10, func(int) string { return "?_count=10&from=10" }
 	a := s.world(t)
 	metrics := newCounters()
@@ -176,7 +176,7 @@ func TestPagesThatGoRoundAreCounted(t *testing.T) {
 	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
 	env.RegisterActivity(a.MeasureSpan)
-	_, err := env.ExecuteActivity(a.MeasureSpan, cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1)})
+	_, err := env.ExecuteActivity(a.MeasureSpan, cdc.MeasureInput{Origin: origin, Type: "Patient", Span: spanOf(1)})
 	require.NoError(t, err)
 	require.Equal(t, map[string]int64{"healthlake_cdc_page_loops Patient " + testStore: 1}, metrics.ours())
 }
@@ -184,8 +184,8 @@ func TestPagesThatGoRoundAreCounted(t *testing.T) {
 // A history that goes round is as one that is not there, and holds up no other.
 func TestHistoryThatGoesRound(t *testing.T) {
 	second := strings.Replace(patientAt("p", 2*time.Second, 1), `"versionId":"1"`, `"versionId":"2"`, 1)
-	s := newStrangeStore(t, second)
-	s.histories["p"] = []string{second, patientAt("p", time.Second, 1)}
+	s := newStore(t, second)
+	s.history["p"] = []string{second, patientAt("p", time.Second, 1)}
 	a := s.world(t)
 	s.link = func(int) string { return "" }
 	result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
@@ -205,12 +205,12 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 		"a:1:b:2": "/a%3A1%3Ab%3A2", "a b": "/a%20b", "a/b": "/a%2Fb", "a%2Fb": "/a%252Fb", "..": "/%2E%2E", "ä": "/%C3%A4",
 		strings.Repeat("x", 200): "/" + strings.Repeat("x", 200),
 	}
-	fresh := func(t *testing.T) *strangeStore {
+	fresh := func(t *testing.T) *fhirStore {
 		entries := crowd(3, 10)
 		for id := range strange {
 			entries = append(entries, patientAt(id, time.Second, 10))
 		}
-		return newStrangeStore(t, entries...)
+		return newStore(t, entries...)
 	}
 	s := fresh(t)
 	a := s.world(t)
@@ -239,7 +239,7 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 		for i, entry := range s.entries {
 			s.entries[i] = strings.Replace(entry, `"versionId":"1"`, `"versionId":"2"`, 1)
 		}
-		s.histories["p000"] = []string{patientAt("p000", 0, 1)}
+		s.history["p000"] = []string{patientAt("p000", 0, 1)}
 		for _, path := range strange {
 			s.reads[path+"/_history"] = status
 		}
@@ -248,11 +248,11 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 		require.Empty(t, result.Types[0].Unavailable, status)
 		require.Equal(t, 3+len(strange)-1, result.Types[0].HistoryUnavailable, "all but p000's")
 
-		page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1), IDs: []string{"a b", "p000", ".."}})
+		page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: origin, Type: "Patient", Span: spanOf(1), IDs: []string{"a b", "p000", ".."}})
 		require.NoError(t, err)
 		require.Len(t, page.Changes, 1)
 		require.Empty(t, page.UnreadIDs)
-		measured, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1), IDs: []string{"a b", "p000"}})
+		measured, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: origin, Type: "Patient", Span: spanOf(1), IDs: []string{"a b", "p000"}})
 		require.NoError(t, err)
 		require.Equal(t, 1, measured.Counts.Published)
 	}
@@ -294,14 +294,14 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 		}
 	}
 	for _, confirm := range []bool{false, true} {
-		s := newStrangeStore(t, entries...)
+		s := newStore(t, entries...)
 		s.limit = limit
 		a := s.world(t)
 		got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: confirm}, false)
 		require.Equal(t, cdc.PageDone, state)
 		check(t, "Hydrate", got)
 	}
-	s := newStrangeStore(t, entries...)
+	s := newStore(t, entries...)
 	s.limit, s.perPage = limit, 5 // the first page is not too large
 	a := s.world(t)
 	got, _, state := hydrated(t, a, cdc.PageRequest{}, false)
@@ -309,7 +309,7 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 	check(t, "Hydrate, later", got)
 
 	got = map[string]cdc.Change{}
-	in := cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1), Salt: salt}
+	in := cdc.HydratePageInput{Origin: origin, Type: "Patient", Span: spanOf(1), Salt: salt}
 	for pages := 0; pages == 0 || in.Next != ""; pages++ {
 		require.Less(t, pages, 50)
 		page, err := a.HydratePage(t.Context(), in)
@@ -326,13 +326,13 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 	}
 	check(t, "HydratePage", got)
 
-	page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1), IDs: []string{"huge", "p000"}})
+	page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: origin, Type: "Patient", Span: spanOf(1), IDs: []string{"huge", "p000"}})
 	require.NoError(t, err)
 	require.Len(t, page.Changes, 2)
 	require.Equal(t, cdc.ReasonOversize, page.Changes[0].Reason)
 	require.Equal(t, "huge", page.Changes[0].ID)
 
-	result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: strangeOrigin, Type: "Patient", Span: spanOf(1)})
+	result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: origin, Type: "Patient", Span: spanOf(1)})
 	require.NoError(t, err)
 	require.Equal(t, 40, result.Counts.Published)
 	require.Equal(t, 1, result.Counts.References)
@@ -345,7 +345,7 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 }
 
 func TestCountThatIsNull(t *testing.T) {
-	s := newStrangeStore(t, crowd(3, 1)...)
+	s := newStore(t, crowd(3, 1)...)
 	a := s.world(t)
 	for total, want := range map[string]int{"": 3, "null": cdc.NotCounted, "-1": cdc.NotCounted, `"3"`: cdc.NotCounted} {
 		s.total = total
