@@ -56,7 +56,7 @@ it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.audit(cmd.Context(), f) },
 	}
 	flags := command.Flags()
-	f.timeRange.bind(flags)
+	f.bind(flags)
 	bindTypes(flags, &f.types)
 	bindDatastore(flags, &f.datastore)
 	flags.BoolVar(&f.wait, "wait", false, "wait until it is done, show progress, and print the statements")

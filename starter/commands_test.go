@@ -203,7 +203,8 @@ func TestCommandsWithoutSettings(t *testing.T) {
 	require.Equal(t, string(docs.EventSchema), succeeds(t, "schema"))
 	keys := printedJSON[map[string]string](t, succeeds(t, "keys", "generate", "--json"))
 	require.Equal(t, []string{"CDC_PAYLOAD_KEYS"}, slices.Collect(maps.Keys(keys)))
-	require.NotEqual(t, succeeds(t, "keys", "generate"), succeeds(t, "keys", "generate"))
+	first, second := succeeds(t, "keys", "generate"), succeeds(t, "keys", "generate")
+	require.NotEqual(t, first, second)
 	require.Contains(t, succeeds(t, "completion", "bash"), "__start_starter")
 	for _, command := range newRootCommand().Commands() {
 		require.Contains(t, succeeds(t, command.Name(), "--help"), "Usage:\n  starter "+command.Name(), command.Name())

@@ -137,20 +137,13 @@ func (r ranged) outcome() string {
 	}
 }
 
-// notFoundText says how many of the named resources were not there to publish. Which
-// ones is not said: an id is patient data.
+// notFoundText says how many of the named resources were not there to publish, counted
+// in each data store. Which ones is not said: an id is patient data.
 func notFoundText(named, datastores, notFound int) string {
-	switch {
-	case notFound == 0:
+	if notFound == 0 {
 		return ""
-	case datastores > 1:
-		return fmt.Sprintf("\n%d named resources were searched in %d data stores: %d times a resource was not in the store, or outside the time range",
-			named, datastores, notFound)
-	case notFound == 1:
-		return fmt.Sprintf("\n1 of %d named resources is not in the store, or outside the time range", named)
-	default:
-		return fmt.Sprintf("\n%d of %d named resources are not in the store, or outside the time range", notFound, named)
 	}
+	return fmt.Sprintf("\nnot in the store, or outside the time range: %d of %d named resources", notFound, named*datastores)
 }
 
 // List prices in dollars per million: EventBridge's custom events of up to 64 KB each,
@@ -206,11 +199,11 @@ func (c *connection) rangeProgress(ctx context.Context, id string) string {
 	if err != nil || p.Range == nil {
 		return ""
 	}
-	text := fmt.Sprintf("%s: %s; %d published", id, p.Range.Text(), p.Counts.Published)
+	parts := []string{fmt.Sprintf("%s: %s; %d published", id, p.Range.Text(), p.Counts.Published)}
 	for _, wait := range waits {
-		text += "; WAITS FOR AN OPERATOR: " + wait.Text()
+		parts = append(parts, "WAITS FOR AN OPERATOR: "+wait.Text())
 	}
-	return text
+	return strings.Join(parts, "; ")
 }
 
 // cancelledAt reports whether a replay or backfill ended as cancelled, and what it had

@@ -77,7 +77,7 @@ func TestReplay(t *testing.T) {
 	}})
 	text := succeeds(t, append(args, "--wait")...)
 	require.Contains(t, text, "replay/x is done: 3 published of 4 counted, 1 slices, 2 searches")
-	require.Contains(t, text, "1 of 1 named resources is not in the store")
+	require.Contains(t, text, "outside the time range: 1 of 1 named resources")
 	f.has("replay/x", execution{kind: cdc.WorkflowCaptureRange, status: canceled, input: in})
 	fails(t, "ended as canceled at 2026-11-23T12:01:00Z before it was done: its name stays in use; start again under another name", args...)
 }

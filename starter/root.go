@@ -64,11 +64,11 @@ func requireSubcommand(command *cobra.Command) {
 		if len(args) > 0 {
 			text = fmt.Sprintf("%s has no command %q", cmd.CommandPath(), args[0])
 		}
-		text += "\nUsage:"
+		lines := []string{text, "Usage:"}
 		for _, one := range cmd.Commands() {
-			text += fmt.Sprintf("\n  %s  %s", one.CommandPath(), one.Short)
+			lines = append(lines, "  "+one.CommandPath()+"  "+one.Short)
 		}
-		return errors.New(text)
+		return errors.New(strings.Join(lines, "\n"))
 	}
 }
 

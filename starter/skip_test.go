@@ -71,7 +71,7 @@ func (r *waiterRun) Get(_ context.Context, into any) error {
 	return converter.GetDefaultDataConverter().FromPayloads(payloads, into)
 }
 
-func connectedTo(c client.Client) *connection {
+func connected(c client.Client) *connection {
 	return &connection{Connection: &temporal.Connection{Client: c, Executions: temporal.Executions{Client: c}}}
 }
 
@@ -100,8 +100,7 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				connected := connectedTo(&c.waiter)
-				err := connected.skipAndWait(t.Context(), "window/d/x", waits, waits.Waiting)
+				err := connected(&c.waiter).skipAndWait(t.Context(), "window/d/x", waits, waits.Waiting)
 				if c.says == "" {
 					require.NoError(t, err)
 				} else {
@@ -113,6 +112,5 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	connected := connectedTo(&waiter{answers: []cdc.Progress{waits}})
-	require.ErrorContains(t, connected.skipAndWait(ctx, "window/d/x", waits, waits.Waiting), "interrupted")
+	require.ErrorContains(t, connected(&waiter{answers: []cdc.Progress{waits}}).skipAndWait(ctx, "window/d/x", waits, waits.Waiting), "interrupted")
 }

@@ -2,6 +2,7 @@ package subscriptions
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -11,59 +12,57 @@ import (
 
 // Grant says whether a bus's policy lets HealthLake put events.
 type Grant struct {
-	// Allowed is set when a statement allows it for certain and none may deny it.
+	// Allowed is set when a statement certainly allows it and none may deny it.
 	Allowed bool
-	// Denied is set when a statement denies it for certain: adding one that allows it
-	// does not help.
+	// Denied is set when a statement certainly denies it: one that allows it does not
+	// help then.
 	Denied bool
-	// Unclear names the statement that leaves it open, and says why.
+	// Unclear names the statement that makes it unclear, and says why.
 	Unclear string
 }
 
-// answer is that of a statement to the question whether it is about a request.
-type answer int
+// match says whether a statement, or a part of one, matches a request.
+type match int
 
 const (
-	no answer = iota
+	no match = iota
 	maybe
 	yes
 )
 
 // GrantOf reads a bus's policy as IAM does (IAM user guide, "IAM JSON policy element
 // reference" and "Policy evaluation logic"), for a request of HealthLake's: an explicit
-// Deny goes before any Allow. What we do not evaluate (NotAction, NotPrincipal,
-// NotResource, other conditions than those of the caller's service and account) leaves
-// it unclear. A statement of our name without a condition on the account counts for
-// nothing: it is to be written again.
+// Deny overrides any Allow. What we do not evaluate (NotAction, NotPrincipal, NotResource,
+// other conditions than those of the caller's service and account) makes it unclear. A
+// statement of our name without a condition on the account is ignored: it is written
+// again.
 func GrantOf(policy, busARN string) Grant {
 	if policy == "" {
 		return Grant{}
 	}
 	var document struct{ Statement json.RawMessage }
 	if json.Unmarshal([]byte(policy), &document) != nil {
-		return Grant{Unclear: "the policy is no JSON document"}
+		return Grant{Unclear: "the policy is not a JSON document"}
 	}
-	var allow, deny answer
+	var allow, deny match
 	var unclear string
 	for i, raw := range oneOrMore(document.Statement) {
 		var s statement
 		name := fmt.Sprintf("number %d", i+1)
-		applies, why := maybe, "it cannot be read"
+		matches, why := maybe, "it cannot be read"
 		if json.Unmarshal(raw, &s) == nil {
-			if s.Sid == statementID && !s.keepsToAccount() {
+			if s.Sid == statementID && !s.limitsAccount() {
 				continue
 			}
-			if s.Sid != "" {
-				name = s.Sid
-			}
-			applies, why = s.applies(busARN)
+			name = cmp.Or(s.Sid, name)
+			matches, why = s.matches(busARN)
 		}
 		if s.Effect == "Allow" {
-			allow = max(allow, applies)
+			allow = max(allow, matches)
 		} else {
-			deny = max(deny, applies)
+			deny = max(deny, matches)
 		}
-		if applies == maybe && unclear == "" {
+		if matches == maybe && unclear == "" {
 			unclear = fmt.Sprintf("statement %s of the policy may be about HealthLake: %s", name, why)
 		}
 	}
@@ -81,15 +80,15 @@ type statement struct {
 	Condition                                  map[string]map[string]json.RawMessage
 }
 
-// applies says whether a statement is about HealthLake putting events on the bus, and,
+// matches says whether a statement is about HealthLake putting events on the bus, and
 // where that is unclear, why.
-func (s statement) applies(busARN string) (of answer, why string) {
-	of = yes
-	also := func(part answer, reason string) {
-		if part == maybe && of == yes {
+func (s statement) matches(busARN string) (all match, why string) {
+	all = yes
+	also := func(part match, reason string) {
+		if part == maybe && all == yes {
 			why = reason
 		}
-		of = min(of, part)
+		all = min(all, part)
 	}
 	also(s.principal(), "it has a NotPrincipal, or none")
 	also(element(s.Action, s.NotAction, func(pattern string) bool {
@@ -101,15 +100,15 @@ func (s statement) applies(busARN string) (of answer, why string) {
 			also(condition(operator, key, texts(values), accountOf(busARN)), "its condition "+operator+" of "+key)
 		}
 	}
-	if of != maybe {
+	if all != maybe {
 		why = ""
 	}
-	return of, why
+	return all, why
 }
 
-// keepsToAccount reports whether a statement has a condition on the account of the data
+// limitsAccount reports whether a statement has a condition on the account of the data
 // store.
-func (s statement) keepsToAccount() bool {
+func (s statement) limitsAccount() bool {
 	for _, keys := range s.Condition {
 		for key := range keys {
 			if strings.EqualFold(key, "aws:SourceAccount") {
@@ -120,7 +119,7 @@ func (s statement) keepsToAccount() bool {
 	return false
 }
 
-func (s statement) principal() answer {
+func (s statement) principal() match {
 	if len(s.NotPrincipal) > 0 || len(s.Principal) == 0 {
 		return maybe
 	}
@@ -142,7 +141,7 @@ func (s statement) principal() answer {
 }
 
 // element is an Action or a Resource, each a text or a list of them.
-func element(is, isNot json.RawMessage, matches func(pattern string) bool) answer {
+func element(is, isNot json.RawMessage, matches func(pattern string) bool) match {
 	patterns := texts(is)
 	switch {
 	case len(isNot) > 0 || len(patterns) == 0:
@@ -157,7 +156,7 @@ func element(is, isNot json.RawMessage, matches func(pattern string) bool) answe
 
 // condition evaluates an operator on a key of the request, which is HealthLake's own,
 // for a data store of the bus's account.
-func condition(operator, key string, values []string, account string) answer {
+func condition(operator, key string, values []string, account string) match {
 	request := map[string]string{
 		"aws:sourceaccount":         account,
 		"aws:principalservicename":  servicePrincipal,
@@ -182,15 +181,14 @@ func condition(operator, key string, values []string, account string) answer {
 	return no
 }
 
-// wildcard reports whether a pattern matches a text: * stands for any characters, ?
-// for any one.
+// wildcard reports whether a pattern matches a text: * matches any characters, ? any one.
 func wildcard(pattern, text string) bool {
 	quoted := strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern))
 	matched, err := regexp.MatchString("(?s)^"+quoted+"$", text)
 	return err == nil && matched
 }
 
-// oneOrMore are the elements of a list, or the one that needs no list.
+// oneOrMore are the elements of a list, or the only one where there is no list.
 func oneOrMore(raw json.RawMessage) []json.RawMessage {
 	var list []json.RawMessage
 	if len(raw) == 0 {

@@ -58,7 +58,7 @@ func TestGrantOf(t *testing.T) {
 		require.Equal(t, Grant{Denied: true}, GrantOf(policy, bus), name)
 	}
 	for policy, says := range map[string]string{
-		"{":                                 "the policy is no JSON document",
+		"{":                                 "the policy is not a JSON document",
 		`{"Statement":"x"}`:                 "statement number 1 of the policy may be about HealthLake: it cannot be read",
 		`{"Statement":[` + ours + `,true]}`: "statement number 2",
 		allow(`"Sid":"Mine","NotPrincipal":{"AWS":"x"},` + action + "," + resource):             "statement Mine of the policy may be about HealthLake: it has a NotPrincipal",

@@ -1,11 +1,10 @@
-// Package subscriptions plans and writes the FHIR Subscriptions by which HealthLake
-// itself tells of changes: for each resource type a SubscriptionTopic and a
-// Subscription to it, whose channel is an event bus (AWS HealthLake developer
-// guide, "Managing FHIR Subscriptions").
+// Package subscriptions plans and writes the FHIR Subscriptions by which HealthLake itself
+// notifies of changes: for each resource type a SubscriptionTopic and a Subscription to
+// it, whose channel is an event bus (AWS HealthLake developer guide, "Managing FHIR
+// Subscriptions").
 package subscriptions
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,11 +15,10 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// MaxPerStore is how many Subscriptions a data store takes (AWS General Reference,
+// MaxPerStore is how many Subscriptions a data store allows (AWS General Reference,
 // "HealthLake endpoints and quotas").
 const MaxPerStore = 50
 
-// The types of the resources.
 const (
 	typeTopic        = "SubscriptionTopic"
 	typeSubscription = "Subscription"
@@ -37,22 +35,22 @@ type Settings struct {
 	// Types are the resource types of each datastore.
 	Datastores []string
 	Types      map[string][]string
-	// Endpoint is what stands before /datastore/{id}/r4/.
+	// Endpoint is the base URL before /datastore/{id}/r4/.
 	Endpoint string
-	// BusARN is of the event bus that is told.
+	// BusARN is of the event bus that is notified.
 	BusARN string
-	// SeparateDeletes makes subscriptions of their own for deletes, so that one is
-	// known from its subscription's id whatever a notification of it looks like.
+	// SeparateDeletes adds separate subscriptions for deletes, so that a delete is
+	// recognized by its subscription's id whatever its notification looks like.
 	SeparateDeletes bool
 }
 
-// What a plan has in mind for a resource.
+// The actions of a plan.
 const (
 	ActionCreate = "create"
 	ActionChange = "change"
 	ActionNone   = "none"
-	// ActionBroken is of a Subscription that HealthLake could not activate: it must
-	// be deleted by hand before it is written again.
+	// ActionBroken is of a Subscription that HealthLake could not activate: it must be
+	// deleted by hand before it is written again.
 	ActionBroken = "broken"
 )
 
@@ -62,15 +60,15 @@ type Item struct {
 	ResourceType string `json:"resourceType"`
 	ID           string `json:"id"`
 	Action       string `json:"action"`
-	// Status is what the store says of a resource that it has.
+	// Status is that of the resource in the store.
 	Status string `json:"status,omitempty"`
 	// Differs are the members that are not as wanted.
 	Differs []string        `json:"differs,omitempty"`
 	Body    json.RawMessage `json:"resource"`
 }
 
-// Plan compares what is wanted with what the stores have. It writes nothing.
-// Topics come before the subscriptions to them.
+// Plan compares what is wanted with what the stores have. It writes nothing. Topics come
+// before the subscriptions to them.
 func Plan(ctx context.Context, store Store, s Settings) ([]Item, error) {
 	var plan []Item
 	for _, datastore := range s.Datastores {
@@ -83,7 +81,8 @@ func Plan(ctx context.Context, store Store, s Settings) ([]Item, error) {
 			if err != nil {
 				return nil, fmt.Errorf("reading the %s of datastore %s: %w", item.ResourceType, datastore, err)
 			}
-			if item.Action = ActionCreate; found {
+			item.Action = ActionCreate
+			if found {
 				if err := item.compare(body); err != nil {
 					return nil, err
 				}
@@ -94,13 +93,11 @@ func Plan(ctx context.Context, store Store, s Settings) ([]Item, error) {
 	return plan, nil
 }
 
-// Apply writes what the plan creates and changes, topics first. done is told of
-// each. What is as wanted is left alone.
+// Apply writes what the plan creates and changes, each topic before the subscription to
+// it, and calls done for each.
 func Apply(ctx context.Context, store Store, plan []Item, done func(Item)) (written int, err error) {
-	ordered := slices.Clone(plan)
-	slices.SortStableFunc(ordered, func(a, b Item) int { return rank(a) - rank(b) })
 	broken := 0
-	for _, item := range ordered {
+	for _, item := range plan {
 		switch item.Action {
 		case ActionBroken:
 			broken++
@@ -115,16 +112,9 @@ func Apply(ctx context.Context, store Store, plan []Item, done func(Item)) (writ
 		done(item)
 	}
 	if broken > 0 {
-		return written, fmt.Errorf("%d subscriptions have the status error: look at the error that the store shows in them, delete them, and apply again", broken)
+		return written, fmt.Errorf("%d subscriptions have the status error: read the error in the store, delete them, and apply again", broken)
 	}
 	return written, nil
-}
-
-func rank(item Item) int {
-	if item.ResourceType == typeTopic {
-		return 0
-	}
-	return 1
 }
 
 // wanted are the resources for one datastore.
@@ -132,18 +122,18 @@ func (s Settings) wanted(datastore string) ([]Item, error) {
 	if !strings.HasPrefix(s.BusARN, "arn:") {
 		return nil, errors.New("the event bus is not named by an ARN")
 	}
-	type about struct {
+	type kind struct {
 		suffix       string
 		interactions []string
 	}
-	kinds := []about{{"", []string{"create", "update", "delete"}}}
+	kinds, each := []kind{{"", []string{"create", "update", "delete"}}}, "one for each type"
 	if s.SeparateDeletes {
-		kinds = []about{{"", []string{"create", "update"}}, {cdc.DeletesSuffix, []string{"delete"}}}
+		kinds = []kind{{"", []string{"create", "update"}}, {cdc.DeletesSuffix, []string{"delete"}}}
+		each += " and one for its deletes"
 	}
 	types := s.Types[datastore]
 	if n := len(types) * len(kinds); n > MaxPerStore {
-		return nil, fmt.Errorf("datastore %s needs %d subscriptions, one for each type%s, and takes %d: choose types with --type", datastore, n,
-			map[bool]string{true: " and one for its deletes"}[s.SeparateDeletes], MaxPerStore)
+		return nil, fmt.Errorf("datastore %s needs %d subscriptions, %s, and allows %d: choose types with --type", datastore, n, each, MaxPerStore)
 	}
 	root := strings.TrimRight(s.Endpoint, "/") + "/datastore/" + datastore + "/r4/"
 	var items []Item
@@ -151,11 +141,11 @@ func (s Settings) wanted(datastore string) ([]Item, error) {
 		for _, kind := range kinds {
 			id := cdc.SubscriptionPrefix + strings.ToLower(resourceType) + kind.suffix
 			topicURL := root + typeTopic + "/" + id
-			topic, err := asJSON(topicResource(id, topicURL, resourceType, kind.interactions))
+			topic, err := topicResource(id, topicURL, resourceType, kind.interactions).encode()
 			if err != nil {
 				return nil, err
 			}
-			subscription, err := asJSON(subscriptionResource(id, topicURL, resourceType, s.BusARN))
+			subscription, err := subscriptionResource(id, topicURL, resourceType, s.BusARN).encode()
 			if err != nil {
 				return nil, err
 			}
@@ -167,19 +157,9 @@ func (s Settings) wanted(datastore string) ([]Item, error) {
 	return items, nil
 }
 
-func asJSON(resource any) (json.RawMessage, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(resource); err != nil {
-		return nil, fmt.Errorf("writing a subscription: %w", err)
-	}
-	return bytes.TrimSpace(text.Bytes()), nil
-}
-
-// compare says in what a resource of the store's differs from what is wanted. What
-// the store has besides, at any depth, is its own, and status is where the resource
-// stands: it is written as one and becomes another.
+// compare sets what differs between the store's resource and what is wanted. What the
+// store adds, at any depth, does not count, and nor does the status, which the store
+// changes.
 func (i *Item) compare(body json.RawMessage) error {
 	var have, want map[string]any
 	if err := errors.Join(json.Unmarshal(body, &have), json.Unmarshal(i.Body, &want)); err != nil {
@@ -203,12 +183,12 @@ func (i *Item) compare(body json.RawMessage) error {
 	return nil
 }
 
-// exactly are members whose lists are compared as a whole: an interaction more makes
-// a topic another one.
+// exactly are members whose lists must have no other elements: one more interaction makes
+// a different topic.
 var exactly = map[string]bool{"supportedInteraction": true}
 
-// covers reports whether have is what want is, or more: an object with other members
-// besides, a list with other elements besides or in another order, at any depth.
+// covers reports whether have has all that want has: objects may have other members, and
+// lists other elements or another order, at any depth.
 func covers(have, want any) bool {
 	switch want := want.(type) {
 	case map[string]any:

@@ -85,11 +85,11 @@ func TestApplyTwiceWritesOnce(t *testing.T) {
 		"SubscriptionTopic/healthlake-cdc-encounter": ActionCreate, "Subscription/healthlake-cdc-encounter": ActionCreate,
 		"SubscriptionTopic/healthlake-cdc-patient": ActionCreate, "Subscription/healthlake-cdc-patient": ActionCreate,
 	}, actions(plan))
-	told := 0
-	written, err := Apply(t.Context(), store, plan, func(Item) { told++ })
+	done := 0
+	written, err := Apply(t.Context(), store, plan, func(Item) { done++ })
 	require.NoError(t, err)
 	require.Equal(t, 4, written)
-	require.Equal(t, 4, told)
+	require.Equal(t, 4, done)
 
 	again, err := Plan(t.Context(), store, settings("Encounter", "Patient"))
 	require.NoError(t, err)
@@ -167,7 +167,7 @@ func TestMoreTypesThanAStoreTakes(t *testing.T) {
 	}
 	store := &memory{}
 	_, err := Plan(t.Context(), store, settings(types...))
-	require.ErrorContains(t, err, "needs 51 subscriptions, one for each type, and takes 50: choose types with --type")
+	require.ErrorContains(t, err, "needs 51 subscriptions, one for each type, and allows 50: choose types with --type")
 	plan, err := Plan(t.Context(), store, settings(types[:MaxPerStore]...))
 	require.NoError(t, err)
 	require.Len(t, plan, 2*MaxPerStore)

@@ -17,8 +17,8 @@ const (
 // statementID names our statement among the others of a bus's policy.
 const statementID = "HealthLakeNotifies"
 
-// Policy is the statement that a bus's resource policy needs, so that HealthLake
-// may put notifications on it: for data stores of the bus's own account only.
+// Policy is the statement that a bus's resource policy needs so that HealthLake may put
+// notifications on it, only for data stores of the bus's own account.
 func Policy(busARN string) json.RawMessage {
 	return fmt.Appendf(nil, `{"Sid":%q,"Effect":"Allow","Principal":{"Service":%q},"Action":%q,"Resource":%q,"Condition":{"StringEquals":{"aws:SourceAccount":%q}}}`,
 		statementID, servicePrincipal, putEvents, busARN, accountOf(busARN))
@@ -33,12 +33,10 @@ func accountOf(arn string) string {
 	return parts[4]
 }
 
-// errPolicy is of a policy that cannot be added to.
-var errPolicy = errors.New("the bus's policy is no JSON document with statements: add the statement to it by hand")
+var errPolicy = errors.New("the bus's policy is not a JSON document with statements: add the statement by hand")
 
-// AddTo returns a bus's policy with the statement of Policy added to it, or put in
-// the place of an earlier one of that name; everything else stays as it was. An
-// empty policy is none.
+// AddTo returns a bus's policy with the statement of [Policy] added, or in the place of an
+// earlier one of that name; everything else stays as it was. The policy may be empty.
 func AddTo(policy, busARN string) (string, error) {
 	document := map[string]json.RawMessage{"Version": json.RawMessage(`"2012-10-17"`)}
 	var statements []json.RawMessage

@@ -1,81 +1,52 @@
 package subscriptions
 
-// The extensions and the profile of the Subscriptions R5 Backport guide that
-// HealthLake asks for.
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// The extensions and the profile of the Subscriptions R5 Backport guide that HealthLake
+// requires.
 const (
 	backport       = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
 	profile        = backport + "backport-subscription"
 	payloadContent = backport + "backport-payload-content"
 )
 
-type topicJSON struct {
-	ResourceType string        `json:"resourceType"`
-	ID           string        `json:"id"`
-	URL          string        `json:"url"`
-	Version      string        `json:"version"`
-	Title        string        `json:"title"`
-	Status       string        `json:"status"`
-	Description  string        `json:"description"`
-	Triggers     []triggerJSON `json:"resourceTrigger"`
-}
+type object map[string]any
 
-type triggerJSON struct {
-	Description  string   `json:"description"`
-	Resource     string   `json:"resource"`
-	Interactions []string `json:"supportedInteraction"`
-}
-
-// topicResource is written with the status unknown, which HealthLake makes active
-// with the first subscription.
-func topicResource(id, url, resourceType string, interactions []string) topicJSON {
-	return topicJSON{
-		ResourceType: typeTopic, ID: id, URL: url, Version: "1.0.0-fhir.r4b", Title: id, Status: "unknown",
-		Description: "changes of " + resourceType + ", for healthlake-cdc",
-		Triggers: []triggerJSON{{
-			Description: "changes of " + resourceType, Resource: resourceType, Interactions: interactions,
+// topicResource has the status unknown, which HealthLake makes active with the first
+// subscription.
+func topicResource(id, url, resourceType string, interactions []string) object {
+	return object{
+		"resourceType": typeTopic, "id": id, "url": url, "version": "1.0.0-fhir.r4b", "title": id, "status": "unknown",
+		"description": "changes of " + resourceType + ", for healthlake-cdc",
+		"resourceTrigger": []object{{
+			"description": "changes of " + resourceType, "resource": resourceType, "supportedInteraction": interactions,
 		}},
 	}
 }
 
-type subscriptionJSON struct {
-	ResourceType string      `json:"resourceType"`
-	ID           string      `json:"id"`
-	Meta         profileJSON `json:"meta"`
-	Status       string      `json:"status"`
-	Reason       string      `json:"reason"`
-	Criteria     string      `json:"criteria"`
-	Channel      channelJSON `json:"channel"`
-}
-
-type profileJSON struct {
-	Profile []string `json:"profile"`
-}
-
-type channelJSON struct {
-	Type        string         `json:"type"`
-	Endpoint    string         `json:"endpoint"`
-	Payload     string         `json:"payload"`
-	PayloadMore extensionsJSON `json:"_payload"`
-}
-
-type extensionsJSON struct {
-	Extension []extensionJSON `json:"extension"`
-}
-
-type extensionJSON struct {
-	URL  string `json:"url"`
-	Code string `json:"valueCode"`
-}
-
-// subscriptionResource asks for ids only: the bodies are read when search has
-// settled, and no more patient data than that travels through the queue.
-func subscriptionResource(id, topicURL, resourceType, busARN string) subscriptionJSON {
-	return subscriptionJSON{
-		ResourceType: typeSubscription, ID: id, Meta: profileJSON{Profile: []string{profile}}, Status: "requested",
-		Reason: "healthlake-cdc captures changes of " + resourceType, Criteria: topicURL,
-		Channel: channelJSON{
-			Type: "event-bridge", Endpoint: busARN, Payload: "application/fhir+json",
-			PayloadMore: extensionsJSON{Extension: []extensionJSON{{URL: payloadContent, Code: "id-only"}}},
+// subscriptionResource requests ids only: the bodies are read when search has settled, and
+// no more patient data than that travels through the queue.
+func subscriptionResource(id, topicURL, resourceType, busARN string) object {
+	return object{
+		"resourceType": typeSubscription, "id": id, "meta": object{"profile": []string{profile}}, "status": "requested",
+		"reason": "healthlake-cdc captures changes of " + resourceType, "criteria": topicURL,
+		"channel": object{
+			"type": "event-bridge", "endpoint": busARN, "payload": "application/fhir+json",
+			"_payload": object{"extension": []object{{"url": payloadContent, "valueCode": "id-only"}}},
 		},
 	}
+}
+
+func (o object) encode() (json.RawMessage, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(o); err != nil {
+		return nil, fmt.Errorf("encoding a subscription: %w", err)
+	}
+	return bytes.TrimSpace(text.Bytes()), nil
 }
