@@ -91,7 +91,7 @@ func TestBackfillOfWhatAnExactCountMisses(t *testing.T) {
 }
 
 // The recent part of a backfill is audited piece by piece, before the rest and one
-// at a time; a piece that has not settled waits.
+// at a time; a piece whose windows may be open waits.
 func TestBackfillAuditsItsRecentPart(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 2, 150)

@@ -136,7 +136,7 @@ func TestRangePublishesOnAQueueOfItsOwn(t *testing.T) {
 	require.Equal(t, map[string]bool{cdc.BulkPublishQueue(cdc.DefaultTaskQueue): true}, queues)
 }
 
-func TestRangeHoldsAndGoesOn(t *testing.T) {
+func TestRangeIsPausedAndResumed(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 4, 2_500)
 	in := replayOf("Patient")
