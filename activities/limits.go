@@ -21,14 +21,13 @@ const (
 	bulkHydrates = 4
 	// busyDelay is about how long a Hydrate waits that found no place.
 	busyDelay = 3 * time.Second
-	// firstProbe and maxProbe are how long after a failed attempt, doubled for
-	// each further one, any window may try a failing store: the oldest may have
+	// firstProbe is how long after a failed attempt, doubled for each further one up
+	// to cdc.MaxDelay, any window may try a failing store: the oldest may have
 	// gone on in another process, and would never come back to free the others.
 	firstProbe = 5 * time.Second
-	maxProbe   = 15 * time.Minute
 	// waitingAge is after how long a window that no longer tries is forgotten:
-	// a little more than the longest delay between attempts (15 minutes).
-	waitingAge = 20 * time.Minute
+	// a little more than the longest delay between attempts.
+	waitingAge = cdc.MaxDelay + 5*time.Minute
 )
 
 // Limits bounds what one process asks of each store, apart for live windows and
@@ -170,7 +169,7 @@ func (l *Limits) enter(window cdc.Window, bulk bool) (exit func(outcome), err er
 func (s *laneLimits) failed(start, now time.Time) {
 	s.failures++
 	s.waiting[start] = now
-	s.probeAt = now.Add(cdc.Backoff(s.failures, firstProbe, maxProbe))
+	s.probeAt = now.Add(cdc.Backoff(s.failures, firstProbe, cdc.MaxDelay))
 }
 
 // oldest reports whether no older window waits for the store.

@@ -162,13 +162,13 @@ func TestFailingStoreIsProbedByAnyWindowAfterAWhile(t *testing.T) {
 		try(t, l, windowAt(testStore, 1), storeFailed)
 		for n := 2; n < 14; n++ {
 			requireKeptOut(t, l, windowAt(testStore, n), cdc.ClassUnavailable)
-			delay := min(firstProbe<<(n-2), maxProbe)
+			delay := min(firstProbe<<(n-2), cdc.MaxDelay)
 			pass(delay - time.Nanosecond)
 			requireKeptOut(t, l, windowAt(testStore, n), cdc.ClassUnavailable)
 			pass(time.Nanosecond)
 			try(t, l, windowAt(testStore, n), storeFailed)
 		}
-		pass(maxProbe)
+		pass(cdc.MaxDelay)
 		try(t, l, windowAt(testStore, 50), storeAnswered)
 		try(t, l, windowAt(testStore, 51), storeAnswered)
 	})

@@ -10,8 +10,6 @@ import (
 )
 
 const (
-	// maxPassDelay bounds the delays of extra passes (design, section 1).
-	maxPassDelay = 15 * time.Minute
 	// sliceFrom is how many further versions make a slice of a type.
 	sliceFrom = 1_000
 	// slicePages is the same in pages, for a store that does not count.
@@ -220,7 +218,7 @@ func nextPass(in cdc.CaptureWindowInput, t cdc.TypeState, now time.Time) cdc.Typ
 		next.Delay = in.Passes[next.Pass]
 		next.Due = later(now, passTime(in, next.Pass))
 	case t.Found > 0 && !auditLooksAgain(in, now):
-		next.Delay = min(2*t.Delay, maxPassDelay)
+		next.Delay = min(2*t.Delay, cdc.MaxDelay)
 		next.Due = now.Add(next.Delay)
 	default:
 		next.Closed = true
@@ -232,7 +230,7 @@ func nextPass(in cdc.CaptureWindowInput, t cdc.TypeState, now time.Time) cdc.Typ
 // settled: a further pass would only hold up the audit, which compares the store
 // with the ledgers once more in any case.
 func auditLooksAgain(in cdc.CaptureWindowInput, now time.Time) bool {
-	return in.Bulk && now.Sub(in.Window.End()) >= maxPassDelay
+	return in.Bulk && now.Sub(in.Window.End()) >= cdc.MaxDelay
 }
 
 // later is the later of two times.

@@ -13,3 +13,8 @@ type Cause struct {
 	// task queues of its own.
 	Bulk bool `json:"bulk,omitempty"`
 }
+
+// RecordDelay is how late CloudTrail's records come: minutes as a rule, up to about 15
+// (best effort, so more is possible). It is less than the default of CDC_AUDIT_AFTER,
+// after which the scheduled audit publishes what is in no ledger.
+const RecordDelay = 15 * time.Minute

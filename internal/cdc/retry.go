@@ -5,7 +5,8 @@ import "time"
 const (
 	// FirstDelay and MaxDelay bound the pauses between two tries of what could not
 	// be done: the first, doubled after each try in a row. Something that fails for a
-	// day costs about a hundred tries.
+	// day costs about a hundred tries. MaxDelay also bounds the delays of a window's
+	// extra passes.
 	FirstDelay = 5 * time.Second
 	MaxDelay   = 15 * time.Minute
 	// Patience is how many attempts an activity makes before its workflow plans the next

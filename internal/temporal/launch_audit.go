@@ -10,11 +10,6 @@ import (
 	"healthlake-cdc/internal/config"
 )
 
-// recordsDelay is how late CloudTrail's records come: minutes as a rule, up to about
-// 15 (best effort, so more is possible). It is less than the default of
-// CDC_AUDIT_AFTER, after which the scheduled audit publishes what is in no ledger.
-const recordsDelay = 15 * time.Minute
-
 // Audit starts the audit of a time range that was asked for, widened to windows' edges.
 // started is false when one of the same range runs. One that has finished runs again.
 func (l *Launcher) Audit(ctx context.Context, in cdc.AuditInput) (id string, started bool, err error) {
@@ -34,7 +29,7 @@ func (l *Launcher) Audit(ctx context.Context, in cdc.AuditInput) (id string, sta
 // CDC_IMPORTS=summary what is missing goes into the ledgers as skipped, and the
 // statements say how much that was; with off it does so without statements, for
 // what no ledger knows the scheduled audit would publish. Such an audit begins
-// only when records of other writes have had the time to come (recordsDelay), and
+// only when records of other writes have had the time to come (cdc.RecordDelay), and
 // skips nothing but what lies in an import job's own time.
 func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import) (started bool, err error) {
 	types, err := l.types(datastore)
@@ -44,7 +39,7 @@ func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import) (
 	skip := l.Settings.Imports != config.ImportsPublish && i.Job
 	settle := slices.Max(l.Settings.Passes)
 	if skip {
-		settle = max(settle, recordsDelay)
+		settle = max(settle, cdc.RecordDelay)
 	}
 	return l.startAudit(ctx, cdc.AuditInput{
 		Datastore: datastore, Types: types, Span: &i.Span, StartAt: i.Span.To.Add(settle),

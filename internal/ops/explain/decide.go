@@ -40,9 +40,6 @@ type facts struct {
 	triggers Triggers
 }
 
-// lateTrigger is how late a CloudTrail record usually comes at most.
-const lateTrigger = 15 * time.Minute
-
 // decide sets verdict, reason and advice.
 func (f *facts) decide(r *Result) {
 	switch f.found.state.Standing {
@@ -234,9 +231,9 @@ func (f *facts) noWindow(r *Result) {
 		r.Verdict = WaitingForTrigger
 		r.Reason = fmt.Sprintf("no trigger has opened its window; %s in the dead-letter queue, and its trigger may be among them", messagesAre(dead))
 		r.Advice = "the log says why they could not be read; `starter redrive` moves them back; " + toContinue
-	case age < lateTrigger:
+	case age < cdc.RecordDelay:
 		r.Verdict = WaitingForTrigger
-		r.Reason = fmt.Sprintf("no trigger has opened its window yet; it is %s old, and CloudTrail's records come up to %s late", age.Round(time.Second), lateTrigger)
+		r.Reason = fmt.Sprintf("no trigger has opened its window yet; it is %s old, and CloudTrail's records come up to %s late", age.Round(time.Second), cdc.RecordDelay)
 		r.Advice = toContinue
 	case f.triggers.Unknown != "":
 		r.Verdict = NoTrigger

@@ -16,9 +16,8 @@ import (
 const (
 	// maxWaiting bounds how many executions that wait for an operator are listed.
 	maxWaiting = 200
-	// patience is how long after its last pass was due an open window is not unusual:
-	// the longest delay of a further pass, or between two tries.
-	patience = 15 * time.Minute
+	// patience is how long after its last pass was due an open window is not unusual.
+	patience = cdc.MaxDelay
 )
 
 // waitForOperator lists what waits for an operator: by CdcState where our search
