@@ -122,7 +122,7 @@ func TestSlicePublishesOnePageWhileItReadsTheNext(t *testing.T) {
 	w.requireExactlyOnce(all)
 }
 
-func TestPageTokenRefusedInASlice(t *testing.T) {
+func TestPageTokenRejectedInASlice(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 1_500, start.Add(time.Second), 300)
 	further, refused := 0, 0

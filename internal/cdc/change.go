@@ -28,7 +28,7 @@ func (v Version) Time() time.Time {
 	return t.UTC()
 }
 
-// Validate tells what a version lacks to be published, without saying its id.
+// Validate says what a version lacks to be published, without saying its id.
 func (v Version) Validate() error {
 	switch {
 	case !ValidType(v.Type):
@@ -74,8 +74,8 @@ type Change struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Delete is a deletion that a record or a notification told of, most often without
-// saying of which resource.
+// Delete is a deletion that a record or a notification reports, usually without the
+// resource's id.
 type Delete struct {
 	// EventID is the id of the CloudTrail or notification event.
 	EventID string `json:"eventId"`
@@ -86,13 +86,13 @@ type Delete struct {
 	// Scope is ScopeBulk for a bulk delete, else empty.
 	Scope string `json:"scope,omitempty"`
 	// ResourceID is of an exact delete: the FHIR logical id, patient data. Empty
-	// where no record tells it. It never comes without a Type.
+	// where no record has it. It never comes without a Type.
 	ResourceID string `json:"resourceId,omitempty"`
 	// Tombstone is what history has of an exact delete; nil where it has nothing.
 	Tombstone *Tombstone `json:"tombstone,omitempty"`
 }
 
-// Exact tells whether the deleted resource is known.
+// Exact reports whether the deleted resource is known.
 func (d Delete) Exact() bool { return d.ResourceID != "" }
 
 // Tombstone is the version that a delete leaves in a resource's history, and the

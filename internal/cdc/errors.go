@@ -15,20 +15,20 @@ type Class string
 const (
 	// ClassThrottled: 429 or a throttling code. Retry, after RetryAfter if given.
 	ClassThrottled Class = "Throttled"
-	// ClassUnavailable: 5xx, no connection, no answer in time. Retry.
+	// ClassUnavailable: 5xx, no connection, no response in time. Retry.
 	ClassUnavailable Class = "Unavailable"
-	// ClassMalformed: an answer that is cut off or not FHIR. Retry.
-	ClassMalformed Class = "MalformedAnswer"
-	// ClassTooLarge: a single resource that is larger than one answer may be. The
-	// version goes as a reference; whoever asks sees to that.
+	// ClassMalformed: a response that is cut off or not FHIR. Retry.
+	ClassMalformed Class = "MalformedResponse"
+	// ClassTooLarge: a single resource that is larger than one response may be. The
+	// activity sends the version as a reference: no workflow sees this class.
 	ClassTooLarge Class = "TooLarge"
 	// ClassForbidden: 401 or 403. Retry with long delays and tell the operator.
 	ClassForbidden Class = "Forbidden"
 	// ClassRejected: any other 4xx to a request that we built. The same request
 	// will not succeed; another type's may. Tell the operator.
 	ClassRejected Class = "Rejected"
-	// ClassPageToken: a page token that the store refused. Start the pages again.
-	ClassPageToken Class = "PageTokenRefused"
+	// ClassPageToken: a page token that the store rejected. Start the pages again.
+	ClassPageToken Class = "PageTokenRejected"
 	// ClassNotFound: 404 or 410 to a read: the version is not there (any more).
 	ClassNotFound Class = "NotFound"
 	// ClassBusMissing: the event bus does not exist. Retry and tell the operator.
@@ -36,7 +36,7 @@ const (
 	// ClassLedger: a ledger that cannot be read: gone with the retention, or
 	// encrypted by a key that is not in the ring. Tell the operator.
 	ClassLedger Class = "LedgerUnreadable"
-	// ClassEvent: an event that EventBridge will not take as it is. Tell the operator.
+	// ClassEvent: an event that EventBridge does not accept as it is. Tell the operator.
 	ClassEvent Class = "EventRejected"
 	// ClassOpen: an execution that must close first is still open. Retry.
 	ClassOpen Class = "StillOpen"
@@ -47,30 +47,26 @@ const (
 	ClassInterrupted Class = "Interrupted"
 )
 
-// Known reports whether it is one of the classes above.
+// retryable says of each class of an activity's error whether the same request may
+// succeed later without anyone doing anything.
+var retryable = map[Class]bool{
+	ClassThrottled: true, ClassUnavailable: true, ClassMalformed: true, ClassInterrupted: true, ClassOpen: true,
+	ClassForbidden: false, ClassRejected: false, ClassPageToken: false, ClassNotFound: false, ClassBusMissing: false,
+	ClassLedger: false, ClassEvent: false, ClassInvalidInput: false,
+}
+
+// Known reports whether an activity's error can be of the class.
 func (c Class) Known() bool {
-	switch c {
-	case ClassThrottled, ClassUnavailable, ClassMalformed, ClassForbidden, ClassRejected, ClassPageToken,
-		ClassNotFound, ClassBusMissing, ClassLedger, ClassEvent, ClassOpen, ClassInvalidInput, ClassInterrupted:
-		return true
-	default:
-		return false
-	}
+	_, known := retryable[c]
+	return known
 }
 
-// Retryable tells whether the same request may succeed later without anyone
-// doing anything.
-func (c Class) Retryable() bool {
-	switch c {
-	case ClassThrottled, ClassUnavailable, ClassMalformed, ClassInterrupted, ClassOpen:
-		return true
-	default:
-		return false
-	}
-}
+// Retryable reports whether the same request may succeed later without anyone doing
+// anything.
+func (c Class) Retryable() bool { return retryable[c] }
 
-// NeedsOperator tells whether it lasts until somebody does something. A refused
-// page token does not: the pages start again. Nor does a resource that is too
+// NeedsOperator reports whether the error lasts until somebody does something. That of
+// a page token does not: the pages start again. Nor does a resource that is too
 // large: it goes as a reference.
 func (c Class) NeedsOperator() bool {
 	return c != "" && c != ClassPageToken && c != ClassTooLarge && !c.Retryable()

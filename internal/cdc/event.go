@@ -168,11 +168,7 @@ func (f EventFormat) exactDelete(m meta, d Delete) (Event, error) {
 func (f EventFormat) DeleteOverhead(d Delete, t Tombstone, o Origin) (int, error) {
 	t.Body, t.Reason = nil, ReasonConfigured
 	d.Tombstone = &t
-	event, err := f.DeleteEvent(d, o, time.Date(2000, 1, 1, 0, 0, 0, 999_999_999, time.UTC))
-	if err != nil {
-		return 0, err
-	}
-	return event.Size() + len(`,"data":`), nil
+	return overhead(f.DeleteEvent(d, o, longTime))
 }
 
 // anyType stands for a missing resource type in an event's source, detail type
@@ -219,16 +215,20 @@ func EventName(template, resourceType string) string {
 	return strings.NewReplacer("{type}", strings.ToLower(resourceType), "{Type}", resourceType).Replace(template)
 }
 
-// Overhead is an upper bound, in bytes, of what an event of this version and
-// origin takes on the bus beside the body: who knows it can tell before
-// publishing whether a body will fit. A reference, whose meta has a reason
-// besides, and the longest publishedAt make it one.
+// Overhead is an upper bound, in bytes, of what an event of this version and origin
+// takes on the bus beside the body: with it, an activity knows before publishing whether
+// a body will fit. A reference, whose meta has a reason besides, and the longest
+// publishedAt make it one.
 func (f EventFormat) Overhead(v Version, o Origin) (int, error) {
-	reference := Change{Version: v, Reason: ReasonConfigured}
-	now := time.Date(2000, 1, 1, 0, 0, 0, 999_999_999, time.UTC)
-	event, err := f.ChangeEvent(reference, o, now)
+	return overhead(f.ChangeEvent(Change{Version: v, Reason: ReasonConfigured}, o, longTime))
+}
+
+// longTime has a text as long as that of any time.
+var longTime = time.Date(2000, 1, 1, 0, 0, 0, 999_999_999, time.UTC)
+
+func overhead(reference Event, err error) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return event.Size() + len(`,"data":`), nil
+	return reference.Size() + len(`,"data":`), nil
 }

@@ -21,6 +21,8 @@ const (
 	dryRunPrefix   = "dry-run/"
 )
 
+func notA(id, whose string) error { return fmt.Errorf("workflow ID %q is not a %s", id, whose) }
+
 // ID is the workflow ID of the window's first run. Temporal runs one workflow
 // an ID: that is the dedup.
 func (w Window) ID() string {
@@ -36,7 +38,7 @@ func (w Window) RerunID(n int) string {
 }
 
 // ParseWindowID is the inverse of RerunID: the window and the number of the
-// rerun, 0 for the first run. IDs of slices are not windows' and are refused.
+// rerun, 0 for the first run. IDs of slices are not windows'.
 func ParseWindowID(id string) (Window, int, error) {
 	parts := strings.Split(strings.TrimPrefix(id, windowPrefix), "/")
 	if !strings.HasPrefix(id, windowPrefix) || len(parts) < 2 || len(parts) > 3 {
@@ -81,29 +83,18 @@ func ParseSliceID(id string) (parent, resourceType string, from time.Time, k int
 	parts := strings.Split(id, "/")
 	n := len(parts)
 	if n < 5 {
-		return "", "", time.Time{}, 0, fmt.Errorf("workflow ID %q is not a slice's", id)
+		return "", "", time.Time{}, 0, notA(id, "slice's")
 	}
 	k, errK := strconv.Atoi(parts[n-1])
 	from, errFrom := time.Parse(idTime, parts[n-2])
 	resourceType = parts[n-3]
 	parent = strings.Join(parts[:n-3], "/")
-	if errK != nil || errFrom != nil || k < 1 || !ValidType(resourceType) || !startsSlices(parent) ||
+	_, _, notWindow := ParseWindowID(parent)
+	if errK != nil || errFrom != nil || k < 1 || !ValidType(resourceType) || notWindow != nil && !isRange(parent) ||
 		SliceID(parent, resourceType, from, k) != id {
-		return "", "", time.Time{}, 0, fmt.Errorf("workflow ID %q is not a slice's", id)
+		return "", "", time.Time{}, 0, notA(id, "slice's")
 	}
 	return parent, resourceType, from, k, nil
-}
-
-// startsSlices tells whether id is of a workflow that starts slices.
-func startsSlices(id string) bool {
-	if _, _, err := ParseWindowID(id); err == nil {
-		return true
-	}
-	if _, err := ParseReplayID(id); err == nil {
-		return true
-	}
-	_, err := ParseBackfillID(id)
-	return err == nil
 }
 
 // AuditScheduleID is the ID of the datastore's schedule of audits. Temporal adds
@@ -119,10 +110,10 @@ func ParseScheduledAuditID(id string) (datastore string, err error) {
 	rest, found := strings.CutPrefix(id, auditPrefix)
 	cut := len(rest) - len(scheduledTime)
 	if !found || cut < 1 || !ValidDatastore(rest[:cut]) {
-		return "", fmt.Errorf("workflow ID %q is not a scheduled audit's", id)
+		return "", notA(id, "scheduled audit's")
 	}
 	if _, err := time.Parse(scheduledTime, rest[cut:]); err != nil {
-		return "", fmt.Errorf("workflow ID %q is not a scheduled audit's", id)
+		return "", notA(id, "scheduled audit's")
 	}
 	return rest[:cut], nil
 }
@@ -151,16 +142,12 @@ func BackfillID(name string) string { return backfillPrefix + name }
 
 // ParseBackfillID is the inverse of BackfillID.
 func ParseBackfillID(id string) (name string, err error) {
-	name, found := strings.CutPrefix(id, backfillPrefix)
-	if !found || !ValidName(name) {
-		return "", fmt.Errorf("workflow ID %q is not a backfill's", id)
-	}
-	return name, nil
+	return parseName(id, backfillPrefix, "backfill's")
 }
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
-// ValidName tells whether an operator may give a range this name: 1 to 100
+// ValidName reports whether an operator may give a range this name: 1 to 100
 // letters, digits, dots, hyphens and underscores, starting with a letter or a
 // digit. Names stand in workflow IDs and in events, so no patient data.
 func ValidName(name string) bool { return namePattern.MatchString(name) }
@@ -171,27 +158,32 @@ func ReplayID(name string) string { return replayPrefix + name }
 
 // ParseReplayID is the inverse of ReplayID.
 func ParseReplayID(id string) (name string, err error) {
-	name, found := strings.CutPrefix(id, replayPrefix)
-	if !found || !ValidName(name) {
-		return "", fmt.Errorf("workflow ID %q is not a replay's", id)
-	}
-	return name, nil
+	return parseName(id, replayPrefix, "replay's")
 }
 
 // DryRunID is the workflow ID of the dry run of a replay or a backfill, whose ID
-// it holds: dry-run/replay/{name}. It does not take the name.
+// it holds: dry-run/replay/{name}. The name stays free.
 func DryRunID(rangeID string) string { return dryRunPrefix + rangeID }
 
 // ParseDryRunID is the inverse of DryRunID: the ID of the replay or the backfill.
 func ParseDryRunID(id string) (rangeID string, err error) {
 	rangeID, found := strings.CutPrefix(id, dryRunPrefix)
 	if !found || !isRange(rangeID) {
-		return "", fmt.Errorf("workflow ID %q is not a dry run's", id)
+		return "", notA(id, "dry run's")
 	}
 	return rangeID, nil
 }
 
-// isRange tells whether id is a replay's or a backfill's.
+// parseName is the name after a prefix.
+func parseName(id, prefix, whose string) (name string, err error) {
+	name, found := strings.CutPrefix(id, prefix)
+	if !found || !ValidName(name) {
+		return "", notA(id, whose)
+	}
+	return name, nil
+}
+
+// isRange reports whether id is a replay's or a backfill's.
 func isRange(id string) bool {
 	if _, err := ParseReplayID(id); err == nil {
 		return true
@@ -212,7 +204,7 @@ func ParseRangeAuditID(id string) (parent, datastore string, err error) {
 	parent, datastore, found := strings.Cut(id, rangeAudit)
 	backfill := strings.TrimPrefix(parent, dryRunPrefix)
 	if _, notBackfill := ParseBackfillID(backfill); !found || notBackfill != nil || !ValidDatastore(datastore) {
-		return "", "", fmt.Errorf("workflow ID %q is not of a backfill's audit", id)
+		return "", "", notA(id, "backfill audit's")
 	}
 	return parent, datastore, nil
 }
@@ -221,7 +213,7 @@ func ParseRangeAuditID(id string) (parent, datastore string, err error) {
 // stand in a workflow ID (AWS gives UUIDs).
 var eventIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
-// ValidEventID tells whether id can be the id of a CloudTrail or notification
+// ValidEventID reports whether id can be the id of a CloudTrail or notification
 // event.
 func ValidEventID(id string) bool { return eventIDPattern.MatchString(id) }
 
@@ -236,7 +228,7 @@ func ParseDeleteID(id string) (datastore, eventID string, err error) {
 	rest, found := strings.CutPrefix(id, deletePrefix)
 	datastore, eventID, cut := strings.Cut(rest, "/")
 	if !found || !cut || !ValidDatastore(datastore) || !ValidEventID(eventID) {
-		return "", "", fmt.Errorf("workflow ID %q is not a delete's", id)
+		return "", "", notA(id, "delete's")
 	}
 	return datastore, eventID, nil
 }

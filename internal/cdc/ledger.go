@@ -13,8 +13,8 @@ import (
 )
 
 // Hash stands for one version within one resource type of one ledger: the first 8
-// bytes of HMAC-SHA-256 under the ledger's salt. Who does not know the salt cannot
-// choose two versions that have the same one, and by chance it happens to one pair
+// bytes of HMAC-SHA-256 under the ledger's salt. Without the salt nobody can choose
+// two versions that have the same one, and by chance it happens to one pair
 // among 100,000 versions of a window once in 10^9 windows.
 type Hash uint64
 
@@ -32,10 +32,24 @@ func (s Salt) Hash(v Version) Hash {
 	mac := hmac.New(sha256.New, s[:])
 	var length [8]byte
 	binary.BigEndian.PutUint64(length[:], uint64(len(v.ID)))
-	// A hash never fails to take what is written.
+	// A hash never fails to accept what is written.
 	_, _ = mac.Write(length[:])
 	_, _ = io.WriteString(mac, v.ID)
 	_, _ = io.WriteString(mac, v.VersionID)
+	return Hash(binary.BigEndian.Uint64(mac.Sum(nil)))
+}
+
+// hashOf stands for texts. Their lengths keep apart what could be divided
+// in two ways.
+func (s Salt) hashOf(texts ...string) Hash {
+	mac := hmac.New(sha256.New, s[:])
+	var length [8]byte
+	for _, text := range texts {
+		binary.BigEndian.PutUint64(length[:], uint64(len(text)))
+		// A hash never fails to accept what is written.
+		_, _ = mac.Write(length[:])
+		_, _ = io.WriteString(mac, text)
+	}
 	return Hash(binary.BigEndian.Uint64(mac.Sum(nil)))
 }
 
@@ -71,7 +85,7 @@ func NewHashSet(hashes ...Hash) HashSet {
 	return s
 }
 
-// Has tells whether h is in the set.
+// Has reports whether h is in the set.
 func (s HashSet) Has(h Hash) bool {
 	_, ok := s.set[h]
 	return ok
@@ -80,7 +94,7 @@ func (s HashSet) Has(h Hash) bool {
 // Len is the number of hashes.
 func (s HashSet) Len() int { return len(s.set) }
 
-// Add puts h into the set and tells whether it is new.
+// Add puts h into the set and reports whether it is new.
 func (s *HashSet) Add(h Hash) bool {
 	if s.Has(h) {
 		return false
@@ -92,10 +106,10 @@ func (s *HashSet) Add(h Hash) bool {
 	return true
 }
 
-// Remove takes h out of the set.
+// Remove removes h from the set.
 func (s *HashSet) Remove(h Hash) { delete(s.set, h) }
 
-// IsZero tells whether the set is empty, for JSON's omitzero.
+// IsZero reports whether the set is empty, for JSON's omitzero.
 func (s HashSet) IsZero() bool { return len(s.set) == 0 }
 
 // Merge adds every hash of other and returns how many were new.
@@ -161,7 +175,7 @@ func (s *HashSet) UnmarshalJSON(data []byte) error {
 type TypeLedger struct {
 	// Published holds the versions that EventBridge accepted.
 	Published HashSet `json:"published"`
-	// Skipped holds the versions that an operator gave up, or that a window was
+	// Skipped holds the versions that an operator skipped, or that a window was
 	// told to skip.
 	Skipped HashSet `json:"skipped"`
 }
@@ -207,7 +221,7 @@ func (l Ledger) Known(resourceType string) HashSet {
 	return HashSet{}
 }
 
-// Swept tells whether the type was swept.
+// Swept reports whether the type was swept.
 func (l Ledger) Swept(resourceType string) bool { return l.Types[resourceType] != nil }
 
 // Has reports whether the version was published or skipped.
@@ -226,7 +240,7 @@ func (l Ledger) HasPublished(v Version) bool {
 // other.
 var ErrOtherSalt = errors.New("the ledgers have different salts")
 
-// Merge adds everything that other holds. A ledger without a salt takes the other's.
+// Merge adds everything that other holds. A ledger without a salt gets the other's.
 func (l *Ledger) Merge(other Ledger) error {
 	switch {
 	case l.Salt.IsZero():

@@ -1,12 +1,5 @@
 package cdc
 
-import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
-	"io"
-)
-
 // MaxIdlePages is how many pages of one list in a row may show nothing that those
 // before it did not, before the list is taken for one without end.
 const MaxIdlePages = 20
@@ -23,10 +16,10 @@ type PageTrail struct {
 	Idle int `json:"idle,omitempty"`
 }
 
-// Add notes a page that was taken in wholly, by its Content and its link to the page
-// that follows. It reports whether the list goes round, so that the page is to be its
-// last: the link was followed before, or MaxIdlePages showed nothing new.
-func (t *PageTrail) Add(salt Salt, content Hash, next string) (round bool) {
+// Add adds a page that was read wholly, by its Content and its link to the page that
+// follows. It reports whether the list repeats, so that the page is to be its last: the
+// link was followed before, or MaxIdlePages showed nothing new.
+func (t *PageTrail) Add(salt Salt, content Hash, next string) (repeats bool) {
 	if content != 0 && t.Seen.Add(content) {
 		t.Idle = 0
 	} else {
@@ -41,31 +34,18 @@ func (t *PageTrail) Add(salt Salt, content Hash, next string) (round bool) {
 // Content stands for everything that a page shows, by a salted hash; 0 when it shows
 // nothing.
 func (p Page) Content(salt Salt) Hash {
-	parts := make([]string, 0, 1+2*len(p.Resources)+len(p.Unreadable))
+	parts := []string{"content"}
 	for _, resource := range p.Resources {
 		parts = append(parts, resource.ID, resource.VersionID)
 	}
 	for _, entry := range p.Unreadable {
 		parts = append(parts, string(entry.Digest[:]))
 	}
-	if len(parts) == 0 {
+	if len(parts) == 1 {
 		return 0
 	}
 	if p.IDsOnly {
 		parts = append(parts, "ids") // another list, which shows the same again
 	}
-	return max(1, salt.hashOf("content", parts...))
-}
-
-// hashOf stands for texts of one kind.
-func (s Salt) hashOf(kind string, texts ...string) Hash {
-	mac := hmac.New(sha256.New, s[:])
-	for _, text := range append([]string{kind}, texts...) {
-		var length [8]byte
-		binary.BigEndian.PutUint64(length[:], uint64(len(text)))
-		// A hash never fails to take what is written.
-		_, _ = mac.Write(length[:])
-		_, _ = io.WriteString(mac, text)
-	}
-	return Hash(binary.BigEndian.Uint64(mac.Sum(nil)))
+	return max(1, salt.hashOf(parts...))
 }

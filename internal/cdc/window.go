@@ -22,7 +22,7 @@ type Window struct {
 
 var datastorePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// ValidDatastore tells whether id can be a datastore id: 1 to 64 letters,
+// ValidDatastore reports whether id can be a datastore id: 1 to 64 letters,
 // digits, hyphens and underscores (HealthLake gives 32 hexadecimal digits).
 func ValidDatastore(id string) bool { return datastorePattern.MatchString(id) }
 
@@ -34,7 +34,7 @@ func WindowAt(datastore string, t time.Time) Window {
 // End is the first moment after the window.
 func (w Window) End() time.Time { return w.Start.Add(WindowWidth) }
 
-// Contains tells whether t lies in [Start, End).
+// Contains reports whether t lies in [Start, End).
 func (w Window) Contains(t time.Time) bool {
 	return !t.Before(w.Start) && t.Before(w.End())
 }
@@ -42,7 +42,7 @@ func (w Window) Contains(t time.Time) bool {
 // Span returns the window as a span of its store.
 func (w Window) Span() Span { return Span{From: w.Start, To: w.End()} }
 
-// Validate tells what is wrong with the window: its datastore id, or a start
+// Validate says what is wrong with the window: its datastore id, or a start
 // that is not on a window's edge.
 func (w Window) Validate() error {
 	if !ValidDatastore(w.Datastore) {
@@ -85,7 +85,7 @@ type Span struct {
 	To   time.Time `json:"to"`
 }
 
-// Contains tells whether t lies in [From, To).
+// Contains reports whether t lies in [From, To).
 func (s Span) Contains(t time.Time) bool { return !t.Before(s.From) && t.Before(s.To) }
 
 // Widened returns the smallest span on windows' edges that holds s.
