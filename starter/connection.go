@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"healthlake-cdc/internal/config"
@@ -116,11 +115,9 @@ func (c *connection) describe(ctx context.Context, id string) (*workflowpb.Workf
 	return described.GetWorkflowExecutionInfo(), err
 }
 
-func (c *connection) aws(ctx context.Context) (aws.Config, error) { return c.config.AWS(ctx) }
-
 // stores is the client of the datastores.
 func (c *connection) stores(ctx context.Context) (*healthlake.Client, error) {
-	awsConfig, err := c.aws(ctx)
+	awsConfig, err := c.config.AWS(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -132,14 +129,9 @@ func (c *connection) resourceTypes(ctx context.Context) (map[string][]string, er
 	return preflight.ResourceTypes(ctx, c.config, func() (*healthlake.Client, error) { return c.stores(ctx) })
 }
 
-// retention is how long the namespace keeps closed executions.
-func (c *connection) retention(ctx context.Context) (time.Duration, error) {
-	return c.Retention(ctx)
-}
-
 // horizon is how far back audits can compare.
 func (c *connection) horizon(ctx context.Context) (time.Duration, error) {
-	kept, err := c.retention(ctx)
+	kept, err := c.Retention(ctx)
 	if err != nil {
 		return 0, err
 	}

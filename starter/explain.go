@@ -101,7 +101,7 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 	if err != nil {
 		return nil, err
 	}
-	retention, err := c.retention(ctx)
+	retention, err := c.Retention(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ message that is still malformed returns to the dead-letter queue.`,
 
 func (s *session) redrive(ctx context.Context, limit int) error {
 	return s.withConnection(ctx, needsSettings, func(c *connection) error {
-		awsConfig, err := c.aws(ctx)
+		awsConfig, err := c.config.AWS(ctx)
 		if err != nil {
 			return err
 		}

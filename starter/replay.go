@@ -158,7 +158,7 @@ func (s *session) checkBus(ctx context.Context, c *connection, bus string) error
 	}
 	limited, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
-	awsConfig, err := c.aws(limited)
+	awsConfig, err := c.config.AWS(limited)
 	if err == nil {
 		_, err = eventbridge.NewFromConfig(awsConfig).DescribeEventBus(limited, &eventbridge.DescribeEventBusInput{Name: &bus})
 	}

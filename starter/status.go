@@ -62,14 +62,14 @@ func (s *session) status(ctx context.Context, lookback time.Duration) error {
 // retentionWarning says what is wrong with the namespace's retention: it does not hold
 // CDC_AUDIT_HORIZON, or is shorter than the queues keep messages.
 func (c *connection) retentionWarning(ctx context.Context) string {
-	kept, err := c.retention(ctx)
+	kept, err := c.Retention(ctx)
 	if err != nil {
 		return "the namespace's retention is not known: " + err.Error()
 	}
 	if err := c.config.CheckHorizon(kept); err != nil {
 		return err.Error()
 	}
-	awsConfig, err := c.aws(ctx)
+	awsConfig, err := c.config.AWS(ctx)
 	if err != nil || c.config.QueueURL == "" {
 		return "" // the queues' depths say why
 	}
@@ -80,7 +80,7 @@ func (c *connection) retentionWarning(ctx context.Context) string {
 // queues returns the depth of the trigger queue and of its dead-letter queue. What could
 // be found out is returned with the error.
 func (c *connection) queues(ctx context.Context) (triggers, deadLetters *queue.Depth, err error) {
-	awsConfig, err := c.aws(ctx)
+	awsConfig, err := c.config.AWS(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -92,7 +92,7 @@ active.`,
 
 func (s *session) subscriptions(ctx context.Context, flags subscriptionFlags, apply bool) error {
 	return s.withConnection(ctx, needsSettings, func(c *connection) error {
-		awsConfig, err := c.aws(ctx)
+		awsConfig, err := c.config.AWS(ctx)
 		if err != nil {
 			return err
 		}
