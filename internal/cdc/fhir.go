@@ -7,24 +7,24 @@ import (
 	"unicode/utf8"
 )
 
-// What names a type, a resource and a version is decided here, for the whole house.
+// What names a type, a resource and a version is decided here, for all packages.
 
 var (
 	typePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
 	idPattern   = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
 )
 
-// longestName is the length in bytes up to which an id or a version is taken as one:
+// maxNameBytes is the length in bytes up to which an id or a version is valid:
 // eight times FHIR's id. Ids stand in paths, three bytes for each of theirs.
-const longestName = 512
+const maxNameBytes = 512
 
 // ValidType reports whether name has the form of a FHIR resource type.
 func ValidType(name string) bool { return typePattern.MatchString(name) }
 
 // ValidResourceID reports whether id is one by FHIR R4's id datatype ("Data Types")
-// and cannot be taken for a step in a path. That is what a record or a notification
-// is believed to name: other words may stand there instead of an id. Of such an id
-// every server makes the same path.
+// and cannot be a step in a path. Of a record or a notification only such a name is
+// believed: other words may stand there instead of an id. Every server makes the same
+// path of it.
 func ValidResourceID(id string) bool {
 	return idPattern.MatchString(id) && id != "." && id != ".."
 }
@@ -33,7 +33,7 @@ func ValidResourceID(id string) bool {
 // id. That is wider than ValidResourceID, because stores are: 1 to 512 bytes of UTF-8
 // without control characters.
 func UsableID(id string) bool {
-	return id != "" && len(id) <= longestName && utf8.ValidString(id) && !strings.ContainsFunc(id, unfit)
+	return id != "" && len(id) <= maxNameBytes && utf8.ValidString(id) && !strings.ContainsFunc(id, unfit)
 }
 
 // unfit reports whether a character has no place in an id. U+FFFD is what stands for

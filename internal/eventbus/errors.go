@@ -24,7 +24,7 @@ var advice = map[cdc.Class]string{
 	cdc.ClassMalformed:   adviceUnavailable,
 	cdc.ClassForbidden:   "allow events:PutEvents on the bus to this program's role, and check its credentials",
 	cdc.ClassBusMissing:  "create the event bus or correct CDC_EVENT_BUS; nothing is dropped meanwhile",
-	cdc.ClassRejected:    "EventBridge does not take the request; check AWS_REGION, CDC_EVENT_BUS and CDC_MAX_EVENT_BYTES, and see its error code; nothing is dropped meanwhile",
+	cdc.ClassRejected:    "EventBridge does not accept the request; check AWS_REGION, CDC_EVENT_BUS and CDC_MAX_EVENT_BYTES, and see its error code; nothing is dropped meanwhile",
 }
 
 const (

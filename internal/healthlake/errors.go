@@ -22,8 +22,8 @@ const (
 	adviceCertificate = "the endpoint's certificate is not trusted: check CDC_HEALTHLAKE_ENDPOINT and the machine's root certificates"
 	adviceRedirect    = "the store redirects, which is not followed: check CDC_HEALTHLAKE_ENDPOINT"
 	adviceNotThere    = "check CDC_DATASTORES and CDC_HEALTHLAKE_ENDPOINT, and that the store knows the resource type"
-	adviceRejected    = "the store does not take this request: check that it searches this resource type by _lastUpdated"
-	advicePut         = "the store does not take this resource: check that it supports FHIR Subscriptions, and has less than 50"
+	adviceRejected    = "the store does not accept this request: check that it searches this resource type by _lastUpdated"
+	advicePut         = "the store does not accept this resource: check that it supports FHIR Subscriptions, and has less than 50"
 	adviceStatus      = "the answer has a status that no FHIR read has: check what stands between us and the store"
 	adviceCutOff      = "the answer is cut off"
 	adviceEmptySpan   = "the span is empty: its end must be after its beginning"
@@ -94,10 +94,10 @@ func invalidInput(op, advice string) *cdc.Error {
 	return &cdc.Error{Op: op, Class: cdc.ClassInvalidInput, Advice: advice}
 }
 
-// refused classifies an answer that is not 200, by its status and the code in its
+// statusError classifies an answer that is not 200, by its status and the code in its
 // header, which may be followed by a colon and a namespace. Neither the body nor a code
 // that AWS does not have goes further: they may quote the request.
-func refused(op string, resp *http.Response, now time.Time) *cdc.Error {
+func statusError(op string, resp *http.Response, now time.Time) *cdc.Error {
 	code, _, _ := strings.Cut(resp.Header.Get("X-Amzn-Errortype"), ":")
 	decided, known := cdc.ClassOfAWSCode(code)
 	if !known {

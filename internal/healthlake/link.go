@@ -52,7 +52,7 @@ var (
 
 // follow resolves a next link against the datastore's base and returns what to
 // ask for: always the endpoint's own scheme and host, and a path at or below the
-// root. A link that says anything else is refused, because a request is signed
+// root. A link that leads elsewhere is an error, because a request is signed
 // with our credentials wherever it goes.
 func (c *Client) follow(datastore, link string) (*url.URL, error) {
 	reference, rawQuery, _ := strings.Cut(link, "?")
@@ -94,7 +94,7 @@ func (c *Client) follow(datastore, link string) (*url.URL, error) {
 }
 
 // oneStep reports whether a segment of a link's path, as it is and unescaped, is one
-// step to whoever reads it.
+// step to every reader.
 func oneStep(escaped, plain string) bool {
 	return escaped == plain || plain != "." && plain != ".." && !strings.ContainsAny(plain, `/\%`) && cdc.UsableID(plain)
 }
@@ -124,8 +124,8 @@ func hostOf(u *url.URL) string {
 // portable is the form in which a next link is handed to callers: path and
 // query, encoded, without the host, so that it still holds when the endpoint is
 // written differently tomorrow, and marked with what the list is of. A link that may
-// not be followed is handed on as it is, for Next to refuse: the page that it stands
-// on is good. No link stays none.
+// not be followed stays as it is, and is an error of Next: the page that it stands on
+// is good.
 func (c *Client) portable(datastore, link string, of list) string {
 	if link == "" {
 		return ""
@@ -140,18 +140,9 @@ func (c *Client) portable(datastore, link string, of list) string {
 // parseQuery reads a query in which the store left characters raw. Other than in
 // a form, a plus sign is a plus sign: HealthLake's page tokens are base64.
 func parseQuery(raw string) (url.Values, error) {
-	query := url.Values{}
-	for pair := range strings.SplitSeq(raw, "&") {
-		if pair == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(pair, "=")
-		name, errName := url.PathUnescape(name)
-		value, errValue := url.PathUnescape(value)
-		if errName != nil || errValue != nil {
-			return nil, errLinkUnreadable
-		}
-		query.Add(name, value)
+	query, err := url.ParseQuery(strings.NewReplacer("+", "%2B", ";", "%3B").Replace(raw))
+	if err != nil {
+		return nil, errLinkUnreadable
 	}
 	return query, nil
 }

@@ -107,7 +107,7 @@ func (c *Client) send(ctx context.Context, r request, decode func(answer) error)
 	if status != http.StatusOK && (status != http.StatusCreated || r.body == nil) {
 		// At most what an OperationOutcome has, so that the connection can be used again.
 		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
-		return status, refused(r.op, resp, c.now())
+		return status, statusError(r.op, resp, c.now())
 	}
 	body, err := readBody(resp, c.maxBody)
 	if err != nil {
