@@ -67,7 +67,7 @@ func (r *rejectedChanges) byType() map[string]int {
 func (r *rejectedChanges) waits() []cdc.Wait {
 	var waits []cdc.Wait
 	counts := r.byType()
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
+	for _, name := range sortedKeys(counts) {
 		waits = append(waits, cdc.Wait{Type: name, Versions: counts[name]})
 	}
 	return waits
@@ -162,3 +162,6 @@ func (r *rejectedChanges) skip(ctx workflow.Context, resourceType string) cdc.Ha
 // forget drops what was carried over of a type and a whole pass did not show again: it
 // was superseded.
 func (r *rejectedChanges) forget(resourceType string) { delete(r.carried, resourceType) }
+
+// sortedKeys are a map's keys in a fixed order: workflow code must be deterministic.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

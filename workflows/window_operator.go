@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -173,7 +172,7 @@ func (w *captureWindow) closeUnswept(ctx workflow.Context) {
 // reportUnswept counts and logs types that are closed although they could not be read,
 // for the class given.
 func reportUnswept(ctx workflow.Context, datastore string, types map[string]cdc.Class) {
-	for _, name := range slices.Sorted(maps.Keys(types)) {
+	for _, name := range sortedKeys(types) {
 		workflow.GetLogger(ctx).Warn("a type that the store has not given for an hour is closed unswept; an audit captures it when it can be read again",
 			"datastore", datastore, "type", name, "class", types[name])
 		workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"datastore": datastore, "resource_type": name}).

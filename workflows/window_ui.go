@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -84,15 +83,15 @@ func details(p cdc.Progress, more string) string {
 	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	if len(p.Versions) > 0 {
 		table := "| type | published |\n|---|---|"
-		for _, name := range slices.Sorted(maps.Keys(p.Versions)) {
+		for _, name := range sortedKeys(p.Versions) {
 			table += fmt.Sprintf("\n| %s | %d |", name, p.Versions[name])
 		}
 		parts = append(parts, table)
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Unavailable)) {
+	for _, name := range sortedKeys(p.Unavailable) {
 		add("%s cannot be read: %s", name, p.Unavailable[name])
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Rejected)) {
+	for _, name := range sortedKeys(p.Rejected) {
 		add("%d of %s are rejected by EventBridge", p.Rejected[name], name)
 	}
 	if p.Ledger != "" {
