@@ -56,7 +56,7 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 		if err != nil {
 			return err
 		}
-		in.CapturedBy, in.Versions, in.WindowsCloseAfter = cdc.ByBackfill, c.config.Versions, settleTime(c.config.Passes)
+		in.CapturedBy, in.Versions, in.WindowsCloseAfter = cdc.ByBackfill, c.config.Versions, windowsCloseAfter(c.config.Passes)
 		if in.Horizon, err = c.horizon(ctx); err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 	})
 }
 
-// settleTime is how long after its end a window that found something has closed when
+// windowsCloseAfter is how long after its end a window that found something has closed when
 // nothing went wrong: its last pass, another after twice that delay, and as much to
 // spare.
-func settleTime(passes []time.Duration) time.Duration { return 4 * passes[len(passes)-1] }
+func windowsCloseAfter(passes []time.Duration) time.Duration { return 4 * passes[len(passes)-1] }

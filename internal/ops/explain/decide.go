@@ -136,7 +136,7 @@ func (f *facts) version(r *Result) {
 		}
 	case f.open != nil:
 		f.waiting(r)
-	case !f.configured && !f.swept():
+	case !f.configured && !f.searched():
 		r.Verdict = UnconfiguredType
 		r.Reason = f.request.Type + " is not one of the configured resource types, so no window searches it"
 		r.Advice = fmt.Sprintf("add it to CDC_RESOURCE_TYPES of all workers; what was written before needs `starter backfill --name NAME --type %s`", f.request.Type)
@@ -166,14 +166,14 @@ func (f *facts) published(r *Result) {
 	}
 }
 
-func (f *facts) swept() bool {
-	return slices.ContainsFunc(f.runs, func(r Run) bool { return r.Swept })
+func (f *facts) searched() bool {
+	return slices.ContainsFunc(f.runs, func(r Run) bool { return r.Searched })
 }
 
 // waiting is of a version whose window is open and has not published it yet.
 func (f *facts) waiting(r *Result) {
 	if !slices.Contains(f.openTypes, f.request.Type) {
-		if f.swept() { // a rerun for other types, of a window that has closed without it
+		if f.searched() { // a rerun for other types, of a window that has closed without it
 			f.lacking(r)
 			return
 		}
@@ -273,7 +273,7 @@ func (f *facts) lacking(r *Result) {
 	closed := slices.DeleteFunc(slices.Clone(f.runs), func(run Run) bool { return run.Closed.IsZero() })
 	last := closed[len(closed)-1]
 	switch at := f.found.state.ReplacedAt; {
-	case f.found.state.Standing == Current && !f.swept():
+	case f.found.state.Standing == Current && !f.searched():
 		r.Verdict = Missed
 		r.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type", statuses(f.runs))
 		r.Advice = f.captureCommand()
@@ -281,7 +281,7 @@ func (f *facts) lacking(r *Result) {
 		r.Verdict = Missed
 		r.Reason = "its window has closed without it: search did not show it up to the last pass"
 		r.Advice = f.auditOrCapture()
-	case !f.swept():
+	case !f.searched():
 		r.Verdict = Superseded
 		r.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type; it %s", last.Status, f.replacement())
 	case !at.IsZero() && !f.found.state.AtLatest && at.After(last.Closed):

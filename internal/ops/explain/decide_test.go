@@ -24,8 +24,8 @@ func aFact(age time.Duration) *facts {
 	}
 }
 
-func closedRun(swept, has bool) Run {
-	return Run{WorkflowID: "window/d/x", Status: "closed", Swept: swept, Has: has, Closed: begin.Add(2 * minute)}
+func closedRun(searched, has bool) Run {
+	return Run{WorkflowID: "window/d/x", Status: "closed", Searched: searched, Has: has, Closed: begin.Add(2 * minute)}
 }
 
 func TestDecide(t *testing.T) {

@@ -115,11 +115,11 @@ type Run struct {
 	// Skips is set when it puts what it finds into its ledger as skipped, unpublished
 	// (CDC_IMPORTS).
 	Skips bool `json:"skips,omitempty"`
-	// Swept is set when it searched the type, and Has when its ledger holds the version.
+	// Searched is set when it searched the type, and Has when its ledger holds the version.
 	// An open run has no ledger yet.
-	Swept bool   `json:"swept"`
-	Has   bool   `json:"inLedger"`
-	URL   string `json:"url"`
+	Searched bool   `json:"searched"`
+	Has      bool   `json:"inLedger"`
+	URL      string `json:"url"`
 }
 
 // Publication is the publishing of the version, or the attempt at it.

@@ -52,7 +52,7 @@ func (e *Explainer) findRuns(ctx context.Context, f *facts) (pending []*workflow
 		} else if ledger, err := e.ledger(ctx, id); err != nil {
 			unreadable = err
 		} else {
-			run.Swept, run.Has = ledger.Swept(f.request.Type), ledger.Has(f.found.version)
+			run.Searched, run.Has = ledger.Swept(f.request.Type), ledger.Has(f.found.version)
 			if run.Has && holder < 0 {
 				holder, f.skippedInLedger = len(f.runs), !ledger.HasPublished(f.found.version)
 			}

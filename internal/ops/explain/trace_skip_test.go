@@ -13,25 +13,25 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// told builds a history that the trace applies.
-type told struct {
+// recording builds a history that the trace applies.
+type recording struct {
 	t     *testing.T
 	trace *trace
 	id    int64
 }
 
-func newTold(t *testing.T, version cdc.Version) *told {
-	return &told{t: t, trace: newTrace(version, converter.GetDefaultDataConverter())}
+func newRecording(t *testing.T, version cdc.Version) *recording {
+	return &recording{t: t, trace: newTrace(version, converter.GetDefaultDataConverter())}
 }
 
-func (h *told) payloads(value any) *commonpb.Payloads {
+func (h *recording) payloads(value any) *commonpb.Payloads {
 	h.t.Helper()
 	payloads, err := converter.GetDefaultDataConverter().ToPayloads(value)
 	require.NoError(h.t, err)
 	return payloads
 }
 
-func (h *told) tell(event *historypb.HistoryEvent) int64 {
+func (h *recording) add(event *historypb.HistoryEvent) int64 {
 	h.t.Helper()
 	h.id++
 	event.EventId, event.EventTime = h.id, timestamppb.New(begin.Add(time.Duration(h.id)*time.Second))
@@ -39,8 +39,8 @@ func (h *told) tell(event *historypb.HistoryEvent) int64 {
 	return h.id
 }
 
-func (h *told) publish(version cdc.Version) (scheduled int64) {
-	return h.tell(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ActivityTaskScheduledEventAttributes{
+func (h *recording) publish(version cdc.Version) (scheduled int64) {
+	return h.add(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ActivityTaskScheduledEventAttributes{
 		ActivityTaskScheduledEventAttributes: &historypb.ActivityTaskScheduledEventAttributes{
 			ActivityType: &commonpb.ActivityType{Name: "Publish"},
 			Input:        h.payloads(cdc.PublishInput{Changes: []cdc.Change{{Version: version}}}),
@@ -48,48 +48,48 @@ func (h *told) publish(version cdc.Version) (scheduled int64) {
 	}})
 }
 
-func (h *told) done(scheduled int64, taken bool) {
+func (h *recording) done(scheduled int64, accepted bool) {
 	result := cdc.PublishResult{EventIDs: []string{"e"}}
-	if !taken {
+	if !accepted {
 		result = cdc.PublishResult{EventIDs: []string{""}, Rejected: []cdc.Rejection{{Code: "MalformedDetail"}}}
 	}
-	h.tell(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ActivityTaskCompletedEventAttributes{
+	h.add(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ActivityTaskCompletedEventAttributes{
 		ActivityTaskCompletedEventAttributes: &historypb.ActivityTaskCompletedEventAttributes{
 			ScheduledEventId: scheduled, Result: h.payloads(result),
 		},
 	}})
 }
 
-func (h *told) skip(types ...string) {
-	h.tell(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionSignaledEventAttributes{
+func (h *recording) skip(types ...string) {
+	h.add(&historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionSignaledEventAttributes{
 		WorkflowExecutionSignaledEventAttributes: &historypb.WorkflowExecutionSignaledEventAttributes{
 			SignalName: cdc.SignalSkip, Input: h.payloads(cdc.Skip{Versions: types}),
 		},
 	}})
 }
 
-func TestTraceTellsWhatAnOperatorSkipped(t *testing.T) {
+func TestTraceOfASkip(t *testing.T) {
 	version := cdc.Version{Type: "Patient", ID: "p", VersionID: "1"}
 	for name, c := range map[string]struct {
-		told func(h *told)
-		want bool
+		recording func(h *recording)
+		want      bool
 	}{
-		"rejected, then skipped":        {func(h *told) { h.done(h.publish(version), false); h.skip("Claim", "Patient") }, true},
-		"another type was skipped":      {func(h *told) { h.done(h.publish(version), false); h.skip("Claim") }, false},
-		"skipped while tried again":     {func(h *told) { id := h.publish(version); h.skip("Patient"); h.done(id, false) }, true},
-		"accepted while it was skipped": {func(h *told) { id := h.publish(version); h.skip("Patient"); h.done(id, true) }, false},
-		"rejected after another's skip": {func(h *told) { h.skip("Patient"); h.done(h.publish(version), false) }, false},
-		"rejected only":                 {func(h *told) { h.done(h.publish(version), false) }, false},
+		"rejected, then skipped":        {func(h *recording) { h.done(h.publish(version), false); h.skip("Claim", "Patient") }, true},
+		"another type was skipped":      {func(h *recording) { h.done(h.publish(version), false); h.skip("Claim") }, false},
+		"skipped while tried again":     {func(h *recording) { id := h.publish(version); h.skip("Patient"); h.done(id, false) }, true},
+		"accepted while it was skipped": {func(h *recording) { id := h.publish(version); h.skip("Patient"); h.done(id, true) }, false},
+		"rejected after another's skip": {func(h *recording) { h.skip("Patient"); h.done(h.publish(version), false) }, false},
+		"rejected only":                 {func(h *recording) { h.done(h.publish(version), false) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newTold(t, version)
-			c.told(h)
+			h := newRecording(t, version)
+			c.recording(h)
 			require.Equal(t, c.want, h.trace.skipped)
 		})
 	}
 
 	// What the run before was rejected may be skipped before it is tried again.
-	earlier, later := newTold(t, version), newTold(t, version)
+	earlier, later := newRecording(t, version), newRecording(t, version)
 	earlier.done(earlier.publish(version), false)
 	later.skip("Patient")
 	later.trace.merge(earlier.trace)

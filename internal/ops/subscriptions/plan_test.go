@@ -120,7 +120,7 @@ func TestResources(t *testing.T) {
 		string(plan[1].Body))
 }
 
-func TestPlanTellsWhatDiffers(t *testing.T) {
+func TestPlanShowsWhatDiffers(t *testing.T) {
 	store := &memory{}
 	plan, err := Plan(t.Context(), store, settings("Encounter"))
 	require.NoError(t, err)
@@ -149,7 +149,7 @@ func TestPlanTellsWhatDiffers(t *testing.T) {
 	}
 }
 
-func TestDeletesOfTheirOwn(t *testing.T) {
+func TestSeparateDeletes(t *testing.T) {
 	separate := settings("Encounter")
 	separate.SeparateDeletes = true
 	plan, err := Plan(t.Context(), &memory{}, separate)
@@ -160,7 +160,7 @@ func TestDeletesOfTheirOwn(t *testing.T) {
 	require.Contains(t, string(plan[2].Body), `["delete"]`)
 }
 
-func TestMoreTypesThanAStoreTakes(t *testing.T) {
+func TestMoreTypesThanAStoreAllows(t *testing.T) {
 	var types []string
 	for i := range MaxPerStore + 1 {
 		types = append(types, fmt.Sprintf("Type%c%c", 'a'+i/26, 'a'+i%26))
