@@ -198,8 +198,8 @@ func TestImportsAreAuditedByTheirSetting(t *testing.T) {
 		settle       time.Duration
 	}{
 		"publish":           {config.ImportsPublish, true, false, false, time.Minute},
-		"summary":           {config.ImportsSummary, true, true, false, recordsDelay},
-		"off":               {config.ImportsOff, true, true, true, recordsDelay},
+		"summary":           {config.ImportsSummary, true, true, false, cdc.RecordDelay},
+		"off":               {config.ImportsOff, true, true, true, cdc.RecordDelay},
 		"no job of its own": {config.ImportsOff, false, false, false, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
