@@ -66,11 +66,8 @@ func TestAuditHealsLossyTrail(t *testing.T) {
 	r.silenced(t) // a window and more of which no record comes
 	writeLossy(t, r, 200, 2*time.Second)
 	quiet := cdc.WindowAt("", time.Now())
-	eventually(t, "the window has ended", func(context.Context) error {
-		if time.Now().Before(quiet.End()) {
-			return errNotYet
-		}
-		return nil
+	until(t, "the window has ended", func(context.Context) bool {
+		return !time.Now().Before(quiet.End())
 	})
 	writeLossy(t, r, 200, 2*time.Second)
 	last := cdc.WindowAt(r.datastore(), time.Now())

@@ -74,11 +74,8 @@ func TestTwoDatastores(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "the other store's other type has come", func(context.Context) error {
-		if came(forbidding, "Observation") < windows {
-			return errNotYet
-		}
-		return nil
+	until(t, "the other store's other type has come", func(context.Context) bool {
+		return came(forbidding, "Observation") >= windows
 	})
 	require.Zero(t, came(forbidding, "Patient"), "that type is forbidden")
 	require.Zero(t, came(hanging, "Patient")+came(hanging, "Observation"), "that store hangs")

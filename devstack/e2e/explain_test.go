@@ -293,11 +293,8 @@ func TestExplainOpenWindow(t *testing.T) {
 // becomes waits until explain says so.
 func (r *rig) becomes(t *testing.T, want explain.Verdict, resource string) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("it is %s", want), func(context.Context) error {
-		if r.explained(t, resource).Verdict != want {
-			return errNotYet
-		}
-		return nil
+	until(t, fmt.Sprintf("it is %s", want), func(context.Context) bool {
+		return r.explained(t, resource).Verdict == want
 	})
 }
 

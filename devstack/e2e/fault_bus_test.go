@@ -99,19 +99,12 @@ func TestPoisonChange(t *testing.T) {
 	r.trigger(other)
 
 	r.closed(t, other.ID())
-	eventually(t, "the change was offered again, and refused again", func(context.Context) error {
-		if r.rejections(t, poisoned.ID()) < 2 {
-			return errNotYet
-		}
-		return nil
+	until(t, "the change was offered again, and rejected again", func(context.Context) bool {
+		return r.rejections(t, poisoned.ID()) >= 2
 	})
-	eventually(t, "the window says that it keeps the change", func(ctx context.Context) error {
-		value, err := r.temporal.QueryWorkflow(ctx, poisoned.ID(), "", cdc.QueryProgress)
-		var progress cdc.Progress
-		if err != nil || value.Get(&progress) != nil || progress.Rejected["Patient"] != 1 {
-			return errNotYet
-		}
-		return nil
+	until(t, "the window reports the rejected change", func(ctx context.Context) bool {
+		progress, err := r.progress(ctx, poisoned.ID())
+		return err == nil && progress.Rejected["Patient"] == 1
 	})
 	r.received(t, 2*versions-1)
 	require.NotContains(t, r.came("poisoned"), versionKey(r.datastore(), "Patient", "poisoned-7", 1))

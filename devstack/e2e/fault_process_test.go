@@ -80,11 +80,8 @@ func TestWorkerStoppedLongerThanItsHeartbeatTimeout(t *testing.T) {
 	interrupted, before := r.interrupted(t, r.window), r.books.accepted()
 	r.slowCalls(0)
 	r.worker(t)
-	eventually(t, "the other worker has published everything", func(context.Context) error {
-		if count(interrupted[0].batch, r.books.accepted()) < 3*pageOf {
-			return errNotYet
-		}
-		return nil
+	until(t, "the other worker has published everything", func(context.Context) bool {
+		return count(interrupted[0].batch, r.books.accepted()) >= 3*pageOf
 	})
 	again := boundedRepeats(t, interrupted, before, r.books.accepted())
 

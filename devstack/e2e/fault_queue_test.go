@@ -104,11 +104,8 @@ func TestMalformedOversizedAndOtherMessages(t *testing.T) {
 		write(fmt.Sprintf("between-%d", round))
 		r.showAgain(t, again) // instead of waiting until their visibility timeout ends
 	}
-	eventually(t, "the malformed messages are in the dead-letter queue", func(context.Context) error {
-		if r.queueDepth(t, "DlqUrl").Visible < len(malformed) {
-			return errNotYet
-		}
-		return nil
+	until(t, "the malformed messages are in the dead-letter queue", func(context.Context) bool {
+		return r.queueDepth(t, "DlqUrl").Visible >= len(malformed)
 	})
 	report := r.drained(t)
 

@@ -38,11 +38,8 @@ func TestTerminatedInTheMiddleOfPublish(t *testing.T) {
 	used := r.onEvents(t, "sliced", map[int]awslocal.Faults{350: {EventBridgeDown: true}})
 	r.worker(t)
 	r.trigger(window)
-	eventually(t, "the bus is gone", func(context.Context) error {
-		if used.Load() == 0 {
-			return errNotYet
-		}
-		return nil
+	until(t, "the bus is gone", func(context.Context) bool {
+		return used.Load() != 0
 	})
 	r.pendingActivity(t, "a Publish of the slice has begun to fail", slice, isPublish)
 	require.NoError(t, r.temporal.TerminateWorkflow(t.Context(), window.ID(), "", "a test"))
@@ -93,11 +90,8 @@ func TestRerunWaitsForOpenSlice(t *testing.T) {
 	r.AWS.SetFaults(awslocal.Faults{Latency: awslocal.Latency(20 * time.Millisecond)})
 	r.worker(t)
 	r.trigger(window)
-	eventually(t, "some pages of the slice are published", func(context.Context) error {
-		if used.Load() == 0 {
-			return errNotYet
-		}
-		return nil
+	until(t, "some pages of the slice are published", func(context.Context) bool {
+		return used.Load() != 0
 	})
 	before := r.terminateWithSlice(t, window, slice)
 	require.Less(t, before, slicedPatients)

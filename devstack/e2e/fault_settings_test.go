@@ -197,11 +197,9 @@ func backfillLines(t *testing.T, w *stack.Worker) (commands []string) {
 // the existing store, and of all types in the added store.
 func (r *rig) printsBackfill(t *testing.T, w *stack.Worker) (commands []string) {
 	t.Helper()
-	eventually(t, "the worker prints its backfill lines", func(context.Context) error {
-		if commands = backfillLines(t, w); len(commands) < 2 {
-			return errNotYet
-		}
-		return nil
+	until(t, "the worker prints its backfill lines", func(context.Context) bool {
+		commands = backfillLines(t, w)
+		return len(commands) >= 2
 	})
 	require.Len(t, commands, 2)
 	for i, want := range []struct{ datastore, types string }{{keptStore, " --type " + addedType}, {addedStore, ""}} {

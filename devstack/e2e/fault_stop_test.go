@@ -123,11 +123,8 @@ func TestAllWorkersStoppedAndStarted(t *testing.T) {
 	require.NoError(t, errors.Join(one.Signal(syscall.SIGTERM), two.Signal(syscall.SIGTERM)))
 	exits(t, one.Process)
 	exits(t, two.Process)
-	eventually(t, "records wait for the workers", func(context.Context) error {
-		if r.queueDepth(t, "QueueUrl").Visible == 0 {
-			return errNotYet
-		}
-		return nil
+	until(t, "records wait for the workers", func(context.Context) bool {
+		return r.queueDepth(t, "QueueUrl").Visible != 0
 	})
 	require.Zero(t, r.queueDepth(t, "QueueUrl").InFlight, "what was not worked off was given back")
 	sqs.holdReceives(0)

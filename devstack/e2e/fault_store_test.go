@@ -146,32 +146,21 @@ func (r *rig) searches(datastore string) int64 {
 // keeps the window open, with its class of error.
 func (r *rig) onlyOneTypeWaits(t *testing.T, test storeFault, window cdc.Window) {
 	t.Helper()
-	eventually(t, "the other type has come", func(context.Context) error {
-		if r.cameOf(test.datastore, "Observation") < beside {
-			return errNotYet
-		}
-		return nil
+	until(t, "the other type has come", func(context.Context) bool {
+		return r.cameOf(test.datastore, "Observation") >= beside
 	})
 	if test.slice {
 		slice := cdc.SliceID(window.ID(), "Patient", window.Start, 1)
-		eventually(t, "the slice says that its page is refused", func(ctx context.Context) error {
-			value, err := r.temporal.QueryWorkflow(ctx, slice, "", cdc.QueryProgress)
-			var progress cdc.Progress
-			if err != nil || value.Get(&progress) != nil || progress.Unavailable["Patient"] != cdc.ClassForbidden {
-				return errNotYet
-			}
-			return nil
+		until(t, "the slice reports that its page is unavailable", func(ctx context.Context) bool {
+			progress, err := r.progress(ctx, slice)
+			return err == nil && progress.Unavailable["Patient"] == cdc.ClassForbidden
 		})
 		require.Less(t, r.cameOf(test.datastore, "Patient"), test.patients)
 	} else {
 		want := map[simulator.FaultKind]cdc.Class{simulator.Forbid: cdc.ClassForbidden, simulator.Reject: cdc.ClassRejected}
-		eventually(t, "the window says which type waits", func(ctx context.Context) error {
-			value, err := r.temporal.QueryWorkflow(ctx, window.ID(), "", cdc.QueryProgress)
-			var progress cdc.Progress
-			if err != nil || value.Get(&progress) != nil || progress.Unavailable["Patient"] != want[test.fault.Kind] {
-				return errNotYet
-			}
-			return nil
+		until(t, "the window reports the type that waits", func(ctx context.Context) bool {
+			progress, err := r.progress(ctx, window.ID())
+			return err == nil && progress.Unavailable["Patient"] == want[test.fault.Kind]
 		})
 		require.Zero(t, r.cameOf(test.datastore, "Patient"))
 	}

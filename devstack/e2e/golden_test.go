@@ -48,11 +48,8 @@ func recordWindows(t *testing.T, r *rig, c *recorder) {
 
 	late := r.earlyInWindow(t)
 	r.writeMany(t, late, "Observation", "late", 30)
-	eventually(t, "every pass of the window is due", func(context.Context) error {
-		if time.Since(late.End()) < 7*time.Second {
-			return errNotYet
-		}
-		return nil
+	until(t, "every pass of the window is due", func(context.Context) bool {
+		return time.Since(late.End()) >= 7*time.Second
 	})
 	r.capture(t, late.Start, "--wait")
 	c.record(t, "window-late-passes-collapsed", late.ID())

@@ -111,7 +111,18 @@ func (r *rig) worker(t testing.TB, env ...string) *stack.Worker {
 	return w
 }
 
-// eventually waits until the condition holds.
+// until waits until the condition is true.
+func until(t testing.TB, what string, condition func(ctx context.Context) bool) {
+	t.Helper()
+	eventually(t, what, func(ctx context.Context) error {
+		if condition(ctx) {
+			return nil
+		}
+		return errNotYet
+	})
+}
+
+// eventually waits until the condition returns nil. Its last error is part of the failure.
 func eventually(t testing.TB, what string, condition func(ctx context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -52,11 +52,9 @@ func (r *rig) audited(t *testing.T, id string) cdc.AuditResult {
 // isThere waits until an execution is there, open or closed.
 func (r *rig) isThere(t *testing.T, id string) {
 	t.Helper()
-	eventually(t, id+" was started", func(ctx context.Context) error {
-		if _, err := r.described(ctx, id); err != nil {
-			return errNotYet
-		}
-		return nil
+	until(t, id+" was started", func(ctx context.Context) bool {
+		_, err := r.described(ctx, id)
+		return err == nil
 	})
 }
 

@@ -100,11 +100,8 @@ func TestMalformedPages(t *testing.T) {
 			require.Zero(t, keys[versionKey(w.Datastore, w.Type, w.ID, w.Version)], "its reads are refused")
 			continue
 		}
-		eventually(t, "a version has come", func(context.Context) error {
-			if r.subscriber.Keys()[versionKey(w.Datastore, w.Type, w.ID, w.Version)] == 0 {
-				return errNotYet
-			}
-			return nil
+		until(t, "a version has come", func(context.Context) bool {
+			return r.subscriber.Keys()[versionKey(w.Datastore, w.Type, w.ID, w.Version)] != 0
 		})
 	}
 	huge := r.event(t, versionKey(r.datastore(), "Patient", "huge", 1))

@@ -173,11 +173,8 @@ func (r *rig) status(ctx context.Context, id string) enumspb.WorkflowExecutionSt
 // reaches waits until an execution has that status.
 func (r *rig) reaches(t testing.TB, id string, status enumspb.WorkflowExecutionStatus) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%s is %s", id, status), func(ctx context.Context) error {
-		if r.status(ctx, id) != status {
-			return errNotYet
-		}
-		return nil
+	until(t, fmt.Sprintf("%s is %s", id, status), func(ctx context.Context) bool {
+		return r.status(ctx, id) == status
 	})
 }
 
@@ -195,11 +192,9 @@ func (r *rig) closed(t testing.TB, id string) {
 // received waits until the subscriber has that many events.
 func (r *rig) received(t *testing.T, n int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d events have come", n), func(context.Context) error {
-		if got, _ := r.subscriber.Len(); got < n {
-			return errNotYet
-		}
-		return nil
+	until(t, fmt.Sprintf("%d events have come", n), func(context.Context) bool {
+		got, _ := r.subscriber.Len()
+		return got >= n
 	})
 }
 

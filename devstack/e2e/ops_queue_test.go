@@ -55,11 +55,8 @@ func TestStockSQSServer(t *testing.T) {
 	_, err = q.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String("not a message of ours")})
 	require.NoError(t, err)
 
-	eventually(t, "every trigger is acknowledged, and what is malformed is a dead letter", func(context.Context) error {
-		if q.depth(t, q.url) > 0 || q.depth(t, dead) != 1 {
-			return errNotYet
-		}
-		return nil
+	until(t, "every trigger is acknowledged, and what is malformed is a dead letter", func(context.Context) bool {
+		return q.depth(t, q.url) == 0 && q.depth(t, dead) == 1
 	})
 	complete(t, r.drained(t))
 	require.Len(t, r.subscriber.Events(), 362, "versions and the delete")

@@ -56,8 +56,7 @@ func TestReplay(t *testing.T) {
 	r.writeMany(t, window, "Patient", "again", 150)
 	r.writeMany(t, window, "Observation", "again", 40)
 	complete(t, r.drained(t))
-	until := window.End()
-	span := []string{"--since", since.Format(time.RFC3339Nano), "--until", until.Format(time.RFC3339Nano)}
+	span := []string{"--since", since.Format(time.RFC3339Nano), "--until", window.End().Format(time.RFC3339Nano)}
 	first := r.keysOf("")
 	require.Len(t, first, 190)
 
@@ -71,11 +70,8 @@ func TestReplay(t *testing.T) {
 		args := append([]string{"replay", "--name", "everything", "--wait", "--json"}, span...)
 		done <- runProgram(t, ctx, "starter", r.environment(), &shown, args...)
 	}()
-	eventually(t, "the replay shows its progress", func(context.Context) error {
-		if !shown.contains("replay/everything: counting") {
-			return errNotYet
-		}
-		return nil
+	until(t, "the replay shows its progress", func(context.Context) bool {
+		return shown.contains("replay/everything: counting")
 	})
 	r.Simulator.ClearFaults()
 	everything := readReplayed(t, <-done)

@@ -113,11 +113,8 @@ func (r *rig) live(t testing.TB, prefix string, more func(n int) bool) []cdc.Win
 		r.writeMany(t, window, "Patient", fmt.Sprintf("%s-%d", prefix, n), 40)
 		r.writeMany(t, window, "Observation", fmt.Sprintf("%s-%d", prefix, n), 20)
 		windows = append(windows, window)
-		eventually(t, "the window has ended", func(context.Context) error {
-			if time.Now().Before(window.End()) {
-				return errNotYet
-			}
-			return nil
+		until(t, "the window has ended", func(context.Context) bool {
+			return !time.Now().Before(window.End())
 		})
 	}
 	return windows

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -34,18 +35,20 @@ func (r *rig) writePast(t testing.TB, c *clock, at time.Time, resourceType, pref
 	r.writeAt(t, c, cdc.WindowAt(r.datastore(), at), resourceType, prefix, n)
 }
 
-// rangeProgress queries the progress of a range or a slice.
-func (r *rig) rangeProgress(ctx context.Context, id string) (cdc.RangeProgress, error) {
+// progress queries the progress of an execution.
+func (r *rig) progress(ctx context.Context, id string) (p cdc.Progress, err error) {
 	value, err := r.temporal.QueryWorkflow(ctx, id, "", cdc.QueryProgress)
 	if err != nil {
-		return cdc.RangeProgress{}, err
+		return p, err
 	}
-	var p cdc.Progress
-	if err := value.Get(&p); err != nil {
-		return cdc.RangeProgress{}, err
-	}
-	if p.Range == nil {
-		return cdc.RangeProgress{}, errNotYet
+	return p, value.Get(&p)
+}
+
+// rangeProgress queries the progress of a range or a slice.
+func (r *rig) rangeProgress(ctx context.Context, id string) (cdc.RangeProgress, error) {
+	p, err := r.progress(ctx, id)
+	if err != nil || p.Range == nil {
+		return cdc.RangeProgress{}, errors.Join(errNotYet, err)
 	}
 	return *p.Range, nil
 }
@@ -54,11 +57,9 @@ func (r *rig) rangeProgress(ctx context.Context, id string) (cdc.RangeProgress, 
 func (r *rig) holds(t *testing.T, id, slice string) {
 	t.Helper()
 	for _, id := range []string{id, slice} {
-		eventually(t, id+" holds", func(ctx context.Context) error {
-			if p, err := r.rangeProgress(ctx, id); err != nil || !p.Paused {
-				return errNotYet
-			}
-			return nil
+		until(t, id+" holds", func(ctx context.Context) bool {
+			p, err := r.rangeProgress(ctx, id)
+			return err == nil && p.Paused
 		})
 	}
 }

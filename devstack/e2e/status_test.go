@@ -57,11 +57,9 @@ func TestStatus(t *testing.T) {
 	r.buryMessages(t, 3)
 
 	var report status.Report
-	eventually(t, "visibility shows the window", func(context.Context) error {
-		if report = r.starterStatus(t); report.Stores[0].WindowsPerHour == 0 || report.Stores[0].Types[2].Published.IsZero() || report.Stores[0].OpenWindows > 0 {
-			return errNotYet
-		}
-		return nil
+	until(t, "visibility shows the window", func(context.Context) bool {
+		report = r.starterStatus(t)
+		return report.Stores[0].WindowsPerHour != 0 && !report.Stores[0].Types[2].Published.IsZero() && report.Stores[0].OpenWindows == 0
 	})
 	store := report.Stores[0]
 	require.Equal(t, r.datastore(), store.Datastore)

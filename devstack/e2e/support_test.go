@@ -196,11 +196,8 @@ func (r *rig) searchesFor(resourceType string) int64 {
 // searched waits until the type was searched n times.
 func (r *rig) searched(t *testing.T, resourceType string, n int64) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d searches for %s", n, resourceType), func(context.Context) error {
-		if r.searchesFor(resourceType) < n {
-			return errNotYet
-		}
-		return nil
+	until(t, fmt.Sprintf("%d searches for %s", n, resourceType), func(context.Context) bool {
+		return r.searchesFor(resourceType) >= n
 	})
 }
 

@@ -143,11 +143,8 @@ func TestVersionsThatWaitAreSkipped(t *testing.T) {
 	r.declines(t, "no execution", "retry", "window/nowhere")
 	rejected := r.rejections(t, window.ID())
 	require.Equal(t, []cdc.Wait{{Type: "Patient", Versions: poisoned}}, r.resolve(t, "retry", window.ID()).Retried)
-	eventually(t, "they are offered again", func(context.Context) error {
-		if r.rejections(t, window.ID()) == rejected {
-			return errNotYet
-		}
-		return nil
+	until(t, "they are offered again", func(context.Context) bool {
+		return r.rejections(t, window.ID()) != rejected
 	})
 	r.waitingNow(t, window.ID())
 
@@ -252,11 +249,8 @@ func TestTypesThatWait(t *testing.T) {
 			require.Equal(t, status.Waiting{WorkflowID: w.WorkflowID, Type: "Condition", Class: cdc.ClassForbidden, What: w.What, Operator: true}, w)
 		}
 	}
-	eventually(t, "the other type has come", func(context.Context) error {
-		if len(r.came("seen-0")) < few || len(r.came("seen-1")) < few {
-			return errNotYet
-		}
-		return nil
+	until(t, "the other type has come", func(context.Context) bool {
+		return len(r.came("seen-0")) >= few && len(r.came("seen-1")) >= few
 	})
 	wait := cdc.Wait{Type: "Condition", Class: cdc.ClassForbidden}
 	require.Equal(t, []cdc.Wait{wait}, r.resolve(t, "skip", skipped.ID(), "--yes").Skipped)
@@ -298,11 +292,8 @@ func TestRangesThatWait(t *testing.T) {
 	for _, w := range r.waitingNow(t, retried, skipped) {
 		require.Equal(t, status.Waiting{WorkflowID: w.WorkflowID, Type: "Condition", Class: cdc.ClassForbidden, What: w.What, Operator: true}, w)
 	}
-	eventually(t, "the other type has come", func(context.Context) error {
-		if len(r.keysOf("retried")) < few || len(r.keysOf("skipped")) < few {
-			return errNotYet
-		}
-		return nil
+	until(t, "the other type has come", func(context.Context) bool {
+		return len(r.keysOf("retried")) >= few && len(r.keysOf("skipped")) >= few
 	})
 	wait := cdc.Wait{Type: "Condition", Class: cdc.ClassForbidden}
 	require.Equal(t, []cdc.Wait{wait}, r.resolve(t, "skip", skipped, "--yes").Skipped)
