@@ -201,13 +201,13 @@ func TestHistoryThatGoesRound(t *testing.T) {
 // Search takes an id that FHIR does not have, and so do reads: the store's answer is
 // taken, and whatever it is concerns that resource only (reported/03).
 func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
-	strange := map[string]string{
+	unusual := map[string]string{
 		"a:1:b:2": "/a%3A1%3Ab%3A2", "a b": "/a%20b", "a/b": "/a%2Fb", "a%2Fb": "/a%252Fb", "..": "/%2E%2E", "ä": "/%C3%A4",
 		strings.Repeat("x", 200): "/" + strings.Repeat("x", 200),
 	}
 	fresh := func(t *testing.T) *fhirStore {
 		entries := crowd(3, 10)
-		for id := range strange {
+		for id := range unusual {
 			entries = append(entries, patientAt(id, time.Second, 10))
 		}
 		return newStore(t, entries...)
@@ -216,15 +216,14 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 	a := s.world(t)
 	got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 	require.Equal(t, cdc.PageDone, state)
-	require.Len(t, got, 3+len(strange))
+	require.Len(t, got, 3+len(unusual))
 	require.Zero(t, a.noted.invalid)
 
 	for _, status := range []int{400, 403, 404, 410} {
 		s := fresh(t)
-		for id, path := range strange {
+		for _, path := range unusual {
 			s.reads[path] = status
 			s.reads[path+"/_history/1"] = status
-			_ = id
 		}
 		a := s.world(t)
 		got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
@@ -233,20 +232,20 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 		require.Equal(t, status < 404, a.noted.invalid > 0, "what the store lists and does not give is counted: %d", status)
 		require.NotContains(t, a.log.String(), "a:1")
 		result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
-		require.Equal(t, 3+len(strange), result.Types[0].InStore)
+		require.Equal(t, 3+len(unusual), result.Types[0].InStore)
 
 		s.mu.Lock()
 		for i, entry := range s.entries {
 			s.entries[i] = strings.Replace(entry, `"versionId":"1"`, `"versionId":"2"`, 1)
 		}
 		s.history["p000"] = []string{patientAt("p000", 0, 1)}
-		for _, path := range strange {
+		for _, path := range unusual {
 			s.reads[path+"/_history"] = status
 		}
 		s.mu.Unlock()
 		result = audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
 		require.Empty(t, result.Types[0].Unavailable, status)
-		require.Equal(t, 3+len(strange)-1, result.Types[0].HistoryUnavailable, "all but p000's")
+		require.Equal(t, 3+len(unusual)-1, result.Types[0].HistoryUnavailable, "all but p000's")
 
 		page, err := a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: origin, Type: "Patient", Span: spanOf(1), IDs: []string{"a b", "p000", ".."}})
 		require.NoError(t, err)
@@ -263,7 +262,7 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 	a = s.world(t)
 	got, _, state = hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 	require.Equal(t, cdc.PageUnavailable, state, "and is asked for again later")
-	require.Len(t, got, 2+len(strange))
+	require.Len(t, got, 2+len(unusual))
 	// What concerns all of them is an error of the type.
 	for _, status := range []int{403, 429} {
 		s = fresh(t)

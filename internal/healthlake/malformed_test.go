@@ -15,9 +15,9 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// TestStrangeEntriesHarmOnlyThemselves: whatever one entry is, the ones beside it and
+// TestMalformedEntriesHarmOnlyThemselves: whatever one entry is, the ones beside it and
 // the link are had, and it is counted (reported/01).
-func TestStrangeEntriesHarmOnlyThemselves(t *testing.T) {
+func TestMalformedEntriesHarmOnlyThemselves(t *testing.T) {
 	const inside = `"meta":{"versionId":"1","lastUpdated":"2026-03-01T12:00:02Z"}`
 	in, unknown := time.Date(2026, 3, 1, 12, 0, 2, 0, time.UTC), time.Time{}
 	resource := func(text string) string { return `{"resource":` + text + `}` }
@@ -64,7 +64,7 @@ func TestStrangeEntriesHarmOnlyThemselves(t *testing.T) {
 	}
 }
 
-func TestStrangeMembersOfABundle(t *testing.T) {
+func TestMalformedMembersOfABundle(t *testing.T) {
 	next := rootPath + "/Patient?page=2"
 	good := `{"relation":"next","url":"` + next + `"}`
 	for members, want := range map[string]struct {
@@ -120,9 +120,9 @@ func TestByteOrderMark(t *testing.T) {
 	requireClass(t, cdc.ClassMalformed, err)
 }
 
-// TestStrangeIDsAreAsked: the id stays one segment of the path on the wire, is signed
+// TestUnusualIDsAreRequested: the id stays one segment of the path on the wire, is signed
 // as it is sent, and the store's answer is taken (reported/03).
-func TestStrangeIDsAreAsked(t *testing.T) {
+func TestUnusualIDsAreRequested(t *testing.T) {
 	for _, id := range []string{
 		"a:1:b:2", "a b", "ä", "a%2Fb", "a/b", "/", ".", "..", "../..", "a?b=c", "a#b", "a+b", "~_-.", "a;b=c,d@e&f", `a\b`, `a"b'`,
 		strings.Repeat("x", 200), strings.Repeat("ä", 200),
