@@ -138,8 +138,7 @@ func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
 	}
 }
 
-// addNewTypes lets the audit of the types begin that have none: when they came into
-// the schedule, or with the store's first window if that is earlier and swept them,
+// addNewTypes lets the audit of new types begin: when they were put into the schedule, or with the store's first window if that is earlier and swept them,
 // but not before the horizon.
 func (a *audit) addNewTypes(ctx workflow.Context) error {
 	first := a.horizon(ctx).Add(horizonSlack)

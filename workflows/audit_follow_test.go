@@ -24,10 +24,10 @@ type job struct {
 func (j job) writes(a *auditor, now time.Time) (n int) {
 	for at := j.begins; at.Before(j.ends); at = at.Add(j.every) {
 		window := cdc.WindowAt(datastore, at).Start
-		if at.Add(searchLag).Before(now) && a.held[window]["Patient"] == nil {
+		if at.Add(searchLag).Before(now) && a.contents[window]["Patient"] == nil {
 			a.put(window, "Patient", 1, 0)
 		}
-		if a.held[window] != nil {
+		if a.contents[window] != nil {
 			n++
 		}
 	}
@@ -74,7 +74,7 @@ func TestAuditFollowsAJob(t *testing.T) {
 	a := newAuditor(t)
 	j := job{begins: start.Add(3 * time.Minute), ends: start.Add(40 * time.Minute), every: 20 * time.Second}
 	var rounds []time.Time
-	a.looked = func(in cdc.AuditSpanInput) {
+	a.onCompare = func(in cdc.AuditSpanInput) {
 		now := a.env.Now()
 		j.writes(a, now)
 		if len(rounds) == 0 || now.Sub(rounds[len(rounds)-1]) >= time.Minute {
@@ -95,18 +95,18 @@ func TestAuditFollowsAJob(t *testing.T) {
 		}
 	}
 	// What was listed twice lies in the overlap.
-	for _, look := range a.looks[:len(a.looks)/2] {
-		require.LessOrEqual(t, look.Span.To.Sub(look.Span.From), 7*time.Minute)
+	for _, one := range a.compared[:len(a.compared)/2] {
+		require.LessOrEqual(t, one.Span.To.Sub(one.Span.From), 7*time.Minute)
 	}
 }
 
 // A job that writes nothing is followed for ten minutes; so is one of which the
 // record came late.
 func TestAuditFollowsAJobForTenMinutesAtLeast(t *testing.T) {
-	for began, looks := range map[time.Duration]int{0: 7, 9 * time.Minute: 3, time.Hour: 4} {
+	for began, comparisons := range map[time.Duration]int{0: 7, 9 * time.Minute: 3, time.Hour: 4} {
 		a := newAuditor(t)
 		a.run(start.Add(began), a.follow(), nil)
-		require.Len(t, a.looks, looks, "the rounds, and the hours that are stated")
+		require.Len(t, a.compared, comparisons, "the rounds, and the hours that are stated")
 		require.Len(t, a.statements, 2*(1+int(began/time.Hour)))
 	}
 }
@@ -115,31 +115,31 @@ func TestAuditFollowsAJobForTenMinutesAtLeast(t *testing.T) {
 func TestAuditFollowsAJobThatWaits(t *testing.T) {
 	a := newAuditor(t)
 	j := job{begins: start.Add(8 * time.Minute), ends: start.Add(20 * time.Minute), every: 10 * time.Second}
-	a.looked = func(cdc.AuditSpanInput) { j.writes(a, a.env.Now()) }
+	a.onCompare = func(cdc.AuditSpanInput) { j.writes(a, a.env.Now()) }
 	a.requireFollowed(a.run(start, a.follow(), nil), 72)
 }
 
 // While the store does not list a type, nobody knows whether the job has ended: for an
-// hour. A type that it refuses for good says nothing.
+// hour. A type that is denied for good says nothing.
 func TestAuditFollowsAJobThroughAnOutage(t *testing.T) {
 	a := newAuditor(t)
 	j := job{begins: start, ends: start.Add(50 * time.Minute), every: 30 * time.Second}
-	a.looked = func(cdc.AuditSpanInput) {
+	a.onCompare = func(cdc.AuditSpanInput) {
 		now := a.env.Now()
 		j.writes(a, now)
-		delete(a.refused, "Patient")
+		delete(a.unavailable, "Patient")
 		if now.After(start.Add(20*time.Minute)) && now.Before(start.Add(35*time.Minute)) {
-			a.refused["Patient"] = cdc.ClassUnavailable
+			a.unavailable["Patient"] = cdc.ClassUnavailable
 		}
 	}
 	a.requireFollowed(a.run(start, a.follow(), nil), 100)
 
-	for class, took := range map[cdc.Class]time.Duration{cdc.ClassForbidden: 10 * time.Minute, cdc.ClassMalformed: time.Hour} {
+	for class, duration := range map[cdc.Class]time.Duration{cdc.ClassForbidden: 10 * time.Minute, cdc.ClassMalformed: time.Hour} {
 		a := newAuditor(t)
-		a.refused["Patient"] = class
+		a.unavailable["Patient"] = class
 		result := a.run(start, a.follow(), nil)
 		require.Equal(t, cdc.UnresolvedUnavailable, result.Unresolved[0].Types[0].Reason)
-		require.WithinDuration(t, start.Add(took), a.env.Now(), 3*time.Minute, class)
+		require.WithinDuration(t, start.Add(duration), a.env.Now(), 3*time.Minute, class)
 	}
 }
 
@@ -151,12 +151,12 @@ func TestAuditFollowsOnlyWhatNobodyElsePublishes(t *testing.T) {
 	stubborn := start.Add(time.Minute)
 	a.put(stubborn, "Device", 2, 0)
 	a.stubborn[stubborn] = true
-	a.looked = func(cdc.AuditSpanInput) {
+	a.onCompare = func(cdc.AuditSpanInput) {
 		now := a.env.Now()
 		traffic.writes(a, now)
-		for window, held := range a.held {
-			if held["Patient"] != nil {
-				held["Patient"].published = 1
+		for window, content := range a.contents {
+			if content["Patient"] != nil {
+				content["Patient"].published = 1
 				a.open[window] = now.Sub(window) < time.Minute
 			}
 		}
@@ -173,18 +173,18 @@ func TestAuditFollowsAJobOfThreeDays(t *testing.T) {
 	a := newAuditor(t)
 	a.horizon = 75 * time.Hour
 	j := job{begins: start, ends: start.Add(80 * time.Hour), every: 2 * time.Minute}
-	inAll, inRun, most := 0, 0, 0
+	inAll, inRun, maxInRun := 0, 0, 0
 	a.grown = func() {
 		inRun = 0
 		a.env.SetOnActivityCompletedListener(func(*activity.Info, converter.EncodedValue, error) {
 			inAll++
 			inRun++
-			most = max(most, inRun)
+			maxInRun = max(maxInRun, inRun)
 			a.env.SetCurrentHistoryLength(8 * inRun) // 6 events an activity, and its timer
 		})
 	}
-	a.looked = func(in cdc.AuditSpanInput) {
-		// What lies in the window of the look is enough, and takes less time.
+	a.onCompare = func(in cdc.AuditSpanInput) {
+		// What lies in the compared span is enough, and is faster.
 		k := max(0, int(in.Span.From.Sub(j.begins)/j.every))
 		part := job{begins: j.begins.Add(time.Duration(k) * j.every), ends: earlier(j.ends, in.Span.To), every: j.every}
 		part.writes(a, a.env.Now())
@@ -195,8 +195,8 @@ func TestAuditFollowsAJobOfThreeDays(t *testing.T) {
 	require.Empty(t, result.Unresolved)
 	require.WithinDuration(t, start.Add(72*time.Hour), a.env.Now(), 10*time.Minute)
 	require.Greater(t, a.executions, 3)
-	require.LessOrEqual(t, most, 1_100)
-	require.LessOrEqual(t, inAll, 72*100, "a look, a Heal and a look a round, and once more where an hour ends in one")
+	require.LessOrEqual(t, maxInRun, 1_100)
+	require.LessOrEqual(t, inAll, 72*100, "a comparison, a Heal and a comparison per round, and once more where an hour ends in one")
 	require.Len(t, a.latest("Patient"), 73)
 }
 
@@ -206,7 +206,7 @@ func TestAuditFollowsAJobWithinTheHorizon(t *testing.T) {
 	a := newAuditor(t)
 	a.horizon = 3 * time.Hour
 	j := job{begins: start, ends: start.Add(8 * time.Hour), every: time.Minute}
-	a.looked = func(cdc.AuditSpanInput) { j.writes(a, a.env.Now()) }
+	a.onCompare = func(cdc.AuditSpanInput) { j.writes(a, a.env.Now()) }
 	a.run(start, a.follow(), nil)
 	require.WithinDuration(t, start.Add(2*time.Hour), a.env.Now(), 3*time.Minute)
 }

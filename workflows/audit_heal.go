@@ -16,15 +16,15 @@ const (
 	maxStuck = 3
 	// maxRounds bounds the rounds of a span that somebody still writes to.
 	maxRounds = 12
-	// openPause is between two looks of an audit of one span at windows that are open:
-	// young ones wait for their passes.
+	// openPause is how long an audit of one span waits for windows that are open before
+	// it compares again: young ones wait for their passes.
 	openPause = 30 * time.Second
 )
 
 // heal runs the windows that miss something and compares again, until nothing is
 // missing or nothing changes any more. An audit of one span waits for windows that are
 // open, too, but for none that waits for an operator: that may take days. Windows
-// that take long without saying why delay it by three comparisons.
+// that take long for another reason delay it by three comparisons.
 func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
 	stuck, rounds := 0, a.rounds(s)
 	for round := 0; stuck < maxStuck && round < rounds; round++ {

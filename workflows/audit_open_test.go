@@ -9,34 +9,34 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// While one window is healed another publishes and closes: its types are looked at
+// While one window is healed another publishes and closes: its types are compared
 // again, too, and nothing is stated that was true before.
 func TestAuditLooksAgainAtTypesOfOpenWindows(t *testing.T) {
-	for name, asked := range map[string]bool{"scheduled": false, "asked": true} {
+	for name, requested := range map[string]bool{"scheduled": false, "requested": true} {
 		t.Run(name, func(t *testing.T) {
 			a := newAuditor(t)
 			open, gap := start.Add(time.Minute), start.Add(2*time.Minute)
 			a.put(open, "Device", 7, 0)
 			a.put(gap, "Patient", 3, 0)
 			a.open[open] = true
-			a.looked = func(cdc.AuditSpanInput) {
-				if len(a.looks) == 1 {
+			a.onCompare = func(cdc.AuditSpanInput) {
+				if len(a.compared) == 1 {
 					a.put(open, "Device", 7, 7)
 					delete(a.open, open)
 				}
 			}
 			in := a.scheduled("Claim", "Device", "Patient")
-			if asked {
+			if requested {
 				in.Span = &cdc.Span{From: start, To: start.Add(15 * time.Minute)}
 			}
 			result := a.run(start.Add(35*time.Minute), in, nil)
-			require.Equal(t, []string{"Claim", "Device", "Patient"}, a.looks[1].Types, "the open window may have published any of them")
-			require.Len(t, a.looks, 2)
+			require.Equal(t, []string{"Claim", "Device", "Patient"}, a.compared[1].Types, "the open window may have published any of them")
+			require.Len(t, a.compared, 2)
 			device := a.latest("Device")[0]
 			require.Equal(t, []int{7, 0, 0, 0}, []int{device.Published, device.Missing, device.Open, device.Healed})
 			require.Equal(t, 3, a.latest("Patient")[0].Healed)
 			require.Empty(t, result.Unresolved)
-			if !asked {
+			if !requested {
 				require.Empty(t, result.State.Unresolved)
 			}
 		})
@@ -44,8 +44,8 @@ func TestAuditLooksAgainAtTypesOfOpenWindows(t *testing.T) {
 }
 
 // A window that waits for an operator may do so for days: what it has published is
-// counted, what it has not is open, and an asked audit does not wait for it.
-func TestAskedAuditDoesNotWaitForAnOperator(t *testing.T) {
+// counted, what it has not is open, and an requested audit does not wait for it.
+func TestRequestedAuditDoesNotWaitForAnOperator(t *testing.T) {
 	a := newAuditor(t)
 	a.put(start, "Patient", 5, 5)
 	a.put(start, "Claim", 2, 0)
@@ -55,7 +55,7 @@ func TestAskedAuditDoesNotWaitForAnOperator(t *testing.T) {
 	in := a.scheduled("Claim", "Device", "Patient")
 	in.Span = &cdc.Span{From: start, To: start.Add(5 * time.Minute)}
 	result := a.run(start.Add(10*time.Minute), in, nil)
-	require.Len(t, a.looks, 2)
+	require.Len(t, a.compared, 2)
 	require.Zero(t, a.env.Now().Sub(start.Add(10*time.Minute)).Truncate(time.Second), "it slept")
 	require.Equal(t, []int{11, 5, 6, 0, 0}, []int{
 		result.Totals.InStore, result.Totals.Published, result.Totals.Open, result.Totals.Missing, result.Totals.Healed,
@@ -80,42 +80,42 @@ func TestAuditHealsWhatAnOpenRunDoesNotSweep(t *testing.T) {
 	require.Equal(t, 2, a.latest("Claim")[0].Healed)
 }
 
-// A type that the store has refused for long is in no window's ledger: when it can be
+// A type that was unavailable for long is in no window's ledger: when it can be
 // listed again, the windows are run for it.
 func TestAuditHealsATypeThatWindowsClosedUnswept(t *testing.T) {
 	a := newAuditor(t)
 	a.put(start, "Claim", 2, 0)
 	a.put(start, "Patient", 2, 2)
-	a.refused["Claim"] = cdc.ClassForbidden
+	a.unavailable["Claim"] = cdc.ClassForbidden
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Claim", "Patient"), nil)
 	require.Empty(t, a.heals)
-	delete(a.refused, "Claim")
+	delete(a.unavailable, "Claim")
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Claim", "Patient"), &first)
 	require.Empty(t, second.State.Unresolved)
 	require.Equal(t, []cdc.WindowGap{{Start: start, Missing: 2, Types: []string{"Claim"}}}, a.heals[0].Windows)
 	require.Equal(t, 2, a.latest("Claim")[0].Healed)
 }
 
-// A type that the store refuses after healing has no figures: those of before are not
+// A type that is unavailable after healing has no figures: those of before are not
 // true any more.
 func TestAuditStatesNothingOfBeforeHealing(t *testing.T) {
 	a := newAuditor(t)
 	a.put(start, "Patient", 5, 1)
-	a.looked = func(cdc.AuditSpanInput) {
-		if len(a.looks) == 1 {
-			a.refused["Patient"] = cdc.ClassThrottled
+	a.onCompare = func(cdc.AuditSpanInput) {
+		if len(a.compared) == 1 {
+			a.unavailable["Patient"] = cdc.ClassThrottled
 		}
 	}
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Patient"), nil)
 	require.Empty(t, a.latest("Patient"))
 	require.Equal(t, cdc.UnresolvedUnavailable, first.State.Unresolved[0].Types[0].Reason)
-	a.looked = nil
-	delete(a.refused, "Patient")
+	a.onCompare = nil
+	delete(a.unavailable, "Patient")
 	a.run(start.Add(50*time.Minute), a.scheduled("Patient"), &first)
 	require.Equal(t, []int{5, 0}, []int{a.latest("Patient")[0].Published, a.latest("Patient")[0].Missing})
 }
 
-// A store that counts more versions than it lists leaves its span unresolved, however
+// A store that counts more versions than it lists keeps its span unresolved, however
 // equal everything else is; entries that cannot be read are stated, and do not.
 func TestAuditOfAStoreThatCountsMoreThanItLists(t *testing.T) {
 	a := newAuditor(t)

@@ -210,7 +210,7 @@ func (s *spanAudit) unresolved(rejected []string) []cdc.UnresolvedType {
 	return all
 }
 
-// unresolvedSpan is what earlier runs left unresolved of a part's span.
+// unresolvedSpan is what is unresolved of a part's span since earlier runs.
 func (a *audit) unresolvedSpan(part cdc.AuditPart) cdc.UnresolvedSpan {
 	for _, u := range a.state.Unresolved {
 		if u.Span == part.Span {
@@ -220,8 +220,8 @@ func (a *audit) unresolvedSpan(part cdc.AuditPart) cdc.UnresolvedSpan {
 	return cdc.UnresolvedSpan{}
 }
 
-// dropUnresolved takes a part's types out of the unresolved spans. Its other types
-// stay.
+// dropUnresolved removes a part's types from the unresolved spans. The span's other
+// types stay.
 func (a *audit) dropUnresolved(part cdc.AuditPart) {
 	var kept []cdc.UnresolvedSpan
 	for _, u := range a.state.Unresolved {

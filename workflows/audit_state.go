@@ -44,9 +44,10 @@ func startAt(s *cdc.AuditState, types []string, begin time.Time) {
 	}
 }
 
-// nextNew is the oldest span that is new to a type, for all types that have come as
-// far. Where another type was audited before it is the span that was audited then;
-// else it is as wide as it may be, up to where another type begins or has come.
+// nextNew is the oldest span that is not audited of some type, for all types that were
+// audited that far. Where another type was audited before, it is the span that was
+// audited then; else it is as wide as it may be, up to where another type begins or
+// ends.
 func nextNew(s *cdc.AuditState, types []string, end time.Time, width time.Duration) (part cdc.AuditPart, ok bool) {
 	from, known := auditedThrough(s, types)
 	if !known || !from.Before(end) {
@@ -93,7 +94,7 @@ func searchEdge(s *cdc.AuditState, t time.Time) (i int, found bool) {
 	return slices.BinarySearchFunc(s.Edges, t, time.Time.Compare)
 }
 
-// advance notes that a part was audited, if it is what comes next for its types.
+// advance marks a part as audited for the types of which it is the next one.
 func advance(s *cdc.AuditState, part cdc.AuditPart) {
 	for _, name := range part.Types {
 		if span := s.Audited[name]; span.To.Equal(part.Span.From) {
@@ -105,8 +106,8 @@ func advance(s *cdc.AuditState, part cdc.AuditPart) {
 	}
 }
 
-// expire drops what is older than the edge, and returns what of it was not audited, or
-// not resolved.
+// expire drops what is older than the edge, and returns what of it was not audited or
+// resolved.
 func expire(s *cdc.AuditState, types []string, edge time.Time) []cdc.AuditPart {
 	var expired []cdc.AuditPart
 	first, _ := searchEdge(s, edge)

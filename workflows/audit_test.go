@@ -34,7 +34,7 @@ func TestAuditGoesOnFromTheLastStatement(t *testing.T) {
 	require.Len(t, a.latest("Observation"), 2)
 	require.Len(t, a.heals, 1)
 	require.Equal(t, cdc.ByAudit, a.heals[0].CapturedBy)
-	require.Equal(t, []string{"Patient"}, a.looks[1].Types, "only what missed something is looked at again")
+	require.Equal(t, []string{"Patient"}, a.compared[1].Types, "only what missed something is compared again")
 	require.Empty(t, second.State.Unresolved)
 }
 
@@ -42,9 +42,9 @@ func TestAuditGoesOnFromTheLastStatement(t *testing.T) {
 func TestAuditOfNothingYet(t *testing.T) {
 	a := newAuditor(t)
 	first := a.run(start.Add(20*time.Minute), a.scheduled("Patient"), nil)
-	require.Empty(t, a.looks)
+	require.Empty(t, a.compared)
 	a.run(start.Add(20*time.Minute+10*time.Second), a.scheduled("Patient"), &first)
-	require.Equal(t, cdc.Span{From: start, To: start.Add(10 * time.Second)}, a.looks[0].Span)
+	require.Equal(t, cdc.Span{From: start, To: start.Add(10 * time.Second)}, a.compared[0].Span)
 }
 
 // After a day without workers the audit catches up, an hour at a time.
@@ -66,15 +66,15 @@ func TestAuditCatchesUpAfterADay(t *testing.T) {
 	require.Equal(t, 17, healed, "the first hour was stated before it was written to")
 }
 
-// What has grown older than the horizon is not audited, and told.
-func TestAuditTellsOfWhatGrewOlderThanTheHorizon(t *testing.T) {
+// What has grown older than the horizon is not audited; it is reported.
+func TestAuditReportsWhatGrewOlderThanTheHorizon(t *testing.T) {
 	a := newAuditor(t)
 	first := a.run(start.Add(40*time.Minute), a.scheduled("Patient"), nil)
 	later := start.Add(30 * time.Hour)
 	result := a.run(later, a.scheduled("Patient"), &first)
 	edge := later.Add(-22 * time.Hour).Add(cdc.WindowWidth)
 	require.Equal(t, []cdc.AuditPart{{Span: cdc.Span{From: start.Add(20 * time.Minute), To: edge}, Types: []string{"Patient"}}}, result.State.Expired)
-	require.Equal(t, edge, a.looks[1].Span.From)
+	require.Equal(t, edge, a.compared[1].Span.From)
 	next := a.run(later.Add(time.Hour), a.scheduled("Patient"), &result)
 	require.Empty(t, next.State.Expired, "once")
 }
@@ -97,14 +97,14 @@ func TestAuditBeginsATypeAtItsFirstWindow(t *testing.T) {
 	second := a.run(start.Add(80*time.Minute), in, &first)
 	require.Equal(t, start.Add(50*time.Minute), a.latest("Group")[0].From)
 	require.Equal(t, a.latest("Patient")[len(a.latest("Patient"))-1].To, a.latest("Group")[0].To)
-	last := a.looks[len(a.looks)-1]
+	last := a.compared[len(a.compared)-1]
 	require.Equal(t, []string{"Group", "Patient"}, last.Types, "together from where they meet")
 	require.NotContains(t, second.State.Audited, "Observation", "no longer configured")
 }
 
 // A span with an open window is stated, and audited again at each run until the
 // window has closed.
-func TestAuditComesBackUntilAllIsSettled(t *testing.T) {
+func TestAuditComesBackUntilAllIsComplete(t *testing.T) {
 	a := newAuditor(t)
 	window := cdc.WindowAt(datastore, start.Add(time.Minute)).Start
 	a.put(window, "Patient", 5, 1)
@@ -120,8 +120,8 @@ func TestAuditComesBackUntilAllIsSettled(t *testing.T) {
 	delete(a.open, window)
 	third := a.run(start.Add(65*time.Minute), a.scheduled("Patient"), &second)
 	require.Empty(t, third.State.Unresolved)
-	settled := a.latest("Patient")[0]
-	require.Equal(t, []int{5, 0, 4}, []int{settled.Published, settled.Missing, settled.Healed})
+	complete := a.latest("Patient")[0]
+	require.Equal(t, []int{5, 0, 4}, []int{complete.Published, complete.Missing, complete.Healed})
 	a.run(start.Add(80*time.Minute), a.scheduled("Patient"), &third)
 	count := 0
 	for _, s := range a.statements {
@@ -129,11 +129,11 @@ func TestAuditComesBackUntilAllIsSettled(t *testing.T) {
 			count++
 		}
 	}
-	require.Equal(t, 3, count, "a settled span is left alone")
+	require.Equal(t, 3, count, "a complete span is not audited again")
 }
 
-// Three rounds without progress, and the span is left to the next run. A ledger
-// that cannot be read is never rerun, and settles nothing.
+// Three rounds without progress, and the span is for the next run. A ledger
+// that cannot be read is never rerun, and its span stays unresolved.
 func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 	a := newAuditor(t)
 	stubborn, unreadable := start.Add(time.Minute), start.Add(2*time.Minute)
@@ -141,7 +141,7 @@ func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 	a.put(start.Add(3*time.Minute), "Patient", 2, 0)
 	a.put(unreadable, "Device", 3, 0)
 	a.stubborn[stubborn], a.unreadable[unreadable] = true, true
-	a.refused["Claim"] = cdc.ClassForbidden
+	a.unavailable["Claim"] = cdc.ClassForbidden
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Claim", "Device", "Patient"), nil)
 	require.Len(t, a.heals, 4, "one with progress, three without")
 	reasons := make(map[string]string)
@@ -158,7 +158,7 @@ func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 
 	delete(a.stubborn, stubborn)
 	delete(a.unreadable, unreadable)
-	delete(a.refused, "Claim")
+	delete(a.unavailable, "Claim")
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Claim", "Device", "Patient"), &first)
 	require.Empty(t, second.State.Unresolved)
 	require.Equal(t, 6, a.latest("Patient")[0].Healed, "of all runs")
@@ -166,16 +166,16 @@ func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 	require.Equal(t, 4, second.Totals.Healed-3, "this run's: 4 patients and 3 devices")
 }
 
-// Only what is not settled is looked at again.
+// Only what is not complete is compared again.
 func TestAuditComesBackForIncompleteTypesOnly(t *testing.T) {
 	a := newAuditor(t)
-	a.refused["Claim"] = cdc.ClassForbidden
+	a.unavailable["Claim"] = cdc.ClassForbidden
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Claim", "Patient"), nil)
 	a.run(start.Add(50*time.Minute), a.scheduled("Claim", "Patient"), &first)
-	require.Len(t, a.looks, 3)
-	require.Equal(t, a.looks[0].Span.To, a.looks[1].Span.From, "what is new comes first")
-	require.Equal(t, []string{"Claim"}, a.looks[2].Types)
-	require.Equal(t, a.looks[0].Span, a.looks[2].Span)
+	require.Len(t, a.compared, 3)
+	require.Equal(t, a.compared[0].Span.To, a.compared[1].Span.From, "what is new comes first")
+	require.Equal(t, []string{"Claim"}, a.compared[2].Types)
+	require.Equal(t, a.compared[0].Span, a.compared[2].Span)
 }
 
 // A span that holds too much is halved on a window's edge until it fits.
@@ -195,7 +195,7 @@ func TestAuditSplitsSpans(t *testing.T) {
 	require.Equal(t, 900, result.Totals.InStore)
 }
 
-// An audit that continues as new at every turn states the same.
+// An audit that continues as new at every step states the same.
 func TestAuditContinuesAsNew(t *testing.T) {
 	states := func(grow bool) ([]cdc.Statement, cdc.AuditResult) {
 		a := newAuditor(t)
@@ -225,13 +225,13 @@ func TestAuditContinuesAsNew(t *testing.T) {
 	require.Equal(t, wantResult, gotResult)
 }
 
-// A statement that EventBridge refuses leaves its type unresolved.
-func TestAuditStatesAgainWhatWasRefused(t *testing.T) {
+// A statement that EventBridge rejects keeps its type unresolved.
+func TestAuditStatesAgainWhatWasRejected(t *testing.T) {
 	a := newAuditor(t)
-	a.refuseStatements = "Patient"
+	a.rejectStatements = "Patient"
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Device", "Patient"), nil)
 	require.Equal(t, cdc.UnresolvedUnstated, first.State.Unresolved[0].Types[0].Reason)
-	a.refuseStatements = ""
+	a.rejectStatements = ""
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Device", "Patient"), &first)
 	require.Empty(t, second.State.Unresolved)
 	require.Equal(t, a.latest("Device"), fill(a.latest("Patient"), "Device"))
@@ -263,21 +263,21 @@ func TestAuditStatesAnewWhereVersionsAreFound(t *testing.T) {
 	restated := a.latest("Patient")[0]
 	require.Equal(t, []int{6, 3}, []int{restated.InStore, restated.Healed})
 	require.Len(t, a.latest("Device"), 2)
-	last := a.looks[len(a.looks)-2] // before the look after healing
+	last := a.compared[len(a.compared)-2] // before the comparison after healing
 	require.Equal(t, []cdc.Version{old}, last.Found)
 	require.Equal(t, []string{"Patient"}, last.Types)
 	require.Equal(t, start, last.Since["Patient"])
 	require.Equal(t, []cdc.Version{old}, second.State.Found, "kept for later statements")
 
 	a.elsewhere[start.Add(35*time.Minute)] = []cdc.Version{old}
-	looks := len(a.looks)
+	comparisons := len(a.compared)
 	a.run(start.Add(65*time.Minute), in, &second)
-	require.Len(t, a.looks, looks+1, "known already")
+	require.Len(t, a.compared, comparisons+1, "known already")
 }
 
-// An asked audit takes any age, widens its span, waits for windows that are open,
-// and leaves its statements.
-func TestAskedAudit(t *testing.T) {
+// An requested audit takes any age, widens its span, waits for windows that are open,
+// and has its statements in the result.
+func TestRequestedAudit(t *testing.T) {
 	a := newAuditor(t)
 	window := cdc.WindowAt(datastore, start.Add(time.Minute)).Start
 	a.put(window, "Patient", 5, 1)
@@ -288,7 +288,7 @@ func TestAskedAudit(t *testing.T) {
 	in.StartAt = start.Add(5 * time.Minute)
 	a.grown = func() {
 		a.env.RegisterDelayedCallback(func() {
-			require.Empty(t, a.looks, "not before search has settled")
+			require.Empty(t, a.compared, "not before search has settled")
 		}, 2*time.Minute)
 		a.env.RegisterDelayedCallback(func() { delete(a.open, window) }, 3*time.Minute+40*time.Second)
 	}
@@ -303,8 +303,8 @@ func TestAskedAudit(t *testing.T) {
 	require.Equal(t, cdc.ByImport, a.heals[0].CapturedBy)
 }
 
-// A window that stays open keeps an asked audit no longer than its rounds.
-func TestAskedAuditEndsWithAnOpenWindow(t *testing.T) {
+// A window that stays open keeps an requested audit no longer than its rounds.
+func TestRequestedAuditEndsWithAnOpenWindow(t *testing.T) {
 	a := newAuditor(t)
 	a.put(start, "Patient", 5, 1)
 	a.open[start] = true
@@ -313,7 +313,7 @@ func TestAskedAuditEndsWithAnOpenWindow(t *testing.T) {
 	result := a.run(start.Add(time.Minute), in, nil)
 	require.Equal(t, cdc.UnresolvedOpen, result.Unresolved[0].Types[0].Reason)
 	require.Equal(t, []int{0, 4}, []int{result.Totals.Missing, result.Totals.Open})
-	require.Len(t, a.looks, 4, "the first, and three without progress")
+	require.Len(t, a.compared, 4, "the first, and three without progress")
 }
 
 func TestDryAuditOnlyCounts(t *testing.T) {
@@ -325,7 +325,7 @@ func TestDryAuditOnlyCounts(t *testing.T) {
 	require.Equal(t, []int{4, 400, 3}, []int{result.Totals.Missing, int(result.Totals.MissingBytes), result.Totals.Spans})
 	require.Empty(t, a.heals)
 	require.Empty(t, a.statements)
-	require.True(t, a.looks[0].Measure)
+	require.True(t, a.compared[0].Measure)
 }
 
 // CDC_IMPORTS=summary: what is missing goes into the ledgers as skipped.
@@ -339,7 +339,7 @@ func TestAuditThatSkips(t *testing.T) {
 	require.Equal(t, []int{1, 4, 0, 0}, []int{s.Published, s.Skipped, s.Missing, s.Healed})
 }
 
-func TestAuditRefusesWhatCannotBe(t *testing.T) {
+func TestAuditRejectsBadInput(t *testing.T) {
 	for name, change := range map[string]func(*cdc.AuditInput){
 		"no types":           func(in *cdc.AuditInput) { in.Types = nil },
 		"no datastore":       func(in *cdc.AuditInput) { in.Datastore = "" },

@@ -21,17 +21,17 @@ import (
 	"healthlake-cdc/workflows"
 )
 
-// held is what a store and the ledgers hold of a window and type, as counts: what
+// content is what a store and the ledgers hold of a window and type, as counts: what
 // the Audit workflow sees of versions is counts only.
-type held struct{ inStore, published, skipped int }
+type content struct{ inStore, published, skipped int }
 
 // auditor stands for the activities of audits, on top of counts by window and
-// type, so that the workflow's course can be told from what it asks.
+// type, so that the workflow can be tested by what it requests.
 type auditor struct {
 	t   *testing.T
 	env *testsuite.TestWorkflowEnvironment
-	// held by window's start and type.
-	held map[time.Time]map[string]*held
+	// contents by window's start and type.
+	contents map[time.Time]map[string]*content
 	// open, unreadable and stubborn windows; a stubborn one heals nothing. Open ones
 	// sweep every type but those that are named as unswept, and wait for an operator
 	// when they are among the waiting.
@@ -43,24 +43,24 @@ type auditor struct {
 	// opens windows that are healed stay open: what they miss is about to be published.
 	opens   map[time.Time]bool
 	horizon time.Duration
-	// looked is called before each look.
-	looked func(cdc.AuditSpanInput)
-	// refused types, and since when a type has windows.
-	refused map[string]cdc.Class
-	first   map[string]time.Time
+	// onCompare is called before each comparison.
+	onCompare func(cdc.AuditSpanInput)
+	// unavailable types, and since when a type has windows.
+	unavailable map[string]cdc.Class
+	first       map[string]time.Time
 	// elsewhere are versions that the audit of the span which holds the time finds.
 	elsewhere map[time.Time][]cdc.Version
 	// largest is how many versions of a type one listing may hold.
 	largest int
-	// refuseStatements makes EventBridge refuse those of the type.
-	refuseStatements string
+	// rejectStatements makes EventBridge reject those of the type.
+	rejectStatements string
 
 	// grown is called for each new environment.
 	grown func()
 	// executions is how many there were.
 	executions int
 
-	looks      []cdc.AuditSpanInput
+	compared   []cdc.AuditSpanInput
 	heals      []cdc.HealInput
 	healed     []time.Time // when
 	statements []cdc.Statement
@@ -68,8 +68,8 @@ type auditor struct {
 
 func newAuditor(t *testing.T) *auditor {
 	return &auditor{
-		t: t, held: make(map[time.Time]map[string]*held), open: make(map[time.Time]bool),
-		unreadable: make(map[time.Time]bool), stubborn: make(map[time.Time]bool), refused: make(map[string]cdc.Class),
+		t: t, contents: make(map[time.Time]map[string]*content), open: make(map[time.Time]bool),
+		unreadable: make(map[time.Time]bool), stubborn: make(map[time.Time]bool), unavailable: make(map[string]cdc.Class),
 		horizon: 22 * time.Hour, waiting: make(map[time.Time]bool), unswept: make(map[time.Time]string), opens: make(map[time.Time]bool),
 		incomplete: make(map[string]bool), invalid: make(map[string]int),
 		first: make(map[string]time.Time), elsewhere: make(map[time.Time][]cdc.Version), largest: 1 << 30,
@@ -79,15 +79,15 @@ func newAuditor(t *testing.T) *auditor {
 // put puts versions of a type into the store, so many of them published.
 func (a *auditor) put(at time.Time, resourceType string, inStore, published int) {
 	start := cdc.WindowAt(datastore, at).Start
-	if a.held[start] == nil {
-		a.held[start] = make(map[string]*held)
+	if a.contents[start] == nil {
+		a.contents[start] = make(map[string]*content)
 	}
-	a.held[start][resourceType] = &held{inStore: inStore, published: published}
+	a.contents[start][resourceType] = &content{inStore: inStore, published: published}
 }
 
 func (a *auditor) starts() []time.Time {
-	starts := make([]time.Time, 0, len(a.held))
-	for start := range a.held {
+	starts := make([]time.Time, 0, len(a.contents))
+	for start := range a.contents {
 		starts = append(starts, start)
 	}
 	for start := range a.open {
@@ -100,21 +100,21 @@ func (a *auditor) starts() []time.Time {
 	return slices.CompactFunc(starts, time.Time.Equal)
 }
 
-// look is AuditSpan.
-func (a *auditor) look(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanResult, error) {
+// compare is AuditSpan.
+func (a *auditor) compare(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanResult, error) {
 	require.Equal(a.t, in.Span.Widened(), in.Span)
 	require.Equal(a.t, a.horizon, in.Horizon)
-	if a.looked != nil {
-		a.looked(in)
+	if a.onCompare != nil {
+		a.onCompare(in)
 	}
-	a.looks = append(a.looks, in)
+	a.compared = append(a.compared, in)
 	result := cdc.AuditSpanResult{Counts: cdc.Counts{Searches: len(in.Types)}}
 	gaps := make(map[time.Time]*cdc.WindowGap)
 	for _, name := range in.Types {
-		t := cdc.TypeAudit{Type: name, Unavailable: a.refused[name], Digest: fmt.Sprint(in.Span.From.Unix(), name)}
+		t := cdc.TypeAudit{Type: name, Unavailable: a.unavailable[name], Digest: fmt.Sprint(in.Span.From.Unix(), name)}
 		t.Incomplete, t.Unreadable = a.incomplete[name], a.invalid[name]
 		for _, start := range a.starts() {
-			h := a.held[start][name]
+			h := a.contents[start][name]
 			sweeps := a.open[start] && a.unswept[start] != name
 			if in.Span.Contains(start) && sweeps && t.Unavailable == "" {
 				t.OpenWindows++
@@ -183,7 +183,7 @@ func (a *auditor) heal(_ context.Context, in cdc.HealInput) (cdc.HealResult, err
 			continue
 		}
 		for _, name := range gap.Types {
-			h := a.held[gap.Start][name]
+			h := a.contents[gap.Start][name]
 			if in.Skip {
 				h.skipped = h.inStore - h.published
 			} else {
@@ -198,7 +198,7 @@ func (a *auditor) heal(_ context.Context, in cdc.HealInput) (cdc.HealResult, err
 func (a *auditor) publish(_ context.Context, in cdc.PublishInput) (cdc.PublishResult, error) {
 	result := cdc.PublishResult{EventIDs: make([]string, len(in.Statements))}
 	for i, s := range in.Statements {
-		if s.ResourceType == a.refuseStatements {
+		if s.ResourceType == a.rejectStatements {
 			result.Rejected = append(result.Rejected, cdc.Rejection{Index: i, Code: "NotAuthorized"})
 			continue
 		}
@@ -235,7 +235,7 @@ func (a *auditor) renew(at time.Time) {
 	a.env.SetStartTime(at)
 	a.env.SetTestTimeout(time.Minute)
 	workflows.Register(a.env)
-	a.env.RegisterActivityWithOptions(a.look, activityName("AuditSpan"))
+	a.env.RegisterActivityWithOptions(a.compare, activityName("AuditSpan"))
 	a.env.RegisterActivityWithOptions(a.heal, activityName("Heal"))
 	a.env.RegisterActivityWithOptions(a.publish, activityName("Publish"))
 	a.env.RegisterActivityWithOptions(a.firstWindow, activityName("FirstWindow"))

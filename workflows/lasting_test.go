@@ -152,7 +152,7 @@ func TestSliceOutlastsThreeDays(t *testing.T) {
 func TestDeleteOutlastsThreeDays(t *testing.T) {
 	w := newWorld(t)
 	over := start.Add(lastingWait)
-	in := refusedDelete(w, over)
+	in := rejectedDelete(w, over)
 	in.Delete.ResourceID, in.Read = "SECRET", true
 	in.Delete.Tombstone = &cdc.Tombstone{VersionID: "2", Body: []byte(`{"text":"` + strings.Repeat("x", 900_000) + `"}`)}
 	m := &meter{w: w}

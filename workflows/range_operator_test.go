@@ -9,7 +9,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-func TestRangeGoesOnBesideARefusedType(t *testing.T) {
+func TestRangeGoesOnBesideAnUnavailableType(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 1, 150)
 	w.fillHours("Observation", 1, 150)
@@ -36,8 +36,8 @@ func TestRangeGoesOnBesideARefusedType(t *testing.T) {
 	require.Equal(t, w.store.keys(all), w.bus.keys())
 }
 
-// An operator who is told of the refused type gives it up: the range closes.
-func TestRangeGivesUpARefusedType(t *testing.T) {
+// An operator skips the unavailable type: the range closes.
+func TestRangeSkipsAnUnavailableType(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 1, 150)
 	w.fillHours("Observation", 1, 150)
@@ -57,27 +57,27 @@ func TestRangeGivesUpARefusedType(t *testing.T) {
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateClosed}, *states)
 }
 
-// An operator who has mended it need not wait for the next turn.
-func TestRangeRetriesARefusedType(t *testing.T) {
+// An operator who has fixed it need not wait for the next try.
+func TestRangeRetriesAnUnavailableType(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 1, 150)
 	renewRange(w)
 	begin := w.now()
-	mended := begin.Add(6*time.Hour + time.Second)
+	fixed := begin.Add(6*time.Hour + time.Second)
 	w.store.fail = func(c call) error {
-		if c.op == "count" && c.at.Before(mended) {
+		if c.op == "count" && c.at.Before(fixed) {
 			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil
 	}
-	w.when(mended, func() { w.env.SignalWorkflow(cdc.SignalRetry, nil) })
+	w.when(fixed, func() { w.env.SignalWorkflow(cdc.SignalRetry, nil) })
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient"))
 	require.Equal(t, 150, w.rangeResult().Counts.Published)
-	require.Less(t, w.bus.accepted[0].at.Sub(mended), time.Minute)
+	require.Less(t, w.bus.accepted[0].at.Sub(fixed), time.Minute)
 }
 
 // A skip comes while its part, which waits, is tried once more, and that succeeds:
-// there is nothing left to skip.
+// there is nothing to skip any more.
 func TestSkipOfAPartThatIsJustDone(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 1, 150)
@@ -101,7 +101,7 @@ func TestSkipOfAPartThatIsJustDone(t *testing.T) {
 	require.Equal(t, w.store.keys(all), w.bus.keys())
 }
 
-// What waited is skipped while the range's only hand with something to do has a slice
+// What waited is skipped while the range's only worker with something to do has a slice
 // open: the range waits for an operator no more from then on.
 func TestSkipEndsWaitingWhileASliceIsOpen(t *testing.T) {
 	w := newWorld(t)

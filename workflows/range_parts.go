@@ -11,9 +11,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// countMargin is beside a span that was counted as empty: before it is taken for
-// empty it is counted with this on both sides, because stores differ in how
-// exactly they read boundaries. A slice searches with a margin, too.
+// countMargin is added on both sides of a span that was counted as empty, to count it
+// once more: stores differ in how exactly they read boundaries. A slice searches with a margin, too.
 const countMargin = time.Second
 
 // count counts the versions of a whole part.
@@ -28,8 +27,7 @@ func (r *captureRange) count(ctx workflow.Context, part *cdc.RangePart) error {
 		if err != nil && part.Type != "" {
 			return retryLater(ctx, part, err)
 		}
-		// A type of an audited part that cannot be counted is reported by the audit. One
-		// that is not counted is looked at again where the part seems empty.
+		// A type of an audited part that cannot be counted is reported by the audit.
 		if _, _, ok := failed(ctx, err); err != nil && !ok {
 			return err
 		}
@@ -84,8 +82,8 @@ func (r *captureRange) confirmEmpty(ctx workflow.Context, part *cdc.RangePart) e
 	return nil
 }
 
-// cut halves a part. Only one half is counted: the other is counted itself before it
-// is taken for empty.
+// cut halves a part. Only one half is counted: the other has the rest, and is counted
+// as well if that is nothing.
 func (r *captureRange) cut(ctx workflow.Context, part *cdc.RangePart) error {
 	early, _, _ := part.Span.Halves()
 	n, err := r.countSpan(ctx, part, part.Type, early)

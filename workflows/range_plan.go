@@ -14,19 +14,19 @@ const (
 	// maxVersions is how many versions a range gives one slice: its progress is seen,
 	// and what a pause or a cancel has to wait for is one page.
 	maxVersions = 5_000
-	// rateOfSlice is up to how many versions a second one slice alone keeps a rate; a
-	// larger rate is divided among several.
+	// rateOfSlice is the rate, in versions a second, that one slice alone can keep; a
+	// larger one is divided among several.
 	rateOfSlice = 100
-	// timeOfSlice is for how long, about, a slice has work at the range's rate, and
-	// minVersions how many versions it has at least.
+	// timeOfSlice is about how long a slice takes at the range's rate, and minVersions
+	// how many versions it has at least.
 	timeOfSlice = time.Minute
 	minVersions = 500
-	// maxUncounted is up to how long a part is that goes to one slice though the store
-	// does not say how much is in it. A slice's ledger holds some 150,000 versions
+	// maxUncounted is the longest part that one slice is given when the store does not
+	// say how much is in it. A slice's ledger holds some 150,000 versions
 	// (cdc.HashSet), which is 40 writes a second of one type for an hour.
 	maxUncounted = time.Hour
 	// maxAudited is how much of the recent part one audit is given: the range can be
-	// paused between two, and its progress is seen.
+	// paused between two audits, and its progress is seen.
 	maxAudited = 6 * time.Hour
 )
 
@@ -144,8 +144,8 @@ func replacePart(plan *cdc.RangePlan, part *cdc.RangePart, others ...*cdc.RangeP
 	plan.Parts = slices.Concat(plan.Parts[:i], others, plan.Parts[i+1:])
 }
 
-// finishPart takes a part out of the plan. One that was not counted had as many
-// versions as it turned out to have.
+// finishPart removes a part from the plan. For one that was not counted, the versions
+// that were published are its count.
 func finishPart(plan *cdc.RangePlan, part *cdc.RangePart, published int) {
 	if part.Uncounted {
 		part.Count = published + part.Known.Len()
@@ -161,8 +161,8 @@ func recount(plan *cdc.RangePlan, part *cdc.RangePart, n int) {
 	part.Count, part.Retry = n, cdc.Retry{}
 }
 
-// addAudit adds the figures of an audit of the first piece of a part, and leaves the
-// rest of the part to do.
+// addAudit adds the figures of an audit of the first piece of a part. The rest of the
+// part is still to be audited.
 func addAudit(plan *cdc.RangePlan, part *cdc.RangePart, piece cdc.Span, totals cdc.AuditTotals, dryRun bool) {
 	plan.Counts.Searches += totals.Counts.Searches
 	plan.Counts.Reads += totals.Counts.Reads

@@ -143,15 +143,15 @@ func TestRangeIsPausedAndResumed(t *testing.T) {
 	in.Rate = 100 // so that there is a middle
 	renewRange(w)
 	begin := w.now()
-	held := 0
+	published := 0
 	w.when(begin.Add(40*time.Second), func() { w.env.SignalWorkflow(cdc.SignalPause, true) })
 	w.when(begin.Add(50*time.Second), func() {
-		held = len(w.bus.keys())
-		require.Positive(t, held)
+		published = len(w.bus.keys())
+		require.Positive(t, published)
 		require.True(t, w.rangeProgress().Paused)
 	})
 	w.when(begin.Add(10*time.Hour), func() {
-		require.Len(t, w.bus.keys(), held, "nothing is published meanwhile")
+		require.Len(t, w.bus.keys(), published, "nothing is published meanwhile")
 		w.env.SignalWorkflow(cdc.SignalPause, false)
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, in)

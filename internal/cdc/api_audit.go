@@ -121,7 +121,7 @@ func (t *AuditTotals) Add(s Statement) {
 	t.Deletes.Add(s.Deletes)
 }
 
-// FirstWindowInput asks for the first window of a store in a span that a trigger
+// FirstWindowInput looks for the first window of a store in a span that a trigger
 // opened.
 type FirstWindowInput struct {
 	Datastore string `json:"datastore"`
@@ -135,8 +135,8 @@ type FirstWindowResult struct {
 	Types []string  `json:"types,omitempty"`
 }
 
-// AuditSpanInput asks what the store holds of a span, and what the ledgers of
-// its windows lack of that.
+// AuditSpanInput compares what the store holds of a span with the ledgers of its
+// windows.
 type AuditSpanInput struct {
 	Datastore string `json:"datastore"`
 	// Span lies on windows' edges.
@@ -144,15 +144,14 @@ type AuditSpanInput struct {
 	Types []string `json:"types"`
 	// Versions is VersionsLatest or VersionsAll.
 	Versions string `json:"versions"`
-	// Since is from when each type is promised, with VersionsAll: earlier versions
-	// that history shows are nobody's. It lies within the audit's horizon: ledgers
-	// of before are gone. A type without one is promised from the span's start.
+	// Since is where the audit of each type begins, with VersionsAll: earlier versions
+	// that history shows are not audited. It lies within the audit's horizon: older
+	// ledgers are gone. A type without one begins with the span.
 	Since map[string]time.Time `json:"since,omitempty"`
-	// Found are versions of the span that search no longer shows and that audits
-	// of other spans came across in history: their resources' histories are read
-	// too.
+	// Found are versions of the span that search no longer shows and that audits of
+	// other spans found in history: their resources' histories are read too.
 	Found []Version `json:"found,omitempty"`
-	// Measure asks to read the bodies of what is missing, for a dry run's figures.
+	// Measure reads the bodies of what is missing, for a dry run's figures.
 	Measure bool `json:"measure,omitempty"`
 	// Horizon is how far back ledgers are relied on, from the moment at which they
 	// are read: those of windows older than that and HorizonSlack may be gone, and
@@ -165,15 +164,15 @@ type AuditSpanInput struct {
 
 // HorizonSlack is how much older than the horizon a window may have become by the
 // time its ledger is read, or it is run: what is audited lay within the horizon when
-// the audit, or the backfill, was begun. It is half of what the horizon leaves of the
+// the audit, or the backfill, started. It is half of what the horizon leaves of the
 // namespace's retention (CDC_AUDIT_HORIZON: two hours at least).
 const HorizonSlack = time.Hour
 
 // AuditSpanResult is what an audit of a span found. Of the versions themselves
 // it holds only those that a rerun cannot find by search.
 type AuditSpanResult struct {
-	// Split tells that a type has more versions in the span than one listing
-	// should hold: ask for its halves. Nothing else is set.
+	// Split is set when a type has more versions in the span than one listing should
+	// hold: its halves are to be audited instead. Nothing else is set.
 	Split bool        `json:"split,omitempty"`
 	Types []TypeAudit `json:"types,omitempty"`
 	// Windows are those that miss something, are open or cannot be read, oldest
@@ -198,8 +197,8 @@ type TypeAudit struct {
 	// Open are not published yet, of windows that are open and sweep the type.
 	Open int `json:"open,omitempty"`
 	// Unknown are versions of windows whose ledger cannot be read, or is older than
-	// the horizon: nobody knows whether they were published. They are neither
-	// published again nor called missing, and with any there is no statement.
+	// the horizon: whether they were published is not known. They are neither
+	// published again nor counted as missing, and with any there is no statement.
 	Unknown int `json:"unknown,omitempty"`
 	// OpenWindows is how many windows are open and sweep the type, whether or not it
 	// has anything in them yet.
@@ -213,10 +212,10 @@ type TypeAudit struct {
 	Deletes    DeleteCounts `json:"deletes"`
 	// Digest is of the idempotency keys of what is in the store: see Statement.
 	Digest string `json:"digest"`
-	// HistoryUnavailable is of how many resources the store gave no history
+	// HistoryUnavailable is for how many resources the store has no history
 	// (VersionsAll): opted out, or erased.
 	HistoryUnavailable int `json:"historyUnavailable,omitempty"`
-	// MissingBytes and MissingReferences are of the missing ones, with Measure.
+	// MissingBytes and MissingReferences are those of the missing versions, with Measure.
 	MissingBytes      int64 `json:"missingBytes,omitempty"`
 	MissingReferences int   `json:"missingReferences,omitempty"`
 }
@@ -258,8 +257,8 @@ type WindowGap struct {
 	Wanted []Version `json:"wanted,omitempty"`
 }
 
-// HealInput asks to run windows that miss something: a rerun where one has run,
-// the first run where none has.
+// HealInput runs windows that miss something: a rerun where one has run, the first
+// run where none has.
 type HealInput struct {
 	Datastore string      `json:"datastore"`
 	Windows   []WindowGap `json:"windows"`
@@ -274,11 +273,11 @@ type HealInput struct {
 
 // HealResult is what became of the windows.
 type HealResult struct {
-	// Started by this call or by somebody else's of the same run; Open had not
-	// closed, or not been started, when the activity's time was over.
+	// Started windows, by this call or another one of the same run; Open ones had not
+	// closed, or were not started, when the activity's time was over.
 	Started int `json:"started"`
 	Open    int `json:"open"`
-	// Expired had become older than the horizon, and were not started.
+	// Expired ones had become older than the horizon, and were not started.
 	Expired int `json:"expired,omitempty"`
 }
 

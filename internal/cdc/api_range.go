@@ -82,7 +82,7 @@ type RangePart struct {
 	Type string `json:"type,omitempty"`
 	Span Span   `json:"span"`
 	// Count is how many versions search shows in it, or should by the counts of
-	// what it was cut from; NotCounted where it was not asked yet.
+	// what it was cut from; NotCounted where it was not counted yet.
 	Count int `json:"count"`
 	// Uncounted is set when the store does not say how many there are: the part is cut
 	// by its length instead.
@@ -116,7 +116,7 @@ type RangeSlice struct {
 	At  int      `json:"at,omitempty"`
 	// Began is when the slice's first run began.
 	Began time.Time `json:"began,omitzero"`
-	// Listings is how many listings were begun, Found what the one at work has
+	// Listings is how many listings were started, Found what the last one has
 	// found.
 	Listings int `json:"listings,omitempty"`
 	Found    int `json:"found,omitempty"`
@@ -143,7 +143,7 @@ type CaptureRangeResult struct {
 	Actions int `json:"actions,omitempty"`
 }
 
-// MeasureInput asks what a slice would publish.
+// MeasureInput measures what a slice would publish.
 type MeasureInput struct {
 	// Origin is the real run's: what it says is part of an event's size.
 	Origin Origin   `json:"origin"`
@@ -173,7 +173,7 @@ func IDsOf(resources []ResourceID, resourceType string) []string {
 	return slices.Compact(ids)
 }
 
-// CountInput asks how many versions search shows of one type in a span.
+// CountInput counts the versions of one type that search shows in a span.
 type CountInput struct {
 	Datastore string `json:"datastore"`
 	Type      string `json:"type"`

@@ -2,8 +2,8 @@ package cdc
 
 import "time"
 
-// Import is an import job that has ended: it wrote many resources without a record of
-// each. Its span is audited.
+// Import is an import job that has ended. It wrote many resources without a record of
+// each; its span is audited.
 type Import struct {
 	// ID is the job's.
 	ID string
@@ -11,15 +11,15 @@ type Import struct {
 	Time time.Time
 	// Span is in what the writes lie, not widened.
 	Span Span
-	// Job is set when everything that lies in the span without a record may be taken
-	// for imported: it is an import job's own time. Of a job that does not say when it
-	// began, that would go too far.
+	// Job is set when everything in the span that has no record counts as imported: it
+	// is an import job's own time. For a job that does not say when it began, that would
+	// go too far.
 	Job bool
 }
 
-// UnknownImport is how long before its end an import is taken to have begun whose
-// event does not say when. Too long a span costs the audit more searches and
-// changes nothing else: what is older than CDC_AUDIT_AFTER was audited before.
+// UnknownImport is how long before its end an import is assumed to have begun whose
+// event does not say when. If it is too long, the audit makes more searches, and
+// nothing else: what is older than CDC_AUDIT_AFTER was audited before.
 const UnknownImport = 24 * time.Hour
 
 // Job is an asynchronous job that may write and of whose end nothing is reported:

@@ -16,7 +16,7 @@ type RangeProgress struct {
 	// Slices are the workflow IDs of the open slices.
 	Slices []string `json:"slices,omitempty"`
 	Paused bool     `json:"paused,omitempty"`
-	// Worked is for how long the range has worked until At, pauses left out.
+	// Worked is for how long the range has worked until At, without pauses.
 	Worked time.Duration `json:"worked,omitempty"`
 	At     time.Time     `json:"at,omitzero"`
 	// Rate is versions a second since the range started, without pauses, and ETA

@@ -23,9 +23,9 @@ func TestRangeProgressRateAndETA(t *testing.T) {
 	require.InDelta(t, 5, later.Rate, 1e-9, "a pause is not counted")
 	require.Equal(t, "250 of 1000 versions (25 %), 5/s, paused", later.Text())
 
-	begun := RangePlan{Started: began}.Progress(began, nil)
-	require.Equal(t, "counting", begun.Text())
-	require.Zero(t, begun.Rate)
+	atStart := RangePlan{Started: began}.Progress(began, nil)
+	require.Equal(t, "counting", atStart.Text())
+	require.Zero(t, atStart.Rate)
 	require.Equal(t, "0 of 0 versions (100 %)", RangePlan{Started: began, Planned: true}.Progress(began, nil).Text())
 }
 
@@ -41,9 +41,9 @@ func TestRangeProgressWithOpenSlices(t *testing.T) {
 	require.Equal(t, 50*time.Second, p.Worked, "a clock that is behind takes nothing back")
 
 	plan.Paused, plan.PausedAt = true, began.Add(10*time.Second)
-	held := plan.Progress(began.Add(10*time.Second), []string{"a"})
-	held.Add(100, began.Add(time.Hour))
-	require.InDelta(t, 10, held.Rate, 1e-9, "a pause is not counted")
+	paused := plan.Progress(began.Add(10*time.Second), []string{"a"})
+	paused.Add(100, began.Add(time.Hour))
+	require.InDelta(t, 10, paused.Rate, 1e-9, "a pause is not counted")
 	var counting RangeProgress
 	counting.Add(0, began)
 	require.Equal(t, "counting", counting.Text())

@@ -14,8 +14,7 @@ const (
 	StatementDetailType = "FhirAuditStatement"
 )
 
-// Statement says of one type and span what the store holds and what was
-// published. Its JSON is the detail of a StatementDetailType event, and fixed.
+// Statement says what the store holds of one type and span and what was published. Its JSON is the detail of a StatementDetailType event, and fixed.
 type Statement struct {
 	DatastoreID  string    `json:"datastoreId"`
 	ResourceType string    `json:"resourceType"`
@@ -47,7 +46,7 @@ type Statement struct {
 
 var digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// Validate tells what keeps a statement from being published.
+// Validate returns why a statement cannot be published.
 func (s Statement) Validate() error {
 	switch {
 	case !ValidDatastore(s.DatastoreID):

@@ -9,10 +9,10 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// refusedDelete starts a delete that the bus refuses until taken, and marks its
+// rejectedDelete starts a delete that the bus rejects until accepted, and marks its
 // state.
-func refusedDelete(w *world, taken time.Time) cdc.PublishDeleteInput {
-	w.bus.refuse = func(string) bool { return taken.IsZero() || w.now().Before(taken) }
+func rejectedDelete(w *world, accepted time.Time) cdc.PublishDeleteInput {
+	w.bus.refuse = func(string) bool { return accepted.IsZero() || w.now().Before(accepted) }
 	return cdc.PublishDeleteInput{
 		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{SourceTime: start, CapturedBy: cdc.ByCloudTrail}, CorrelationID: "delete/" + datastore + "/e1"},
 		Delete: cdc.Delete{EventID: "e1", Type: "Patient", EventTime: start}, Attributes: true,
@@ -21,7 +21,7 @@ func refusedDelete(w *world, taken time.Time) cdc.PublishDeleteInput {
 
 func TestSkippedDeleteIsGivenUp(t *testing.T) {
 	w := newWorld(t)
-	in := refusedDelete(w, time.Time{})
+	in := rejectedDelete(w, time.Time{})
 	states := w.states()
 	w.when(start.Add(20*time.Minute), func() {
 		require.Equal(t, map[string]int{"Patient": 1}, w.progress().Rejected)
@@ -44,7 +44,7 @@ func TestSkippedDeleteIsGivenUp(t *testing.T) {
 
 func TestRetriedDeleteIsOfferedAtOnce(t *testing.T) {
 	w := newWorld(t)
-	in := refusedDelete(w, start.Add(20*time.Minute))
+	in := rejectedDelete(w, start.Add(20*time.Minute))
 	states := w.states()
 	// Its tries are 10 m 35 s and 20 m 35 s after its first, 3 s into the window.
 	retried := start.Add(20*time.Minute + 10*time.Second)
@@ -61,7 +61,7 @@ func TestRetriedDeleteIsOfferedAtOnce(t *testing.T) {
 
 func TestDeleteThatIsTakenUpsertsNothing(t *testing.T) {
 	w := newWorld(t)
-	in := refusedDelete(w, start)
+	in := rejectedDelete(w, start)
 	states := w.states()
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)
 	require.NoError(t, w.env.GetWorkflowError())

@@ -21,8 +21,8 @@ type graveyard struct {
 	lag     time.Duration
 	// pages is how many entries a page of history holds; 0 is all.
 	pages int
-	// noHistory and refused are errors of histories and of reads.
-	noHistory, refused error
+	// noHistory and noRead are the errors of histories and of reads.
+	noHistory, noRead error
 }
 
 const buried = "SECRET-p"
@@ -40,8 +40,8 @@ func (g *graveyard) delete(at time.Time) {
 }
 
 func (g *graveyard) Read(_ context.Context, _, _, _ string) (cdc.Resource, error) {
-	if g.refused != nil {
-		return cdc.Resource{}, g.refused
+	if g.noRead != nil {
+		return cdc.Resource{}, g.noRead
 	}
 	if n := len(g.entries); n > 0 && !g.entries[n-1].Deleted {
 		return g.entries[n-1], nil
@@ -122,7 +122,7 @@ func TestPublishExactDelete(t *testing.T) {
 				require.Contains(t, string(event.Data), `"versionId":"`+c.body+`"`)
 				require.Equal(t, "full", event.Meta.Payload)
 			}
-			// The wait ends with the first look after it.
+			// The wait ends with the first read after it.
 			from := start
 			if c.wait == 6*time.Minute {
 				from = record
@@ -147,7 +147,7 @@ func TestContradictedDelete(t *testing.T) {
 		"no history is kept": func(g *graveyard) { g.put(start.Add(-time.Hour)); g.noHistory = none },
 		"too large to be read": func(g *graveyard) {
 			g.put(start.Add(-time.Hour))
-			g.refused = &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassTooLarge, Status: 200}
+			g.noRead = &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassTooLarge, Status: 200}
 			g.noHistory = &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassTooLarge, Status: 200}
 		},
 		"deleted before": func(g *graveyard) {
@@ -185,7 +185,7 @@ func TestContradictedDelete(t *testing.T) {
 	}
 }
 
-// A delete of long ago is looked at once.
+// A delete of long ago is read once.
 func TestContradictedDeleteOfLongAgo(t *testing.T) {
 	w := newWorld(t)
 	g := &graveyard{store: w.store}
@@ -205,7 +205,7 @@ func reportedDelete(at time.Time) cdc.PublishDeleteInput {
 	}
 }
 
-// A store that does not let us look confirms nothing: the delete waits for an operator,
+// A store that does not let us read confirms nothing: the delete waits for an operator,
 // who fixes that, or skips the delete.
 func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 	forbidden := &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassForbidden, Status: 403}
@@ -218,18 +218,18 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 		want  cdc.PublishDeleteResult
 	}{
 		"reads are allowed again": {
-			func(g *graveyard) { g.delete(start); g.refused = forbidden }, func(g *graveyard) { g.refused = nil },
+			func(g *graveyard) { g.delete(start); g.noRead = forbidden }, func(g *graveyard) { g.noRead = nil },
 			cdc.ClassForbidden, cdc.PublishDeleteResult{},
 		},
 		"and contradict it": {
-			func(g *graveyard) { g.refused = rejected }, func(g *graveyard) { g.refused = nil },
+			func(g *graveyard) { g.noRead = rejected }, func(g *graveyard) { g.noRead = nil },
 			cdc.ClassRejected, cdc.PublishDeleteResult{Contradicted: true},
 		},
 		"history of one that lives": {
 			func(g *graveyard) { g.noHistory = forbidden }, func(g *graveyard) { g.noHistory = nil },
 			cdc.ClassForbidden, cdc.PublishDeleteResult{Contradicted: true},
 		},
-		"skipped": {func(g *graveyard) { g.refused = forbidden }, nil, cdc.ClassForbidden, cdc.PublishDeleteResult{Skipped: true}},
+		"skipped": {func(g *graveyard) { g.noRead = forbidden }, nil, cdc.ClassForbidden, cdc.PublishDeleteResult{Skipped: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -270,7 +270,7 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 	}
 }
 
-// A body that does not fit on the bus, or that nobody asked for, does not travel.
+// A body that does not fit on the bus, or that is not wanted, does not travel.
 func TestExactDeleteAsAReference(t *testing.T) {
 	for reason, set := range map[string]func(*world){
 		cdc.ReasonOversize:   func(w *world) { w.real.Reader.MaxEventBytes = 600 },
@@ -294,16 +294,16 @@ func TestExactDeleteAsAReference(t *testing.T) {
 	}
 }
 
-// A store that fails for a while is asked again until it answers.
+// A store that fails for a while is read again until it answers.
 func TestExactDeleteWhileTheStoreIsDown(t *testing.T) {
 	w := newWorld(t)
 	g := &graveyard{store: w.store}
 	g.put(start.Add(-time.Minute))
 	g.delete(start)
-	g.refused = lasting(cdc.ClassUnavailable, 503)
+	g.noRead = lasting(cdc.ClassUnavailable, 503)
 	w.real.Reader.Store = g
 	back := start.Add(2 * time.Minute)
-	w.when(back, func() { g.refused = nil })
+	w.when(back, func() { g.noRead = nil })
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
 		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
 		Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: start},
