@@ -7,8 +7,6 @@ import "time"
 type Import struct {
 	// ID is the job's.
 	ID string
-	// Time is the event's: when the job ended.
-	Time time.Time
 	// Span is in what the writes lie, not widened.
 	Span Span
 	// Job is set when everything in the span that has no record counts as imported: it
@@ -27,8 +25,6 @@ const UnknownImport = 24 * time.Hour
 type Job struct {
 	// ID is the CloudTrail event's that reports its start.
 	ID string
-	// Time is that event's.
-	Time time.Time
 	// Span begins where the job's first write may lie and ends with its start.
 	Span Span
 }

@@ -25,9 +25,9 @@ type Opener interface {
 	// PublishDelete starts the publishing of a delete. by is one of the cdc.By constants.
 	PublishDelete(ctx context.Context, datastore string, d cdc.Delete, by string) (opened bool, err error)
 	// Import starts the audit of what an import has written.
-	Import(ctx context.Context, datastore string, i cdc.Import) (opened bool, err error)
+	Import(ctx context.Context, datastore string, i cdc.Import, cause cdc.Cause) (opened bool, err error)
 	// Follow starts the audit that follows an asynchronous job.
-	Follow(ctx context.Context, datastore string, j cdc.Job) (opened bool, err error)
+	Follow(ctx context.Context, datastore string, j cdc.Job, cause cdc.Cause) (opened bool, err error)
 }
 
 // Config is what a Consumer needs.

@@ -84,14 +84,14 @@ func (o *fakeOpener) PublishDelete(ctx context.Context, datastore string, d cdc.
 	return true, nil
 }
 
-func (o *fakeOpener) Import(ctx context.Context, datastore string, i cdc.Import) (bool, error) {
+func (o *fakeOpener) Import(ctx context.Context, datastore string, i cdc.Import, _ cdc.Cause) (bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.imports[datastore+"/"+i.ID]++
 	return o.imports[datastore+"/"+i.ID] == 1, nil
 }
 
-func (o *fakeOpener) Follow(ctx context.Context, datastore string, j cdc.Job) (bool, error) {
+func (o *fakeOpener) Follow(ctx context.Context, datastore string, j cdc.Job, _ cdc.Cause) (bool, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.jobs[datastore+"/"+j.ID]++

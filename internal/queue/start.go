@@ -42,14 +42,14 @@ func (s *windowStarter) start(ctx context.Context, r trigger.Result) error {
 	}
 	if r.Import != nil {
 		if err := s.count(ctx, EventImportOpened, EventImportJoined, func(ctx context.Context) (bool, error) {
-			return s.opener.Import(ctx, r.Datastore, *r.Import)
+			return s.opener.Import(ctx, r.Datastore, *r.Import, r.Cause)
 		}); err != nil {
 			return err
 		}
 	}
 	if r.Job != nil {
 		return s.count(ctx, EventJobOpened, EventJobJoined, func(ctx context.Context) (bool, error) {
-			return s.opener.Follow(ctx, r.Datastore, *r.Job)
+			return s.opener.Follow(ctx, r.Datastore, *r.Job, r.Cause)
 		})
 	}
 	return nil

@@ -31,7 +31,7 @@ func (l *Launcher) Audit(ctx context.Context, in cdc.AuditInput) (id string, sta
 // what no ledger knows the scheduled audit would publish. Such an audit begins
 // only when records of other writes have had the time to come (cdc.RecordDelay), and
 // skips nothing but what lies in an import job's own time.
-func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import) (started bool, err error) {
+func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import, cause cdc.Cause) (started bool, err error) {
 	types, err := l.types(datastore)
 	if err != nil {
 		return false, err
@@ -43,7 +43,7 @@ func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import) (
 	}
 	return l.startAudit(ctx, cdc.AuditInput{
 		Datastore: datastore, Types: types, Span: &i.Span, StartAt: i.Span.To.Add(settle),
-		Versions: l.Settings.Versions, CapturedBy: cdc.ByImport, SourceTime: i.Time,
+		Versions: l.Settings.Versions, CapturedBy: cause.CapturedBy, SourceTime: cause.SourceTime,
 		Skip: skip, NoStatements: skip && l.Settings.Imports == config.ImportsOff, Horizon: l.Horizon,
 	}, execution{
 		id: cdc.ImportAuditID(datastore, i.ID), summary: "import into datastore " + datastore + " " + period(i.Span),
@@ -52,17 +52,17 @@ func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import) (
 
 // Follow starts the audit that follows an asynchronous job. started is false when it
 // was started before: there is one for each record of a job's start.
-func (l *Launcher) Follow(ctx context.Context, datastore string, j cdc.Job) (started bool, err error) {
+func (l *Launcher) Follow(ctx context.Context, datastore string, j cdc.Job, cause cdc.Cause) (started bool, err error) {
 	types, err := l.types(datastore)
 	if err != nil {
 		return false, err
 	}
 	return l.startAudit(ctx, cdc.AuditInput{
 		Datastore: datastore, Types: types, Span: &j.Span, Follow: true,
-		Versions: l.Settings.Versions, CapturedBy: cdc.ByCloudTrail, SourceTime: j.Time, Horizon: l.Horizon,
+		Versions: l.Settings.Versions, CapturedBy: cause.CapturedBy, SourceTime: cause.SourceTime, Horizon: l.Horizon,
 	}, execution{
 		id:      cdc.JobAuditID(datastore, j.ID),
-		summary: fmt.Sprintf("follows a job in datastore %s that began at %s", datastore, j.Time.UTC().Format(time.DateTime)),
+		summary: fmt.Sprintf("follows a job in datastore %s that began at %s", datastore, cause.SourceTime.UTC().Format(time.DateTime)),
 	})
 }
 

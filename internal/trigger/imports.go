@@ -49,7 +49,7 @@ func parseImport(event, detail object, state string, scope Scope) Result {
 		return result.malformed("import job took more than 7 days")
 	}
 	result.Import = &cdc.Import{
-		ID: id, Time: ended,
+		ID:   id,
 		Span: cdc.Span{From: from.Add(-importMargin), To: ended.Add(eventTimeUnit + importMargin)},
 		Job:  job,
 	}

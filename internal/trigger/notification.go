@@ -12,8 +12,8 @@ import (
 func parseNotification(event, detail object, scope Scope) Result {
 	result := Result{Cause: cdc.Cause{CapturedBy: cdc.BySubscription}}
 	bundle := detail.object("notificationBundlePayload")
-	n := told{event: event, bundle: bundle, deleted: make(map[string]bool)}
-	outcome := OutcomeMalformed
+	n := notificationContent{event: event, bundle: bundle, deleted: make(map[string]bool)}
+	outcome, withEvents := OutcomeMalformed, false
 	stores := []string{urlStore(detail.text("subscriptionUrl")), detail.word("datastoreId")}
 	for _, entry := range entriesOf(bundle) {
 		status, ok := statusOf(entry.object("resource"))
@@ -24,16 +24,16 @@ func parseNotification(event, detail object, scope Scope) Result {
 		stores = append(stores, urlStore(plainText(status.get("subscription"))), urlStore(plainText(status.get("topic"))))
 		switch kindOfStatus(status) {
 		case "event-notification":
-			outcome = OutcomeTrigger
+			withEvents = true
 			n.ofDeletes = n.ofDeletes || ofDeletes(status)
 			n.events = append(n.events, status.list("notificationEvent")...)
 		case "handshake":
-			outcome = other(outcome, OutcomeHandshake)
+			outcome = OutcomeHandshake
 		case "heartbeat":
-			outcome = other(outcome, OutcomeHeartbeat)
+			outcome = OutcomeHeartbeat
 		case "":
 		default:
-			outcome = other(outcome, OutcomeIgnored)
+			outcome = OutcomeIgnored
 		}
 	}
 	var named bool
@@ -45,7 +45,7 @@ func parseNotification(event, detail object, scope Scope) Result {
 		return result.as(OutcomeUnknownStore)
 	case len(bundle) == 0:
 		return result.malformed("notification has no bundle")
-	case outcome == OutcomeTrigger:
+	case withEvents:
 		return result.notified(n, scope)
 	case outcome == OutcomeMalformed:
 		return result.malformed("notification has no SubscriptionStatus with a type")
@@ -53,8 +53,8 @@ func parseNotification(event, detail object, scope Scope) Result {
 	return result.as(outcome)
 }
 
-// entriesOf are a bundle's entries. What is no bundle is taken for the resource of its
-// only one.
+// entriesOf are a bundle's entries. What is no bundle counts as the resource of its only
+// one.
 func entriesOf(bundle object) []object {
 	if !bundle.has("entry") && bundle.has("resourceType") && !strings.EqualFold(bundle.text("resourceType"), "Bundle") {
 		return []object{{"resource": bundle.raw()}}
@@ -68,8 +68,8 @@ func entriesOf(bundle object) []object {
 	return entries
 }
 
-// kindOfStatus is what a status says: its type in the form of FHIR's codes, or, where
-// it has none, whether it lists events.
+// kindOfStatus is the type of a status in the form of FHIR's codes. A status without one
+// that lists events counts as their notification.
 func kindOfStatus(status object) string {
 	kind := strings.ToLower(strings.ReplaceAll(plainText(status.get("type")), "_", "-"))
 	if kind == "" && len(status.list("notificationEvent")) > 0 {
@@ -78,18 +78,10 @@ func kindOfStatus(status object) string {
 	return kind
 }
 
-// other is next, unless the notification lists events as well.
-func other(outcome, next Outcome) Outcome {
-	if outcome == OutcomeTrigger {
-		return outcome
-	}
-	return next
-}
-
 // notified adds the windows of the events whose type is ours, and the deletes. An
 // event without a time (FHIR does not ask for one) has the bundle's, which is a
 // little later, or else EventBridge's.
-func (r Result) notified(n told, scope Scope) Result {
+func (r Result) notified(n notificationContent, scope Scope) Result {
 	if len(n.events) == 0 {
 		return r.malformed("notification of events has none")
 	}
@@ -165,8 +157,7 @@ func (r *Result) addDelete(d cdc.Delete, place string) {
 	r.Deletes = append(r.Deletes, d)
 }
 
-// urlStore is a URL that names a datastore, or "": of other texts, a bare word would be
-// taken for an id.
+// urlStore is a URL that names a datastore, or "": a bare word is not an id.
 func urlStore(url string) string {
 	if !strings.Contains(url, "datastore/") {
 		return ""

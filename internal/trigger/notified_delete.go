@@ -9,8 +9,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// told is what a FHIR Subscription Notification holds.
-type told struct {
+// notificationContent is what a FHIR Subscription Notification holds.
+type notificationContent struct {
 	// event is EventBridge's, bundle what it carries.
 	event, bundle object
 	events        []json.RawMessage
@@ -20,8 +20,7 @@ type told struct {
 	ofDeletes bool
 }
 
-// How a notification reports a delete is documented nowhere; each of these is
-// taken for one:
+// How a notification reports a delete is not documented; each of these counts as one:
 //   - an entry of the bundle for the event's focus with request.method DELETE,
 //     which is what the Subscriptions R5 Backport guide asks of servers;
 //   - an event whose additionalContext, or a member that names an interaction,
@@ -29,12 +28,11 @@ type told struct {
 //   - an event of a subscription that is to deletes only (starter subscriptions
 //     --separate-deletes), whatever it looks like.
 //
-// An event of none of these opens windows, in which a deleted resource is not
-// found: the worst that an unknown form can do is to leave a delete to
-// CloudTrail's record.
+// An event of none of these opens windows, in which a deleted resource is not found: a
+// delete of an unknown form is reported by CloudTrail's record only.
 
 // addEntry looks at an entry of the bundle that is no SubscriptionStatus.
-func (n *told) addEntry(entry object) {
+func (n *notificationContent) addEntry(entry object) {
 	request := entry.object("request")
 	if !strings.EqualFold(request.text("method"), "DELETE") {
 		return
@@ -46,7 +44,7 @@ func (n *told) addEntry(entry object) {
 	}
 }
 
-func (n *told) isDelete(event object, focus string) bool {
+func (n *notificationContent) isDelete(event object, focus string) bool {
 	if n.ofDeletes || n.deleted[focus] {
 		return true
 	}
@@ -61,20 +59,13 @@ func (n *told) isDelete(event object, focus string) bool {
 // saysDelete reports whether a value is the word, or a list that holds it. A
 // reference to a resource whose id is the word is none.
 func saysDelete(raw json.RawMessage) bool {
-	switch strings.ToLower(plainText(raw)) {
-	case "delete", "deleted":
-		return true
-	}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {
-		return false
+		list = []json.RawMessage{raw}
 	}
 	return slices.ContainsFunc(list, func(element json.RawMessage) bool {
-		switch strings.ToLower(plainText(element)) {
-		case "delete", "deleted":
-			return true
-		}
-		return false
+		word := strings.ToLower(plainText(element))
+		return word == "delete" || word == "deleted"
 	})
 }
 
@@ -90,15 +81,14 @@ func ofDeletes(status object) bool {
 	return false
 }
 
-// shortID is the length below which a notification's event id is taken for a
-// number within its subscription, not for an id in the world: two deletes must
-// never share one.
+// shortID is the length below which a notification's event id counts as a number within
+// its subscription, not as a unique id: two deletes must never share one.
 const shortID = 16
 
 // eventIDs are ids for the i-th event, hashed: its own, and one by its place in
 // EventBridge's event, which stands for an own id that is short or absent. Both are ""
 // when neither has an id.
-func (n *told) eventIDs(datastore string, event object, i int) (own, place string) {
+func (n *notificationContent) eventIDs(datastore string, event object, i int) (own, place string) {
 	id, outer := event.word("id"), n.event.word("id")
 	if len(id) < shortID {
 		if outer == "" {

@@ -26,15 +26,15 @@ const (
 // an input path of $.detail delivers).
 func Parse(body []byte, scope Scope) Result {
 	if len(body) > MaxBody {
-		return malformed("body is larger than an SQS message can be")
+		return Result{}.malformed("body is larger than an SQS message can be")
 	}
 	event, ok := objectOf(body)
 	if !ok {
-		return malformed("body is not a JSON object")
+		return Result{}.malformed("body is not a JSON object")
 	}
 	if event.text("Type") == "Notification" && !event.has("source") {
 		if event, ok = objectOf(event.get("Message")); !ok {
-			return malformed("Message of the notification is not a JSON object")
+			return Result{}.malformed("Message of the notification is not a JSON object")
 		}
 	}
 	if !event.has("source") && event.has("eventSource") {
@@ -52,11 +52,11 @@ func parseEvent(event object, scope Scope) Result {
 	case source == "" && detail.has("eventSource"):
 		return parseRecord(event, detail, scope)
 	case source == "":
-		return malformed("event has no source")
+		return Result{}.malformed("event has no source")
 	case !ofService && !strings.EqualFold(source, subscriptionSource):
 		return Result{Outcome: OutcomeOtherSource}
 	case detailType == "" && !isRecord:
-		return malformed("event has no detail-type")
+		return Result{}.malformed("event has no detail-type")
 	}
 	state, isImport := cutPrefix(detailType, importDetailPrefix)
 	isNotification := strings.EqualFold(detailType, notificationDetailType)
@@ -65,7 +65,7 @@ func parseEvent(event object, scope Scope) Result {
 	case !ours:
 		return Result{Outcome: OutcomeIgnored}
 	case !isObject:
-		return malformed("detail is not a JSON object")
+		return Result{}.malformed("detail is not a JSON object")
 	case isNotification:
 		return parseNotification(event, detail, scope)
 	case isRecord:
@@ -91,7 +91,7 @@ func parseRecord(event, record object, scope Scope) Result {
 	case source != "":
 		return Result{Outcome: OutcomeOtherSource}
 	case !strings.EqualFold(event.text("source"), serviceSource):
-		return malformed("record has no eventSource")
+		return Result{}.malformed("record has no eventSource")
 	}
 	name := record.text("eventName")
 	result := Result{Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}, EventName: shownName(name)}
@@ -110,11 +110,10 @@ func parseRecord(event, record object, scope Scope) Result {
 
 	parameters := record.object("requestParameters")
 	var named bool
-	result.Datastore, named = storeOf(event, record, scope)
-	switch {
-	case !named:
+	if result.Datastore, named = storeOf(event, record, scope); !named {
 		return result.malformed("record names no datastore")
-	case result.Datastore == "":
+	}
+	if result.Datastore == "" {
 		return result.as(OutcomeUnknownStore)
 	}
 	resourceType := scope.namedType(parameters.text("resourceType"), kind)
@@ -142,8 +141,8 @@ func parseRecord(event, record object, scope Scope) Result {
 }
 
 // storeOf is the configured datastore that a record is about; named is false when the
-// record names none. Its parameters go first, then other members that name it where
-// these are left out, as they are when they are larger than 100 KB.
+// record names none. Its parameters go first, then other members that name it: CloudTrail
+// omits parameters that are larger than 100 KB.
 func storeOf(event, record object, scope Scope) (configured string, named bool) {
 	for _, member := range []string{"requestParameters", "additionalEventData", "responseElements"} {
 		of := record.object(member)
@@ -200,7 +199,7 @@ func (r Result) written(k kind, eventID string, goesOn bool, scope Scope) Result
 			return r.malformed("record of a job has no id")
 		}
 		at := r.Cause.SourceTime
-		r.Job = &cdc.Job{ID: eventID, Time: at, Span: cdc.Span{From: at.Add(-lookback), To: at.Add(eventTimeUnit)}}
+		r.Job = &cdc.Job{ID: eventID, Span: cdc.Span{From: at.Add(-lookback), To: at.Add(eventTimeUnit)}}
 	}
 	if k == asyncWrite {
 		return r.as(OutcomeJob)
@@ -226,9 +225,8 @@ func (r Result) deleted(d cdc.Delete) Result {
 	return r.as(OutcomeDelete)
 }
 
-// idIn is the FHIR id in a record's parameters, "" where it is hidden or absent.
-// What stands there instead of an id is words in capitals: an id without a digit
-// or a small letter is taken for such.
+// idIn is the FHIR id in a record's parameters, "" where it is hidden or absent. A
+// hidden id is words in capitals: an id without a digit or a small letter counts as one.
 func idIn(parameters object) string {
 	id := parameters.text("resourceId")
 	if !cdc.ValidResourceID(id) || id == strings.ToUpper(id) && !strings.ContainsAny(id, "0123456789") {

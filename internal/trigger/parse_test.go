@@ -72,7 +72,7 @@ func TestParseSamples(t *testing.T) {
 		span := cdc.Span{From: time.Date(2026, 11, 23, 14, 39, 59, 0, time.UTC), To: eventTime.Add(4 * time.Second)}
 		return Result{
 			Outcome: OutcomeImport, Datastore: store, Cause: cdc.Cause{CapturedBy: cdc.ByImport, SourceTime: eventTime.Add(2 * time.Second)},
-			Import: &cdc.Import{ID: job, Time: eventTime.Add(2 * time.Second), Span: span, Job: true},
+			Import: &cdc.Import{ID: job, Span: span, Job: true},
 		}
 	}
 	encounters := Result{Outcome: OutcomeTrigger, Datastore: store, Cause: cdc.Cause{CapturedBy: cdc.BySubscription, SourceTime: notified}, Windows: windows(0)}
@@ -299,7 +299,7 @@ func TestParseReported(t *testing.T) {
 // An asynchronous job is followed, and opens no windows of its own; a bundle that goes
 // on being written does both.
 func TestParseAsynchronousWrites(t *testing.T) {
-	following := cdc.Job{ID: eventID, Time: eventTime, Span: cdc.Span{From: eventTime.Add(-5 * time.Second), To: eventTime.Add(time.Second)}}
+	following := cdc.Job{ID: eventID, Span: cdc.Span{From: eventTime.Add(-5 * time.Second), To: eventTime.Add(time.Second)}}
 	for name, known := range map[string]bool{"StartFHIRBulkPatchJob": true, "StartFHIRBulkPatchJob2": false, "startSomethingElseJobWithGet": false} {
 		job := Parse(decoded(t, "cloudtrail-update-patient.json").set("detail.eventName", name).bytes(t), scope())
 		require.Equal(t, OutcomeJob, job.Outcome)

@@ -80,11 +80,11 @@ type Result struct {
 	// event. Both are empty where they were not needed.
 	Cause cdc.Cause
 	// Windows are to be opened, oldest first, each once; Late likewise, in the bulk
-	// lane, because their trigger's time is more than LateAfter back.
+	// lane, because their trigger is older than LateAfter.
 	Windows, Late []cdc.Window
 	// Deletes are to be published, each once. Their resources' ids are patient data.
 	Deletes []cdc.Delete
-	// Import is an import that has ended, whose span is to be audited.
+	// Import is an import that has ended, whose time range is to be audited.
 	Import *cdc.Import
 	// Job is an asynchronous job that is to be followed by audits.
 	Job *cdc.Job
@@ -118,11 +118,7 @@ const (
 // call completed in [t, t+1s).
 const eventTimeUnit = time.Second
 
-func malformed(reason string) Result {
-	return Result{Outcome: OutcomeMalformed, Reason: reason}
-}
-
-// malformed keeps what is known already and says what is wrong.
+// malformed keeps what is known already and adds what is wrong.
 func (r Result) malformed(reason string) Result {
 	return Result{Outcome: OutcomeMalformed, Reason: reason, EventName: r.EventName, Datastore: r.Datastore, Cause: cdc.Cause{CapturedBy: r.Cause.CapturedBy}}
 }
@@ -157,7 +153,7 @@ func (r *Result) addWindows(s Scope, t time.Time, lookback time.Duration) {
 			r.Late = append(r.Late, w)
 		}
 	}
-	for _, windows := range [][]cdc.Window{r.Windows, r.Late} {
-		slices.SortFunc(windows, func(a, b cdc.Window) int { return a.Start.Compare(b.Start) })
-	}
+	byStart := func(a, b cdc.Window) int { return a.Start.Compare(b.Start) }
+	slices.SortFunc(r.Windows, byStart)
+	slices.SortFunc(r.Late, byStart)
 }
