@@ -207,7 +207,7 @@ func TestImportsAreAuditedByTheirSetting(t *testing.T) {
 			l := launcherOf(t, f)
 			l.Settings.Imports = c.imports
 			for _, want := range []bool{true, false} {
-				started, err := l.Import(t.Context(), "store", cdc.Import{ID: "job", Span: span, Time: noon, Job: c.job})
+				started, err := l.Import(t.Context(), "store", cdc.Import{ID: "job", Span: span, Job: c.job}, cdc.Cause{SourceTime: noon, CapturedBy: cdc.ByImport})
 				require.NoError(t, err)
 				require.Equal(t, want, started)
 			}
@@ -226,7 +226,7 @@ func TestAJobIsFollowedOnce(t *testing.T) {
 	f := startFrontend(t)
 	l := launcherOf(t, f)
 	for _, want := range []bool{true, false} {
-		started, err := l.Follow(t.Context(), "store", cdc.Job{ID: "e1", Time: noon, Span: cdc.Span{From: noon, To: noon.Add(time.Minute)}})
+		started, err := l.Follow(t.Context(), "store", cdc.Job{ID: "e1", Span: cdc.Span{From: noon, To: noon.Add(time.Minute)}}, cdc.Cause{SourceTime: noon, CapturedBy: cdc.ByCloudTrail})
 		require.NoError(t, err)
 		require.Equal(t, want, started)
 	}
