@@ -14,8 +14,8 @@ import (
 )
 
 // serveCodec decodes payloads for the Temporal UI in a browser on this machine.
-// It answers with patient data: it listens on loopback unless told otherwise and
-// takes requests from the named origins only.
+// It returns patient data: by default it listens on loopback only, and it accepts
+// requests from the named origins only.
 func serveCodec(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger) error {
 	namespace, err := temporal.Namespace()
 	if err != nil {

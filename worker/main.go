@@ -1,4 +1,4 @@
-// Worker is one member of the fleet: it takes triggers from the SQS queue,
+// Worker is one member of the fleet: it reads triggers from the SQS queue,
 // starts the windows' workflows, and carries out workflows and activities.
 package main
 
@@ -72,8 +72,8 @@ func (o *options) flagSet() *pflag.FlagSet {
 	flags.DurationVar(&o.startupWait, "startup-wait", defaultStartupWait, "how long to wait at start for what is missing, before naming it and giving up")
 	flags.StringVar(&o.codecAddr, "codec-addr", defaultCodecAddr, "address of the codec endpoint, with --role codec")
 	flags.StringSliceVar(&o.codecOrigin, "codec-origin", []string{"http://localhost:8233", "http://127.0.0.1:8233"}, "origins of the Temporal UI that may use the codec endpoint")
-	flags.BoolVar(&o.codecEncode, "codec-encode", false, "let the codec endpoint encode, too: whoever reaches it can then write payloads that workers believe")
-	flags.BoolVar(&o.takeOver, "take-over", false, "become the owner of datastores that another fleet (another task queue or event bus) captured into this namespace; refused while that fleet still polls")
+	flags.BoolVar(&o.codecEncode, "codec-encode", false, "let the codec endpoint encode, too: anyone who reaches it can then write payloads that workers accept")
+	flags.BoolVar(&o.takeOver, "take-over", false, "become the owner of datastores that another fleet (another task queue or event bus) captured into this namespace; not possible while that fleet still polls")
 	return flags
 }
 

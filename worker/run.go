@@ -50,7 +50,7 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 	p, err := newProcess(ctx, cfg, o, logger, metrics)
 	if err != nil && ctx.Err() != nil {
 		logger.Info("worker was told to end before it had started")
-		return nil // whoever stops a worker that waits is not told of a failure
+		return nil // that is no failure
 	}
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (p *process) live(ctx context.Context, life *lifecycle) error {
 	return err
 }
 
-// lifecycle is where a worker stands, for /readyz.
+// lifecycle is the stage of a worker, for /readyz.
 type lifecycle struct{ stage atomic.Int32 }
 
 const (
@@ -212,7 +212,7 @@ func (p *process) publishOptions(fatal chan<- error, slots int) worker.Options {
 }
 
 // baseOptions are of every Temporal worker. An error that one cannot survive (its
-// namespace is gone, its credentials are refused) ends the process.
+// namespace is gone, its credentials are rejected) ends the process.
 func (p *process) baseOptions(fatal chan<- error) worker.Options {
 	return worker.Options{
 		WorkerStopTimeout:           p.options.grace,

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// namespaceTimeout bounds the look at the namespace, which holds up the start.
+	// namespaceTimeout bounds the look at the namespace, which delays the start.
 	namespaceTimeout = 30 * time.Second
 	// followEvery is how often a worker looks at the schedules again.
 	followEvery = time.Minute

@@ -168,7 +168,7 @@ func (r *recorded) sliceCompleted(id string, result any) *recorded {
 }
 
 // batch is a Publish's input of versions named by letters, and a result that
-// took all of them but the refused.
+// accepted all of them but the rejected, which begin with "!".
 func batch(resourceType string, ids ...string) (cdc.PublishInput, cdc.PublishResult) {
 	var in cdc.PublishInput
 	var out cdc.PublishResult
@@ -177,7 +177,7 @@ func batch(resourceType string, ids ...string) (cdc.PublishInput, cdc.PublishRes
 		if id[0] == '!' {
 			name = id[1:]
 			out.EventIDs = append(out.EventIDs, "")
-			out.Rejected = append(out.Rejected, cdc.Rejection{Index: i, Code: "Refused"})
+			out.Rejected = append(out.Rejected, cdc.Rejection{Index: i, Code: "Rejected"})
 		} else {
 			out.EventIDs = append(out.EventIDs, "event")
 		}

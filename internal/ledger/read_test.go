@@ -59,7 +59,7 @@ func TestLedgerIsRebuiltFromHistory(t *testing.T) {
 	h.did("Hydrate", cdc.HydrateInput{}, cdc.HydrateResult{Pages: []cdc.PageResult{
 		{Type: "Claim", State: cdc.PageDone}, {Type: "Device", State: cdc.PageUnavailable}, {Type: "Patient", State: cdc.PageMore},
 	}})
-	in, out := batch("Patient", "a", "!refused", "b")
+	in, out := batch("Patient", "a", "!rejected", "b")
 	h.did("Publish", in, out)
 	h.scheduled("Publish", in) // under way when the run was terminated
 	mixed, mixedOut := batch("Observation", "o")

@@ -1,8 +1,8 @@
 // Package ledger reads what windows and slices have published: the ledger that a
-// completed one returns, and the one that the history of any other tells.
+// completed one returns, and the one that is rebuilt from the history of any other.
 //
-// A ledger that cannot be read is an error of class [cdc.ClassLedger], and never taken
-// for an empty one.
+// A ledger that cannot be read is an error of class [cdc.ClassLedger], and never an
+// empty ledger.
 package ledger
 
 import (

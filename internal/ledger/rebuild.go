@@ -191,20 +191,20 @@ func (r *run) activityCompleted(id int64, result *commonpb.Payloads) error {
 		if err := r.bound.FromPayloads(result, &hydrated); err != nil {
 			return err
 		}
-		for _, answer := range hydrated.Pages {
-			r.found(answer)
+		for _, page := range hydrated.Pages {
+			r.found(page)
 		}
 	}
 	return nil
 }
 
 // found applies what a pass has found. A run that publishes does so afterwards.
-func (r *run) found(answer cdc.PageResult) {
-	if answer.State == cdc.PageDone {
-		r.ledger.Type(answer.Type)
+func (r *run) found(page cdc.PageResult) {
+	if page.State == cdc.PageDone {
+		r.ledger.Type(page.Type)
 	}
 	if r.in.Skip {
-		for _, change := range answer.Changes {
+		for _, change := range page.Changes {
 			r.skip(change.Version)
 		}
 	}

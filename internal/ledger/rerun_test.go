@@ -9,7 +9,7 @@ import (
 )
 
 // A rerun that was terminated before it had read the ledger of the run before:
-// the next one must not take that for empty and publish everything again.
+// the next one must not publish everything again.
 func TestLedgerOfARerunThatNeverReadTheOneBefore(t *testing.T) {
 	window := cdc.Window{Datastore: "store", Start: version("Patient", "a").Time().Truncate(cdc.WindowWidth)}
 	in, out := batch("Patient", "c")
@@ -24,12 +24,12 @@ func TestLedgerOfARerunThatNeverReadTheOneBefore(t *testing.T) {
 	require.NoError(t, err)
 	requireSame(t, ledgerWith("Patient", "a", "b"), first)
 
-	// What it did read is not asked for again: it may be gone by now.
+	// What it did read is not read again: it may have expired by now.
 	delete(known, window.ID())
 	second, err := readLedger(known, window.RerunID(2))
 	require.NoError(t, err)
 	requireSame(t, ledgerWith("Patient", "a", "b", "c"), second)
 
 	_, err = readLedger(known, window.RerunID(1))
-	require.ErrorContains(t, err, string(cdc.ClassLedger), "gone is not empty")
+	require.ErrorContains(t, err, string(cdc.ClassLedger), "expired is not empty")
 }

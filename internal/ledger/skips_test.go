@@ -45,7 +45,7 @@ func TestLedgerOfATerminatedRunHoldsWhatWasSkipped(t *testing.T) {
 	claims, claimsOut := batch("Claim", "!d")
 	h.did("Publish", claims, claimsOut)
 	in, out = batch("Patient", "c")
-	h.did("Publish", in, out) // it was taken at last
+	h.did("Publish", in, out) // it was accepted at last
 	in, out = batch("Patient", "late", "!again")
 	h.under(in, out, func() { h.signaled(cdc.SignalSkip, cdc.Skip{Versions: []string{"Patient"}, Types: []string{"Device"}}) })
 	in, out = batch("Patient", "!after")
@@ -56,7 +56,7 @@ func TestLedgerOfATerminatedRunHoldsWhatWasSkipped(t *testing.T) {
 	require.NoError(t, err)
 	requireSame(t, ledgerWith("Patient", "p", "a", "c", "late"), got)
 	requireSkipped(t, got, "Patient", "earlier", "carried", "b", "again")
-	require.False(t, got.Swept("Claim"), "what was refused and not given up is in no ledger")
+	require.False(t, got.Swept("Claim"), "what was rejected and not skipped is in no ledger")
 	require.False(t, got.Swept("Device"))
 }
 
@@ -80,7 +80,7 @@ func TestLedgerHoldsWhatSlicesSkipped(t *testing.T) {
 	requireSkipped(t, got, "Patient", "s4")
 }
 
-func TestSliceThatWasGivenUpHasNotSweptItsType(t *testing.T) {
+func TestSkippedSliceHasNotSweptItsType(t *testing.T) {
 	given := cdc.CaptureSliceResult{Unswept: true}
 	h := begun(windows).sliceStarted(slice).sliceCompleted(slice, given)
 	got, err := readLedger(executions{window.ID(): {status: terminated, events: h.events}}, window.ID())

@@ -41,16 +41,16 @@ func Probe(ctx context.Context, cfg *config.Config, endpoint string, out io.Writ
 		return fmt.Errorf("building probe: %w", err)
 	}
 	// A transport of its own: it uses no proxy of the environment.
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
 	if err != nil {
 		return fmt.Errorf("probing %s: no worker answers on CDC_METRICS_ADDR: %w", endpoint, err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	if _, err := io.Copy(out, io.LimitReader(answer.Body, 1<<16)); err != nil {
-		return fmt.Errorf("reading the answer of %s: %w", endpoint, err)
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.Copy(out, io.LimitReader(response.Body, 1<<16)); err != nil {
+		return fmt.Errorf("reading %s: %w", endpoint, err)
 	}
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the worker answers %s with status %d", endpoint, answer.StatusCode)
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the worker returns status %d for %s", response.StatusCode, endpoint)
 	}
 	return nil
 }

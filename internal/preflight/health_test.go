@@ -13,12 +13,12 @@ import (
 	"healthlake-cdc/internal/config"
 )
 
-// probed runs `worker --probe endpoint` beside a worker that answers with status.
+// probed probes a worker that returns the status.
 func probed(t *testing.T, endpoint string, status int) (string, error) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/"+endpoint {
-			t.Errorf("asked for %s", r.URL.Path)
+			t.Errorf("unexpected request of %s", r.URL.Path)
 		}
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, "temporal: ok\n")
@@ -36,7 +36,7 @@ func runProbe(t *testing.T, endpoint, metricsAddr string) (string, error) {
 	return out.String(), err
 }
 
-func TestProbeTellsWhatTheWorkerAnswers(t *testing.T) {
+func TestProbePrintsTheResponse(t *testing.T) {
 	out, err := probed(t, "healthz", http.StatusOK)
 	require.NoError(t, err)
 	require.Equal(t, "temporal: ok\n", out)

@@ -17,7 +17,7 @@ const (
 	// minRetention is the shortest that Temporal allows a namespace ("Retention
 	// Period", docs.temporal.io: a day).
 	minRetention = 24 * time.Hour
-	// namespaceTimeout bounds the look at the namespace, which holds up the start.
+	// namespaceTimeout bounds the look at the namespace, which delays the start.
 	namespaceTimeout = 30 * time.Second
 )
 

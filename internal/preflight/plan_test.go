@@ -37,9 +37,9 @@ func TestPlanAudits(t *testing.T) {
 	}
 }
 
-// A horizon that the retention does not hold would have what is older published
-// again: it is refused.
-func TestPlanAuditsRefusesAHorizonThatDoesNotFit(t *testing.T) {
+// With a horizon that the retention does not cover, what is older would be published
+// again: that is an error.
+func TestAHorizonThatDoesNotFitIsAnError(t *testing.T) {
 	cfg := config.Config{AuditEvery: time.Minute, AuditAfter: time.Minute, AuditHorizon: 23 * time.Hour}
 	_, err := PlanAudits(&cfg, 24*time.Hour)
 	require.EqualError(t, err, "CDC_AUDIT_HORIZON=23h0m0s does not fit: the namespace keeps closed windows for 24h0m0s, which holds a horizon of 22h0m0s at most; lower it, or raise the namespace's retention")

@@ -23,16 +23,16 @@ type Probes struct {
 	stores *healthlake.Client
 	// Types are the resource types to search, by datastore: see [Probes.ResourceTypes].
 	Types map[string][]string
-	// answered are the types of each datastore whose search succeeded before: an
+	// searched are the types of each datastore whose search succeeded before: an
 	// attempt that follows searches the others.
-	answered map[string]map[string]bool
+	searched map[string]map[string]bool
 }
 
 // NewProbes returns the probes of the settings.
 func NewProbes(cfg *config.Config, awsConfig aws.Config, stores *healthlake.Client) *Probes {
-	p := &Probes{cfg: cfg, aws: awsConfig, stores: stores, answered: make(map[string]map[string]bool)}
-	for _, datastore := range cfg.Datastores { // which are asked side by side
-		p.answered[datastore] = make(map[string]bool)
+	p := &Probes{cfg: cfg, aws: awsConfig, stores: stores, searched: make(map[string]map[string]bool)}
+	for _, datastore := range cfg.Datastores { // which are probed side by side
+		p.searched[datastore] = make(map[string]bool)
 	}
 	return p
 }
@@ -90,9 +90,9 @@ func (p *Probes) queue(ctx context.Context) (string, error) {
 }
 
 func (p *Probes) bus(ctx context.Context) (string, error) {
-	answer, err := eventbridge.NewFromConfig(p.aws).DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(p.cfg.EventBus)})
+	found, err := eventbridge.NewFromConfig(p.aws).DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(p.cfg.EventBus)})
 	if err != nil {
 		return "", fmt.Errorf("CDC_EVENT_BUS cannot be described: EventBridge would drop what we publish: %w", err)
 	}
-	return aws.ToString(answer.Arn), nil
+	return aws.ToString(found.Arn), nil
 }

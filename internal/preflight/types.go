@@ -45,14 +45,14 @@ func (p *Probes) datastore(ctx context.Context, datastore string) (string, error
 	if len(types) == 0 {
 		return "", errors.New(datastore + " has no resource types to search")
 	}
-	answered := p.answered[datastore]
+	searched := p.searched[datastore]
 	pace := rate.NewLimiter(rate.Limit(p.cfg.LiveRate()), 1)
 	span := cdc.WindowAt(datastore, time.Now().Add(-time.Minute)).Span()
 	var date time.Time
 	var rejected []string
-	failed := make(map[string][]string) // types by what their searches answered
+	failed := make(map[string][]string) // types by the error of their searches
 	for _, name := range types {
-		if answered[name] {
+		if searched[name] {
 			continue
 		}
 		if err := pace.Wait(ctx); err != nil {
@@ -62,7 +62,7 @@ func (p *Probes) datastore(ctx context.Context, datastore string) (string, error
 		var store *cdc.Error
 		switch {
 		case err == nil:
-			answered[name], date = true, page.Date
+			searched[name], date = true, page.Date
 		case errors.As(err, &store) && store.Class == cdc.ClassRejected:
 			rejected = append(rejected, name)
 			failed[err.Error()] = append(failed[err.Error()], name)

@@ -46,13 +46,13 @@ func TestARaceForTheColumnsIsTriedAgain(t *testing.T) {
 }
 
 func TestCommandsWhereCreatingIsNotPermitted(t *testing.T) {
-	for name, refusal := range map[string]error{
+	for name, err := range map[string]error{
 		"denied":        errDenied,
 		"unimplemented": serviceerror.NewUnimplemented("unknown service"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := startFrontend(t)
-			f.listErr, f.addErrs = refusal, []error{refusal}
+			f.listErr, f.addErrs = err, []error{err}
 			f.attributes["CdcDatastore"] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
 			ok, commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "clinic's own")
 			require.NoError(t, err)
@@ -78,7 +78,7 @@ func TestHostedServersThatHaveThemNeedNoPermission(t *testing.T) {
 	require.Zero(t, f.adds)
 }
 
-func TestAnotherTypeIsRefused(t *testing.T) {
+func TestAttributeOfAnotherType(t *testing.T) {
 	f := startFrontend(t)
 	f.attributes["CdcTypes"] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
 	ok, _, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "clinic")

@@ -37,7 +37,7 @@ type Executions struct {
 	Data converter.DataConverter
 }
 
-// Decoder is the data converter for payloads of one workflow. It refuses those that
+// Decoder is the data converter for payloads of one workflow. It fails for those that
 // were written for another one, but for what the SDK encodes without saying of which
 // workflow it is: failures, and what a cancelled workflow returns.
 func (e Executions) Decoder(workflowID string) converter.DataConverter {

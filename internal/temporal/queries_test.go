@@ -38,7 +38,8 @@ func TestListReadsEveryPage(t *testing.T) {
 	}
 }
 
-// An input that was copied from another workflow is refused, as in a workflow task.
+// An input that was copied from another workflow cannot be decoded, as in a workflow
+// task.
 func TestInputIsOfItsWorkflow(t *testing.T) {
 	f := startFrontend(t)
 	conn := connect(t, f)

@@ -16,7 +16,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// PollerAge is after how long without a poll a worker is counted out. Polls take up
+// PollerAge is after how long without a poll a worker no longer counts. A poll lasts up
 // to a minute.
 const PollerAge = 90 * time.Second
 

@@ -32,9 +32,9 @@ import (
 	"healthlake-cdc/internal/payload"
 )
 
-// frontend answers over gRPC as Temporal's does to the calls that this package
+// frontend responds over gRPC as Temporal's does to the calls that this package
 // makes. The real server is a dependency of the devstack module, whose end-to-end
-// tests run against it; this one can be told to refuse.
+// tests run against it; this one can be told to fail.
 type frontend struct {
 	workflowservice.UnimplementedWorkflowServiceServer
 	operatorservice.UnimplementedOperatorServiceServer
@@ -57,7 +57,7 @@ type frontend struct {
 	plain  bool
 	// status is of the latest run of each ID.
 	status map[string]enumspb.WorkflowExecutionStatus
-	// counts answers queries that are none for an attribute.
+	// counts are of queries that are none for an attribute.
 	counts map[string]int64
 	// schedules are kept with the number of their changes as their conflict token;
 	// onRead is called after each look at one, and pollers poll every task queue.
@@ -80,8 +80,8 @@ func startFrontend(t *testing.T) *frontend {
 	}
 	// Temporal's errors become gRPC's on the way out, as in the real server.
 	server := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		answer, err := next(ctx, r)
-		return answer, serviceerror.ToStatus(err).Err()
+		response, err := next(ctx, r)
+		return response, serviceerror.ToStatus(err).Err()
 	}))
 	workflowservice.RegisterWorkflowServiceServer(server, f)
 	operatorservice.RegisterOperatorServiceServer(server, f)
@@ -145,7 +145,7 @@ func (f *frontend) DescribeWorkflowExecution(_ context.Context, r *workflowservi
 	}, nil
 }
 
-// GetWorkflowExecutionHistory tells with what the newest run of an ID was started.
+// GetWorkflowExecutionHistory returns with what the newest run of an ID was started.
 func (f *frontend) GetWorkflowExecutionHistory(_ context.Context, r *workflowservice.GetWorkflowExecutionHistoryRequest) (*workflowservice.GetWorkflowExecutionHistoryResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
