@@ -63,9 +63,10 @@ type frontend struct {
 	started    []*workflowservice.StartWorkflowExecutionRequest
 	signals    []*workflowservice.SignalWorkflowExecutionRequest
 	cancelled  []string
-	// onSignal and onStart run with the lock held.
-	onSignal func(id, name string)
-	onStart  func(id string)
+	// These run with the lock held.
+	onSignal         func(id, name string)
+	onStart, onQuery func(id string)
+	onCancel         func(id string)
 }
 
 // newFrontend starts a frontend, and sets the environment for the starter to use it.
@@ -217,6 +218,9 @@ func (f *frontend) GetWorkflowExecutionHistory(_ context.Context, r *workflowser
 				WorkflowExecutionCanceledEventAttributes: &historypb.WorkflowExecutionCanceledEventAttributes{Details: f.payloads(id, e.result)},
 			}
 		default:
+			f.mu.Unlock()
+			time.Sleep(20 * time.Millisecond) // a long poll
+			f.mu.Lock()
 			return &workflowservice.GetWorkflowExecutionHistoryResponse{NextPageToken: []byte("more"), History: &historypb.History{}}, nil
 		}
 	}
@@ -244,6 +248,9 @@ func (f *frontend) SignalWorkflowExecution(_ context.Context, r *workflowservice
 
 func (f *frontend) RequestCancelWorkflowExecution(_ context.Context, r *workflowservice.RequestCancelWorkflowExecutionRequest) (*workflowservice.RequestCancelWorkflowExecutionResponse, error) {
 	f.cancelled = append(f.cancelled, r.GetWorkflowExecution().GetWorkflowId())
+	if f.onCancel != nil {
+		f.onCancel(r.GetWorkflowExecution().GetWorkflowId())
+	}
 	return &workflowservice.RequestCancelWorkflowExecutionResponse{}, nil
 }
 
@@ -254,7 +261,11 @@ func (f *frontend) QueryWorkflow(_ context.Context, r *workflowservice.QueryWork
 		return nil, err
 	}
 	require.Equal(f.t, cdc.QueryProgress, r.GetQuery().GetQueryType())
-	return &workflowservice.QueryWorkflowResponse{QueryResult: f.payloads(id, e.progress)}, nil
+	response := &workflowservice.QueryWorkflowResponse{QueryResult: f.payloads(id, e.progress)}
+	if f.onQuery != nil {
+		f.onQuery(id)
+	}
+	return response, nil
 }
 
 // awsServer responds like AWS: to calls of its JSON protocols by their names, and to all
