@@ -219,7 +219,7 @@ func (k *AuditSchedules) create(ctx context.Context, in cdc.AuditInput) error {
 		Namespace: k.Namespace, ScheduleId: cdc.AuditScheduleID(in.Datastore), Schedule: schedule, Identity: k.Identity, RequestId: rand.Text(),
 	})
 	if err == nil {
-		k.report("made the schedule of audits", in, schedule)
+		k.Logger.Info("made the schedule of audits", k.described(in, schedule)...)
 		k.announce(ctx, nil, in)
 	}
 	return err
@@ -234,15 +234,16 @@ func (k *AuditSchedules) update(ctx context.Context, known *AuditSchedule, in cd
 		Identity: k.Identity, RequestId: rand.Text(),
 	})
 	if err == nil {
-		k.report("brought the schedule of audits in line with the settings", in, schedule)
+		k.Logger.Info("brought the schedule of audits in line with the settings", k.described(in, schedule)...)
 		k.announce(ctx, known.Input.Since, in)
 	}
 	return false, err
 }
 
-func (k *AuditSchedules) report(what string, in cdc.AuditInput, schedule *schedulepb.Schedule) {
-	k.Logger.Info(what, "schedule", cdc.AuditScheduleID(in.Datastore), "every", k.Every.String(),
-		"types", len(in.Types), "paused", schedule.GetState().GetPaused())
+func (k *AuditSchedules) described(in cdc.AuditInput, schedule *schedulepb.Schedule) []any {
+	return []any{
+		"schedule", cdc.AuditScheduleID(in.Datastore), "every", k.Every.String(), "types", len(in.Types), "paused", schedule.GetState().GetPaused(),
+	}
 }
 
 // announce logs the command that publishes what the datastore held of new types before:
