@@ -20,14 +20,14 @@ var update = flag.Bool("update", false, "write the generated sections of docs/re
 func Section(t *testing.T, path, name, want string) {
 	t.Helper()
 	begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->\n"
-	file, err := os.ReadFile(path)
+	file, err := os.ReadFile(path) //nolint:gosec // a file of the repository
 	require.NoError(t, err)
 	head, rest, found := strings.Cut(string(file), begin)
 	require.True(t, found, "%s has no %s", path, begin)
 	got, tail, found := strings.Cut(rest, end)
 	require.True(t, found, "%s has no %s", path, end)
 	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(head+begin+want+end+tail), 0o600))
+		require.NoError(t, os.WriteFile(path, []byte(head+begin+want+end+tail), 0o600)) //nolint:gosec // the same
 		return
 	}
 	require.Equal(t, want, got, "run go generate ./docs")

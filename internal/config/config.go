@@ -88,8 +88,8 @@ type Config struct {
 	BuildID        string `env:"TEMPORAL_WORKER_BUILD_ID" usedBy:"worker" help:"goes with TEMPORAL_DEPLOYMENT_NAME"`
 }
 
-// allTypes is the value of CDC_RESOURCE_TYPES that stands for every type which
-// the store's CapabilityStatement lists as searchable.
+// allTypes is the value of CDC_RESOURCE_TYPES for every type that the store's
+// CapabilityStatement lists as searchable.
 const allTypes = "*"
 
 // defaultTypes are captured when CDC_RESOURCE_TYPES is not set.

@@ -55,7 +55,7 @@ func awsHost(host string) (region string, isAWS bool) {
 	return "", false
 }
 
-// endpoints checks where we are told to call: nothing goes to AWS unencrypted, and
+// endpoints checks the addresses of the services: nothing goes to AWS unencrypted, and
 // everything lies in the region for which requests are signed.
 func (s *settings) endpoints(c *Config) {
 	for _, name := range []string{"CDC_HEALTHLAKE_ENDPOINT", "CDC_QUEUE_URL", endpointAll, endpointSQS, endpointEvents} {

@@ -33,9 +33,9 @@ const (
 	maxTaskQueue = 200
 )
 
-// longestType stands for the types of a store that are not known yet: ValidType allows
+// anyType is as long as a type of a store can be that is not known yet: ValidType allows
 // 64 characters.
-var longestType = strings.Repeat("T", 64)
+var anyType = strings.Repeat("T", 64)
 
 var (
 	regionPattern     = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
@@ -140,7 +140,7 @@ func (s *settings) eventName(name, template string, types []string, allowed *reg
 	s.check(!strings.ContainsAny(cdc.EventName(template, ""), "{}"), name, "%q has a placeholder other than {type} and {Type}", template)
 	for _, t := range types {
 		if t == allTypes {
-			t = longestType
+			t = anyType
 		}
 		if !cdc.ValidType(t) {
 			continue // reported already

@@ -18,8 +18,7 @@ import (
 
 const (
 	// EncodingEncrypted marks a payload that is compressed, then encrypted. The
-	// name is ours, so that payloads which other programs of the namespace
-	// encrypt are not taken for our own.
+	// name is ours: payloads that other programs of the namespace encrypt have another.
 	EncodingEncrypted = "binary/healthlake-cdc+zstd+aes-256-gcm"
 	// EncodingCompressed marks a payload that is compressed only: insecure mode.
 	EncodingCompressed = "binary/healthlake-cdc+zstd"
@@ -52,7 +51,7 @@ var (
 
 // The kinds of payloads that no key encrypted, as [Migration] reports them.
 const (
-	// KindCompressed was written by a program of ours without keys.
+	// KindCompressed was written by one of our programs without keys.
 	KindCompressed = "compressed"
 	// KindPlain has an encoding of the SDK's own.
 	KindPlain = "plain"
@@ -127,7 +126,7 @@ func newCodec(c *Codec) (*Codec, error) {
 	c.enc, err = zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedDefault),
 		zstd.WithEncoderCRC(c.ring == nil),
-		// So that every frame announces its size, also the smallest: see decompress.
+		// Every frame announces its size, also the smallest: see decompress.
 		zstd.WithSingleSegment(true),
 		zstd.WithWindowSize(1<<20))
 	if err != nil {
@@ -182,7 +181,7 @@ func (c *Codec) inNamespace(namespace string) *Codec {
 	return &of
 }
 
-// Encode seals each payload; its input is left alone.
+// Encode seals each payload; it does not change its input.
 func (c *Codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	out := make([]*commonpb.Payload, len(payloads))
 	for i, p := range payloads {
@@ -217,7 +216,7 @@ func (c *Codec) seal(compressed []byte) *commonpb.Payload {
 	return sealed
 }
 
-// owner stands for the workflow that payloads are of, nil when that is not known.
+// owner is derived from the workflow that payloads are of, nil when that is not known.
 func (c *Codec) owner() []byte {
 	if c.workflow == "" {
 		return nil
@@ -233,7 +232,7 @@ func (c *Codec) additionalData(keyID string, owner []byte) []byte {
 	return append([]byte(EncodingEncrypted+"\x00"+keyID+"\x00"+c.namespace+"\x00"), owner...)
 }
 
-// Decode opens what Encode sealed; its input is left alone.
+// Decode opens what Encode sealed; it does not change its input.
 func (c *Codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	out := make([]*commonpb.Payload, len(payloads))
 	room := uint64(MaxDecodedBytes)

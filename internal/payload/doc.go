@@ -1,5 +1,5 @@
-// Package payload keeps what Temporal stores unreadable to whoever reads
-// Temporal's database, backups or network.
+// Package payload keeps what Temporal stores unreadable in Temporal's database, backups
+// and network.
 //
 // Everything that a workflow, an activity, a heartbeat, a memo, a query or a
 // failure carries passes through [Codec]: the whole payload, its metadata

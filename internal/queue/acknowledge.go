@@ -32,7 +32,7 @@ type acknowledger struct {
 	done func(*message)
 }
 
-// add hands over a message; done is called when it is deleted, or could not be.
+// add adds a message; done is called when it is deleted, or could not be.
 func (a *acknowledger) add(m *message) { a.in <- m }
 
 // run deletes what is added until in is closed and every call has returned. ctx, for

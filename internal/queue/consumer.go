@@ -92,7 +92,7 @@ func newConsumer(cfg Config, l limits) *Consumer {
 	c.health = health{logger: cfg.Logger}
 	c.breaker = &circuitBreaker{logger: cfg.Logger, metrics: cfg.Metrics}
 	c.starter = &windowStarter{opener: cfg.Opener, breaker: c.breaker, metrics: cfg.Metrics, recent: newRecentWindows(maxRecent)}
-	c.extender = &visibilityExtender{Config: cfg, visibility: l.visibility, held: make(map[*message]bool)}
+	c.extender = &visibilityExtender{Config: cfg, visibility: l.visibility, tracked: make(map[*message]bool)}
 	c.acknowledger = &acknowledger{Config: cfg, in: make(chan *message), done: c.done}
 	return c
 }

@@ -215,5 +215,5 @@ func (f *fixture) stopped() {
 	require.NotContains(f.t, f.log.String(), "pat-7", "a FHIR id in the log")
 	require.NotContains(f.t, f.log.String(), "secret-queue", "a URL in the log")
 	require.True(f.t, f.consumer.slots.TryAcquire(int64(f.consumer.inHand)), "a slot was not given back")
-	require.Empty(f.t, f.consumer.extender.held, "a message is still kept")
+	require.Empty(f.t, f.consumer.extender.tracked, "a message is still kept")
 }

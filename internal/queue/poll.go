@@ -53,7 +53,7 @@ func (c *Consumer) poll(ctx, work context.Context) {
 		c.Metrics.Count(EventReceived, len(received))
 		for _, raw := range received {
 			m := &message{id: aws.ToString(raw.MessageId), receipt: aws.ToString(raw.ReceiptHandle)}
-			c.extender.hold(m)
+			c.extender.track(m)
 			c.messages.Go(func() { c.handle(work, m, raw) })
 		}
 	}

@@ -37,7 +37,7 @@ func NewMover(ctx context.Context, api API, url string, progress func(moved, of 
 }
 
 // maxUnseen is how many times in a row a task that SQS has accepted may not be listed,
-// or not be the newest, before it is taken for lost: half a minute.
+// or not be the newest, before it counts as lost: half a minute.
 const maxUnseen = 30
 
 // The status of a task (SQS API Reference, ListMessageMoveTasks).

@@ -31,18 +31,18 @@ type visibilityExtender struct {
 	Config
 	visibility time.Duration
 	mu         sync.Mutex
-	held       map[*message]bool
+	tracked    map[*message]bool
 	// extending is locked during a call that extends: a release waits for it, or the
 	// call could hide a message again.
 	extending sync.Mutex
 }
 
-// hold begins to extend the visibility of a message that was just received.
-func (e *visibilityExtender) hold(m *message) {
+// track begins to extend the visibility of a message that was just received.
+func (e *visibilityExtender) track(m *message) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m.due = time.Now().Add(e.visibility / 2)
-	e.held[m] = true
+	e.tracked[m] = true
 }
 
 // drop ends that; the messages may have been dropped before.
@@ -50,7 +50,7 @@ func (e *visibilityExtender) drop(messages ...*message) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, m := range messages {
-		delete(e.held, m)
+		delete(e.tracked, m)
 	}
 }
 
@@ -61,12 +61,12 @@ func (e *visibilityExtender) abandon(m *message) {
 	m.abandoned = true
 }
 
-// those returns the messages that are still held and for which the condition holds.
-func (e *visibilityExtender) those(condition func(*message) bool) []*message {
+// which returns the messages that are still tracked and for which the condition holds.
+func (e *visibilityExtender) which(condition func(*message) bool) []*message {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var found []*message
-	for m := range e.held {
+	for m := range e.tracked {
 		if condition(m) {
 			found = append(found, m)
 		}
@@ -82,7 +82,7 @@ func (e *visibilityExtender) run(ctx context.Context, stop <-chan struct{}) {
 	for {
 		select {
 		case now := <-ticker.C:
-			due := e.those(func(m *message) bool { return !m.due.After(now) })
+			due := e.which(func(m *message) bool { return !m.due.After(now) })
 			for chunk := range slices.Chunk(due, batchSize) {
 				e.extend(ctx, chunk)
 			}
@@ -95,7 +95,7 @@ func (e *visibilityExtender) run(ctx context.Context, stop <-chan struct{}) {
 func (e *visibilityExtender) extend(ctx context.Context, messages []*message) {
 	e.extending.Lock()
 	defer e.extending.Unlock()
-	messages = e.those(func(m *message) bool { return slices.Contains(messages, m) })
+	messages = e.which(func(m *message) bool { return slices.Contains(messages, m) })
 	if len(messages) == 0 {
 		return
 	}
@@ -109,7 +109,7 @@ func (e *visibilityExtender) extend(ctx context.Context, messages []*message) {
 	// The receipt is not valid any more, or the message has reached the 12 hours that
 	// SQS allows: it may come again, which does no harm. One that was acknowledged
 	// during the call is neither.
-	failed = e.those(func(m *message) bool { return slices.Contains(failed, m) })
+	failed = e.which(func(m *message) bool { return slices.Contains(failed, m) })
 	e.drop(failed...)
 	e.Metrics.Count(EventExtended, len(extended))
 	e.Metrics.Count(EventExpired, len(failed))
@@ -119,7 +119,7 @@ func (e *visibilityExtender) extend(ctx context.Context, messages []*message) {
 // returns them.
 func (e *visibilityExtender) release(ctx context.Context) []*message {
 	e.extending.Lock() // waits for the call in flight; later ones leave these out
-	messages := e.those(func(m *message) bool { return m.abandoned })
+	messages := e.which(func(m *message) bool { return m.abandoned })
 	e.drop(messages...)
 	e.extending.Unlock()
 	for chunk := range slices.Chunk(messages, batchSize) {

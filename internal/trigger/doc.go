@@ -1,5 +1,5 @@
-// Package trigger reads a message of the trigger queue: which windows it opens,
-// which deletes it reports, which job it starts, or why it is none of our business.
+// Package trigger parses a message of the trigger queue: which windows it opens, which
+// deletes it reports, which job it starts, or why it asks for nothing.
 //
 // It is pure: no I/O, no clock, no state. Messages come from outside and their
 // shape is only partly known (no real record of a HealthLake FHIR call is

@@ -9,7 +9,7 @@ import (
 type kind int
 
 const (
-	unknownWrite kind = iota // not in our list: taken for a write, and reported
+	unknownWrite kind = iota // not in our list: counts as a write, and is reported
 	read
 	write
 	bundle
@@ -48,8 +48,8 @@ var kinds = map[string]kind{
 	"UntagResource":                 control,
 
 	// What the reference lists as Read or List, and calls that only compute: the same
-	// as in the template's rule. A call of another name is taken for a write, whatever
-	// the name looks like.
+	// as in the template's rule. A call of another name counts as a write, whatever the
+	// name looks like.
 	"DescribeDataTransformationJob":         read,
 	"DescribeFHIRBulkDeleteJob":             read,
 	"DescribeFHIRBulkMemberMatchJob":        read,
@@ -104,7 +104,7 @@ var foldedKinds = func() map[string]kind {
 var dated = regexp.MustCompile(`[0-9]{8}(v[0-9]+)?$`)
 
 // kindOf returns what an event name means and whether we know it. A name that
-// we don't know and that starts a job is taken for an asynchronous write.
+// we don't know and that starts a job counts as an asynchronous write.
 func kindOf(name string) (k kind, known bool) {
 	if k, known = kinds[name]; known {
 		return k, true
@@ -123,7 +123,7 @@ func kindOf(name string) (k kind, known bool) {
 	return unknownWrite, false
 }
 
-// hiddenName stands for an event name that is not shown.
+// hiddenName replaces an event name that is not shown.
 const hiddenName = "unprintable"
 
 var namePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,63}$`)

@@ -12,15 +12,15 @@ import (
 // The ids of events and jobs become parts of workflow IDs, correlationIds,
 // idempotency keys and log lines, all of which are plain text in Temporal or on the
 // bus. One rule for all of them: an id of a CloudTrail record or a job that has the
-// form that AWS gives such ids stays as it is, whatever else is hashed, and so is
-// every id of a notification, which is anybody's text.
+// form that AWS gives such ids stays as it is. Every other id is hashed, and so is every
+// id of a notification, which can be any text.
 
 // awsID is a UUID, or 32 hexadecimal digits (CloudTrail's eventID, HealthLake's
 // JobId).
 var awsID = regexp.MustCompile(`^(?:[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$`)
 
-// hashedID stands for an id of a datastore that is not shown: "n-" and the first 32
-// of the hexadecimal digits of its SHA-256.
+// hashedID replaces an id of a datastore that is not shown: "n-" and the first 32 of the
+// hexadecimal digits of its SHA-256.
 func hashedID(datastore, id string) string {
 	sum := sha256.Sum256([]byte(datastore + "\n" + id))
 	return "n-" + hex.EncodeToString(sum[:])[:32]
@@ -71,9 +71,9 @@ func (s Scope) datastore(texts ...string) (configured string, named bool) {
 	return "", named
 }
 
-// resourceType is the resource type that a name stands for: a configured one in any
-// letter case, another one of FHIR R4's, or "" when it is none, as the words are that
-// stand in the place of a type that is hidden.
+// resourceType is the resource type of a name: a configured one in any letter case,
+// another one of FHIR R4's, or "" when it is none, as the words that replace a hidden
+// type.
 func (s Scope) resourceType(name string) string {
 	if configured, ok := fold(s.Types, name); ok {
 		return configured

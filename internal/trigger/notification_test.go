@@ -182,10 +182,10 @@ func TestParseNotificationInParameters(t *testing.T) {
 	raw, err := json.Marshal(inner)
 	require.NoError(t, err)
 	levels := 0
-	for parts := partsOf([]json.RawMessage{raw}, deepestPart); parts.has("more"); parts = parts.object("more") {
+	for parts := partsOf([]json.RawMessage{raw}, maxDepth); parts.has("more"); parts = parts.object("more") {
 		levels++
 	}
-	require.Equal(t, deepestPart, levels)
+	require.Equal(t, maxDepth, levels)
 }
 
 // The status stands where the bundle should be, or names the store itself.

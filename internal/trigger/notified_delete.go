@@ -86,7 +86,7 @@ func ofDeletes(status object) bool {
 const shortID = 16
 
 // eventIDs are ids for the i-th event, hashed: its own, and one by its place in
-// EventBridge's event, which stands for an own id that is short or absent. Both are ""
+// EventBridge's event, which replaces an own id that is short or absent. Both are ""
 // when neither has an id.
 func (n *notificationContent) eventIDs(datastore string, event object, i int) (own, place string) {
 	id, outer := event.word("id"), n.event.word("id")

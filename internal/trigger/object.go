@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// object is a JSON object of which no member's type is taken for granted. A member
-// is found by its exact name, or else by one that differs only in letter case,
-// hyphens and underscores. Of a member that is there twice the last counts. Depth
-// is bounded by encoding/json (10,000), which keeps no call stack while it scans.
+// object is a JSON object whose members may have any type. A member is found by its
+// exact name, or else by one that differs only in letter case, hyphens and underscores.
+// Of a member that is there twice the last counts. Depth is bounded by encoding/json
+// (10,000), which keeps no call stack while it scans.
 type object map[string]json.RawMessage
 
 // objectOf decodes one level of an object, or of a text that holds one; ok is false
@@ -136,8 +136,8 @@ var layouts = []string{
 	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05",
 }
 
-// milliseconds is from where on a number is taken for milliseconds since 1970: as
-// seconds it would lie in the year 5138.
+// milliseconds is from where on a number counts as milliseconds since 1970: as seconds
+// it would lie in the year 5138.
 const milliseconds = 1e11
 
 // time returns a member that is a time, in UTC: as text in one of the layouts, or in

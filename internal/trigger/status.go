@@ -13,23 +13,23 @@ func statusOf(resource object) (status object, ok bool) {
 	case "subscriptionstatus":
 		return resource, true
 	case "parameters":
-		return partsOf(resource.list("parameter"), deepestPart), true
+		return partsOf(resource.list("parameter"), maxDepth), true
 	}
 	return nil, false
 }
 
-// deepestPart is how deep parts are read: the guide has one level of them, and each is
-// decoded once more for every level above it.
-const deepestPart = 4
+// maxDepth is how deep parts are read: the guide has one level of them, and each is
+// decoded again for every level above it.
+const maxDepth = 4
 
 // partsOf is a list of parameters as an object: each is a member, and those of one
 // name are a list. Members are found by names with or without hyphens (see object).
-func partsOf(parameters []json.RawMessage, deepest int) object {
+func partsOf(parameters []json.RawMessage, depth int) object {
 	lists := make(map[string][]json.RawMessage)
 	for _, raw := range parameters {
 		parameter, ok := objectOf(raw)
 		name := parameter.text("name")
-		if value := valueOf(parameter, deepest); ok && name != "" && value != nil {
+		if value := valueOf(parameter, depth); ok && name != "" && value != nil {
 			lists[name] = append(lists[name], value)
 		}
 	}
@@ -45,7 +45,7 @@ func partsOf(parameters []json.RawMessage, deepest int) object {
 
 // valueOf is what a parameter holds: value[x] of any type, a resource, or its parts;
 // nil when it holds nothing.
-func valueOf(parameter object, deepest int) json.RawMessage {
+func valueOf(parameter object, depth int) json.RawMessage {
 	var names []string
 	for name := range parameter {
 		if strings.HasPrefix(strings.ToLower(name), "value") && parameter.has(name) {
@@ -58,8 +58,8 @@ func valueOf(parameter object, deepest int) json.RawMessage {
 	if parameter.has("resource") {
 		return parameter.get("resource")
 	}
-	if parts := parameter.list("part"); len(parts) > 0 && deepest > 0 {
-		return partsOf(parts, deepest-1).raw()
+	if parts := parameter.list("part"); len(parts) > 0 && depth > 0 {
+		return partsOf(parts, depth-1).raw()
 	}
 	return nil
 }
