@@ -102,11 +102,8 @@ func stateOfLastRun(ctx workflow.Context) cdc.AuditState {
 func (a *audit) scheduled() bool { return a.in.Span == nil }
 
 func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
-	if wait := a.in.StartAt.Sub(workflow.Now(ctx)); wait > 0 {
-		timer := workflow.TimerOptions{Summary: "wait until search has settled"}
-		if err := workflow.NewTimerWithOptions(ctx, wait, timer).Get(ctx, nil); err != nil {
-			return cdc.AuditResult{}, err
-		}
+	if err := sleep(ctx, a.in.StartAt, "wait until search has settled"); err != nil {
+		return cdc.AuditResult{}, err
 	}
 	if a.scheduled() && a.in.Resume == nil {
 		resume(&a.state, a.in.Types)

@@ -78,11 +78,8 @@ func (a *audit) nextRound(ctx workflow.Context) (more bool, err error) {
 	if !f.Incomplete.IsZero() {
 		from = earlier(from, later(f.Incomplete, f.RoundEnd.Add(-followBack)))
 	}
-	if wait := f.RoundStart.Add(followEvery).Sub(workflow.Now(ctx)); wait > 0 {
-		timer := workflow.TimerOptions{Summary: fmt.Sprintf("follow the job: round %d", f.Rounds+1)}
-		if err := workflow.NewTimerWithOptions(ctx, wait, timer).Get(ctx, nil); err != nil {
-			return false, err
-		}
+	if err := sleep(ctx, f.RoundStart.Add(followEvery), fmt.Sprintf("follow the job: round %d", f.Rounds+1)); err != nil {
+		return false, err
 	}
 	a.startRound(ctx, from)
 	return true, nil

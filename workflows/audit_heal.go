@@ -38,8 +38,7 @@ func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
 			}
 			s.windows += started
 		case busy > 0 && !a.scheduled() && !a.following():
-			timer := workflow.TimerOptions{Summary: fmt.Sprintf("%d windows are open", busy)}
-			if err := workflow.NewTimerWithOptions(ctx, openPause, timer).Get(ctx, nil); err != nil {
+			if err := sleep(ctx, workflow.Now(ctx).Add(openPause), fmt.Sprintf("%d windows are open", busy)); err != nil {
 				return err
 			}
 			types = s.part.Types // what search hides may be shown by then
@@ -76,7 +75,7 @@ func (a *audit) rounds(s *spanAudit) int {
 	if a.following() {
 		return 1 // the next round is soon
 	}
-	u := a.unresolvedSpan(s.part)
+	u := unresolvedSpan(&a.state, s.part.Span)
 	before := 0
 	for _, t := range u.Types {
 		before += t.Missing

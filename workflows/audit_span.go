@@ -93,7 +93,7 @@ func (a *audit) split(part cdc.AuditPart) error {
 	}
 	halves := []cdc.AuditPart{{Span: early, Types: part.Types}, {Span: late, Types: part.Types}}
 	a.state.Pending = append(halves, a.state.Pending...)
-	a.dropUnresolved(part)
+	setUnresolved(&a.state, part, nil, 0)
 	advance(&a.state, part)
 	return nil
 }
@@ -172,11 +172,7 @@ func (a *audit) record(s *spanAudit, statements []cdc.Statement, rejected []stri
 	totals.Spans++
 	totals.Windows += s.windows
 
-	before := a.unresolvedSpan(s.part)
-	a.dropUnresolved(s.part)
-	a.addUnresolved(cdc.UnresolvedSpan{
-		Span: s.part.Span, Types: s.unresolved(rejected), Tries: before.Tries + 1, Stuck: s.stuck(before.Stuck),
-	})
+	setUnresolved(&a.state, s.part, s.unresolved(rejected), s.stuck(unresolvedSpan(&a.state, s.part.Span).Stuck))
 	if a.scheduled() {
 		addFound(&a.state, s.result.Elsewhere)
 	}
@@ -208,46 +204,6 @@ func (s *spanAudit) unresolved(rejected []string) []cdc.UnresolvedType {
 		all = append(all, u)
 	}
 	return all
-}
-
-// unresolvedSpan is what is unresolved of a part's span since earlier runs.
-func (a *audit) unresolvedSpan(part cdc.AuditPart) cdc.UnresolvedSpan {
-	for _, u := range a.state.Unresolved {
-		if u.Span == part.Span {
-			return u
-		}
-	}
-	return cdc.UnresolvedSpan{}
-}
-
-// dropUnresolved removes a part's types from the unresolved spans. The span's other
-// types stay.
-func (a *audit) dropUnresolved(part cdc.AuditPart) {
-	var kept []cdc.UnresolvedSpan
-	for _, u := range a.state.Unresolved {
-		if u.Span == part.Span {
-			u.Types = slices.DeleteFunc(slices.Clone(u.Types), func(t cdc.UnresolvedType) bool { return slices.Contains(part.Types, t.Type) })
-		}
-		if len(u.Types) > 0 {
-			kept = append(kept, u)
-		}
-	}
-	a.state.Unresolved = kept
-}
-
-// addUnresolved adds types to the unresolved spans, which stay in order of time.
-func (a *audit) addUnresolved(u cdc.UnresolvedSpan) {
-	if len(u.Types) == 0 {
-		return
-	}
-	all := a.state.Unresolved
-	if i := slices.IndexFunc(all, func(other cdc.UnresolvedSpan) bool { return other.Span == u.Span }); i >= 0 {
-		all[i].Types = append(all[i].Types, u.Types...)
-		all[i].Tries, all[i].Stuck = max(all[i].Tries, u.Tries), max(all[i].Stuck, u.Stuck)
-		return
-	}
-	a.state.Unresolved = append(all, u)
-	slices.SortStableFunc(a.state.Unresolved, func(x, y cdc.UnresolvedSpan) int { return x.Span.From.Compare(y.Span.From) })
 }
 
 // keep puts a statement that counts anything into the result of an audit of one span.

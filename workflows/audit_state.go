@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -153,6 +154,36 @@ func addPart(parts []cdc.AuditPart, span cdc.Span, name string) []cdc.AuditPart 
 		slices.Sort(parts[i].Types)
 	}
 	return parts
+}
+
+// unresolvedSpan is what is unresolved of a span since earlier runs.
+func unresolvedSpan(s *cdc.AuditState, span cdc.Span) cdc.UnresolvedSpan {
+	for _, u := range s.Unresolved {
+		if u.Span == span {
+			return u
+		}
+	}
+	return cdc.UnresolvedSpan{}
+}
+
+// setUnresolved sets which types of a part are unresolved. Other types of its span stay
+// as they are.
+func setUnresolved(s *cdc.AuditState, part cdc.AuditPart, types []cdc.UnresolvedType, stuck int) {
+	i, found := slices.BinarySearchFunc(s.Unresolved, part.Span, func(u cdc.UnresolvedSpan, span cdc.Span) int {
+		return cmp.Or(u.Span.From.Compare(span.From), u.Span.To.Compare(span.To))
+	})
+	if !found {
+		s.Unresolved = slices.Insert(s.Unresolved, i, cdc.UnresolvedSpan{Span: part.Span})
+	}
+	u := &s.Unresolved[i]
+	u.Types = slices.DeleteFunc(slices.Clone(u.Types), func(t cdc.UnresolvedType) bool { return slices.Contains(part.Types, t.Type) })
+	if len(u.Types) > 0 {
+		stuck = max(stuck, u.Stuck)
+	}
+	u.Types, u.Tries, u.Stuck = append(u.Types, types...), u.Tries+1, stuck
+	if len(u.Types) == 0 {
+		s.Unresolved = slices.Delete(s.Unresolved, i, i+1)
+	}
 }
 
 // auditedSpan is the span in which a version was audited.

@@ -129,6 +129,28 @@ func TestResume(t *testing.T) {
 	}, s)
 }
 
+// What is unresolved of a span goes by types: those that were not audited this time
+// stay as they are.
+func TestSetUnresolved(t *testing.T) {
+	var s cdc.AuditState
+	one := func(name string, missing int) cdc.UnresolvedType {
+		return cdc.UnresolvedType{Type: name, Missing: missing}
+	}
+	setUnresolved(&s, cdc.AuditPart{Span: span(10, 20), Types: []string{"Claim", "Patient"}}, []cdc.UnresolvedType{one("Claim", 1), one("Patient", 2)}, 2)
+	setUnresolved(&s, cdc.AuditPart{Span: span(0, 10), Types: []string{"Patient"}}, []cdc.UnresolvedType{one("Patient", 3)}, 0)
+	setUnresolved(&s, cdc.AuditPart{Span: span(10, 20), Types: []string{"Patient"}}, []cdc.UnresolvedType{one("Patient", 1)}, 0)
+	setUnresolved(&s, cdc.AuditPart{Span: span(20, 30), Types: []string{"Patient"}}, nil, 0)
+	require.Equal(t, []cdc.UnresolvedSpan{
+		{Span: span(0, 10), Types: []cdc.UnresolvedType{one("Patient", 3)}, Tries: 1},
+		{Span: span(10, 20), Types: []cdc.UnresolvedType{one("Claim", 1), one("Patient", 1)}, Tries: 2, Stuck: 2},
+	}, s.Unresolved)
+	setUnresolved(&s, cdc.AuditPart{Span: span(10, 20), Types: []string{"Claim", "Patient"}}, nil, 0)
+	require.Equal(t, span(0, 10), s.Unresolved[0].Span)
+	require.Len(t, s.Unresolved, 1)
+	require.Equal(t, 1, unresolvedSpan(&s, span(0, 10)).Tries)
+	require.Zero(t, unresolvedSpan(&s, span(10, 20)))
+}
+
 // A version that was found later has its span audited again, once for all that were
 // found in it; one outside of what was audited, or known already, does not.
 func TestAddFound(t *testing.T) {

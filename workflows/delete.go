@@ -85,13 +85,12 @@ func (d *publishDelete) confirm(ctx workflow.Context) (confirmed bool, err error
 		if err != nil {
 			return false, err
 		}
-		lag := d.in.Delete.EventTime.Add(historyLag).Sub(workflow.Now(ctx))
-		if found.Final || lag <= 0 {
+		now, last := workflow.Now(ctx), d.in.Delete.EventTime.Add(historyLag)
+		if found.Final || !last.After(now) {
 			return d.confirmedBy(ctx, found), nil
 		}
-		timer := workflow.TimerOptions{Summary: "history does not show the delete yet"}
-		delay := min(lag, readDelays[min(tries, len(readDelays)-1)])
-		if err := workflow.NewTimerWithOptions(ctx, delay, timer).Get(ctx, nil); err != nil {
+		next := earlier(last, now.Add(readDelays[min(tries, len(readDelays)-1)]))
+		if err := sleep(ctx, next, "history does not show the delete yet"); err != nil {
 			return false, err
 		}
 	}
