@@ -172,8 +172,6 @@ func (s *session) checkBus(ctx context.Context, c *connection, bus string) error
 		return errInterrupted
 	case errors.As(err, &missing):
 		return fmt.Errorf("--to-bus: there is no event bus %s in %s: nothing was started", bus, c.config.Region)
-	case errors.As(err, &failure) && failure.ErrorCode() == "ValidationException":
-		return fmt.Errorf("--to-bus: EventBridge does not accept %s as the name or the ARN of a bus: nothing was started", bus)
 	case errors.As(err, &failure):
 		why = failure.ErrorCode()
 	}

@@ -155,27 +155,20 @@ func (c *collection) progress(ctx context.Context, workflowID string) *cdc.Progr
 
 // workers lists who polls the task queue.
 func (c *collection) workers(ctx context.Context) error {
-	seen := make(map[string]*Worker)
+	lastSeen := make(map[string]time.Time)
 	for _, kind := range []enumspb.TaskQueueType{enumspb.TASK_QUEUE_TYPE_WORKFLOW, enumspb.TASK_QUEUE_TYPE_ACTIVITY} {
 		described, err := c.Temporal.DescribeTaskQueue(ctx, c.TaskQueue, kind)
 		if err != nil {
 			return fmt.Errorf("describing task queue %s: %w", c.TaskQueue, err)
 		}
 		for _, poller := range described.GetPollers() {
-			worker := seen[poller.GetIdentity()]
-			if worker == nil {
-				worker = &Worker{Identity: poller.GetIdentity()}
-				seen[worker.Identity] = worker
+			if at := poller.GetLastAccessTime().AsTime(); at.After(lastSeen[poller.GetIdentity()]) {
+				lastSeen[poller.GetIdentity()] = at
 			}
-			if at := poller.GetLastAccessTime().AsTime(); at.After(worker.LastSeen) {
-				worker.LastSeen = at
-			}
-			worker.Workflows = worker.Workflows || kind == enumspb.TASK_QUEUE_TYPE_WORKFLOW
-			worker.Activities = worker.Activities || kind == enumspb.TASK_QUEUE_TYPE_ACTIVITY
 		}
 	}
-	for _, identity := range slices.Sorted(maps.Keys(seen)) {
-		c.report.Workers = append(c.report.Workers, *seen[identity])
+	for _, identity := range slices.Sorted(maps.Keys(lastSeen)) {
+		c.report.Workers = append(c.report.Workers, Worker{Identity: identity, LastSeen: lastSeen[identity]})
 	}
 	return nil
 }

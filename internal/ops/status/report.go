@@ -108,9 +108,6 @@ type Waiting struct {
 type Worker struct {
 	Identity string    `json:"identity"`
 	LastSeen time.Time `json:"lastSeen"`
-	// Workflows and Activities are what it polls for.
-	Workflows  bool `json:"workflows"`
-	Activities bool `json:"activities"`
 }
 
 const (
