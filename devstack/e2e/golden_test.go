@@ -70,7 +70,7 @@ func recordWindows(t *testing.T, r *rig, c *recorder) {
 	r.writeMany(t, refused, "Patient", "beside-refused", 5)
 	r.capture(t, refused.Start, "--wait")
 	require.Empty(t, r.Simulator.Faults())
-	c.record(t, "window-type-refused", refused.ID())
+	c.record(t, "window-type-unavailable", refused.ID())
 }
 
 // recordSlices records a window that overflows into slices: the first reads

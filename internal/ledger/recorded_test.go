@@ -29,7 +29,7 @@ func TestHistoryAndResultTellTheSameLedger(t *testing.T) {
 	require.NoError(t, err)
 	data := payload.NewDataConverter(codec)
 	for _, name := range []string{
-		"window-plain", "window-extra-pass", "window-type-refused", "window-with-slices", "window-rerun",
+		"window-plain", "window-extra-pass", "window-type-unavailable", "window-with-slices", "window-rerun",
 		"window-rerun-with-slices", "window-skips", "window-versions-skipped", "window-wanted", "slice-pages", "slice-retried",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -50,7 +50,7 @@ func tracing(t *testing.T, version cdc.Version, events []*historypb.HistoryEvent
 // id, the time, the attempt and the step.
 func TestTraceOfRecordedHistories(t *testing.T) {
 	for _, name := range []string{
-		"window-plain", "window-late-passes-collapsed", "window-extra-pass", "window-type-refused",
+		"window-plain", "window-late-passes-collapsed", "window-extra-pass", "window-type-unavailable",
 		"window-with-slices", "window-rerun", "slice-pages", "slice-paused",
 	} {
 		t.Run(name, func(t *testing.T) {
