@@ -25,12 +25,12 @@ type published struct {
 type bus struct {
 	mu  sync.Mutex
 	now func() time.Time
-	// accepted events, offered keys with their times, and how many calls came.
+	// accepted events, tried keys with their times, and how many calls came.
 	accepted []published
-	offered  map[string][]time.Time
+	tried    map[string][]time.Time
 	batches  []int
-	// refuse tells whether an entry is refused for good, fail whether a call is.
-	refuse func(key string) bool
+	// reject reports whether an entry is rejected, fail why a call fails.
+	reject func(key string) bool
 	fail   func(at time.Time) error
 }
 
@@ -55,8 +55,8 @@ func (b *bus) Publish(_ context.Context, events []cdc.Event, accepted []string, 
 			return cdc.PublishResult{}, err
 		}
 		p.at, p.size = at, event.Size()
-		b.offered[p.Meta.Key] = append(b.offered[p.Meta.Key], at)
-		if b.refuse != nil && b.refuse(p.Meta.Key) {
+		b.tried[p.Meta.Key] = append(b.tried[p.Meta.Key], at)
+		if b.reject != nil && b.reject(p.Meta.Key) {
 			result.Rejected = append(result.Rejected, cdc.Rejection{Index: i, Code: "MalformedDetail"})
 			continue
 		}

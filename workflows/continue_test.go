@@ -74,7 +74,7 @@ func TestWindowDoesNotContinueAsNewWhileASliceIsOpen(t *testing.T) {
 	var next cdc.CaptureWindowInput
 	w.continued(&next)
 	require.Len(t, *ids, 1)
-	require.Equal(t, 1_300, next.Resume.Ledger.Published(), "the slice closed first, and its ledger is taken in")
+	require.Equal(t, 1_300, next.Resume.Ledger.Published(), "the slice closed first, and its ledger is accepts in")
 
 	w.renew(w.now())
 	_, more := watchSlices(w)
@@ -129,13 +129,13 @@ func TestSliceContinuesAsNewWhenEveryPublishHasReturned(t *testing.T) {
 	}
 }
 
-// What the bus refuses is read again by the next run: its bodies are not carried
+// What the bus rejects is read again by the next run: its bodies are not carried
 // over, and nothing is lost.
-func TestContinueAsNewWithRefusedEntries(t *testing.T) {
+func TestContinueAsNewWithRejectedEntries(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 150, start.Add(time.Second), 300)
 	bad := w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
-	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(end(2*time.Hour)) }
+	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(end(2*time.Hour)) }
 	in := w.input("Patient", "Observation")
 	runs := 0
 	for {
@@ -155,16 +155,16 @@ func TestContinueAsNewWithRefusedEntries(t *testing.T) {
 	w.requireExactlyOnce(all)
 }
 
-func TestSliceContinuesAsNewWithRefusedEntries(t *testing.T) {
+func TestSliceContinuesAsNewWithRejectedEntries(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 350, start.Add(time.Second), 300)
 	// Sorted first, so that it is behind when the history has grown.
 	bad := w.store.write("Patient", "AAA", start.Add(time.Second), 0, 300)
-	offers := 0
-	w.bus.refuse = func(key string) bool {
+	tries := 0
+	w.bus.reject = func(key string) bool {
 		if key == bad.IdempotencyKey(datastore) {
-			offers++
-			return offers < 4
+			tries++
+			return tries < 4
 		}
 		return false
 	}
@@ -184,6 +184,6 @@ func TestSliceContinuesAsNewWithRefusedEntries(t *testing.T) {
 		in = next
 	}
 	require.Equal(t, 2, runs)
-	require.Equal(t, 4, offers)
+	require.Equal(t, 4, tries)
 	w.requireExactlyOnce(all)
 }

@@ -12,14 +12,14 @@ import (
 // rejectedDelete starts a delete that the bus rejects until accepted, and marks its
 // state.
 func rejectedDelete(w *world, accepted time.Time) cdc.PublishDeleteInput {
-	w.bus.refuse = func(string) bool { return accepted.IsZero() || w.now().Before(accepted) }
+	w.bus.reject = func(string) bool { return accepted.IsZero() || w.now().Before(accepted) }
 	return cdc.PublishDeleteInput{
 		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{SourceTime: start, CapturedBy: cdc.ByCloudTrail}, CorrelationID: "delete/" + datastore + "/e1"},
 		Delete: cdc.Delete{EventID: "e1", Type: "Patient", EventTime: start}, Attributes: true,
 	}
 }
 
-func TestSkippedDeleteIsGivenUp(t *testing.T) {
+func TestSkippedDeleteIsNotPublished(t *testing.T) {
 	w := newWorld(t)
 	in := rejectedDelete(w, time.Time{})
 	states := w.states()
@@ -42,7 +42,7 @@ func TestSkippedDeleteIsGivenUp(t *testing.T) {
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateClosed}, *states)
 }
 
-func TestRetriedDeleteIsOfferedAtOnce(t *testing.T) {
+func TestRetriedDeleteIsPublishedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	in := rejectedDelete(w, start.Add(20*time.Minute))
 	states := w.states()
@@ -59,7 +59,7 @@ func TestRetriedDeleteIsOfferedAtOnce(t *testing.T) {
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateClosed}, *states)
 }
 
-func TestDeleteThatIsTakenUpsertsNothing(t *testing.T) {
+func TestDeleteThatIsAcceptedUpsertsNothing(t *testing.T) {
 	w := newWorld(t)
 	in := rejectedDelete(w, start)
 	states := w.states()

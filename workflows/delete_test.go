@@ -172,7 +172,7 @@ func TestContradictedDelete(t *testing.T) {
 			w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)
 			require.NoError(t, w.env.GetWorkflowError())
 			require.Empty(t, w.bus.accepted)
-			require.Empty(t, w.bus.offered)
+			require.Empty(t, w.bus.tried)
 			var result cdc.PublishDeleteResult
 			require.NoError(t, w.env.GetWorkflowResult(&result))
 			require.Equal(t, cdc.PublishDeleteResult{Type: "Patient", EventTime: at, Exact: true, Contradicted: true}, result)

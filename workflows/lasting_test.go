@@ -111,8 +111,8 @@ func (m *meter) outlast(id, workflowType string, input any) {
 	require.Less(w.t, m.mostBytes, mostHistoryBytes)
 }
 
-// A window waits for three days: for a type that the store refuses, for an event of
-// 900 KB that EventBridge refuses, and for a slice whose page is refused.
+// A window waits for three days: for a type that cannot be read, for an event of
+// 900 KB that EventBridge rejects, and for a slice whose page cannot be read.
 func TestWindowOutlastsThreeDays(t *testing.T) {
 	w := newWorld(t)
 	over := start.Add(lastingWait)
@@ -124,11 +124,11 @@ func TestWindowOutlastsThreeDays(t *testing.T) {
 		}
 		return nil
 	}
-	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(over) }
+	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(over) }
 	m := &meter{w: w}
 	m.outlast(w.window.ID(), cdc.WorkflowCaptureWindow, w.marked("Patient", "Observation", "Claim"))
 	require.True(t, w.now().After(over))
-	require.Greater(t, m.runs, 5, "900 KB are in the history with each offer")
+	require.Greater(t, m.runs, 5, "900 KB are in the history with each try")
 	w.requireExactlyOnce(all)
 }
 
@@ -139,15 +139,15 @@ func TestSliceOutlastsThreeDays(t *testing.T) {
 	w.store.fill("Patient", 350, start.Add(time.Second), 300)
 	bad := w.store.write("Patient", "AAA", start.Add(time.Second), 0, 900_000)
 	pageOver := w.now().Add(lastingWait / 2)
-	refuseFurther(w, func() bool { return w.now().Before(pageOver) })
-	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(over) }
+	failFurther(w, func() bool { return w.now().Before(pageOver) })
+	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(over) }
 	m := &meter{w: w}
 	m.outlast(cdc.SliceID(w.window.ID(), "Patient", start, 1), cdc.WorkflowCaptureSlice, sliceInput(w, false))
 	require.True(t, w.now().After(over))
 	w.requireExactlyOnce(all)
 }
 
-// The body goes into the history with each offer: 253 MiB in three days, were they all
+// The body goes into the history with each try: 253 MiB in three days, were they all
 // of one run.
 func TestDeleteOutlastsThreeDays(t *testing.T) {
 	w := newWorld(t)

@@ -28,8 +28,8 @@ func (w *world) sliceProgress(id string) cdc.Progress {
 	return progress
 }
 
-// refuseFurther lets the store refuse further pages for good.
-func refuseFurther(w *world, refused func() bool) {
+// failFurther makes the store reject requests for further pages.
+func failFurther(w *world, refused func() bool) {
 	w.store.fail = func(c call) error {
 		if c.further && refused() {
 			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
@@ -38,10 +38,10 @@ func refuseFurther(w *world, refused func() bool) {
 	}
 }
 
-func TestSliceThatTheStoreRefusesWaitsAndIsRetriedAtOnce(t *testing.T) {
+func TestUnavailableSliceWaitsAndIsRetriedAtOnce(t *testing.T) {
 	w, slice := sliced(t)
 	lifted := false
-	refuseFurther(w, func() bool { return !lifted })
+	failFurther(w, func() bool { return !lifted })
 	inputs, _ := watchSlices(w)
 	states := w.states()
 	retried := end(40 * time.Minute)
@@ -62,7 +62,7 @@ func TestSliceThatTheStoreRefusesWaitsAndIsRetriedAtOnce(t *testing.T) {
 
 func TestSkippedSliceClosesItsType(t *testing.T) {
 	w, slice := sliced(t)
-	refuseFurther(w, always)
+	failFurther(w, always)
 	w.when(end(40*time.Minute), func() {
 		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalSkip, cdc.Skip{Types: []string{"Patient"}}))
 	})
@@ -80,7 +80,7 @@ func TestSkippedSliceClosesItsType(t *testing.T) {
 func TestSkippedVersionOfASliceIsInTheWindowsLedger(t *testing.T) {
 	w, slice := sliced(t)
 	bad := w.store.write("Patient", "zzz", start.Add(time.Second), 0, 300)
-	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
+	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
 	states := w.states()
 	skipped := end(40 * time.Minute)
 	w.when(skipped, func() {
@@ -96,11 +96,11 @@ func TestSkippedVersionOfASliceIsInTheWindowsLedger(t *testing.T) {
 	w.requireExactlyOnce(func(v storedVersion) bool { return v.ID != "zzz" })
 }
 
-func TestRetriedVersionOfASliceIsOfferedAtOnce(t *testing.T) {
+func TestRetriedVersionOfASliceIsPublishedAtOnce(t *testing.T) {
 	w, slice := sliced(t)
 	bad := w.store.write("Patient", "zzz", start.Add(time.Second), 0, 300)
 	lifted := false
-	w.bus.refuse = func(key string) bool { return !lifted && key == bad.IdempotencyKey(datastore) }
+	w.bus.reject = func(key string) bool { return !lifted && key == bad.IdempotencyKey(datastore) }
 	retried := end(40 * time.Minute)
 	w.when(retried, func() {
 		lifted = true

@@ -36,7 +36,7 @@ func TestWindowIsMarkedOnceWhileItWaitsAndRetriedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	lifted := end(2*time.Hour + time.Minute)
 	w.store.fail = forbidden("Claim", func() bool { return w.now().Before(lifted) })
-	w.bus.refuse = func(key string) bool {
+	w.bus.reject = func(key string) bool {
 		return key == datastore+"/Patient/bad/_history/1" && w.now().Before(lifted)
 	}
 	claim := w.store.write("Claim", "c1", start.Add(time.Second), 0, 300)
@@ -53,7 +53,7 @@ func TestWindowIsMarkedOnceWhileItWaitsAndRetriedAtOnce(t *testing.T) {
 	})
 	result := w.run(w.marked("Claim", "Patient", "Observation"))
 	require.Contains(t, w.store.firstPages("Claim"), end(time.Hour))
-	require.Contains(t, w.bus.offered[bad.IdempotencyKey(datastore)], end(time.Hour))
+	require.Contains(t, w.bus.tried[bad.IdempotencyKey(datastore)], end(time.Hour))
 	require.Equal(t, []time.Time{retried}, w.bus.acceptedAt(claim))
 	require.Equal(t, []time.Time{retried}, w.bus.acceptedAt(bad))
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen, cdc.StateClosed}, *states,
@@ -213,8 +213,8 @@ func TestSkippedVersionsGoIntoTheLedger(t *testing.T) {
 		bad = append(bad, w.store.write("Patient", id, start.Add(time.Second), 0, 300).Version)
 	}
 	kept := w.store.write("Claim", "kept", start.Add(time.Second), 0, 300)
-	taken := false
-	w.bus.refuse = func(key string) bool { return key != good.IdempotencyKey(datastore) && !taken }
+	accepts := false
+	w.bus.reject = func(key string) bool { return key != good.IdempotencyKey(datastore) && !accepts }
 	states := w.states()
 	skipped := end(30 * time.Minute)
 	w.when(skipped, func() {
@@ -223,11 +223,11 @@ func TestSkippedVersionsGoIntoTheLedger(t *testing.T) {
 		w.skip(cdc.Skip{Versions: []string{"Patient"}})
 	})
 	w.when(skipped.Add(time.Second), func() {
-		require.False(t, w.env.IsWorkflowCompleted(), "Claim's version is not given up")
+		require.False(t, w.env.IsWorkflowCompleted(), "Claim's version is not skipped")
 		p := w.progress()
 		require.Equal(t, map[string]int{"Claim": 1}, p.Rejected)
 		require.Equal(t, 2, p.Counts.Skipped)
-		taken = true
+		accepts = true
 		w.env.SignalWorkflow(cdc.SignalRetry, nil)
 	})
 	result := w.run(w.marked("Observation", "Patient", "Claim"))
@@ -267,13 +267,13 @@ func TestSkippedTypeClosesWithoutBeingSwept(t *testing.T) {
 	w.requireExactlyOnce(func(v storedVersion) bool { return v.Type == "Patient" })
 }
 
-// What the bus refuses is not carried over a continue-as-new; that it waits is,
+// What the bus rejects is not carried over a continue-as-new; that it waits is,
 // and may be skipped before it was read again.
-func TestRefusedVersionsWaitOverAContinueAsNew(t *testing.T) {
+func TestRejectedVersionsWaitOverAContinueAsNew(t *testing.T) {
 	w := newWorld(t)
 	w.store.write("Patient", "good", start.Add(time.Second), 0, 300)
 	bad := w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
-	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
+	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
 	growAfter(w, "Publish", 12)
 	states := w.states()
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.marked("Patient"))
@@ -297,18 +297,18 @@ func TestRefusedVersionsWaitOverAContinueAsNew(t *testing.T) {
 	w.requireExactlyOnce(func(v storedVersion) bool { return v.ID == "good" })
 }
 
-func TestRetryOffersEverythingThatIsRefusedAtOnce(t *testing.T) {
+func TestRetryPublishesEverythingRejectedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	for _, id := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		w.store.write("Patient", id, start.Add(time.Second), 0, 400_000)
 	}
-	w.bus.refuse = func(string) bool { return true }
+	w.bus.reject = func(string) bool { return true }
 	retried := end(40*time.Minute + time.Second)
 	w.when(retried, func() { w.env.SignalWorkflow(cdc.SignalRetry, nil) })
 	w.when(retried.Add(time.Second), func() { w.env.CancelWorkflow() })
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.marked("Patient"))
-	require.Len(t, w.bus.offered, 7)
-	for key, at := range w.bus.offered {
+	require.Len(t, w.bus.tried, 7)
+	for key, at := range w.bus.tried {
 		tries := 0
 		for _, one := range at {
 			if !one.Before(retried) {
@@ -346,7 +346,7 @@ func clientOptions(id string) client.StartWorkflowOptions {
 
 // What the run before published is not known: all that the rerun finds may have
 // been, and is skipped.
-func TestRerunWhoseLedgerIsGivenUpPublishesNothing(t *testing.T) {
+func TestRerunWhoseLedgerIsSkippedPublishesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 1_200, start.Add(time.Second), 300)
 	in := w.rerun(1, "Patient")

@@ -23,30 +23,6 @@ func TestPassesRunOnTime(t *testing.T) {
 	require.Equal(t, cdc.Counts{Searches: 4, Published: 1, Passes: 4}, result.Counts)
 }
 
-func TestExtraPassesFollowWhileTheLastFoundSomething(t *testing.T) {
-	w := newWorld(t)
-	// Each becomes searchable just before the pass that finds it.
-	due := []time.Time{end(60 * time.Second)}
-	delay := 60 * time.Second
-	for range 6 {
-		delay = min(2*delay, 15*time.Minute)
-		due = append(due, due[len(due)-1].Add(delay))
-	}
-	for i, at := range due {
-		written := start.Add(time.Duration(i) * time.Second)
-		w.store.write("Patient", string(rune('a'+i)), written, at.Sub(written)-time.Second, 500)
-	}
-	result := w.capture("Patient", "Observation")
-
-	want := append([]time.Time{end(10 * time.Second)}, due...)
-	want = append(want, due[len(due)-1].Add(15*time.Minute))
-	require.Equal(t, want, w.store.firstPages("Patient"))
-	require.Equal(t, 15*time.Minute, delay, "the delay reached its bound")
-	require.Len(t, w.store.firstPages("Observation"), 2, "extra passes are for the types that found something")
-	w.requireExactlyOnce(all)
-	w.requireLedger(result.Ledger, "Patient", "Observation")
-}
-
 func TestLagLongerThanTheFirstPass(t *testing.T) {
 	w := newWorld(t)
 	slow := w.store.write("Patient", "slow", start.Add(time.Second), 40*time.Second, 500)
@@ -66,25 +42,6 @@ func TestLateTriggerIsServedAtOnceByOneSweep(t *testing.T) {
 	require.Equal(t, []time.Time{opened, opened.Add(2 * time.Minute)}, w.store.firstPages("Patient"),
 		"one sweep for both passes, and one more for it found something")
 	require.Equal(t, []time.Time{opened}, w.store.firstPages("Observation"))
-}
-
-func TestLateWindowOfAnAuditMakesOnePass(t *testing.T) {
-	for late, passes := range map[time.Duration]int{14 * time.Minute: 2, 20 * time.Minute: 1} {
-		w := newWorldAt(t, end(late))
-		w.store.write("Patient", "p1", start.Add(time.Second), 5*time.Second, 500)
-		in := w.input("Patient")
-		in.Bulk, in.CapturedBy = true, cdc.ByAudit
-		result := w.run(in)
-		require.Equal(t, 1, result.Counts.Published)
-		require.Len(t, w.store.firstPages("Patient"), passes, "%s after its end", late)
-	}
-}
-
-func TestTriggerBetweenThePassesCollapsesTheFirst(t *testing.T) {
-	opened := end(20 * time.Second)
-	w := newWorldAt(t, opened)
-	w.capture("Patient")
-	require.Equal(t, []time.Time{opened, end(60 * time.Second)}, w.store.firstPages("Patient"))
 }
 
 func TestClockSkewMakesAPassNotCount(t *testing.T) {

@@ -10,12 +10,12 @@ import (
 )
 
 // An operator sees in a window's progress when each type goes on, and what
-// EventBridge refuses.
-func TestProgressTellsWhatIsDueAndWhatIsRefused(t *testing.T) {
+// EventBridge rejects.
+func TestProgressShowsWhatIsDueAndWhatIsRejected(t *testing.T) {
 	w := newWorld(t)
 	w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
 	w.store.write("Observation", "good", start.Add(time.Second), 0, 300)
-	w.bus.refuse = func(key string) bool {
+	w.bus.reject = func(key string) bool {
 		return key == datastore+"/Patient/bad/_history/1" && w.now().Before(end(time.Hour))
 	}
 	at := func(d time.Duration, check func(p cdc.Progress)) {

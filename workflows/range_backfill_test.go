@@ -79,7 +79,7 @@ func TestSliceOfARangeContinuesAsNewWhileItLists(t *testing.T) {
 }
 
 // A store may read the boundaries of a count otherwise than we mean them: what
-// seems empty is counted with a margin before it is taken for empty.
+// seems empty is counted with a margin before it is accepts for empty.
 func TestBackfillOfWhatAnExactCountMisses(t *testing.T) {
 	w := newWorld(t)
 	in := backfillOf("Patient")

@@ -88,7 +88,7 @@ func TestSkipOfAPartThatIsJustDone(t *testing.T) {
 			return nil
 		}
 		switch counts++; counts {
-		case 2: // with a margin, before it is taken for empty
+		case 2: // with a margin, before it is accepts for empty
 			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
 		case 3:
 			w.skip(cdc.Skip{Types: []string{"Claim"}})

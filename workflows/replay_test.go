@@ -20,7 +20,7 @@ import (
 	"healthlake-cdc/workflows"
 )
 
-// histories lie in testdata/histories; README.md there tells what they are and
+// histories lie in testdata/histories; README.md there says what they are and
 // how they are recorded.
 const histories = "testdata/histories"
 

@@ -61,7 +61,7 @@ func TestRerunOfAnUnreadableLedgerPublishesNothing(t *testing.T) {
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, in)
 	require.Error(t, w.env.GetWorkflowError())
-	require.Len(t, w.runs.asked, len(tries), "it is tried every 15 minutes, for ever")
+	require.Len(t, w.runs.asked, len(tries), "it is tried every 15 minutes")
 	require.Empty(t, w.bus.keys())
 	require.Empty(t, w.store.calls)
 }

@@ -143,7 +143,7 @@ func TestPageTokenRejectedInASlice(t *testing.T) {
 }
 
 // endFirstSlice lets the first slice end 10 s after its start as an operator
-// terminates it: its parent is told nothing of what it published.
+// terminates it: its parent does not learn what it published.
 func endFirstSlice(w *world) {
 	w.env.OnWorkflow(cdc.WorkflowCaptureSlice, mock.Anything, mock.Anything).Return(
 		func(ctx workflow.Context, in cdc.CaptureSliceInput) (cdc.CaptureSliceResult, error) {
@@ -221,10 +221,10 @@ func TestDeletedSliceHoldsUpItsTypeOnly(t *testing.T) {
 
 // A slice that waits must not keep its window from continuing as new: it is handed
 // back, and the next run goes on with what it had published.
-func TestSliceThatWaitsIsHandedBack(t *testing.T) {
+func TestSliceThatWaitsIsCancelled(t *testing.T) {
 	w, slice := sliced(t)
 	further := 0
-	refuseFurther(w, func() bool { further++; return further > 3 })
+	failFurther(w, func() bool { further++; return further > 3 })
 	w.when(end(time.Minute+time.Second), func() {
 		require.NotEmpty(t, w.sliceProgress(slice).Unavailable)
 		w.env.SetCurrentHistoryLength(9_000)
@@ -249,7 +249,7 @@ func TestSkipWhileASliceContinuesAsNewIsNotLost(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 350, start.Add(time.Second), 300)
 	bad := w.store.write("Patient", "AAA", start.Add(time.Second), 0, 300)
-	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
+	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
 	renewSlice(w)
 	skipped := w.now().Add(time.Minute)
 	calls := 0

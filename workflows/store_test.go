@@ -49,14 +49,14 @@ type store struct {
 	// before is called ahead of each request, with the store unlocked.
 	before func(call)
 	// clock is how far the store's Date lies from the workflows' time; dates
-	// tells whether it sends one.
+	// reports whether it sends one.
 	clock time.Duration
 	dates bool
-	// totals tells whether searches count their matches.
+	// totals reports whether searches count their matches.
 	totals bool
 	// countsEarly is how far before the asked span a count's boundaries are read.
 	countsEarly time.Duration
-	// history tells whether replaced versions can be read.
+	// history reports whether replaced versions can be read.
 	history bool
 	// leads changes where the next link of a page leads to, by the positions of the
 	// page and of the one that follows.

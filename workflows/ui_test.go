@@ -123,7 +123,7 @@ func TestTextsOutsidePayloadsNameNoResource(t *testing.T) {
 		}
 		return nil
 	}
-	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(end(time.Minute)) }
+	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(end(time.Minute)) }
 	w.bus.fail = func(at time.Time) error {
 		if at.Before(end(12 * time.Second)) {
 			return &cdc.Error{Op: "PutEvents", Class: cdc.ClassBusMissing}
@@ -160,7 +160,7 @@ func TestTextsOutsidePayloadsNameNoResource(t *testing.T) {
 	require.NotContains(t, last, "cannot be read")
 }
 
-func TestSummariesTellTheStep(t *testing.T) {
+func TestSummariesShowTheStep(t *testing.T) {
 	w := newWorld(t)
 	s := watch(w)
 	w.store.fill("Patient", 2, start.Add(time.Second), 300)

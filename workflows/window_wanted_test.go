@@ -134,11 +134,11 @@ func TestWantedVersionsThatCannotBeReadHoldUpNoOtherType(t *testing.T) {
 				require.Equal(t, map[string]cdc.Class{"Claim": failure.class}, w.progress().Unavailable)
 				require.Equal(t, failure.operator, slices.Contains(*states, cdc.StateWaiting))
 			})
-			hurried := lifted.Add(time.Second)
-			w.when(hurried, func() { w.env.SignalWorkflow(cdc.SignalRetry, nil) })
+			retried := lifted.Add(time.Second)
+			w.when(retried, func() { w.env.SignalWorkflow(cdc.SignalRetry, nil) })
 			result := w.run(in)
 			if failure.operator {
-				require.Equal(t, hurried, w.bus.acceptedAt(storedVersion{Version: claims[0]})[0], "an operator's retry is heeded at once")
+				require.Equal(t, retried, w.bus.acceptedAt(storedVersion{Version: claims[0]})[0], "an operator's retry is followed at once")
 			}
 			w.requireExactlyOnce(all)
 			w.requireLedger(result.Ledger, "Claim", "Patient")
@@ -146,7 +146,7 @@ func TestWantedVersionsThatCannotBeReadHoldUpNoOtherType(t *testing.T) {
 	}
 }
 
-func TestOperatorGivesUpWantedVersionsThatCannotBeRead(t *testing.T) {
+func TestOperatorSkipsWantedVersionsThatCannotBeRead(t *testing.T) {
 	w := newWorldAt(t, end(time.Hour))
 	claims := w.replaced("Claim", "c1", "c2")
 	w.store.fail = func(c call) error {
@@ -187,13 +187,13 @@ func TestWantedVersionsGoOnOverAContinueAsNew(t *testing.T) {
 }
 
 // No search brings a wanted version again: the next run must still want it.
-func TestRefusedWantedVersionIsOfferedAfterAContinueAsNew(t *testing.T) {
+func TestRejectedWantedVersionIsPublishedAfterAContinueAsNew(t *testing.T) {
 	w := newWorldAt(t, end(time.Hour))
 	in := w.input("Patient")
 	in.Wanted = w.replaced("Patient", "a", "b")
 	bad := in.Wanted[1]
-	taken := w.now().Add(2 * time.Hour)
-	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(taken) }
+	accepts := w.now().Add(2 * time.Hour)
+	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(accepts) }
 	growAfter(w, "Publish", 6)
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, in)
 	var next cdc.CaptureWindowInput
@@ -202,7 +202,7 @@ func TestRefusedWantedVersionIsOfferedAfterAContinueAsNew(t *testing.T) {
 
 	w.renew(w.now())
 	result := w.run(next)
-	require.False(t, w.bus.acceptedAt(storedVersion{Version: bad})[0].Before(taken))
+	require.False(t, w.bus.acceptedAt(storedVersion{Version: bad})[0].Before(accepts))
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient")
 }

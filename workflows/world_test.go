@@ -73,8 +73,8 @@ func (w *world) renew(at time.Time) {
 	w.env.SetStartTime(at)
 	w.env.SetTestTimeout(2 * time.Minute)
 	w.store.now, w.bus.now = w.now, w.now
-	if w.bus.offered == nil {
-		w.bus.offered = make(map[string][]time.Time)
+	if w.bus.tried == nil {
+		w.bus.tried = make(map[string][]time.Time)
 	}
 	if w.runs == nil {
 		w.runs = &runs{ended: make(map[string]ended)}
@@ -139,7 +139,7 @@ func (w *world) requireExactlyOnce(keep func(storedVersion) bool) {
 
 func all(storedVersion) bool { return true }
 
-// requireLedger tells that the result holds exactly what the bus has.
+// requireLedger requires that the result holds exactly what the bus has.
 func (w *world) requireLedger(ledger cdc.Ledger, swept ...string) {
 	w.t.Helper()
 	require.ElementsMatch(w.t, swept, ledger.Names())

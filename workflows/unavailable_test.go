@@ -21,8 +21,8 @@ func backoffs(from time.Time, n int) []time.Time {
 	return at
 }
 
-func TestRefusedTypeHoldsUpNoOther(t *testing.T) {
-	for name, refusal := range map[string]error{
+func TestUnavailableTypeHoldsUpNoOther(t *testing.T) {
+	for name, failure := range map[string]error{
 		"forbidden":   &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403},
 		"rejected":    &cdc.Error{Op: "GET {Type}", Class: cdc.ClassRejected, Status: 400},
 		"unavailable": lasting(cdc.ClassUnavailable, 500),
@@ -34,7 +34,7 @@ func TestRefusedTypeHoldsUpNoOther(t *testing.T) {
 			healed := tries[len(tries)-1]
 			w.store.fail = func(c call) error {
 				if c.resourceType == "Claim" && c.at.Before(healed) {
-					return refusal
+					return failure
 				}
 				return nil
 			}
@@ -58,7 +58,7 @@ func TestRefusedTypeHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-func TestTypeRefusedForGoodKeepsTheWindowOpen(t *testing.T) {
+func TestTypeUnavailableForLongKeepsTheWindowOpen(t *testing.T) {
 	w := newWorld(t)
 	w.store.fail = func(c call) error {
 		if c.resourceType == "Claim" {
@@ -124,29 +124,29 @@ func TestStoreThatIsDownIsTheActivitysToRetry(t *testing.T) {
 	w.requireLedger(result.Ledger, "Patient", "Observation")
 }
 
-func TestRefusedPageTokenStartsThePagesAgain(t *testing.T) {
+func TestRejectedPageTokenStartsThePagesAgain(t *testing.T) {
 	for _, totals := range []bool{true, false} {
 		t.Run(fmt.Sprintf("totals %v", totals), func(t *testing.T) {
 			w := newWorld(t)
 			w.store.totals = totals
 			w.store.fill("Patient", 450, start.Add(time.Second), 300)
-			refusals := 3
+			failures := 3
 			w.store.fail = func(c call) error {
-				if c.further && refusals > 0 && len(w.store.calls)%3 == 0 {
-					refusals--
+				if c.further && failures > 0 && len(w.store.calls)%3 == 0 {
+					failures--
 					return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageToken, Status: 400}
 				}
 				return nil
 			}
 			result := w.capture("Patient")
-			require.Zero(t, refusals)
+			require.Zero(t, failures)
 			w.requireExactlyOnce(all)
 			w.requireLedger(result.Ledger, "Patient")
 		})
 	}
 }
 
-func TestPageTokenThatIsAlwaysRefusedBacksOff(t *testing.T) {
+func TestPageTokenThatIsAlwaysRejectedBacksOff(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 150, start.Add(time.Second), 300)
 	healed := end(30 * time.Minute)
@@ -161,13 +161,13 @@ func TestPageTokenThatIsAlwaysRefusedBacksOff(t *testing.T) {
 	w.requireExactlyOnce(all)
 }
 
-func TestFurtherPageThatIsRefusedGoesOnThere(t *testing.T) {
+func TestUnavailableFurtherPageGoesOnThere(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 350, start.Add(time.Second), 300)
-	refusals := 2
+	failures := 2
 	w.store.fail = func(c call) error {
-		if c.further && refusals > 0 {
-			refusals--
+		if c.further && failures > 0 {
+			failures--
 			return lasting(cdc.ClassUnavailable, 500)
 		}
 		return nil

@@ -10,14 +10,14 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-func TestEntryThatTheBusRefusesKeepsTheWindowOpenUntilTaken(t *testing.T) {
+func TestRejectedEntryKeepsTheWindowOpenUntilAccepted(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 120, start.Add(time.Second), 300)
 	bad := w.store.write("Observation", "bad", start.Add(time.Second), 0, 300)
 	w.store.write("Observation", "good", start.Add(time.Second), 0, 300)
-	offers := backoffs(end(10*time.Second), 12)
-	w.bus.refuse = func(key string) bool {
-		return key == bad.IdempotencyKey(datastore) && w.now().Before(offers[len(offers)-1])
+	tries := backoffs(end(10*time.Second), 12)
+	w.bus.reject = func(key string) bool {
+		return key == bad.IdempotencyKey(datastore) && w.now().Before(tries[len(tries)-1])
 	}
 	result := w.capture("Patient", "Observation")
 
@@ -26,21 +26,21 @@ func TestEntryThatTheBusRefusesKeepsTheWindowOpenUntilTaken(t *testing.T) {
 			require.Equal(t, []time.Time{end(10 * time.Second)}, w.bus.acceptedAt(v), "the others are published at once")
 		}
 	}
-	require.Equal(t, offers, w.bus.offered[bad.IdempotencyKey(datastore)], "offered again after 5 s, doubled up to 15 minutes")
-	require.Equal(t, offers[len(offers)-1], w.now(), "and the window was open until it was taken")
+	require.Equal(t, tries, w.bus.tried[bad.IdempotencyKey(datastore)], "tried again after 5 s, doubled up to 15 minutes")
+	require.Equal(t, tries[len(tries)-1], w.now(), "and the window was open until it was accepts")
 	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Patient"))
 	require.Empty(t, w.store.made("read", ""), "what is kept is not read again")
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient", "Observation")
 }
 
-func TestSeveralRefusedEntriesOfSeveralPasses(t *testing.T) {
+func TestSeveralRejectedEntriesOfSeveralPasses(t *testing.T) {
 	w := newWorld(t)
 	for i := range 12 {
 		w.store.write("Patient", "bad-"+string(rune('a'+i)), start.Add(time.Second), time.Duration(i%2)*40*time.Second, 300_000)
 	}
 	w.store.write("Patient", "good", start.Add(time.Second), 0, 300)
-	w.bus.refuse = func(key string) bool {
+	w.bus.reject = func(key string) bool {
 		return !slices.Contains([]string{datastore + "/Patient/good/_history/1"}, key) && w.now().Before(end(time.Hour))
 	}
 	var bodies []int
@@ -53,16 +53,16 @@ func TestSeveralRefusedEntriesOfSeveralPasses(t *testing.T) {
 	w.requireLedger(result.Ledger, "Patient")
 }
 
-func TestRefusedEntryInASlice(t *testing.T) {
+func TestRejectedEntryInASlice(t *testing.T) {
 	w := newWorld(t)
 	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
 	// Sorted last, so that it is on a slice's page.
 	bad := w.store.write("Patient", "zzz", start.Add(time.Second), 0, 300)
-	taken := end(4 * time.Minute)
-	w.bus.refuse = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(taken) }
+	accepts := end(4 * time.Minute)
+	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(accepts) }
 	result := w.capture("Patient", "Observation")
-	offers := w.bus.offered[bad.IdempotencyKey(datastore)]
-	require.Equal(t, backoffs(end(10*time.Second), len(offers)), offers)
+	tries := w.bus.tried[bad.IdempotencyKey(datastore)]
+	require.Equal(t, backoffs(end(10*time.Second), len(tries)), tries)
 	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Observation"))
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient", "Observation")
@@ -92,13 +92,13 @@ func TestPublishDelete(t *testing.T) {
 		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{SourceTime: start, CapturedBy: cdc.ByCloudTrail}, CorrelationID: "delete/" + datastore + "/e1"},
 		Delete: cdc.Delete{EventID: "e1", Type: "Patient", EventTime: start},
 	}
-	offers := backoffs(w.now(), 5)
-	w.bus.refuse = func(string) bool { return w.now().Before(offers[4]) }
+	tries := backoffs(w.now(), 5)
+	w.bus.reject = func(string) bool { return w.now().Before(tries[4]) }
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)
 	require.NoError(t, w.env.GetWorkflowError())
 	key := datastore + "/Patient/_delete/e1"
 	require.Equal(t, []string{key}, w.bus.keys())
-	require.Equal(t, offers, w.bus.offered[key])
+	require.Equal(t, tries, w.bus.tried[key])
 	require.Equal(t, "deleted", w.bus.accepted[0].Meta.Change)
 	require.Equal(t, "unresolved", w.bus.accepted[0].Meta.Resolution)
 	var result cdc.PublishDeleteResult
