@@ -5,29 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 	"golang.org/x/sync/errgroup"
 
-	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/telemetry"
-	"healthlake-cdc/internal/temporal"
-	"healthlake-cdc/workflows"
-)
-
-const (
-	// activitySlots is how many activities of the main task queue a process
-	// runs at once; with 1 MiB results it bounds their memory.
-	activitySlots = 100
-	// pageSlots is the same for each of a datastore's task queues.
-	pageSlots = 8
-	// bulkPublishSlots is the same for what ranges publish.
-	bulkPublishSlots = 8
 )
 
 // run is the life of a worker: serve, wait for what it needs, work, stop.
@@ -44,7 +28,7 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 		return err
 	}
 	defer stopServing()
-	var life lifecycle
+	life := newLifecycle()
 	ready.Add("running", life.check)
 
 	p, err := newProcess(ctx, cfg, o, logger, metrics)
@@ -61,7 +45,7 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 		logger.Warn("CDC_INSECURE_PLAINTEXT=true: Temporal stores everything unencrypted; for synthetic data only")
 	}
 	p.addChecks(ready)
-	return p.live(ctx, &life)
+	return p.live(ctx, life)
 }
 
 // serve answers /metrics, /healthz and /readyz until stop is called: while the
@@ -96,7 +80,7 @@ func (p *process) live(ctx context.Context, life *lifecycle) error {
 			return p.temporal.CountWaiting(groupCtx, p.cfg.Datastores, p.metrics.Waiting, p.logger)
 		})
 	} else {
-		life.set(stageRunning)
+		life.set("")
 	}
 	if role != roleWorker {
 		group.Go(func() error { return p.consumer.Run(groupCtx) })
@@ -104,7 +88,7 @@ func (p *process) live(ctx context.Context, life *lifecycle) error {
 	group.Go(func() error { return p.followSchedules(groupCtx) })
 	group.Go(func() error {
 		<-groupCtx.Done()
-		life.set(stageStopping)
+		life.set("the worker is stopping")
 		return nil
 	})
 	p.logger.Info("worker is running", "role", role, "datastores", p.cfg.Datastores, "taskQueue", p.cfg.TaskQueue,
@@ -117,142 +101,29 @@ func (p *process) live(ctx context.Context, life *lifecycle) error {
 	return err
 }
 
-// lifecycle is the stage of a worker, for /readyz.
-type lifecycle struct{ stage atomic.Int32 }
+// lifecycle is why a worker is not ready, empty while it runs: for /readyz.
+type lifecycle struct{ reason atomic.Value }
 
-const (
-	stageStarting int32 = iota
-	stageRunning
-	stageStopping
-)
+func newLifecycle() *lifecycle {
+	l := &lifecycle{}
+	l.set("the worker is starting: it waits for what it needs")
+	return l
+}
 
-func (l *lifecycle) set(stage int32) { l.stage.Store(stage) }
+func (l *lifecycle) set(reason string) { l.reason.Store(reason) }
 
 func (l *lifecycle) check(context.Context) error {
-	switch l.stage.Load() {
-	case stageStarting:
-		return errors.New("the worker is starting: it waits for what it needs")
-	case stageStopping:
-		return errors.New("the worker is stopping")
-	default:
-		return nil
+	if reason, _ := l.reason.Load().(string); reason != "" {
+		return errors.New(reason)
 	}
-}
-
-// work runs the Temporal workers until ctx ends: one for workflows, first pages
-// and publishing, one for what ranges publish, and two for each datastore's further
-// pages and bulk work.
-func (p *process) work(ctx context.Context, life *lifecycle) error {
-	fatal := make(chan error, 1)
-	main := worker.New(p.temporal.Client, p.cfg.TaskQueue, p.mainOptions(fatal))
-	workflows.Register(main)
-	workflows.RegisterActivities(main, p.activities, p.auditing)
-	all := []worker.Worker{main, p.bulkPublishWorker(fatal)}
-	for _, datastore := range p.cfg.Datastores {
-		all = append(all, p.pageWorkers(datastore, fatal)...)
-	}
-	for i, w := range all {
-		if err := w.Start(); err != nil {
-			stopAll(all[:i])
-			return fmt.Errorf("starting Temporal worker: %w", err)
-		}
-	}
-	life.set(stageRunning)
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-fatal:
-		err = fmt.Errorf("working for Temporal: %w", err)
-	}
-	stopAll(all)
-	return err
-}
-
-// stopAll stops the workers side by side, each within its WorkerStopTimeout.
-func stopAll(all []worker.Worker) {
-	var group errgroup.Group
-	for _, w := range slices.Backward(all) {
-		group.Go(func() error {
-			w.Stop()
-			return nil
-		})
-	}
-	_ = group.Wait() // Stop has no error
-}
-
-func (p *process) mainOptions(fatal chan<- error) worker.Options {
-	options := p.publishOptions(fatal, activitySlots)
-	if p.cfg.DeploymentName != "" {
-		options.DeploymentOptions = worker.DeploymentOptions{
-			UseVersioning: true,
-			Version: worker.WorkerDeploymentVersion{
-				DeploymentName: p.cfg.DeploymentName, BuildID: p.cfg.BuildID,
-			},
-			DefaultVersioningBehavior: workflow.VersioningBehaviorPinned,
-		}
-	}
-	return options
-}
-
-// bulkPublishWorker publishes for ranges, in slots of its own: however many ranges
-// run, live windows find theirs free.
-func (p *process) bulkPublishWorker(fatal chan<- error) worker.Worker {
-	options := p.publishOptions(fatal, bulkPublishSlots)
-	options.DisableWorkflowWorker = true
-	w := worker.New(p.temporal.Client, cdc.BulkPublishQueue(p.cfg.TaskQueue), options)
-	workflows.RegisterActivities(w, p.activities, p.auditing)
-	return w
-}
-
-// publishOptions are of workers that publish.
-func (p *process) publishOptions(fatal chan<- error, slots int) worker.Options {
-	options := p.baseOptions(fatal)
-	options.MaxConcurrentActivityExecutionSize = slots
-	return options
-}
-
-// baseOptions are of every Temporal worker. An error that one cannot survive (its
-// namespace is gone, its credentials are rejected) ends the process.
-func (p *process) baseOptions(fatal chan<- error) worker.Options {
-	return worker.Options{
-		WorkerStopTimeout:           p.options.grace,
-		DisableRegistrationAliasing: true,
-		OnFatalError: func(err error) {
-			select {
-			case fatal <- err:
-			default: // the first one ends the process
-			}
-		},
-	}
-}
-
-// pageWorkers poll a datastore's own task queues. The server enforces the rate
-// for the whole fleet and follows the last worker that polled, so it is the same
-// on all: the share of CDC_SEARCH_RATE, whatever the fleet's size.
-func (p *process) pageWorkers(datastore string, fatal chan<- error) []worker.Worker {
-	queues := pageQueues(p.cfg, datastore)
-	var all []worker.Worker
-	for _, queue := range queues {
-		options := p.baseOptions(fatal)
-		options.DisableWorkflowWorker = true
-		options.MaxConcurrentActivityExecutionSize = pageSlots
-		options.TaskQueueActivitiesPerSecond = queue.rate
-		options.Identity = p.temporal.Identity + temporal.Mark(p.types[datastore], ownerOf(p.cfg))
-		w := worker.New(p.temporal.Client, queue.name, options)
-		workflows.RegisterActivities(w, p.activities, p.auditing)
-		all = append(all, w)
-	}
-	return all
-}
-
-// temporalCheck asks Temporal whether it serves.
-func (p *process) temporalCheck(ctx context.Context) error {
-	_, err := p.temporal.Client.CheckHealth(ctx, &client.CheckHealthRequest{})
-	return err
+	return nil
 }
 
 func (p *process) addChecks(ready *telemetry.Readiness) {
-	ready.Add("temporal", p.temporalCheck)
+	ready.Add("temporal", func(ctx context.Context) error {
+		_, err := p.temporal.Client.CheckHealth(ctx, &client.CheckHealthRequest{})
+		return err
+	})
 	if p.options.role != roleWorker {
 		ready.Add("queue", func(context.Context) error { return p.consumer.Ready() })
 	}
