@@ -60,6 +60,7 @@ type frontend struct {
 
 	mu         sync.Mutex
 	executions map[string]*execution
+	changed    chan struct{} // closed when executions change
 	started    []*workflowservice.StartWorkflowExecutionRequest
 	signals    []*workflowservice.SignalWorkflowExecutionRequest
 	cancelled  []string
@@ -79,7 +80,7 @@ func newFrontend(t *testing.T) *frontend {
 	require.NoError(t, err)
 	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
 	require.NoError(t, err)
-	f := &frontend{t: t, converter: payload.NewDataConverter(codec), executions: make(map[string]*execution)}
+	f := &frontend{t: t, converter: payload.NewDataConverter(codec), executions: make(map[string]*execution), changed: make(chan struct{})}
 	server := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -106,7 +107,11 @@ func newFrontend(t *testing.T) *frontend {
 	return f
 }
 
-func (f *frontend) has(id string, e execution) { f.executions[id] = &e }
+func (f *frontend) has(id string, e execution) {
+	f.executions[id] = &e
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
 
 // data is the data converter for payloads of one workflow.
 func (f *frontend) data(id string) converter.DataConverter {
@@ -196,7 +201,7 @@ func (f *frontend) DescribeWorkflowExecution(_ context.Context, r *workflowservi
 
 // GetWorkflowExecutionHistory has the first event of an execution, or the last one when
 // that is asked for. That of a running one keeps its caller waiting.
-func (f *frontend) GetWorkflowExecutionHistory(_ context.Context, r *workflowservice.GetWorkflowExecutionHistoryRequest) (*workflowservice.GetWorkflowExecutionHistoryResponse, error) {
+func (f *frontend) GetWorkflowExecutionHistory(ctx context.Context, r *workflowservice.GetWorkflowExecutionHistoryRequest) (*workflowservice.GetWorkflowExecutionHistoryResponse, error) {
 	id := r.GetExecution().GetWorkflowId()
 	e, err := f.find(id)
 	if err != nil {
@@ -218,8 +223,12 @@ func (f *frontend) GetWorkflowExecutionHistory(_ context.Context, r *workflowser
 				WorkflowExecutionCanceledEventAttributes: &historypb.WorkflowExecutionCanceledEventAttributes{Details: f.payloads(id, e.result)},
 			}
 		default:
+			changed := f.changed
 			f.mu.Unlock()
-			time.Sleep(20 * time.Millisecond) // a long poll
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
 			f.mu.Lock()
 			return &workflowservice.GetWorkflowExecutionHistoryResponse{NextPageToken: []byte("more"), History: &historypb.History{}}, nil
 		}
