@@ -17,7 +17,7 @@ const maxShown = 20
 func (a *audit) describe(ctx workflow.Context) {
 	t := a.state.Totals
 	var text strings.Builder
-	fmt.Fprintf(&text, "**%d in the store, %d published, %d open, %d missing** · %d spans · %d searches\n\n",
+	fmt.Fprintf(&text, "**%d in the store, %d published, %d open, %d missing** · %d time ranges · %d searches\n\n",
 		t.InStore, t.Published, t.Open, t.Missing, t.Spans, t.Counts.Searches)
 	if f := a.state.Follow; f != nil && !f.Stating {
 		fmt.Fprintf(&text, "Follows a job: round %d, through %s; something new was last found in the round of %s. Statements come at the end.\n\n",
@@ -42,7 +42,7 @@ func (a *audit) describe(ctx workflow.Context) {
 			fmt.Fprintf(&text, "| %s | %d |\n", figure.name, figure.n)
 		}
 	}
-	fmt.Fprintf(&text, "| unresolved spans | %d |\n", len(a.state.Unresolved))
+	fmt.Fprintf(&text, "| unresolved time ranges | %d |\n", len(a.state.Unresolved))
 	for _, part := range a.state.Expired {
 		fmt.Fprintf(&text, "\n%s grew older than the horizon unaudited or unresolved, %d types\n", spanText(part.Span), len(part.Types))
 	}

@@ -101,11 +101,11 @@ func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error)
 	}
 	switch {
 	case ctx.Err() != nil:
-		return cdc.CaptureRangeResult{}, temporal.NewCanceledError(r.result())
+		return cdc.CaptureRangeResult{}, temporal.NewCanceledError(r.plan.CaptureRangeResult)
 	case r.err != nil:
 		return cdc.CaptureRangeResult{}, r.err
 	default:
-		return r.result(), nil
+		return r.plan.CaptureRangeResult, nil
 	}
 }
 
@@ -116,13 +116,6 @@ func (r *captureRange) markClosed(ctx workflow.Context) error {
 	}
 	return workflow.UpsertTypedSearchAttributes(ctx,
 		cdc.AttrState.ValueSet(cdc.StateClosed), cdc.AttrPublished.ValueSet(int64(r.plan.Counts.Published)))
-}
-
-func (r *captureRange) result() cdc.CaptureRangeResult {
-	return cdc.CaptureRangeResult{
-		Counts: r.plan.Counts, Slices: r.plan.Slices, Total: r.plan.Total, Done: r.plan.Done,
-		Missing: r.plan.Missing, Unknown: r.plan.Unknown, Actions: r.plan.Actions,
-	}
 }
 
 // work runs the workers until the parts are done, the history is large, the range is

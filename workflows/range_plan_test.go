@@ -85,7 +85,7 @@ func TestRateIsDividedAmongWorkers(t *testing.T) {
 func TestHalvesOfAPart(t *testing.T) {
 	part := &cdc.RangePart{Datastore: "d", Type: "Patient", Span: span(0, 4), Count: 9_000}
 	other := &cdc.RangePart{Type: "Claim"}
-	plan := &cdc.RangePlan{Parts: []*cdc.RangePart{other, part}, Total: 9_000}
+	plan := &cdc.RangePlan{Parts: []*cdc.RangePart{other, part}}
 	replacePart(plan, part, countedHalves(part, 4_000)...)
 	require.Equal(t, []*cdc.RangePart{
 		other,
@@ -117,7 +117,7 @@ func TestTotalOfARange(t *testing.T) {
 
 func TestAddAudit(t *testing.T) {
 	part := &cdc.RangePart{Datastore: "d", Span: span(0, 100), Count: 10}
-	plan := &cdc.RangePlan{Parts: []*cdc.RangePart{part}, Total: 10}
+	plan := &cdc.RangePlan{Parts: []*cdc.RangePart{part}}
 	addAudit(plan, part, span(0, 60), cdc.AuditTotals{InStore: 6, Healed: 2, Missing: 1, Unknown: 3}, false)
 	require.Equal(t, []*cdc.RangePart{{Datastore: "d", Span: span(60, 100), Count: 4}}, plan.Parts)
 	addAudit(plan, plan.Parts[0], span(60, 100), cdc.AuditTotals{Missing: 5, MissingBytes: 50, MissingReferences: 1}, true)

@@ -62,16 +62,8 @@ type RangePlan struct {
 	Planned bool `json:"planned,omitempty"`
 	// Parts are still to do, the next one last.
 	Parts []*RangePart `json:"parts,omitempty"`
-	// Total and Done are versions, as they were counted.
-	Total int `json:"total"`
-	Done  int `json:"done"`
-	// Slices that were started; Missing, Unknown and Actions are as in
-	// CaptureRangeResult.
-	Slices  int    `json:"slices"`
-	Missing int    `json:"missing,omitempty"`
-	Unknown int    `json:"unknown,omitempty"`
-	Counts  Counts `json:"counts"`
-	Actions int    `json:"actions,omitempty"`
+	// CaptureRangeResult is what the range has done so far.
+	CaptureRangeResult
 }
 
 // RangePart is a span of one type, or the recent part of a backfill in one

@@ -9,7 +9,7 @@ import (
 
 func TestRangeProgressRateAndETA(t *testing.T) {
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	p := RangePlan{Started: began, Planned: true, Total: 1000, Done: 250, PausedFor: 50 * time.Second}
+	p := RangePlan{Started: began, Planned: true, PausedFor: 50 * time.Second, CaptureRangeResult: CaptureRangeResult{Total: 1000, Done: 250}}
 	at := began.Add(100 * time.Second)
 	got := p.Progress(at, []string{"a", "b"})
 	require.Equal(t, RangeProgress{
@@ -32,7 +32,7 @@ func TestRangeProgressRateAndETA(t *testing.T) {
 // What open slices have done counts, up to the moment of the question.
 func TestRangeProgressWithOpenSlices(t *testing.T) {
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	plan := RangePlan{Started: began, Planned: true, Total: 1000}
+	plan := RangePlan{Started: began, Planned: true, CaptureRangeResult: CaptureRangeResult{Total: 1000}}
 	p := plan.Progress(began.Add(10*time.Second), []string{"a"})
 	p.Add(250, began.Add(50*time.Second))
 	require.Equal(t, "250 of 1000 versions (25 %), 5/s, about 2m30s to go", p.Text())
