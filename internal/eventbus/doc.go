@@ -1,9 +1,9 @@
 // Package eventbus puts events on an EventBridge bus: sized to the byte, in
 // calls of at most ten entries, each entry retried on its own.
 //
-// PutEvents answers 200 for three very different things: everything was taken,
+// PutEvents answers 200 for three very different things: everything was accepted,
 // some entries were not (FailedEntryCount), or the bus does not exist and all
-// of it was dropped. The publisher tells them apart, and it never counts an
+// of it was dropped. The publisher distinguishes them, and it never counts an
 // entry as published without an event id from EventBridge.
 //
 // EventBridge does not deduplicate. So the SDK's own retries are off, one call
