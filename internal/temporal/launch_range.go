@@ -10,8 +10,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// RangeID is the workflow ID of a replay or a backfill.
-func RangeID(in cdc.CaptureRangeInput) string {
+// rangeID is the workflow ID of a replay or a backfill.
+func rangeID(in cdc.CaptureRangeInput) string {
 	id := cdc.ReplayID(in.Name)
 	if in.CapturedBy == cdc.ByBackfill {
 		id = cdc.BackfillID(in.Name)
@@ -26,7 +26,7 @@ func RangeID(in cdc.CaptureRangeInput) string {
 // name, open or closed: see [Launcher.Existing]. A dry run runs again once it has
 // closed.
 func (l *Launcher) Range(ctx context.Context, in cdc.CaptureRangeInput) (id string, started bool, err error) {
-	id = RangeID(in)
+	id = rangeID(in)
 	in.Salt = newSalt()
 	started, err = l.start(ctx, execution{
 		id: id, workflow: cdc.WorkflowCaptureRange, summary: rangeSummary(in), again: in.DryRun,

@@ -8,8 +8,8 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 )
 
-// Several stands for the datastore of replays and backfills, which may be of several.
-const Several = "several"
+// several stands for the datastore of replays and backfills, which may be of several.
+const several = "several"
 
 // countEvery is how often what waits is counted. Counting is no billed action.
 const countEvery = time.Minute
@@ -35,7 +35,7 @@ func (c *Connection) CountWaiting(ctx context.Context, datastores []string, obse
 		for _, datastore := range datastores {
 			count(datastore, Waiting().Of(datastore))
 		}
-		count(Several, Waiting().Of(""))
+		count(several, Waiting().Of(""))
 		select {
 		case <-ctx.Done():
 			return nil

@@ -18,13 +18,13 @@ func TestWhatWaitsIsCountedByDatastore(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	seen := make(map[string]int64)
 	observe := func(datastore string, n int64) {
-		if seen[datastore] = n; datastore == Several {
+		if seen[datastore] = n; datastore == several {
 			cancel()
 		}
 	}
 	conn := connect(t, f)
 	require.NoError(t, conn.CountWaiting(ctx, []string{"a", "failing", "b"}, observe, slog.New(slog.DiscardHandler)))
-	require.Equal(t, map[string]int64{"a": 2, "b": 0, Several: 3}, seen, "a count that fails changes no figure")
+	require.Equal(t, map[string]int64{"a": 2, "b": 0, several: 3}, seen, "a count that fails changes no figure")
 
 	conn.Attributes = false
 	require.NoError(t, conn.CountWaiting(t.Context(), nil, nil, nil), "nothing is known without our search attributes")
