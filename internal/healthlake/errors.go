@@ -30,47 +30,30 @@ const (
 	adviceNoID        = "an id or a version is empty, too long, or holds control characters"
 )
 
-// unsent classifies a request without an answer. ctx is the caller's, bounded the
-// request's. The text of err, which holds the URL, goes no further.
-func unsent(ctx, bounded context.Context, op string, err error) *cdc.Error {
-	if e := ended(ctx, bounded, op, 0); e != nil {
-		return e
+// transferError classifies a request without a whole answer; status is 0 without any.
+// ctx is the caller's, bounded the request's. The text of err, which holds the URL, goes
+// no further.
+func transferError(ctx, bounded context.Context, op string, status int, err error) *cdc.Error {
+	failed := func(class cdc.Class, advice string) *cdc.Error {
+		return &cdc.Error{Op: op, Class: class, Status: status, Advice: advice}
 	}
 	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.Is(err, errNoKeys):
-		return &cdc.Error{Op: op, Class: cdc.ClassForbidden, Advice: adviceNoKeys}
-	case errors.As(err, &certificate):
-		return &cdc.Error{Op: op, Class: cdc.ClassUnavailable, Advice: adviceCertificate}
-	default:
-		return &cdc.Error{Op: op, Class: cdc.ClassUnavailable, Advice: adviceNoConnect}
-	}
-}
-
-// ended is the error of a request that ended because a context did, else nil.
-func ended(ctx, bounded context.Context, op string, status int) *cdc.Error {
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return &cdc.Error{Op: op, Class: cdc.ClassInterrupted, Status: status}
-	case bounded.Err() != nil:
-		return &cdc.Error{Op: op, Class: cdc.ClassUnavailable, Status: status, Advice: adviceNoAnswer}
-	}
-	return nil
-}
-
-// unread classifies an answer whose body did not arrive whole.
-func unread(ctx, bounded context.Context, op string, status int, err error) *cdc.Error {
-	if e := ended(ctx, bounded, op, status); e != nil {
-		return e
-	}
 	var network net.Error
 	switch {
-	case errors.Is(err, errTooLarge) && (op == opCount || op == opMetadata):
-		return malformed(op, status, errTooLarge) // there is nothing smaller to ask for
+	case errors.Is(ctx.Err(), context.Canceled):
+		return failed(cdc.ClassInterrupted, "")
+	case bounded.Err() != nil:
+		return failed(cdc.ClassUnavailable, adviceNoAnswer)
+	case errors.Is(err, errNoKeys):
+		return failed(cdc.ClassForbidden, adviceNoKeys)
+	case errors.As(err, &certificate):
+		return failed(cdc.ClassUnavailable, adviceCertificate)
+	case errors.Is(err, errTooLarge) && op != opCount && op != opMetadata: // which have nothing smaller to ask for
+		return failed(cdc.ClassTooLarge, errTooLarge.Error())
 	case errors.Is(err, errTooLarge):
-		return &cdc.Error{Op: op, Class: cdc.ClassTooLarge, Status: status, Advice: errTooLarge.Error()}
-	case errors.As(err, &network):
-		return &cdc.Error{Op: op, Class: cdc.ClassUnavailable, Status: status, Advice: adviceNoConnect}
+		return malformed(op, status, errTooLarge)
+	case status == 0 || errors.As(err, &network):
+		return failed(cdc.ClassUnavailable, adviceNoConnect)
 	default:
 		return malformed(op, status, errors.New(adviceCutOff))
 	}

@@ -95,12 +95,12 @@ func (c *Client) send(ctx context.Context, r request, decode func(answer) error)
 	}
 	if c.signer != nil {
 		if err := c.signer.sign(bounded, req, r.body); err != nil {
-			return 0, unsent(ctx, bounded, r.op, err)
+			return 0, transferError(ctx, bounded, r.op, 0, err)
 		}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, unsent(ctx, bounded, r.op, err)
+		return 0, transferError(ctx, bounded, r.op, 0, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // reading it shows what Close could
 	status := resp.StatusCode
@@ -111,7 +111,7 @@ func (c *Client) send(ctx context.Context, r request, decode func(answer) error)
 	}
 	body, err := readBody(resp, c.maxBody)
 	if err != nil {
-		return status, unread(ctx, bounded, r.op, status, err)
+		return status, transferError(ctx, bounded, r.op, status, err)
 	}
 	date, _ := http.ParseTime(resp.Header.Get("Date")) // the zero time without one
 	if err := decode(answer{status: status, body: bytes.TrimPrefix(body, byteOrderMark), date: date}); err != nil {
