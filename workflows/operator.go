@@ -116,7 +116,7 @@ func busWait(class cdc.Class) []cdc.Wait {
 }
 
 // failed reports whether an activity's error is one that its workflow plans for: with
-// its class, and with the pause that the store asked for. Any other (the workflow was
+// its class, and with the pause that the store demands. Any other (the workflow was
 // cancelled, or was given what makes no sense) ends the workflow.
 func failed(ctx workflow.Context, err error) (class cdc.Class, retryAfter time.Duration, ok bool) {
 	var activity *temporal.ActivityError

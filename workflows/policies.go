@@ -15,7 +15,7 @@ import (
 // and says so itself.
 const (
 	// hydrateTimeout holds activities' hydrateBudget and one callTimeout. It is
-	// also how long the sweep of a killed worker stays unnoticed.
+	// also how long that of a killed worker stays unnoticed.
 	hydrateTimeout = 90 * time.Second
 	// pageTimeout holds one search, or the reads of a page's bodies.
 	pageTimeout = 60 * time.Second
@@ -113,8 +113,8 @@ func pagePolicy(ctx workflow.Context, datastore string, bulk bool, retry *tempor
 	return withPolicy(ctx, datastore, bulk, cdc.PriorityFurther, summary, options)
 }
 
-// operatorPolicy leaves what lasts to the slice or the range, which says so, and
-// receives the operator's signals while it waits.
+// operatorPolicy leaves what lasts to the slice or the range, which shows it, and waits
+// for an operator's signals.
 func operatorPolicy(ctx workflow.Context, datastore string, bulk bool, before cdc.Retry, summary string) workflow.Context {
 	return pagePolicy(ctx, datastore, bulk, operatorRetries(before), summary)
 }

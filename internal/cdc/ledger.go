@@ -8,8 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"slices"
-	"sort"
 )
 
 // Hash stands for one version within one resource type of one ledger: the first 8
@@ -132,12 +132,7 @@ func (s HashSet) Clone() HashSet {
 
 // Sorted returns the hashes in ascending order.
 func (s HashSet) Sorted() []Hash {
-	hashes := make([]Hash, 0, len(s.set))
-	for h := range s.set {
-		hashes = append(hashes, h)
-	}
-	slices.Sort(hashes)
-	return hashes
+	return slices.Sorted(maps.Keys(s.set))
 }
 
 const hashBytes = 8
@@ -258,23 +253,15 @@ func (l *Ledger) Merge(other Ledger) error {
 
 // Names returns the swept types in alphabetical order.
 func (l Ledger) Names() []string {
-	names := make([]string, 0, len(l.Types))
-	for name, entry := range l.Types {
-		if entry != nil {
-			names = append(names, name)
-		}
-	}
-	sort.Strings(names)
-	return names
+	names := slices.Sorted(maps.Keys(l.Types))
+	return slices.DeleteFunc(names, func(name string) bool { return l.Types[name] == nil })
 }
 
 // Published is the number of published versions of all types.
 func (l Ledger) Published() int {
 	sum := 0
-	for _, entry := range l.Types {
-		if entry != nil {
-			sum += entry.Published.Len()
-		}
+	for _, name := range l.Names() {
+		sum += l.Types[name].Published.Len()
 	}
 	return sum
 }

@@ -31,15 +31,15 @@ type Retry struct {
 	Due   time.Time `json:"due,omitzero"`
 }
 
-// Failed notes another try that failed. The next is due after the pause for so many
-// tries, or after what the store asked for if that is longer.
-func (r *Retry) Failed(now time.Time, class Class, asked time.Duration) {
+// Failed adds another try that failed. The next is due after the pause for so many
+// tries, or after retryAfter, the store's own, if that is longer.
+func (r *Retry) Failed(now time.Time, class Class, retryAfter time.Duration) {
 	if r.Tries == 0 {
 		r.Since = now
 	}
 	r.Tries++
 	r.Class = class
-	r.Due = now.Add(max(Delay(r.Tries), asked))
+	r.Due = now.Add(max(Delay(r.Tries), retryAfter))
 }
 
 // Failing reports whether the last try failed.

@@ -13,7 +13,7 @@ type Wait struct {
 	Class Class `json:"class,omitempty"`
 	// Ledger is set for a ledger: of the run before, or of the slice of a Type.
 	Ledger bool `json:"ledger,omitempty"`
-	// Bus is set while the bus takes nothing. There is nothing to skip then.
+	// Bus is set while the bus accepts nothing. There is nothing to skip then.
 	Bus bool `json:"bus,omitempty"`
 }
 
