@@ -98,7 +98,7 @@ func (c *checker) namespace(ctx context.Context, conn *temporal.Connection) (str
 	if err != nil {
 		return "", err
 	}
-	plan, err := PlanAudits(c.cfg, retention)
+	plan, err := planAudits(c.cfg, retention)
 	if err != nil {
 		return "", err
 	}

@@ -30,9 +30,9 @@ type AuditPlan struct {
 	Off string
 }
 
-// PlanAudits compares the settings with the namespace's retention. A horizon that it
+// planAudits compares the settings with the namespace's retention. A horizon that it
 // cannot hold is an error: what is older would be published again.
-func PlanAudits(cfg *config.Config, retention time.Duration) (AuditPlan, error) {
+func planAudits(cfg *config.Config, retention time.Duration) (AuditPlan, error) {
 	if err := cfg.CheckHorizon(retention); err != nil {
 		return AuditPlan{}, err
 	}
@@ -48,7 +48,7 @@ func PlanAudits(cfg *config.Config, retention time.Duration) (AuditPlan, error) 
 	return plan, nil
 }
 
-// ReadAuditPlan reads the namespace's retention for [PlanAudits]. Where it cannot be
+// ReadAuditPlan reads the namespace's retention for an audit plan. Where it cannot be
 // read, audits that are asked for go by the least one that Temporal gives a namespace.
 func ReadAuditPlan(ctx context.Context, cfg *config.Config, conn *temporal.Connection, logger *slog.Logger) (AuditPlan, error) {
 	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
@@ -58,7 +58,7 @@ func ReadAuditPlan(ctx context.Context, cfg *config.Config, conn *temporal.Conne
 		logger.Error("the namespace's retention cannot be read; the schedules of audits are left as they are", "error", err)
 		return AuditPlan{Horizon: cfg.Horizon(minRetention)}, nil
 	}
-	return PlanAudits(cfg, retention)
+	return planAudits(cfg, retention)
 }
 
 func (a AuditPlan) String() string {

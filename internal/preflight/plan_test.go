@@ -25,7 +25,7 @@ func TestPlanAudits(t *testing.T) {
 		"a retention that is too low": {config.Config{AuditEvery: every, AuditAfter: after}, 2 * time.Hour, 0, "raise the namespace's retention"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := PlanAudits(&c.cfg, c.retention)
+			plan, err := planAudits(&c.cfg, c.retention)
 			require.NoError(t, err)
 			require.Equal(t, c.horizon, plan.Horizon)
 			if c.off == "" {
@@ -41,9 +41,9 @@ func TestPlanAudits(t *testing.T) {
 // again: that is an error.
 func TestAHorizonThatDoesNotFitIsAnError(t *testing.T) {
 	cfg := config.Config{AuditEvery: time.Minute, AuditAfter: time.Minute, AuditHorizon: 23 * time.Hour}
-	_, err := PlanAudits(&cfg, 24*time.Hour)
+	_, err := planAudits(&cfg, 24*time.Hour)
 	require.EqualError(t, err, "CDC_AUDIT_HORIZON=23h0m0s does not fit: the namespace keeps closed windows for 24h0m0s, which holds a horizon of 22h0m0s at most; lower it, or raise the namespace's retention")
 	cfg.AuditHorizon = 22 * time.Hour
-	_, err = PlanAudits(&cfg, 24*time.Hour)
+	_, err = planAudits(&cfg, 24*time.Hour)
 	require.NoError(t, err)
 }

@@ -15,18 +15,18 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// QueueNotice reads for how long the queues keep messages, for [Notice]. With an error
-// the notice is of what could be read.
+// QueueNotice says that a queue keeps messages for longer than the namespace keeps closed
+// windows; it is empty when none does. With an error it is of what could be read.
 func QueueNotice(ctx context.Context, cfg *config.Config, awsConfig aws.Config, namespace string, retention time.Duration) (string, error) {
 	keeps, err := queue.Kept(ctx, sqs.NewFromConfig(awsConfig), cfg.QueueURL)
-	return Notice(namespace, retention, keeps), err
+	return notice(namespace, retention, keeps), err
 }
 
-// Notice says that a queue keeps messages for longer than the namespace keeps
+// notice says that a queue keeps messages for longer than the namespace keeps
 // closed windows, with the command that changes it; it is empty when none does. A
 // message that comes that late opens its window a second time, and what the window
 // holds is published again: a repeat rather than a loss.
-func Notice(namespace string, retention time.Duration, keeps queue.Keeps) string {
+func notice(namespace string, retention time.Duration, keeps queue.Keeps) string {
 	if keeps.Max() <= retention {
 		return ""
 	}

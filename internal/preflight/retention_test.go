@@ -1,4 +1,4 @@
-package preflight_test
+package preflight
 
 import (
 	"testing"
@@ -6,28 +6,27 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"healthlake-cdc/internal/preflight"
 	"healthlake-cdc/internal/queue"
 )
 
 const day = 24 * time.Hour
 
 func TestNoticeNamesTheQueueAndTheCommand(t *testing.T) {
-	text := preflight.Notice("default", day, queue.Keeps{Queue: 4 * day, DLQ: 14*day - time.Hour})
+	text := notice("default", day, queue.Keeps{Queue: 4 * day, DLQ: 14*day - time.Hour})
 	require.Contains(t, text, "trigger queue keeps messages for 4 d, its dead-letter queue for 335 h")
 	require.Contains(t, text, "`temporal operator namespace update --namespace default --retention 14d`")
 	require.Contains(t, text, "`tcld namespace retention set --namespace default --retention-days 14`")
 	require.Contains(t, text, "MessageRetentionPeriod to 86400 at most")
 
-	text = preflight.Notice("default", 7*day, queue.Keeps{Queue: 4 * day, DLQ: 14 * day})
+	text = notice("default", 7*day, queue.Keeps{Queue: 4 * day, DLQ: 14 * day})
 	require.Contains(t, text, "but the dead-letter queue keeps messages for 14 d")
 	require.NotContains(t, text, "trigger queue keeps")
 
-	text = preflight.Notice("default", 7*day, queue.Keeps{Queue: 8 * day})
+	text = notice("default", 7*day, queue.Keeps{Queue: 8 * day})
 	require.Contains(t, text, "--retention 8d")
 }
 
 func TestNoNoticeWhereRetentionHolds(t *testing.T) {
-	require.Empty(t, preflight.Notice("default", 14*day, queue.Keeps{Queue: 4 * day, DLQ: 14 * day}))
-	require.Empty(t, preflight.Notice("default", 14*day, queue.Keeps{}))
+	require.Empty(t, notice("default", 14*day, queue.Keeps{Queue: 4 * day, DLQ: 14 * day}))
+	require.Empty(t, notice("default", 14*day, queue.Keeps{}))
 }

@@ -49,19 +49,19 @@ func (a attribute) kind() enumspb.IndexedValueType { return a.key.GetValueType()
 // ensureSearchAttributes creates the search attributes of internal/cdc that the
 // namespace lacks, where it may, and waits until all can be used.
 //
-// It returns false with the commands that an operator has to run when creating them is
-// not permitted, and false with an error for, say, a full namespace or an attribute of
-// another type. Executions must then be started without attributes: a start with an
-// unknown one fails, and an upsert fails its workflow task indefinitely.
-func ensureSearchAttributes(ctx context.Context, c client.Client, namespace string) (bool, []string, error) {
+// It returns the commands that an operator has to run when creating them is not
+// permitted, and an error for, say, a full namespace or an attribute of another type.
+// With either, executions must be started without attributes: a start with an unknown
+// one fails, and an upsert fails its workflow task indefinitely.
+func ensureSearchAttributes(ctx context.Context, c client.Client, namespace string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, usableWithin)
 	defer cancel()
 	missing, err := missingAttributes(ctx, c, namespace)
 	if err != nil {
-		return false, nil, err
+		return nil, err
 	}
 	if err := checkTypes(ctx, c, namespace); err != nil {
-		return false, nil, err
+		return nil, err
 	}
 	for pause := firstPause; len(missing) > 0; pause = min(2*pause, maxPause) {
 		// Again each time: programs that start together race for the same columns, and
@@ -70,21 +70,21 @@ func ensureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 		switch code(failed) {
 		case codes.OK, codes.AlreadyExists, codes.Unavailable, codes.Aborted, codes.Internal, codes.Unknown:
 		case codes.PermissionDenied, codes.Unauthenticated, codes.Unimplemented:
-			return false, commands(namespace, missing), nil
+			return commands(namespace, missing), nil
 		default:
-			return false, commands(namespace, missing), fmt.Errorf("creating search attributes %s: %w", names(missing), failed)
+			return commands(namespace, missing), fmt.Errorf("creating search attributes %s: %w", names(missing), failed)
 		}
 		select {
 		case <-ctx.Done():
-			return false, commands(namespace, missing),
+			return commands(namespace, missing),
 				fmt.Errorf("waiting for search attributes %s to become usable: %w", names(missing), errors.Join(failed, ctx.Err()))
 		case <-time.After(pause):
 		}
 		if missing, err = missingAttributes(ctx, c, namespace); err != nil {
-			return false, nil, err
+			return nil, err
 		}
 	}
-	return true, nil, nil
+	return nil, nil
 }
 
 // missingAttributes looks by a query, which any client may make, and which fails for

@@ -23,25 +23,24 @@ func TestAttributesAreCreatedAndAwaited(t *testing.T) {
 	f := startFrontend(t)
 	f.lag = 7 // a whole round of questions finds nothing yet
 	f.attributes["CdcState"] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
-	ok, commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
+	commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
 	require.NoError(t, err)
-	require.True(t, ok)
 	require.Empty(t, commands)
 	require.Equal(t, all, f.attributes)
 
 	adds := f.adds
-	ok, _, err = ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
+	commands, err = ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
 	require.NoError(t, err)
-	require.True(t, ok)
+	require.Empty(t, commands)
 	require.Equal(t, adds, f.adds, "what is there is not created again")
 }
 
 func TestARaceForTheColumnsIsTriedAgain(t *testing.T) {
 	f := startFrontend(t)
 	f.addErrs = []error{serviceerror.NewInternal("race condition adding search attributes")}
-	ok, _, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
+	commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
 	require.NoError(t, err)
-	require.True(t, ok)
+	require.Empty(t, commands)
 	require.Equal(t, 2, f.adds)
 }
 
@@ -54,9 +53,8 @@ func TestCommandsWhereCreatingIsNotPermitted(t *testing.T) {
 			f := startFrontend(t)
 			f.listErr, f.addErrs = err, []error{err}
 			f.attributes["CdcDatastore"] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
-			ok, commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "clinic's own")
+			commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "clinic's own")
 			require.NoError(t, err)
-			require.False(t, ok)
 			require.Equal(t, []string{
 				`temporal operator search-attribute create --namespace 'clinic'\''s own' --name CdcState --type Keyword`,
 				`temporal operator search-attribute create --namespace 'clinic'\''s own' --name CdcTypes --type KeywordList`,
@@ -71,9 +69,8 @@ func TestHostedServersThatHaveThemNeedNoPermission(t *testing.T) {
 	f := startFrontend(t)
 	f.attributes = all
 	f.listErr = errDenied
-	ok, commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
+	commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
 	require.NoError(t, err)
-	require.True(t, ok)
 	require.Empty(t, commands)
 	require.Zero(t, f.adds)
 }
@@ -81,8 +78,7 @@ func TestHostedServersThatHaveThemNeedNoPermission(t *testing.T) {
 func TestAttributeOfAnotherType(t *testing.T) {
 	f := startFrontend(t)
 	f.attributes["CdcTypes"] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
-	ok, _, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "clinic")
-	require.False(t, ok)
+	_, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "clinic")
 	require.ErrorContains(t, err, `CdcTypes of namespace "clinic" is of type Keyword and must be KeywordList`)
 	require.Zero(t, f.adds)
 }
@@ -90,8 +86,7 @@ func TestAttributeOfAnotherType(t *testing.T) {
 func TestAFullNamespaceIsAnErrorWithCommands(t *testing.T) {
 	f := startFrontend(t)
 	f.addErrs = []error{serviceerror.NewInvalidArgument("cannot have more than 3 search attribute of type Int")}
-	ok, commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
-	require.False(t, ok)
+	commands, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "default")
 	require.ErrorContains(t, err, "more than 3")
 	require.Len(t, commands, 5)
 }
@@ -99,8 +94,7 @@ func TestAFullNamespaceIsAnErrorWithCommands(t *testing.T) {
 func TestAMissingNamespaceIsAnError(t *testing.T) {
 	f := startFrontend(t)
 	f.countErr = serviceerror.NewNamespaceNotFound("clinic")
-	ok, _, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "clinic")
-	require.False(t, ok)
+	_, err := ensureSearchAttributes(t.Context(), connect(t, f).Client, "clinic")
 	require.ErrorContains(t, err, `namespace "clinic"`)
 }
 
@@ -111,7 +105,7 @@ func TestWaitingEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	f.onAdd = cancel
-	_, _, err := ensureSearchAttributes(ctx, c, "default")
+	_, err := ensureSearchAttributes(ctx, c, "default")
 	require.Error(t, err)
 	require.Error(t, ctx.Err())
 	require.Equal(t, 1, f.adds)

@@ -51,7 +51,7 @@ func Dial(ctx context.Context, cfg *config.Config, program config.Program, logge
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Temporal at %s: is it running, and is TEMPORAL_ADDRESS right? %w", options.HostPort, err)
 	}
-	usable, commands, err := ensureSearchAttributes(ctx, c, options.Namespace)
+	commands, err := ensureSearchAttributes(ctx, c, options.Namespace)
 	if err != nil {
 		logger.Warn("search attributes cannot be used; going on without them", "error", err)
 	}
@@ -60,7 +60,7 @@ func Dial(ctx context.Context, cfg *config.Config, program config.Program, logge
 	}
 	return &Connection{
 		Client: c, Executions: Executions{Client: c, Data: options.DataConverter},
-		Namespace: options.Namespace, Identity: options.Identity, Attributes: usable,
+		Namespace: options.Namespace, Identity: options.Identity, Attributes: err == nil && len(commands) == 0,
 	}, nil
 }
 
