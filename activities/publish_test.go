@@ -180,7 +180,7 @@ func statementsOf(types ...string) cdc.PublishInput {
 	for i, name := range types {
 		in.Statements = append(in.Statements, cdc.Statement{
 			DatastoreID: testStore, ResourceType: name, From: from, To: from.Add(time.Minute), Versions: cdc.VersionsLatest,
-			InStore: i, Published: i, Digest: strings.Repeat("a", 64),
+			AuditFigures: cdc.AuditFigures{InStore: i, Published: i}, Digest: strings.Repeat("a", 64),
 		})
 	}
 	return in

@@ -69,7 +69,7 @@ func servedMetrics(t *testing.T) map[string]bool {
 	m.BusCall(eventbus.Call{Failed: 1})
 	m.Count(queue.EventReceived, 1)
 	m.Paused(false)
-	m.Audited(cdc.Statement{DatastoreID: "store", ResourceType: "Patient", InStore: 1, Missing: 1})
+	m.Audited(cdc.Statement{DatastoreID: "store", ResourceType: "Patient", AuditFigures: cdc.AuditFigures{InStore: 1, Missing: 1}})
 	m.Waiting("store", 1)
 	m.Plaintext("plain")
 	served.TemporalHandler().WithTags(map[string]string{"datastore": "store", "resource_type": "Patient"}).

@@ -132,7 +132,7 @@ func TestRealStatementsAreValid(t *testing.T) {
 	schema := eventSchema(t)
 	s := cdc.Statement{
 		DatastoreID: window.Datastore, ResourceType: "Patient", From: window.Start, To: window.End(),
-		Versions: cdc.VersionsLatest, InStore: 3, Published: 2, Missing: 1, Healed: 1, Digest: emptyDigest,
+		Versions: cdc.VersionsLatest, AuditFigures: cdc.AuditFigures{InStore: 3, Published: 2, Missing: 1, Healed: 1}, Digest: emptyDigest,
 	}
 	all := s
 	all.Versions, all.HistoryUnavailable = cdc.VersionsAll, 2

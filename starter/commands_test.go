@@ -125,8 +125,8 @@ func TestAudit(t *testing.T) {
 
 	in.Types = []string{"Goal", "Patient"}
 	f.has(id, execution{kind: cdc.WorkflowAudit, status: completed, input: in, result: cdc.AuditResult{
-		Totals:     cdc.AuditTotals{Spans: 1, InStore: 5, Published: 4, Missing: 1, Unreadable: 2},
-		Statements: []cdc.Statement{{ResourceType: "Patient", InStore: 5}}, StatementsOmitted: 3,
+		Totals:     cdc.AuditTotals{Spans: 1, AuditFigures: cdc.AuditFigures{InStore: 5, Published: 4, Missing: 1, Unreadable: 2}},
+		Statements: []cdc.Statement{{ResourceType: "Patient", AuditFigures: cdc.AuditFigures{InStore: 5}}}, StatementsOmitted: 3,
 		Unresolved: []cdc.UnresolvedSpan{{Span: *in.Span, Types: []cdc.UnresolvedType{{
 			Type: "Patient", Reason: cdc.UnresolvedUnavailable, Class: cdc.ClassForbidden, Missing: 1,
 		}}}},

@@ -110,13 +110,12 @@ func (a *audit) statements(s *spanAudit) []cdc.Statement {
 		if !known(t) {
 			continue
 		}
-		healed := healedBefore(&a.state, s.part.Span, t.Type) + s.healed[t.Type]
+		figures := t.AuditFigures
+		figures.Healed = min(t.Published, healedBefore(&a.state, s.part.Span, t.Type)+s.healed[t.Type])
 		all = append(all, cdc.Statement{
 			DatastoreID: a.in.Datastore, ResourceType: t.Type,
 			From: s.part.Span.From.UTC(), To: s.part.Span.To.UTC(), Versions: a.in.Versions,
-			InStore: t.InStore, Published: t.Published, Missing: t.Missing, Healed: min(healed, t.Published),
-			Skipped: t.Skipped, Superseded: t.Superseded, Deletes: t.Deletes, Digest: t.Digest,
-			Open: t.Open, Unreadable: t.Unreadable, HistoryUnavailable: t.HistoryUnavailable,
+			AuditFigures: figures, Digest: t.Digest, HistoryUnavailable: t.HistoryUnavailable,
 		})
 	}
 	return all
@@ -154,7 +153,7 @@ func (a *audit) record(s *spanAudit, statements []cdc.Statement, rejected []stri
 	totals := &a.state.Totals
 	healed := s.healed
 	for _, statement := range statements {
-		counted := statement
+		counted := statement.AuditFigures
 		counted.Healed = max(0, statement.Healed-healedBefore(&a.state, s.part.Span, statement.ResourceType))
 		healed[statement.ResourceType] = counted.Healed
 		totals.Add(counted)

@@ -20,7 +20,7 @@ func TestAuditGoesOnFromTheLastStatement(t *testing.T) {
 
 	first := a.run(start.Add(35*time.Minute+4*time.Second), a.scheduled("Observation", "Patient"), nil)
 	require.Equal(t, cdc.AuditTotals{
-		Spans: 1, Stated: 2, InStore: 5, Published: 5, Healed: 2, Windows: 1, Counts: cdc.Counts{Searches: 3},
+		Spans: 1, Stated: 2, AuditFigures: cdc.AuditFigures{InStore: 5, Published: 5, Healed: 2}, Windows: 1, Counts: cdc.Counts{Searches: 3},
 	}, first.Totals)
 	second := a.run(start.Add(50*time.Minute+4*time.Second), a.scheduled("Observation", "Patient"), &first)
 	require.Equal(t, 7, second.Totals.InStore)

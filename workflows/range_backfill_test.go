@@ -109,9 +109,9 @@ func TestBackfillAuditsItsRecentPart(t *testing.T) {
 			func(ctx workflow.Context, audit cdc.AuditInput) (cdc.AuditResult, error) {
 				require.Equal(t, cdc.RangeAuditID(cdc.BackfillID(in.Name), datastore), workflow.GetInfo(ctx).WorkflowExecution.ID)
 				asked = append(asked, audit)
-				totals := cdc.AuditTotals{InStore: 10, Healed: 3, Missing: 1, Unknown: 2}
+				totals := cdc.AuditTotals{AuditFigures: cdc.AuditFigures{InStore: 10, Healed: 3, Missing: 1}, Unknown: 2}
 				if audit.DryRun {
-					totals = cdc.AuditTotals{InStore: 10, Missing: 3, MissingBytes: 450, MissingReferences: 1}
+					totals = cdc.AuditTotals{AuditFigures: cdc.AuditFigures{InStore: 10, Missing: 3}, MissingBytes: 450, MissingReferences: 1}
 				}
 				return cdc.AuditResult{Totals: totals}, workflow.Sleep(ctx, time.Minute)
 			})

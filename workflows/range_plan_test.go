@@ -118,9 +118,9 @@ func TestTotalOfARange(t *testing.T) {
 func TestAddAudit(t *testing.T) {
 	part := &cdc.RangePart{Datastore: "d", Span: span(0, 100), Count: 10}
 	plan := &cdc.RangePlan{Parts: []*cdc.RangePart{part}}
-	addAudit(plan, part, span(0, 60), cdc.AuditTotals{InStore: 6, Healed: 2, Missing: 1, Unknown: 3}, false)
+	addAudit(plan, part, span(0, 60), cdc.AuditTotals{AuditFigures: cdc.AuditFigures{InStore: 6, Healed: 2, Missing: 1}, Unknown: 3}, false)
 	require.Equal(t, []*cdc.RangePart{{Datastore: "d", Span: span(60, 100), Count: 4}}, plan.Parts)
-	addAudit(plan, plan.Parts[0], span(60, 100), cdc.AuditTotals{Missing: 5, MissingBytes: 50, MissingReferences: 1}, true)
+	addAudit(plan, plan.Parts[0], span(60, 100), cdc.AuditTotals{AuditFigures: cdc.AuditFigures{Missing: 5}, MissingBytes: 50, MissingReferences: 1}, true)
 	require.Empty(t, plan.Parts)
 	require.Equal(t, []int{10, 2 + 5, 1, 3}, []int{plan.Done, plan.Counts.Published, plan.Missing, plan.Unknown})
 	require.EqualValues(t, 50, plan.Counts.Bytes)

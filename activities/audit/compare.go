@@ -24,7 +24,7 @@ type compared struct {
 // open run, or missing; or nobody knows.
 func (l *ledgers) compare(span cdc.Span, resourceType string, list []storedVersion) compared {
 	c := compared{
-		audit:   cdc.TypeAudit{Type: resourceType, InStore: len(list), Digest: digest(l.in.Datastore, list)},
+		audit:   cdc.TypeAudit{Type: resourceType, AuditFigures: cdc.AuditFigures{InStore: len(list)}, Digest: digest(l.in.Datastore, list)},
 		missing: make(map[time.Time][]storedVersion), unpublished: make(map[time.Time]bool),
 	}
 	shown := make(map[time.Time]int)

@@ -103,7 +103,7 @@ func (s *spanAudit) run(ctx context.Context) (err error) {
 				retryable = err
 			}
 			s.Logger.Warn("the store does not list a type for an audit", "datastore", s.in.Datastore, "type", name, "error", err)
-			s.done.Types = append(s.done.Types, cdc.TypeAudit{Type: name, Unavailable: cdc.ClassOf(err), Deletes: s.deleted[name]})
+			s.done.Types = append(s.done.Types, cdc.TypeAudit{Type: name, Unavailable: cdc.ClassOf(err), AuditFigures: cdc.AuditFigures{Deletes: s.deleted[name]}})
 		} else if !s.split {
 			if err := s.compare(ctx, l); err != nil {
 				return err

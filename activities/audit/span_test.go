@@ -115,7 +115,7 @@ func TestAuditSpanGoesOnFromItsHeartbeats(t *testing.T) {
 	store.write("Patient", "p", 1, auditStart)
 	store.write("Device", "d", 1, auditStart)
 	before := cdc.AuditSpanResult{
-		Types:   []cdc.TypeAudit{{Type: "Patient", InStore: 41, Published: 40, Missing: 1}},
+		Types:   []cdc.TypeAudit{{Type: "Patient", AuditFigures: cdc.AuditFigures{InStore: 41, Published: 40, Missing: 1}}},
 		Windows: []cdc.WindowGap{{Start: auditStart, Missing: 1, Types: []string{"Patient"}}},
 		Counts:  cdc.Counts{Searches: 5},
 	}

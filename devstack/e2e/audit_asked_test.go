@@ -66,10 +66,10 @@ func TestAuditAskedOfWindowsThatNeverRan(t *testing.T) {
 	}
 	want := map[string]cdc.Statement{
 		"Patient": {
-			InStore: 2, Published: 2, Healed: 2, Deletes: cdc.DeleteCounts{Unresolved: 1},
-			Digest: digestOf(key("Patient", "hushed-p", 1), key("Patient", "hushed-p", 2)),
+			AuditFigures: cdc.AuditFigures{InStore: 2, Published: 2, Healed: 2, Deletes: cdc.DeleteCounts{Unresolved: 1}},
+			Digest:       digestOf(key("Patient", "hushed-p", 1), key("Patient", "hushed-p", 2)),
 		},
-		"Observation": {InStore: 1, Published: 1, Healed: 1, HistoryUnavailable: 1, Digest: digestOf(key("Observation", "hushed-o", 2))},
+		"Observation": {AuditFigures: cdc.AuditFigures{InStore: 1, Published: 1, Healed: 1}, HistoryUnavailable: 1, Digest: digestOf(key("Observation", "hushed-o", 2))},
 	}
 	for name, s := range want {
 		s.DatastoreID, s.ResourceType, s.From, s.To, s.Versions = r.datastore(), name, span.From, span.To, cdc.VersionsAll

@@ -135,9 +135,9 @@ func TestMalformedPages(t *testing.T) {
 	r.pauseAudits(t)
 	strange := len(unreadableEntries(c.Now()))
 	require.Equal(t, map[string]cdc.Statement{ // one of each type is the anchor's
-		"Patient":     {InStore: 1 + 230 + len(unusualIDs) + 1, Published: 1 + 230 + len(unusualIDs), Missing: 1},
-		"Observation": {InStore: 1 + 150, Published: 1 + 150, Unreadable: strange},
-		"Condition":   {InStore: 1 + 150, Published: 1 + 150},
+		"Patient":     {AuditFigures: cdc.AuditFigures{InStore: 1 + 230 + len(unusualIDs) + 1, Published: 1 + 230 + len(unusualIDs), Missing: 1}},
+		"Observation": {AuditFigures: cdc.AuditFigures{InStore: 1 + 150, Published: 1 + 150, Unreadable: strange}},
+		"Condition":   {AuditFigures: cdc.AuditFigures{InStore: 1 + 150, Published: 1 + 150}},
 	}, stated)
 	require.Empty(t, truth.CheckStatements(r.Simulator.WriteLog(r.datastore()), r.subscriber.Statements()))
 	for key, n := range r.subscriber.Keys() {

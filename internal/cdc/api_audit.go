@@ -86,17 +86,7 @@ type AuditTotals struct {
 	// Spans were audited, Stated statements published.
 	Spans  int `json:"spans"`
 	Stated int `json:"stated"`
-	// Versions, as in statements.
-	InStore    int `json:"inStore"`
-	Published  int `json:"published"`
-	Missing    int `json:"missing"`
-	Healed     int `json:"healed"`
-	Skipped    int `json:"skipped"`
-	Superseded int `json:"superseded"`
-	Open       int `json:"open"`
-	Unreadable int `json:"unreadable"`
-	// Deletes of the spans, as in statements.
-	Deletes DeleteCounts `json:"deletes"`
+	AuditFigures
 	// Unknown versions are in no figure above, and in no statement: their window's
 	// ledger cannot be read, or is older than the horizon.
 	Unknown int `json:"unknown,omitempty"`
@@ -108,17 +98,36 @@ type AuditTotals struct {
 	Counts  Counts `json:"counts"`
 }
 
-// Add adds a statement's figures.
-func (t *AuditTotals) Add(s Statement) {
-	t.InStore += s.InStore
-	t.Published += s.Published
-	t.Missing += s.Missing
-	t.Healed += s.Healed
-	t.Skipped += s.Skipped
-	t.Superseded += s.Superseded
-	t.Open += s.Open
-	t.Unreadable += s.Unreadable
-	t.Deletes.Add(s.Deletes)
+// AuditFigures count versions.
+type AuditFigures struct {
+	// InStore = Published + Missing + Skipped + Open; Healed is part of Published.
+	InStore   int `json:"inStore"`
+	Published int `json:"published"`
+	Missing   int `json:"missing"`
+	Healed    int `json:"healed"`
+	Skipped   int `json:"skipped"`
+	// Superseded were published and are no longer shown.
+	Superseded int          `json:"superseded"`
+	Deletes    DeleteCounts `json:"deletes"`
+	// Open are not published yet, by windows that are open and sweep the type. What
+	// such a window has published counts as published.
+	Open int `json:"open"`
+	// Unreadable are entries that search shows and that are no readable version: no
+	// id, version or time.
+	Unreadable int `json:"unreadable"`
+}
+
+// Add adds other's figures.
+func (f *AuditFigures) Add(other AuditFigures) {
+	f.InStore += other.InStore
+	f.Published += other.Published
+	f.Missing += other.Missing
+	f.Healed += other.Healed
+	f.Skipped += other.Skipped
+	f.Superseded += other.Superseded
+	f.Deletes.Add(other.Deletes)
+	f.Open += other.Open
+	f.Unreadable += other.Unreadable
 }
 
 // FirstWindowInput looks for the first window of a store in a span that a trigger
@@ -189,13 +198,8 @@ type TypeAudit struct {
 	Type string `json:"type"`
 	// Unavailable is why the store did not list the type; there are no figures then.
 	Unavailable Class `json:"unavailable,omitempty"`
-	// InStore = Published + Missing + Skipped + Open + Unknown.
-	InStore   int `json:"inStore"`
-	Published int `json:"published"`
-	Missing   int `json:"missing"`
-	Skipped   int `json:"skipped"`
-	// Open are not published yet, of windows that are open and sweep the type.
-	Open int `json:"open,omitempty"`
+	// AuditFigures without Healed. InStore counts the Unknown, too.
+	AuditFigures
 	// Unknown are versions of windows whose ledger cannot be read, or is older than
 	// the horizon: whether they were published is not known. They are neither
 	// published again nor counted as missing, and with any there is no statement.
@@ -203,13 +207,8 @@ type TypeAudit struct {
 	// OpenWindows is how many windows are open and sweep the type, whether or not it
 	// has anything in them yet.
 	OpenWindows int `json:"openWindows,omitempty"`
-	// Superseded were published and are no longer shown.
-	Superseded int `json:"superseded"`
-	// Unreadable are entries of the span's search that are no readable version.
-	Unreadable int `json:"unreadable,omitempty"`
 	// Incomplete is set when the store counts more versions than it lists.
-	Incomplete bool         `json:"incomplete,omitempty"`
-	Deletes    DeleteCounts `json:"deletes"`
+	Incomplete bool `json:"incomplete,omitempty"`
 	// Digest is of the idempotency keys of what is in the store: see Statement.
 	Digest string `json:"digest"`
 	// HistoryUnavailable is for how many resources the store has no history

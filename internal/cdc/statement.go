@@ -21,21 +21,8 @@ type Statement struct {
 	From         time.Time `json:"from"`
 	To           time.Time `json:"to"`
 	Versions     string    `json:"versions"`
-	// InStore = Published + Missing + Skipped + Open, after healing; Healed is part
-	// of Published.
-	InStore    int          `json:"inStore"`
-	Published  int          `json:"published"`
-	Missing    int          `json:"missing"`
-	Healed     int          `json:"healed"`
-	Skipped    int          `json:"skipped"`
-	Superseded int          `json:"superseded"`
-	Deletes    DeleteCounts `json:"deletes"`
-	// Open are not published yet, of windows that are still open. What such a window
-	// has published counts as published.
-	Open int `json:"open"`
-	// Unreadable are entries that search shows and that are no readable version: no
-	// id, version or time.
-	Unreadable int `json:"unreadable"`
+	// AuditFigures after healing.
+	AuditFigures
 	// Digest is the hex SHA-256 of the sorted idempotency keys of InStore, joined
 	// by newlines.
 	Digest string `json:"digest"`

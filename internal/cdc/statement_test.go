@@ -13,8 +13,7 @@ func statement() Statement {
 	from := time.Date(2026, 3, 4, 6, 0, 0, 0, time.FixedZone("CET", 3600))
 	return Statement{
 		DatastoreID: "store", ResourceType: "Patient", From: from, To: from.Add(10 * time.Minute),
-		Versions: VersionsLatest, InStore: 11, Published: 3, Missing: 2, Open: 5, Unreadable: 7, Healed: 1, Skipped: 1, Superseded: 4,
-		Deletes: DeleteCounts{Exact: 1, Unresolved: 2, Contradicted: 3}, Digest: strings.Repeat("0f", 32),
+		Versions: VersionsLatest, AuditFigures: AuditFigures{InStore: 11, Published: 3, Missing: 2, Open: 5, Unreadable: 7, Healed: 1, Skipped: 1, Superseded: 4, Deletes: DeleteCounts{Exact: 1, Unresolved: 2, Contradicted: 3}}, Digest: strings.Repeat("0f", 32),
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 func stated(resourceType string, from time.Time, missing int) cdc.Statement {
 	return cdc.Statement{
 		DatastoreID: "store", ResourceType: resourceType, From: from, To: from.Add(15 * time.Minute),
-		InStore: 10 + missing, Published: 9, Healed: 2, Skipped: 1, Missing: missing, Superseded: 3,
+		AuditFigures: cdc.AuditFigures{InStore: 10 + missing, Published: 9, Healed: 2, Skipped: 1, Missing: missing, Superseded: 3},
 	}
 }
 

@@ -191,7 +191,7 @@ func TestAuditOf(t *testing.T) {
 	span := func(m int) cdc.Span {
 		return cdc.Span{From: noon.Add(time.Duration(m) * time.Minute), To: noon.Add(time.Duration(m+1) * time.Minute)}
 	}
-	found := auditOf(cdc.AuditResult{Totals: cdc.AuditTotals{Healed: 3}, State: &cdc.AuditState{
+	found := auditOf(cdc.AuditResult{Totals: cdc.AuditTotals{AuditFigures: cdc.AuditFigures{Healed: 3}}, State: &cdc.AuditState{
 		Audited: map[string]cdc.Span{"Patient": {From: noon, To: noon.Add(30 * time.Minute)}, "Claim": span(9)},
 		Unresolved: []cdc.UnresolvedSpan{
 			{Span: span(7), Types: []cdc.UnresolvedType{{Type: "Patient", Reason: cdc.UnresolvedOpen, Missing: 2}}},
