@@ -107,8 +107,10 @@ func (r reader) older(ctx context.Context, f found, current cdc.Version, now pre
 	case now == present && after(r.Version, current.VersionID):
 		f.state.Standing = NotWritten
 	case now == present:
-		f.state.Standing, f.state.ReplacedBy, f.state.ReplacedAt, f.state.AtLatest =
-			NotStored, current.VersionID, current.Time(), true
+		f.state = Stored{
+			Standing: NotStored, CurrentVersion: current.VersionID,
+			ReplacedBy: current.VersionID, ReplacedAt: current.Time(), AtLatest: true,
+		}
 	default: // deleted, and history does not have the version
 		last, err := r.lastBeforeDelete(ctx)
 		if err != nil {
