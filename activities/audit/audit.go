@@ -1,6 +1,6 @@
 // Package audit holds the activities of audits: AuditSpan compares what a datastore
 // holds of a span with what was published, Heal runs the windows that miss something,
-// FirstWindows finds where the audit of a type begins.
+// FirstWindow finds where the audit of a type begins.
 package audit
 
 import (
