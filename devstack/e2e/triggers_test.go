@@ -87,8 +87,6 @@ func TestRepeatedShuffledTriggers(t *testing.T) {
 	require.NoError(t, r.Simulator.SetTrail(simulator.Trail{
 		Sink: r.Sink(), Delay: simulator.Between(0, 5*time.Second), Loss: 0.3, Repeat: 0.3,
 	}))
-	r.worker(t)
-	r.worker(t)
 
 	// Forty seconds of the store's time: creates, and some updates and deletes of
 	// what was written the second before.
@@ -108,6 +106,9 @@ func TestRepeatedShuffledTriggers(t *testing.T) {
 		}
 	}
 	c.release(0)
+	// Only now, so that no search shows a version before it is replaced.
+	r.worker(t)
+	r.worker(t)
 	r.drained(t)
 	// What lost every trigger gets one more: without any, a window is the audit's.
 	known := touched(r.Deliveries.All())
