@@ -82,11 +82,11 @@ func details(p cdc.Progress, more string) string {
 	parts := []string{fmt.Sprintf("**%d published** · %d searches · %d reads", p.Counts.Published, p.Counts.Searches, p.Counts.Reads)}
 	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	if len(p.Versions) > 0 {
-		table := "| type | published |\n|---|---|"
+		table := []string{"| type | published |", "|---|---|"}
 		for _, name := range sortedKeys(p.Versions) {
-			table += fmt.Sprintf("\n| %s | %d |", name, p.Versions[name])
+			table = append(table, fmt.Sprintf("| %s | %d |", name, p.Versions[name]))
 		}
-		parts = append(parts, table)
+		parts = append(parts, strings.Join(table, "\n"))
 	}
 	for _, name := range sortedKeys(p.Unavailable) {
 		add("%s cannot be read: %s", name, p.Unavailable[name])
