@@ -21,19 +21,19 @@ import (
 const (
 	// lastingWait is for how long what the tests below are about cannot go on.
 	lastingWait = 72 * time.Hour
-	// mostHistoryBytes and mostHistoryEvents are what a history may grow to. Temporal
+	// maxHistoryBytes and maxHistoryEvents are what a history may grow to. Temporal
 	// terminates an execution at 50 MiB and 51,200 events.
-	mostHistoryBytes  = 10 << 20
-	mostHistoryEvents = 10_000
+	maxHistoryBytes  = 10 << 20
+	maxHistoryEvents = 10_000
 )
 
 // meter estimates the history of the execution under test, which the SDK's test
-// environment does not keep: it tells the workflow what it would have by now.
+// environment does not keep: it shows the workflow what it would have by now.
 type meter struct {
 	w             *world
 	events, bytes int
-	// most of any run, and how many runs there were.
-	mostEvents, mostBytes, runs int
+	// the maxima of any run, and how many runs there were.
+	maxEventsSeen, maxBytesSeen, runs int
 	// timers is how many timers were started.
 	timers int
 }
@@ -42,7 +42,7 @@ type meter struct {
 func (m *meter) grow(events, bytes int) {
 	m.events += events
 	m.bytes += bytes + 200*events // what an event has beside payloads
-	m.mostEvents, m.mostBytes = max(m.mostEvents, m.events), max(m.mostBytes, m.bytes)
+	m.maxEventsSeen, m.maxBytesSeen = max(m.maxEventsSeen, m.events), max(m.maxBytesSeen, m.bytes)
 	m.w.env.SetCurrentHistoryLength(m.events)
 	m.w.env.SetCurrentHistorySize(m.bytes)
 }
@@ -106,9 +106,9 @@ func (m *meter) outlast(id, workflowType string, input any) {
 		input = next
 		w.renew(w.now())
 	}
-	w.t.Logf("%s: %d runs, at most %d events and %d KiB, %d timers", workflowType, m.runs, m.mostEvents, m.mostBytes>>10, m.timers)
-	require.Less(w.t, m.mostEvents, mostHistoryEvents)
-	require.Less(w.t, m.mostBytes, mostHistoryBytes)
+	w.t.Logf("%s: %d runs, at most %d events and %d KiB, %d timers", workflowType, m.runs, m.maxEventsSeen, m.maxBytesSeen>>10, m.timers)
+	require.Less(w.t, m.maxEventsSeen, maxHistoryEvents)
+	require.Less(w.t, m.maxBytesSeen, maxHistoryBytes)
 }
 
 // A window waits for three days: for a type that cannot be read, for an event of

@@ -166,13 +166,11 @@ func TestSummariesShowTheStep(t *testing.T) {
 	w.store.fill("Patient", 2, start.Add(time.Second), 300)
 	w.store.write("Observation", "o1", start.Add(time.Second), 0, 300)
 	w.capture("Patient", "Observation")
-	require.Equal(t, []string{
-		"sleep until 12:00:20, 10s after the window's end",
-		"pass 1: 2 types (Patient, Observation)",
-		"publish 3: Patient 2, Observation 1",
-		"sleep until 12:01:10, 1m0s after the window's end",
-		"pass 2: 2 types (Patient, Observation)",
-	}, s.summaries)
+	steps := []string{"12:00:20", "pass 1: 2 types", "publish 3", "12:01:10", "pass 2: 2 types"}
+	require.Len(t, s.summaries, len(steps))
+	for i, step := range steps {
+		require.Contains(t, s.summaries[i], step)
+	}
 }
 
 func TestAttributesAreUpsertedOnceByAWindowThatPublished(t *testing.T) {

@@ -30,7 +30,7 @@ func TestLedgerHoldsWhatSlicesPublishedThatAreCarriedAsLost(t *testing.T) {
 	requireClass(t, cdc.ClassLedger, err)
 }
 
-// A slice that was handed back, or goes on in a new run, has not swept its type.
+// A slice that was cancelled, or goes on in a new run, has not swept its type.
 func TestSliceThatWasCancelledHasNotSweptItsType(t *testing.T) {
 	h := begun(windows).sliceStarted(slice).sliceCompleted(slice, cdc.CaptureSliceResult{Salt: salt, Cancelled: true}).sliceStarted(slice2)
 	again := begun(cdc.CaptureSliceInput{Salt: salt, Type: "Patient", Resume: &cdc.SliceState{}})

@@ -170,7 +170,7 @@ func (r *run) forget(id string) {
 }
 
 // mergeSlice adds a slice's result to its parent's ledger. One that was closed or
-// handed back before its last page has not searched all of the type.
+// cancelled before its last page has not searched all of the type.
 func mergeSlice(ledger *cdc.Ledger, resourceType string, result cdc.CaptureSliceResult) error {
 	if (result.Unswept || result.Cancelled) && result.Published.Len()+result.Skipped.Len() == 0 {
 		return nil
@@ -301,7 +301,7 @@ func (r *run) publishEnded(id int64, details *commonpb.Payloads, decoder convert
 }
 
 // accepted applies that EventBridge gave changes an id, though it may have rejected
-// them before, or an operator skipped them while they were offered again.
+// them before, or an operator skipped them while they were tried again.
 func (r *run) accepted(changes []cdc.Change, ids []string) {
 	for i, change := range changes {
 		if i >= len(ids) || ids[i] == "" {
@@ -317,7 +317,7 @@ func (r *run) accepted(changes []cdc.Change, ids []string) {
 }
 
 // reject applies that a Publish, scheduled by the event id, had a version rejected.
-// What an operator skipped while it was offered stays skipped.
+// What an operator skipped while it was tried stays skipped.
 func (r *run) reject(id int64, version cdc.Version) {
 	r.setSalt()
 	hash := r.ledger.Salt.Hash(version)
