@@ -19,19 +19,26 @@ func at(n int) time.Time { return noon.Add(time.Duration(n) * cdc.WindowWidth) }
 
 func span(from, to int) cdc.Span { return cdc.Span{From: at(from), To: at(to)} }
 
-// Types that begin at any time are audited in spans that lie end to end, each time once;
-// types that are audited at the same time have the same span, but for where one begins.
+// Types that begin at any time, and fall behind the horizon at times, are audited in
+// spans that lie end to end, each time once; types that are audited at the same time have
+// the same span, but for where one begins.
 func TestAuditedSpansLieEndToEnd(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s cdc.AuditState
 		var types []string
 		audited := make(map[string][]cdc.Span)
-		for end := 0; end < 700; {
+		for end := 0; end < 1_500; {
 			end += rapid.IntRange(-20, 200).Draw(t, "end")
 			if rapid.Bool().Draw(t, "a type is added") {
 				name := fmt.Sprintf("T%d", len(types))
 				types = append(types, name)
 				startAt(&s, []string{name}, at(rapid.IntRange(-100, max(0, end)).Draw(t, "begin")))
+			}
+			if rapid.IntRange(0, 3).Draw(t, "expires") == 0 {
+				expire(&s, types, at(end-rapid.IntRange(100, 300).Draw(t, "horizon")))
+				for _, name := range types {
+					audited[name] = slices.DeleteFunc(audited[name], func(one cdc.Span) bool { return one.From.Before(s.Audited[name].From) })
+				}
 			}
 			for {
 				width := time.Duration(rapid.IntRange(5, 360).Draw(t, "width")) * cdc.WindowWidth
