@@ -32,7 +32,7 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 	if err := in.Window.Validate(); err != nil {
 		return cdc.HydrateResult{}, InvalidInput(ctx, err.Error())
 	}
-	h := &hydration{r: a.Reader, in: in, started: time.Now(), mayFail: in.FailIfAllUnavailable && Attempt(ctx) < cdc.Patience}
+	h := &hydration{r: a.Reader, in: in, started: time.Now(), mayFail: in.FailIfAllUnavailable && Attempt(ctx) < cdc.MaxAttempts}
 	exit, err := a.Reader.Limits.enter(in.Window, in.Origin.Bulk)
 	if err != nil && h.mayFail {
 		return cdc.HydrateResult{}, ApplicationError(ctx, err)

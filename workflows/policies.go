@@ -64,7 +64,7 @@ func retriesBut(classes ...cdc.Class) *temporal.RetryPolicy {
 // some minutes: from then on the workflow makes every try itself.
 func operatorRetries(before cdc.Retry) *temporal.RetryPolicy {
 	policy := retriesBut(cdc.ClassForbidden, cdc.ClassRejected)
-	policy.MaximumAttempts = cdc.Patience
+	policy.MaximumAttempts = cdc.MaxAttempts
 	if before.Failing() {
 		policy.MaximumAttempts = 1
 	}
@@ -159,11 +159,11 @@ func changesPolicy(ctx workflow.Context, datastore string, bulk bool, summary st
 	return workflow.WithWaitForCancellation(ctx, true)
 }
 
-// patiently limits the attempts of an activity, so that its workflow can say that it
+// withMaxAttempts limits the attempts of an activity, so that its workflow can say that it
 // lasts.
-func patiently(ctx workflow.Context) workflow.Context {
+func withMaxAttempts(ctx workflow.Context) workflow.Context {
 	policy := *workflow.GetActivityOptions(ctx).RetryPolicy
-	policy.MaximumAttempts = cdc.Patience
+	policy.MaximumAttempts = cdc.MaxAttempts
 	return workflow.WithRetryPolicy(ctx, policy)
 }
 

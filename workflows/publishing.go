@@ -25,7 +25,7 @@ func startPublishing(ctx workflow.Context, in cdc.PublishInput) *publishing {
 		summary = "publish 1 delete of " + deletedType(*in.Delete)
 	}
 	p := &publishing{in: in, policy: changesPolicy(ctx, in.Origin.Datastore, in.Origin.Bulk, summary)}
-	p.future = workflow.ExecuteActivity(patiently(p.policy), do.Publish, p.in)
+	p.future = workflow.ExecuteActivity(withMaxAttempts(p.policy), do.Publish, p.in)
 	return p
 }
 

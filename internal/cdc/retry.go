@@ -3,18 +3,18 @@ package cdc
 import "time"
 
 const (
-	// FirstDelay and MaxDelay bound the pauses between two tries of what could not
+	// firstDelay and MaxDelay bound the pauses between two tries of what could not
 	// be done: the first, doubled after each try in a row. Something that fails for a
 	// day costs about a hundred tries. MaxDelay also bounds the delays of a window's
 	// extra passes.
-	FirstDelay = 5 * time.Second
+	firstDelay = 5 * time.Second
 	MaxDelay   = 15 * time.Minute
-	// Patience is how many attempts an activity makes before its workflow plans the next
+	// MaxAttempts is how many attempts an activity makes before its workflow plans the next
 	// tries, and says that it fails: some eight minutes (1 s, doubled).
-	Patience = 10
-	// OperatorAfter is how long something may fail, whatever the reason, before it
+	MaxAttempts = 10
+	// operatorAfter is how long something may fail, whatever the reason, before it
 	// counts as waiting for an operator: an outage of some minutes is nobody's work.
-	OperatorAfter = 15 * time.Minute
+	operatorAfter = 15 * time.Minute
 	// UnsweptAfter is how long the store may not give a type before a window whose
 	// store is audited closes the type unswept: the audit captures it when it can be
 	// read again, and until then it keeps no window open.
@@ -48,7 +48,7 @@ func (r Retry) Failing() bool { return r.Tries > 0 }
 // Waits reports whether it waits for an operator: by its class at once, else when it
 // has failed for long.
 func (r Retry) Waits(now time.Time) bool {
-	return r.Failing() && (r.Class.NeedsOperator() || now.Sub(r.Since) >= OperatorAfter)
+	return r.Failing() && (r.Class.NeedsOperator() || now.Sub(r.Since) >= operatorAfter)
 }
 
 // FailingFor is how long it has been failing, 0 when it is not.
@@ -60,4 +60,4 @@ func (r Retry) FailingFor(now time.Time) time.Duration {
 }
 
 // Delay is the pause after the n-th try in a row that failed.
-func Delay(n int) time.Duration { return Backoff(n, FirstDelay, MaxDelay) }
+func Delay(n int) time.Duration { return Backoff(n, firstDelay, MaxDelay) }

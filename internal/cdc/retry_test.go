@@ -33,8 +33,8 @@ func TestRetryWaitsForAnOperator(t *testing.T) {
 	for _, class := range []Class{ClassThrottled, ClassUnavailable, ClassMalformed, ClassPageToken, ClassInterrupted, ClassOpen} {
 		var r Retry
 		r.Failed(now, class, 0)
-		require.False(t, r.Waits(now.Add(OperatorAfter-1)), class)
-		require.True(t, r.Waits(now.Add(OperatorAfter)), class)
+		require.False(t, r.Waits(now.Add(operatorAfter-1)), class)
+		require.True(t, r.Waits(now.Add(operatorAfter)), class)
 	}
 	for _, class := range []Class{ClassForbidden, ClassRejected, ClassBusMissing, ClassLedger, ClassEvent} {
 		var r Retry
