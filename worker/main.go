@@ -68,8 +68,8 @@ func (o *options) flagSet() *pflag.FlagSet {
 	flags.BoolVar(&o.check, "check", false, "check all settings, reach every dependency, say what is missing, and exit")
 	flags.StringVar(&o.probe, "probe", "", "read healthz or readyz of the worker that runs on this machine with the same settings, and exit 0 if all is well")
 	flags.StringVar(&o.role, "role", roleAll, "all, consumer (only the queue), worker (only workflows and activities) or codec (only decodes payloads for the Temporal UI)")
-	flags.DurationVar(&o.grace, "grace", defaultGrace, "how long what is in flight may take to finish after SIGTERM")
-	flags.DurationVar(&o.startupWait, "startup-wait", defaultStartupWait, "how long to wait at start for what is missing, before naming it and giving up")
+	flags.DurationVar(&o.grace, "grace", defaultGrace, "how long work in progress may take to finish after SIGTERM")
+	flags.DurationVar(&o.startupWait, "startup-wait", defaultStartupWait, "how long to wait at start for dependencies that are not reachable, before naming them and exiting")
 	flags.StringVar(&o.codecAddr, "codec-addr", defaultCodecAddr, "address of the codec endpoint, with --role codec")
 	flags.StringSliceVar(&o.codecOrigin, "codec-origin", []string{"http://localhost:8233", "http://127.0.0.1:8233"}, "origins of the Temporal UI that may use the codec endpoint")
 	flags.BoolVar(&o.codecEncode, "codec-encode", false, "let the codec endpoint encode, too: anyone who reaches it can then write payloads that workers accept")
@@ -122,7 +122,7 @@ func programOf(role string) config.Program {
 
 func usage(w io.Writer, flags *pflag.FlagSet) {
 	fmt.Fprint(w, `Worker is one member of the healthlake-cdc fleet. It runs until SIGTERM or
-SIGINT, lets what is in flight finish within --grace, and exits 0.
+SIGINT, lets work in progress finish within --grace, and exits 0.
 
 Every setting is an environment variable or the flag of the same name; the flag
 overrides. AWS_ and TEMPORAL_ variables are those of their SDKs.
