@@ -1,7 +1,9 @@
 package trigger
 
 import (
+	"cmp"
 	"strings"
+	"time"
 
 	"healthlake-cdc/internal/cdc"
 )
@@ -78,34 +80,35 @@ func kindOfStatus(status object) string {
 	return kind
 }
 
-// notified adds the windows of the events whose type is ours, and the deletes. An
-// event without a time (FHIR does not ask for one) has the bundle's, which is a
-// little later, or else EventBridge's.
+// timeOf is an event's time. One without a time (FHIR does not require it) has the
+// bundle's, which is a little later, or else EventBridge's.
+func (n *notificationContent) timeOf(event object) (t time.Time, ok bool) {
+	if t, ok = event.time("timestamp"); !ok {
+		t, ok = n.bundle.time("timestamp")
+	}
+	if !ok {
+		t, ok = n.event.time("time")
+	}
+	return t, ok
+}
+
+// notified adds the windows of the events whose type is configured, and the deletes.
 func (r Result) notified(n notificationContent, scope Scope) Result {
 	if len(n.events) == 0 {
 		return r.malformed("notification of events has none")
-	}
-	fallback, dated := n.bundle.time("timestamp")
-	if !dated {
-		fallback, dated = n.event.time("time")
 	}
 	ours := false
 	for i, raw := range n.events {
 		event, _ := objectOf(raw)
 		focus := plainText(event.get("focus"))
-		if last := lastReference(focus); last != "" {
-			focus = last // it may be a whole URL
-		}
+		focus = cmp.Or(lastReference(focus), focus) // it may be a whole URL
 		name, id, reference := strings.Cut(focus, "/")
 		resourceType := scope.resourceType(name)
 		if reference && resourceType != "" && !scope.Types[resourceType] {
 			continue
 		}
 		ours = true
-		t, ok := event.time("timestamp")
-		if !ok {
-			t, ok = fallback, dated
-		}
+		t, ok := n.timeOf(event)
 		if !ok {
 			return r.malformed("notification's event has no valid time")
 		}
