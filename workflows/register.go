@@ -3,8 +3,8 @@
 // overflows, CaptureRange cuts a long span into slices, PublishDelete publishes
 // one delete, Audit compares what the store holds with what was published.
 //
-// Workflow code takes time, randomness and I/O from Temporal only; what it
-// needs of the outside it asks of the activities.
+// Workflow code gets time and randomness from Temporal only, and does I/O through
+// activities only.
 package workflows
 
 import (
