@@ -104,7 +104,13 @@ func (k *AuditSchedules) Keep(ctx context.Context, in cdc.AuditInput) error {
 			return true, nil
 		}
 		wanted := in
-		wanted.Types = k.types(ctx, in.Datastore, in.Types, known.Input.Types, !changed)
+		if changed {
+			// Workers that start at once with other types must not remove each other's types
+			// in turn: Follow removes them later.
+			wanted.Types = slices.Compact(slices.Sorted(slices.Values(slices.Concat(in.Types, known.Input.Types))))
+		} else {
+			wanted.Types = k.types(ctx, in.Datastore, in.Types, known.Input.Types, true)
+		}
 		wanted.Since = k.since(known.Input.Since, wanted.Types)
 		schedule, err := k.schedule(wanted, k.state(known.schedule.GetState()))
 		if err != nil {
