@@ -15,9 +15,9 @@ import (
 	"healthlake-cdc/internal/ledger"
 )
 
-// Bus publishes events. accepted holds, for each event, the id that EventBridge
-// gave it in an earlier attempt, or nothing; progress is called with it after
-// each call that had something accepted. Its errors are *cdc.Error.
+// Bus publishes events. accepted holds, for each event, the id that EventBridge gave it
+// in an earlier attempt, or nothing; progress is called with it as it grows. Its errors
+// are *cdc.Error.
 type Bus interface {
 	Publish(ctx context.Context, events []cdc.Event, accepted []string, progress func(accepted []string)) (cdc.PublishResult, error)
 }

@@ -16,9 +16,8 @@ type Heartbeats interface {
 	RecordActivityHeartbeatWithOptions(ctx context.Context, options client.RecordActivityHeartbeatOptions) error
 }
 
-// heartbeatTimeout is how long a heartbeat may take. The Publish waits for it: a server
-// that is slow must not end it at once, and the calls of three that fail one after
-// another must fit into the heartbeat timeout (workflows/policies.go).
+// heartbeatTimeout is how long a heartbeat may take. Three that fail one after another
+// must fit into the heartbeat timeout (workflows/policies.go).
 const heartbeatTimeout = 5 * time.Second
 
 // heartbeat records what was accepted, at most once every heartbeatEvery, while
@@ -43,8 +42,8 @@ type heartbeat struct {
 	pending []string
 }
 
-// newHeartbeat is of the attempt that ctx is of. A Publish that has ended, because its
-// worker stops, has what was accepted recorded all the same.
+// newHeartbeat is of the attempt of ctx. It records also when ctx has ended, as it does
+// when the worker stops.
 func newHeartbeat(ctx context.Context, giveUp context.CancelCauseFunc, to Heartbeats) *heartbeat {
 	info := activity.GetInfo(ctx)
 	return &heartbeat{
@@ -61,9 +60,8 @@ func newHeartbeat(ctx context.Context, giveUp context.CancelCauseFunc, to Heartb
 	}
 }
 
-// begin asks the server, by a heartbeat, whether the task is still ours when it
-// was started long ago. Clocks differ, so its age alone decides nothing; a task
-// that comes at once costs no heartbeat.
+// begin asks the server, by a heartbeat, whether a task that was started long ago is
+// still ours. Clocks differ, so its age alone decides nothing.
 func (h *heartbeat) begin(accepted []string) {
 	if h.timeout > 0 && h.now().Sub(h.started) >= h.timeout/2 {
 		h.pending = accepted
@@ -75,17 +73,16 @@ func (h *heartbeat) begin(accepted []string) {
 func (h *heartbeat) record(accepted []string) {
 	h.pending = accepted
 	if h.expired() {
-		h.giveUp(context.DeadlineExceeded) // what was accepted is recorded all the same, if the server accepts it
+		h.giveUp(context.DeadlineExceeded)
 	}
 	if h.now().Sub(h.last) >= heartbeatEvery && slices.Contains(accepted, "") {
 		h.flush()
 	}
 }
 
-// expired reports whether the last record began so far back that the server has
-// given the task up. A Publish that is silent because the bus fails returns long
-// before (see eventbus.Publisher.Publish). The timeout counts from when the server
-// had the record, which may be late by as much as we wait between two.
+// expired reports whether the last record began so far back that the server has given
+// the task up. A Publish that is silent because the bus fails returns long before
+// (eventbus.Publisher.Publish).
 func (h *heartbeat) expired() bool {
 	return h.timeout > 0 && h.now().Sub(h.last) >= h.timeout-2*heartbeatEvery
 }

@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	// searchesAtOnce is how many first pages a Hydrate reads side by side. When
-	// the result fills up, at most one less than this were read in vain.
+	// searchesAtOnce is how many first pages a Hydrate reads side by side.
 	searchesAtOnce = 4
 	// hydrateBudget is how long a Hydrate begins further searches; what is not
 	// read by then is left to the next one. With SearchTimeout it stays below the
@@ -196,9 +195,8 @@ func (h *hydration) anyRead() bool {
 	})
 }
 
-// outcome is what the attempt shows of the store: that it answers, that it does
-// not, or nothing. That some types could not be read says nothing of the others,
-// which is why only an attempt for all types can show that the store is failing.
+// outcome is what the attempt shows of the store. Only an attempt for all types can show
+// that it fails: some types say nothing of the others.
 func (h *hydration) outcome() outcome {
 	switch {
 	case h.anyRead() || h.retryable == nil:
@@ -239,7 +237,7 @@ func (h *hydration) read(ctx context.Context, request cdc.PageRequest) reading {
 		}
 		return read
 	}
-	if h.r.References || !request.Confirm && !found.IDsOnly {
+	if !request.Confirm && !found.IDsOnly {
 		read.page.Changes = h.r.changes(origin, fresh)
 		return read
 	}
@@ -258,7 +256,7 @@ func (h *hydration) read(ctx context.Context, request cdc.PageRequest) reading {
 }
 
 // notGiven is the result of a page that the store did not give. A page token that it
-// refused starts the pages again; the caller knows what it has.
+// refused starts the pages again.
 func notGiven(request cdc.PageRequest, err error) cdc.PageResult {
 	page := cdc.PageResult{Type: request.Type, State: cdc.PageUnavailable, Next: request.Next, Remaining: -1, Class: cdc.ClassOf(err)}
 	if page.Class == cdc.ClassPageToken && request.Next != "" {

@@ -9,12 +9,11 @@ import (
 // HydratePage reads one page of a slice with one search, or, with Want or IDs, the
 // bodies of named versions or resources with none. When the page does not fit wholly,
 // the state is PageIncomplete with the same link, to be requested again with what the
-// result holds in Known. A page token that the store refuses gives PageIncomplete and
-// Restart. A page that is too large for an answer is followed by one of ids, whose
-// versions are listed as with List.
+// result holds in Known. A page that is too large for an answer is followed by one of
+// ids, whose versions are listed as with List.
 //
-// The task queue's rate is the limit of its searches, so it makes one search an
-// attempt and leaves every retry to Temporal.
+// The task queue's rate limits its searches, so it makes one an attempt and leaves every
+// retry to Temporal.
 func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
 	r := a.Reader
 	switch {
@@ -64,9 +63,8 @@ func (r *Reader) wantedVersions(ctx context.Context, in cdc.HydratePageInput) (c
 }
 
 // namedResources reads the current versions of the named resources, until a result's
-// worth is there or the attempt's time is nearly over. One that does not exist, is
-// deleted, or whose current version lies outside the span, is only counted; so is one
-// that the store does not give.
+// worth is there or the attempt's time is nearly over. One that is not to be published is
+// only counted.
 func (r *Reader) namedResources(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
 	result := cdc.HydratePageResult{State: cdc.PageDone}
 	var used room

@@ -15,9 +15,8 @@ const (
 	// hydratesPerStore is how many Hydrates of one store run side by side in a
 	// process, so that a store that hangs cannot take every activity slot.
 	hydratesPerStore = 16
-	// bulkHydrates is the same for windows in bulk. It is less than the activity
-	// slots of a store's bulk task queue (8), which audits and ranges share, and
-	// small: their searches wait in line for few tokens.
+	// bulkHydrates is the same for windows in bulk: less than the activity slots of a
+	// store's bulk task queue (8), which audits and ranges share.
 	bulkHydrates = 4
 	// busyDelay is about how long a Hydrate waits that found no place.
 	busyDelay = 3 * time.Second
@@ -30,9 +29,8 @@ const (
 	waitingAge = cdc.MaxDelay + 5*time.Minute
 )
 
-// Limits bounds what one process asks of each store, apart for live windows and
-// for bulk work, so that neither waits for the other. The zero value is not ready;
-// use NewLimits.
+// Limits bounds what one process asks of each store, apart for live windows and for bulk
+// work, so that neither waits for the other.
 type Limits struct {
 	mu    sync.Mutex
 	rates searchRates
@@ -73,8 +71,7 @@ func NewLimits(live, bulk float64) *Limits {
 	return &Limits{rates: searchRates{live, bulk}, lanes: make(map[lane]*laneLimits)}
 }
 
-// SetRates changes this process's searches a second for each store, as the fleet
-// grows and shrinks.
+// SetRates changes the searches a second, as the fleet grows and shrinks.
 func (l *Limits) SetRates(live, bulk float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -108,7 +105,7 @@ func (l *Limits) lane(datastore string, bulk bool) *laneLimits {
 	return limits
 }
 
-// wait waits for a token for one search of live windows, or of bulk work.
+// wait waits for a token for one search.
 func (l *Limits) wait(ctx context.Context, datastore string, bulk bool) error {
 	l.mu.Lock()
 	limiter := l.lane(datastore, bulk).limiter
@@ -128,10 +125,10 @@ const (
 	storeFailed
 )
 
-// enter makes room for a Hydrate of the window; it calls exit with what became of it.
+// enter makes room for a Hydrate of the window, which calls exit with what became of it.
 // While a store keeps failing, only the oldest window of the lane that waits for it may
-// try, and another when that has not been here for a while: the others fail at once and
-// come again by their retry policy, so that a long outage costs few searches.
+// try, and any once probeAt is past: the others fail at once and come again by their
+// retry policy, so that a long outage costs few searches.
 func (l *Limits) enter(window cdc.Window, bulk bool) (exit func(outcome), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,16 +157,12 @@ func (l *Limits) enter(window cdc.Window, bulk bool) (exit func(outcome), err er
 			store.failures = 0
 			clear(store.waiting)
 		case storeFailed:
-			store.failed(window.Start, time.Now())
+			now := time.Now()
+			store.failures++
+			store.waiting[window.Start] = now
+			store.probeAt = now.Add(cdc.Backoff(store.failures, firstProbe, cdc.MaxDelay))
 		}
 	}, nil
-}
-
-// failed notes that the store answered the window for no type at all.
-func (s *laneLimits) failed(start, now time.Time) {
-	s.failures++
-	s.waiting[start] = now
-	s.probeAt = now.Add(cdc.Backoff(s.failures, firstProbe, cdc.MaxDelay))
 }
 
 // oldest reports whether no older window waits for the store.

@@ -176,9 +176,8 @@ func TestFailingStoreIsProbedByAnyWindowAfterAWhile(t *testing.T) {
 
 func TestWindowThatNoLongerTriesIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &laneLimits{waiting: make(map[time.Time]time.Time)}
 		begin := time.Now()
-		s.failed(windowAt(testStore, 1).Start, begin)
+		s := &laneLimits{waiting: map[time.Time]time.Time{windowAt(testStore, 1).Start: begin}}
 		young := windowAt(testStore, 2).Start
 		require.False(t, s.oldest(young, begin.Add(waitingAge)))
 		require.True(t, s.oldest(young, begin.Add(waitingAge+1)))

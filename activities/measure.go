@@ -7,28 +7,22 @@ import (
 )
 
 const (
-	// billedEvent is what EventBridge bills as one event: 64 KB of an entry
-	// (EventBridge pricing).
+	// billedEvent is the size of an entry that EventBridge bills as one event.
 	billedEvent = 64 << 10
-	// measureRestarts is how often a measurement starts its pages again because the
-	// store refused a page token, before the attempt fails.
+	// measureRestarts is how often an attempt starts its pages again because the store
+	// refused a page token.
 	measureRestarts = 3
 )
 
 // weight is what a change costs on the bus, in its body's bytes and in events as
-// EventBridge bills them. It goes by the upper bound of what surrounds the body,
-// so that it is the same for a dry run as for the run, whatever the time.
+// EventBridge bills them. It counts the upper bound of what surrounds the body, so that
+// a dry run gives the same as the run.
 func (r *Reader) weight(origin cdc.Origin, change cdc.Change) (bytes int64, events int) {
 	overhead, err := r.Format.Overhead(change.Version, origin)
 	if err != nil {
 		return 0, 0 // nothing that could be published
 	}
-	size := overhead
-	if change.Reason == "" {
-		bytes = int64(len(change.Body))
-		size += len(change.Body)
-	}
-	return bytes, (size + billedEvent - 1) / billedEvent
+	return int64(len(change.Body)), (overhead + len(change.Body) + billedEvent - 1) / billedEvent
 }
 
 // weigh adds up what was accepted of a Publish.
@@ -42,9 +36,8 @@ func (a *Activities) weigh(in cdc.PublishInput, result *cdc.PublishResult) {
 	}
 }
 
-// MeasureSpan reads every page of a slice, or its named resources, within one
-// attempt, and returns what the slice would publish, in figures only. It takes the
-// tokens of its searches from the bulk share.
+// MeasureSpan reads every page of a slice, or its named resources, within one attempt,
+// and returns what the slice would publish, in figures only.
 func (a *Activities) MeasureSpan(ctx context.Context, in cdc.MeasureInput) (cdc.MeasureResult, error) {
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidType(in.Type) || !in.Span.To.After(in.Span.From) {
 		return cdc.MeasureResult{}, InvalidInput(ctx, "measuring needs a datastore, a resource type and a span")
@@ -100,7 +93,7 @@ func (m *measurement) pages(ctx context.Context) error {
 	}
 }
 
-// page measures one page, whose bodies are to be read one by one where it has none.
+// page measures one page; where it has no bodies they are read one by one.
 func (m *measurement) page(ctx context.Context, page cdc.Page) error {
 	fresh := unknown(m.in.Span, func(v cdc.Version) bool { return m.seen[v.Key()] }, page)
 	if !page.IDsOnly || m.r.References {
@@ -125,13 +118,13 @@ func (m *measurement) ids(ctx context.Context) error {
 		change, found, searches, err := m.r.current(ctx, m.in.Origin, m.in.Type, m.in.Span, id)
 		m.result.Counts.Reads++
 		m.result.Counts.Searches += searches
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if !found {
-			m.result.Counts.NotFound++
-		} else {
+		case found:
 			m.add([]cdc.Change{change})
+		default:
+			m.result.Counts.NotFound++
 		}
 		Heartbeat(ctx)
 	}

@@ -12,9 +12,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// heartbeatEvery is how often a Publish records what was accepted, and how long
-// after the start of its attempt it does so first: each recorded heartbeat is
-// billed, so a Publish that is done sooner records none.
+// heartbeatEvery is how often a Publish records what was accepted. Each record is
+// billed, so a Publish that is done sooner makes none.
 const heartbeatEvery = time.Second
 
 // Publish puts a batch of changes, one delete, or a span's statements on the bus.
@@ -119,7 +118,7 @@ func (b publishBatch) acceptedBefore(ctx context.Context, in cdc.PublishInput) [
 	return accepted
 }
 
-// result is a bus's, in the order of the input.
+// result is the bus's result, in the order of the input.
 func (b publishBatch) result(r cdc.PublishResult) cdc.PublishResult {
 	out := cdc.PublishResult{EventIDs: make([]string, b.size), Rejected: b.unbuilt}
 	for k, id := range r.EventIDs {

@@ -12,15 +12,13 @@ import (
 )
 
 const (
-	// readReserve is how long before its deadline an attempt begins no further
-	// read: what it has read by then is its result, and the next goes on.
+	// readReserve is how long before its deadline an attempt begins no further read.
 	readReserve = 20 * time.Second
 	// changeBytes is what a change takes in a result beside its body and the
 	// texts of its version: JSON names, quotes and the digits of base64's end.
 	changeBytes = 96
-	// maxFailedReads is how many resources a readBodies passes over because their reads
-	// fail, before it leaves the rest to the next attempt: one that a store cannot give
-	// holds up no other.
+	// maxFailedReads is how many resources readBodies passes over because their reads
+	// fail, before it leaves the rest to the next attempt.
 	maxFailedReads = 5
 	// waitingHeartbeat is how often a search calls back that waits for its token.
 	waitingHeartbeat = 10 * time.Second
@@ -65,30 +63,17 @@ type PageQuery struct {
 
 // Search reads a page and repeats at once what often passes, with a token of the
 // store's limiter for each request. It calls waiting from time to time while it waits
-// for a token, which at a low rate and with others in line may take longer than the
-// heartbeat timeout. It returns how many requests it made.
+// for a token, which may take longer than the heartbeat timeout. It returns how many
+// requests it made.
 func (r *Reader) Search(ctx context.Context, q PageQuery, waiting func()) (page cdc.Page, searches int, err error) {
-	token := func() error { return r.waitToken(ctx, q, waiting) }
+	token := func() error {
+		return WithTicks(waitingHeartbeat, waiting, func() error { return r.Limits.wait(ctx, q.Datastore, q.Bulk) })
+	}
 	page, err = quickly(ctx, token, func() (cdc.Page, error) {
 		searches++
 		return r.page(ctx, q)
 	})
 	return page, searches, err
-}
-
-func (r *Reader) waitToken(ctx context.Context, q PageQuery, waiting func()) error {
-	got := make(chan error, 1)
-	go func() { got <- r.Limits.wait(ctx, q.Datastore, q.Bulk) }()
-	tick := time.NewTicker(waitingHeartbeat)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-got: // also when ctx ends
-			return err
-		case <-tick.C:
-			waiting()
-		}
-	}
 }
 
 // page makes the request for one page. Every page of every search is read here.
@@ -104,8 +89,7 @@ func (r *Reader) page(ctx context.Context, q PageQuery) (page cdc.Page, err erro
 	return page, err
 }
 
-// unknown filters a page: what lies in the span and is not known. The store was
-// asked for a margin, and may give more.
+// unknown is what a page holds of the span that is not known: pages have a margin.
 func unknown(span cdc.Span, known func(cdc.Version) bool, page cdc.Page) []cdc.Resource {
 	var unknown []cdc.Resource
 	for _, resource := range page.Resources {
@@ -151,9 +135,8 @@ func (r *Reader) Change(origin cdc.Origin, resource cdc.Resource) cdc.Change {
 	return cdc.Change{Version: resource.Version, Body: resource.Body}
 }
 
-// room is what a result has used of cdc.MaxResultBytes. A change counts with its body
-// and with what names its version, so that many small resources, or references, stay
-// under Temporal's payload limit as well.
+// room is what a result has used of cdc.MaxResultBytes. What names a version counts too:
+// many references must stay under Temporal's payload limit as well.
 type room struct{ used int }
 
 // fits adds a change if there is room for it; for the first one there always is.
@@ -167,12 +150,10 @@ func (r *room) fits(change cdc.Change) bool {
 	return true
 }
 
-// readBodies reads the named versions until a result's worth of bodies is
-// there, or the attempt's time is nearly over. unread are those that it did not
-// come to, or whose read failed: then err is the first such error. A version that is
-// gone (replaced or deleted since it was listed, with its history not kept) is left
-// out: it was superseded. So is one that the store has and does not give; that is
-// counted. One that is too large for an answer goes as a reference.
+// readBodies reads the named versions until a result's worth of bodies is there, or the
+// attempt's time is nearly over. unread are those that it did not come to, or whose read
+// failed: then err is the first such error. A version that is gone is left out: it was
+// superseded.
 func (r *Reader) readBodies(ctx context.Context, origin cdc.Origin, span cdc.Span, versions []cdc.Version) (changes []cdc.Change, unread []cdc.Version, reads int, err error) {
 	if r.References {
 		for _, version := range versions {
@@ -205,8 +186,7 @@ func (r *Reader) readBodies(ctx context.Context, origin cdc.Origin, span cdc.Spa
 	return changes, unread, reads, err
 }
 
-// ofOneRead reports whether another read may succeed at once after one that failed
-// so: what concerns all of them fails all.
+// ofOneRead reports whether another read may succeed at once after this error.
 func ofOneRead(err error) bool {
 	var known *cdc.Error
 	return errors.As(err, &known) &&
@@ -218,7 +198,8 @@ func nearDeadline(ctx context.Context) bool {
 	return ok && time.Until(deadline) < readReserve
 }
 
-// Body reads one version. found is false when it is not to be published.
+// Body reads one version. found is false when it is not to be published. One that is too
+// large for an answer goes as a reference.
 func (r *Reader) Body(ctx context.Context, origin cdc.Origin, span cdc.Span, version cdc.Version) (change cdc.Change, found bool, reads int, err error) {
 	resource, reads, err := r.version(ctx, origin.Datastore, version)
 	switch {

@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	// quickRetries is how often a request is repeated at once, within its
-	// attempt, for an error that often passes; what lasts is Temporal's to retry.
+	// quickRetries is how often a request is repeated within its attempt; what lasts is
+	// Temporal's to retry.
 	quickRetries = 2
-	// quickRequest is how long a request may have taken to be repeated at once: a
-	// store that hangs is not asked again in the same attempt.
+	// quickRequest is how long a request may have taken to be repeated: a store that
+	// hangs is not asked again in the same attempt.
 	quickRequest = 5 * time.Second
 	// maxQuickDelay is the longest Retry-After for which an attempt waits.
 	maxQuickDelay = 2 * time.Second
@@ -52,6 +52,22 @@ func passesSoon(err error) bool {
 	return class.Retryable() && class != cdc.ClassInterrupted && retryAfter(err) <= maxQuickDelay
 }
 
+// WithTicks calls tick every so often until run returns.
+func WithTicks(every time.Duration, tick func(), run func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- run() }()
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-ticker.C:
+			tick()
+		}
+	}
+}
+
 // Pause waits before the try-th repetition: as long as the store asked for, or about a
 // quarter second, doubled each time. It reports whether to go on.
 func Pause(ctx context.Context, try int, asked time.Duration) bool {
@@ -74,10 +90,9 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// ApplicationError turns an error of the store or the bus into Temporal's: its
-// class is the type, only invalid input is never retried, and a Retry-After
-// sets the next delay where it is the longer one; details are for the workflow. It must
-// be the outermost error an activity returns, or Temporal does not see whether to retry.
+// ApplicationError turns an error of the store or the bus into Temporal's: its class is
+// the type, only invalid input is never retried; details are for the workflow. It must be
+// the outermost error an activity returns, or Temporal does not see whether to retry.
 func ApplicationError(ctx context.Context, err error, details ...any) error {
 	if err == nil {
 		return nil

@@ -3,8 +3,8 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"healthlake-cdc/internal/cdc"
@@ -19,22 +19,20 @@ type compared struct {
 	unpublished map[time.Time]bool
 }
 
-// compare compares what the store has of a type in a span with the ledgers of the
-// span's windows: each version is in its own window's, about to be published by its
-// open run, or missing; or nobody knows.
-func (l *ledgers) compare(span cdc.Span, resourceType string, list []storedVersion) compared {
+// compare compares what the store has of a type with the ledgers of the span's windows:
+// each version is in its own window's, about to be published by its open run, or
+// missing; or nobody knows.
+func (l *ledgers) compare(resourceType string, list []storedVersion) compared {
 	c := compared{
 		audit:   cdc.TypeAudit{Type: resourceType, AuditFigures: cdc.AuditFigures{InStore: len(list)}, Digest: digest(l.in.Datastore, list)},
 		missing: make(map[time.Time][]storedVersion), unpublished: make(map[time.Time]bool),
 	}
-	shown := make(map[time.Time]int)
 	for _, v := range list {
 		start := cdc.WindowAt(l.in.Datastore, v.Time()).Start
 		window := l.window(start)
 		switch {
 		case window.ledger.HasPublished(v.Version):
 			c.audit.Published++
-			shown[start]++
 		case window.ledger.Has(v.Version):
 			c.audit.Skipped++
 		case window.unknown():
@@ -52,12 +50,13 @@ func (l *ledgers) compare(span cdc.Span, resourceType string, list []storedVersi
 			}
 		}
 	}
-	for _, start := range l.starts(span) {
-		c.audit.Superseded += published(l.windows[start].ledger, resourceType) - shown[start]
-		if l.windows[start].openFor(resourceType) {
+	for _, window := range l.windows {
+		c.audit.Superseded += published(window.ledger, resourceType)
+		if window.openFor(resourceType) {
 			c.audit.OpenWindows++
 		}
 	}
+	c.audit.Superseded -= c.audit.Published
 	return c
 }
 
@@ -77,12 +76,6 @@ func digest(datastore string, list []storedVersion) string {
 		keys[i] = v.IdempotencyKey(datastore)
 	}
 	slices.Sort(keys)
-	sum := sha256.New()
-	for i, key := range keys {
-		if i > 0 {
-			_, _ = io.WriteString(sum, "\n") // a hash never fails
-		}
-		_, _ = io.WriteString(sum, key)
-	}
-	return hex.EncodeToString(sum.Sum(nil))
+	sum := sha256.Sum256([]byte(strings.Join(keys, "\n")))
+	return hex.EncodeToString(sum[:])
 }

@@ -19,10 +19,8 @@ const (
 	// clocks differ.
 	deletesEarly = time.Minute
 	// deletesLate is how long after a delete its execution is looked for where it has
-	// no CdcWindowStart. CloudTrail's records come up to 15 minutes late as a rule; a
-	// fleet that was down for a day works off its queue after that. What comes later
-	// still is not counted: the bound is what keeps an audit of an old span from
-	// reading every delete since.
+	// no CdcWindowStart: enough for a fleet that was down for a day. The bound keeps an
+	// audit of an old span from reading every delete since.
 	deletesLate = 24 * time.Hour
 	// deletesMargin is added on both sides to a search by CdcWindowStart: SQL stores
 	// keep times less exactly than events have them.
@@ -55,9 +53,8 @@ func (d *deleteResults) put(id string, result cdc.PublishDeleteResult) {
 	d.known[id] = result
 }
 
-// deletesQuery finds the deletes of the span that have closed, and perhaps others
-// beside it: by the event's time, which they were started with, or, where our search
-// attributes are not registered, by the time of their start.
+// deletesQuery finds the deletes of the span that have closed, and perhaps others: by
+// the event's time, or, where our search attributes are not registered, by their start.
 func deletesQuery(in cdc.AuditSpanInput) temporal.Query {
 	at, from, to := cdc.AttrWindowStart.GetName(), in.Span.From.Add(-deletesMargin), in.Span.To.Add(deletesMargin)
 	if !in.Attributes {

@@ -23,12 +23,10 @@ const (
 	// window, doubled from the one to the other.
 	firstLook = 250 * time.Millisecond
 	maxLook   = 5 * time.Second
-	// operatorWait is how long a Heal waits for a window that waits for an
-	// operator: that may be over in moments, but it must not hold up the audit
-	// of everything else for as long as a Heal may last. windowWait is how long it
-	// waits for any window: one that found something new has closed after its last
-	// pass (CDC_PASSES: 60 s), another after twice that, and as much to spare. What has
-	// not, because the store fails on a type of it, has published its other types by
+	// operatorWait is how long a Heal waits for a window that waits for an operator,
+	// which must not hold up the audit of everything else. windowWait is how long it
+	// waits for any window: several times what its passes take (CDC_PASSES). One that
+	// stays open, because the store fails on a type, has published its other types by
 	// then, and the next look sees that.
 	operatorWait = time.Minute
 	windowWait   = 6 * time.Minute
@@ -43,18 +41,8 @@ func (a *Activities) Heal(ctx context.Context, in cdc.HealInput) (cdc.HealResult
 	}
 	deadline, _ := ctx.Deadline()
 	h := &healing{Activities: a, in: in, until: deadline.Add(-healReserve)}
-	healed := make(chan error, 1)
-	go func() { healed <- h.run(ctx) }()
-	tick := time.NewTicker(heartbeatEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-healed: // also when ctx ends: nothing is left running
-			return h.result, activities.ApplicationError(ctx, err)
-		case <-tick.C:
-			activities.Heartbeat(ctx)
-		}
-	}
+	err := activities.WithTicks(heartbeatEvery, func() { activities.Heartbeat(ctx) }, func() error { return h.run(ctx) })
+	return h.result, activities.ApplicationError(ctx, err)
 }
 
 // healing is one attempt of Heal.
@@ -102,9 +90,7 @@ func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 	}
 	window := cdc.Window{Datastore: h.in.Datastore, Start: gap.Start.UTC()}
 	n := gap.Run + 1
-	run := cdc.WindowRun{
-		Types: gap.Types, Wanted: gap.Wanted, Cause: h.in.Cause, Skip: h.in.Skip,
-	}
+	run := cdc.WindowRun{Types: gap.Types, Wanted: gap.Wanted, Cause: h.in.Cause, Skip: h.in.Skip}
 	if n == 0 {
 		// A trigger that comes later joins this run: it must search what that would.
 		run.Types = nil

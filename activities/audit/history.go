@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,24 +21,18 @@ const firstVersion = "1"
 // than before.
 func historiesToRead(shown []storedVersion, found []cdc.Version, resourceType string) []string {
 	var ids []string
-	seen := make(map[string]bool)
-	add := func(id string) {
-		if !seen[id] {
-			seen[id] = true
-			ids = append(ids, id)
-		}
-	}
 	for _, v := range shown {
 		if v.VersionID != firstVersion {
-			add(v.ID)
+			ids = append(ids, v.ID)
 		}
 	}
 	for _, v := range found {
 		if v.Type == resourceType {
-			add(v.ID)
+			ids = append(ids, v.ID)
 		}
 	}
-	return ids
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // readHistories reads the histories of the resources, side by side. What they hold of

@@ -19,10 +19,9 @@ const (
 	// maxNamed is how many versions a result names at most, some 700 KB: Temporal
 	// takes payloads of 2 MiB.
 	maxNamed = 4_000
-	// failingAttempts is how many attempts fail while the store lists no type at
-	// all, about two minutes in all. After that the types are unavailable in the
-	// result, so that other spans are not held up for as long as a type of this one
-	// fails.
+	// failingAttempts is how many attempts fail, in about two minutes, while the store
+	// lists no type at all. After that the types are unavailable in the result, so that
+	// other spans are not held up.
 	failingAttempts = 8
 )
 
@@ -80,7 +79,7 @@ func (s *spanAudit) run(ctx context.Context) (err error) {
 	if err := s.ledgers.readSpan(ctx); err != nil {
 		return err
 	}
-	if s.ledgers.hashes > maxHashes && s.severalWindows() {
+	if s.ledgers.hashes() > maxHashes && s.severalWindows() {
 		s.split = true
 		return nil
 	}
@@ -137,12 +136,12 @@ func (s *spanAudit) list(ctx context.Context, name string) (*listing, error) {
 // something, or to be about to publish it, it is looked for by its ID: visibility is
 // behind by moments, and a run may have published or closed since the ledgers were read.
 func (s *spanAudit) compare(ctx context.Context, l *listing) error {
-	c := s.ledgers.compare(s.in.Span, l.name, l.versions)
+	c := s.ledgers.compare(l.name, l.versions)
 	if len(c.unpublished) > 0 {
 		if err := s.refresh(ctx, slices.Collect(maps.Keys(c.unpublished))); err != nil {
 			return err
 		}
-		c = s.ledgers.compare(s.in.Span, l.name, l.versions)
+		c = s.ledgers.compare(l.name, l.versions)
 	}
 	elsewhere, err := s.missingBefore(ctx, l.earlier)
 	if err != nil {
@@ -260,8 +259,8 @@ func (s *spanAudit) gap(start time.Time) *cdc.WindowGap {
 
 // result has the state of every window that needs something.
 func (s *spanAudit) result() cdc.AuditSpanResult {
-	for _, start := range s.ledgers.starts(s.in.Span) {
-		if known := s.ledgers.windows[start]; known.open || known.unreadable {
+	for start, known := range s.ledgers.windows {
+		if known.open || known.unreadable {
 			s.gap(start) // an expired one has nothing to be done
 		}
 	}

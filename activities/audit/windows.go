@@ -59,12 +59,10 @@ type typedKey struct {
 	cdc.Key
 }
 
-// ledgers are those of an audit's windows, by the windows' starts.
+// ledgers are those of windows, by the windows' starts.
 type ledgers struct {
 	*spanAudit
 	windows map[time.Time]*windowLedger
-	// hashes is how many there are in all.
-	hashes int
 }
 
 func newLedgers(s *spanAudit) *ledgers {
@@ -77,9 +75,8 @@ func beyondHorizon(start time.Time, horizon time.Duration) bool {
 	return start.Before(time.Now().Add(-horizon - cdc.HorizonSlack))
 }
 
-// newestRuns lists the windows that visibility shows in a span, by their starts,
-// with the number of the newest run of each. It finds them by the beginnings of
-// their IDs, an hour each.
+// newestRuns are the numbers of the newest runs of the windows that visibility shows in a
+// span, by their starts. It finds them by the beginnings of their IDs, an hour each.
 func (a *Activities) newestRuns(ctx context.Context, datastore string, span cdc.Span) (map[time.Time]int, error) {
 	newest := make(map[time.Time]int)
 	for hour := span.From.UTC().Truncate(time.Hour); hour.Before(span.To); hour = hour.Add(time.Hour) {
@@ -100,9 +97,8 @@ func (a *Activities) newestRuns(ctx context.Context, datastore string, span cdc.
 	return newest, nil
 }
 
-// readSpan reads the ledgers of every window of the span that visibility shows. It
-// is behind by moments, so that a window which is about to be found wanting is
-// looked for by its ID first (refresh).
+// readSpan reads the ledgers of every window of the span that visibility shows.
+// Visibility is behind by moments: refresh looks for windows by their IDs.
 func (l *ledgers) readSpan(ctx context.Context) error {
 	newest, err := l.newestRuns(ctx, l.in.Datastore, l.in.Span)
 	if err != nil {
@@ -163,7 +159,6 @@ func (l *ledgers) each(ctx context.Context, starts []time.Time, read func(contex
 		return err
 	}
 	for i, start := range starts {
-		l.hashes += size(results[i].ledger) - size(l.window(start).ledger)
 		l.windows[start] = results[i]
 	}
 	return nil
@@ -200,23 +195,13 @@ func (l *ledgers) window(start time.Time) *windowLedger {
 	return &windowLedger{run: neverRun, expired: beyondHorizon(start, l.in.Horizon)}
 }
 
-// starts are the windows of the span that are known, oldest first.
-func (l *ledgers) starts(span cdc.Span) []time.Time {
-	var starts []time.Time
-	for start := range l.windows {
-		if span.Contains(start) {
-			starts = append(starts, start)
-		}
-	}
-	slices.SortFunc(starts, time.Time.Compare)
-	return starts
-}
-
-func size(ledger cdc.Ledger) int {
-	sum := 0
-	for _, entry := range ledger.Types {
-		if entry != nil {
-			sum += entry.Published.Len() + entry.Skipped.Len()
+// hashes is how many all ledgers hold.
+func (l *ledgers) hashes() (sum int) {
+	for _, window := range l.windows {
+		for _, entry := range window.ledger.Types {
+			if entry != nil {
+				sum += entry.Published.Len() + entry.Skipped.Len()
+			}
 		}
 	}
 	return sum
