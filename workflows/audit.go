@@ -114,9 +114,8 @@ func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
 	for {
 		a.describe(ctx)
 		if historyIsLarge(ctx) {
-			next, state := a.in, a.state
-			next.Resume = &state
-			return cdc.AuditResult{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowAudit, next)
+			a.in.Resume = &a.state
+			return cdc.AuditResult{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowAudit, a.in)
 		}
 		part, ok := a.nextPart(ctx)
 		if ok {
@@ -228,8 +227,7 @@ func (a *audit) close(ctx workflow.Context) (cdc.AuditResult, error) {
 	}
 	result := cdc.AuditResult{Datastore: a.in.Datastore, Totals: a.state.Totals}
 	if a.scheduled() {
-		state := a.state
-		result.State = &state
+		result.State = &a.state
 	} else {
 		result.Statements, result.StatementsOmitted = a.state.Statements, a.state.StatementsOmitted
 		result.Unresolved = a.state.Unresolved

@@ -101,9 +101,7 @@ func (d *publishDelete) confirm(ctx workflow.Context) (confirmed bool, err error
 func (d *publishDelete) confirmedBy(ctx workflow.Context, found cdc.ReadDeleteResult) bool {
 	log := workflow.GetLogger(ctx)
 	if !found.Confirmed() {
-		workflow.GetMetricsHandler(ctx).
-			WithTags(map[string]string{"datastore": d.in.Origin.Datastore, "resource_type": d.in.Delete.Type}).
-			Counter(cdc.MetricContradicted).Inc(1)
+		countType(ctx, cdc.MetricContradicted, d.in.Origin.Datastore, d.in.Delete.Type)
 		log.Error("a delete is not published: the store shows its resource, and no delete in its history; it was forged, or one version was erased",
 			"delete", workflow.GetInfo(ctx).WorkflowExecution.ID, "datastore", d.in.Origin.Datastore,
 			"type", d.in.Delete.Type, "captured_by", d.in.Origin.CapturedBy)
@@ -173,9 +171,8 @@ func (d *publishDelete) waitForRetry(ctx workflow.Context, reason string) error 
 		return errDeleteSkipped
 	}
 	if historyIsLarge(ctx) {
-		next, retry := d.in, d.retry
-		next.Resume, next.Read = &retry, d.in.Read || retry.Class == cdc.ClassEvent
-		return workflow.NewContinueAsNewError(ctx, cdc.WorkflowPublishDelete, next)
+		d.in.Resume, d.in.Read = &d.retry, d.in.Read || d.retry.Class == cdc.ClassEvent
+		return workflow.NewContinueAsNewError(ctx, cdc.WorkflowPublishDelete, d.in)
 	}
 	return nil
 }

@@ -98,13 +98,13 @@ func (o *operator) show(ctx workflow.Context, waits []cdc.Wait) error {
 	return workflow.UpsertTypedSearchAttributes(ctx, cdc.AttrState.ValueSet(state))
 }
 
-// close is for an execution that ends and has nothing else to upsert.
-func (o *operator) close(ctx workflow.Context) error {
-	if !o.upserts || !o.waiting {
+// close upserts, for an execution that ends, the figures, if it has any, and CdcState
+// with them or if it waited.
+func (o *operator) close(ctx workflow.Context, figures ...temporal.SearchAttributeUpdate) error {
+	if !o.upserts || !o.waiting && len(figures) == 0 {
 		return nil
 	}
-	o.waiting = false
-	return workflow.UpsertTypedSearchAttributes(ctx, cdc.AttrState.ValueSet(cdc.StateClosed))
+	return workflow.UpsertTypedSearchAttributes(ctx, append(figures, cdc.AttrState.ValueSet(cdc.StateClosed))...)
 }
 
 // busWait is what waits while the event bus accepts nothing, for the reason given.
@@ -137,6 +137,12 @@ func failed(ctx workflow.Context, err error) (class cdc.Class, retryAfter time.D
 	default:
 		return cdc.ClassUnavailable, 0, true
 	}
+}
+
+// countType counts one in a metric by datastore and resource type.
+func countType(ctx workflow.Context, metric, datastore, resourceType string) {
+	workflow.GetMetricsHandler(ctx).
+		WithTags(map[string]string{"datastore": datastore, "resource_type": resourceType}).Counter(metric).Inc(1)
 }
 
 // classOf is the class of an activity's error, empty for any other.

@@ -92,11 +92,10 @@ func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error)
 	}
 	r.describe(ctx)
 	if !ended && len(r.plan.Parts) > 0 {
-		next, plan := r.in, r.plan
-		next.Plan = &plan
-		return cdc.CaptureRangeResult{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureRange, next)
+		r.in.Plan = &r.plan
+		return cdc.CaptureRangeResult{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureRange, r.in)
 	}
-	if err := r.markClosed(ctx); err != nil {
+	if err := r.operator.close(ctx, cdc.AttrPublished.ValueSet(int64(r.plan.Counts.Published))); err != nil {
 		return cdc.CaptureRangeResult{}, err
 	}
 	switch {
@@ -107,15 +106,6 @@ func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error)
 	default:
 		return r.plan.CaptureRangeResult, nil
 	}
-}
-
-// markClosed sets the search attributes of a range that has closed.
-func (r *captureRange) markClosed(ctx workflow.Context) error {
-	if !r.in.Attributes {
-		return nil
-	}
-	return workflow.UpsertTypedSearchAttributes(ctx,
-		cdc.AttrState.ValueSet(cdc.StateClosed), cdc.AttrPublished.ValueSet(int64(r.plan.Counts.Published)))
 }
 
 // work runs the workers until the parts are done, the history is large, the range is

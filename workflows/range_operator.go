@@ -20,7 +20,7 @@ func (r *captureRange) listen(ctx workflow.Context) {
 		selector.Select(ctx)
 		r.handleSignals(ctx)
 		if len(r.plan.Parts) == 0 {
-			continue // markClosed upserts
+			continue // operator.close upserts
 		}
 		// A worker does so when it is done with a part, which may take long.
 		if err := r.operator.show(ctx, r.waiting(ctx)); err != nil && r.err == nil {

@@ -28,11 +28,7 @@ type rejectedChanges struct {
 
 // newRejected goes on from what the run before carried over.
 func newRejected(salt cdc.Salt, carried map[string]cdc.HashSet, retry cdc.Retry) rejectedChanges {
-	r := rejectedChanges{salt: salt, hashes: make(map[string]cdc.HashSet), carried: make(map[string]cdc.HashSet), retry: retry}
-	for name, set := range carried {
-		r.carried[name] = set.Clone()
-	}
-	return r
+	return rejectedChanges{salt: salt, hashes: make(map[string]cdc.HashSet), carried: carried, retry: retry}
 }
 
 func (r *rejectedChanges) empty() bool { return len(r.changes) == 0 }

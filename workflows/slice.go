@@ -10,8 +10,8 @@ import (
 )
 
 // CaptureSlice captures one type's span page after page, page k being published
-// while page k+1 is read. It is the only page loop in the house: windows use it
-// for what overflows, ranges for everything. Its result is what it published.
+// while page k+1 is read: windows use it for what overflows, ranges for everything.
+// Its result is what it published.
 func CaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (cdc.CaptureSliceResult, error) {
 	s, err := newCaptureSlice(ctx, in)
 	if err == nil {
@@ -37,9 +37,8 @@ type captureSlice struct {
 	// known is what needs no publishing: what the parent knows, what was
 	// published, what is being published and what EventBridge rejected.
 	known cdc.HashSet
-	// publishing is the Publish under way, of the changes in batch.
+	// publishing is the Publish under way.
 	publishing *publishing
-	batch      []cdc.Change
 	// rejected are changes that EventBridge rejected; bus is why it accepts nothing.
 	rejected rejectedChanges
 	bus      cdc.Class
@@ -62,7 +61,9 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 	}
 	s.rejected = newRejected(in.Salt, map[string]cdc.HashSet{in.Type: s.state.Rejected}, s.state.Bus)
 	s.state.Rejected = cdc.HashSet{}
-	s.beginInRange(ctx)
+	if r := in.Range; r != nil && r.Began.IsZero() {
+		r.Began = workflow.Now(ctx)
+	}
 	return s, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
 		return s.progress(ctx), nil
 	})
@@ -174,7 +175,7 @@ func (s *captureSlice) publish(ctx workflow.Context, changes []cdc.Change) error
 		if s.in.Range != nil {
 			in.Bus, in.Weigh = s.in.Range.Bus, true
 		}
-		s.batch, s.publishing = batch, startPublishing(ctx, in)
+		s.publishing = startPublishing(ctx, in)
 	}
 	return nil
 }
@@ -189,8 +190,8 @@ func (s *captureSlice) published(ctx workflow.Context) error {
 		s.bus = class
 		return s.show(ctx)
 	})
-	batch := s.batch
-	s.publishing, s.batch = nil, nil
+	batch := s.publishing.in.Changes
+	s.publishing = nil
 	changes, counts := accepted(batch, result)
 	s.state.Counts.Add(counts)
 	for _, change := range changes {
@@ -238,13 +239,10 @@ func (s *captureSlice) restartPages() {
 	s.in.Next, s.state.PageKnown, s.state.Trail = "", cdc.HashSet{}, cdc.PageTrail{}
 }
 
-// reportPageLoop counts and logs that the pages were ended because they repeat. What
-// they held is kept; whatever else there is, audits find missing. The metric is the
-// activities'.
+// reportPageLoop counts, in the activities' metric, and logs that the pages were ended
+// because they repeat. Whatever else there is, audits find missing.
 func (s *captureSlice) reportPageLoop(ctx workflow.Context) {
-	workflow.GetMetricsHandler(ctx).
-		WithTags(map[string]string{"datastore": s.in.Origin.Datastore, "resource_type": s.in.Type}).
-		Counter("healthlake_cdc_page_loops").Inc(1)
+	countType(ctx, "healthlake_cdc_page_loops", s.in.Origin.Datastore, s.in.Type)
 	workflow.GetLogger(ctx).Warn("the store's pages repeat, or go on without anything new: what they held is kept, and no more are read",
 		"datastore", s.in.Origin.Datastore, "type", s.in.Type)
 }
@@ -286,11 +284,12 @@ func (s *captureSlice) continueAsNew(ctx workflow.Context) error {
 	if !s.rejected.empty() {
 		s.in.Confirm = true
 		s.restartPages()
-		s.restartIDs()
+		if s.in.Range != nil {
+			s.in.Range.At, s.state.Counts.NotFound = 0, 0
+		}
 	}
 	s.state.Rejected, s.state.Bus = s.rejected.all()[s.in.Type], s.rejected.retry
 	s.drainPauses(ctx)
-	next, state := s.in, s.state
-	next.Resume = &state
-	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureSlice, next)
+	s.in.Resume = &s.state
+	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureSlice, s.in)
 }

@@ -14,18 +14,6 @@ import (
 // (about 20 s were seen).
 const listingDelay = 20 * time.Second
 
-// beginInRange copies what a range has given the slice, for its own use.
-func (s *captureSlice) beginInRange(ctx workflow.Context) {
-	if s.in.Range == nil {
-		return
-	}
-	own := *s.in.Range
-	s.in.Range = &own
-	if own.Began.IsZero() {
-		own.Began = workflow.Now(ctx)
-	}
-}
-
 // batchSize is how many of n changes one Publish may hold: with a rate, what a second
 // allows.
 func (s *captureSlice) batchSize(n int) int {
@@ -35,7 +23,7 @@ func (s *captureSlice) batchSize(n int) int {
 	return max(1, min(n, int(s.in.Range.Rate)))
 }
 
-// drainPauses receives the signals that have come; the last one counts.
+// drainPauses receives the signals to pause or resume that have come.
 func (s *captureSlice) drainPauses(ctx workflow.Context) {
 	if s.in.Range == nil {
 		return
@@ -120,13 +108,4 @@ func (s *captureSlice) idsToRead() []string {
 		return nil
 	}
 	return s.in.Range.IDs[s.in.Range.At:]
-}
-
-// restartIDs lets the next run read every named resource again, for what EventBridge
-// rejected.
-func (s *captureSlice) restartIDs() {
-	if s.in.Range != nil {
-		s.in.Range.At = 0
-		s.state.Counts.NotFound = 0
-	}
 }

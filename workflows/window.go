@@ -173,15 +173,11 @@ func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.PageResult, error) 
 
 // dedup drops what the ledger has, and what is in the pages twice.
 func (w *captureWindow) dedup(pages []cdc.PageResult) []cdc.Change {
-	type versionOf struct {
-		resourceType string
-		cdc.Key
-	}
 	var fresh []cdc.Change
-	seen := make(map[versionOf]bool)
+	seen := make(map[string]bool)
 	for _, page := range pages {
 		for _, change := range page.Changes {
-			name := versionOf{change.Type, change.Key()}
+			name := change.IdempotencyKey(w.origin.Datastore)
 			if w.in.Window.Contains(change.Time()) && !w.knows(change.Version) && !seen[name] {
 				seen[name] = true
 				fresh = append(fresh, change)
@@ -236,18 +232,15 @@ func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change)
 	return nil
 }
 
-// close shows the counts to operators. A window that published nothing upserts nothing
-// for that.
+// close shows the counts to operators, those of a window that published something in
+// search attributes, too.
 func (w *captureWindow) close(ctx workflow.Context) error {
 	w.describe(ctx)
-	if !w.in.Attributes || w.counts.Published == 0 {
+	if w.counts.Published == 0 {
 		return w.operator.close(ctx)
 	}
-	return workflow.UpsertTypedSearchAttributes(ctx,
-		cdc.AttrState.ValueSet(cdc.StateClosed),
-		cdc.AttrPublished.ValueSet(int64(w.counts.Published)),
-		cdc.AttrTypes.ValueSet(w.publishedTypes()),
-	)
+	return w.operator.close(ctx,
+		cdc.AttrPublished.ValueSet(int64(w.counts.Published)), cdc.AttrTypes.ValueSet(w.publishedTypes()))
 }
 
 // mayContinueAsNew reports whether the history is large and nothing is under way

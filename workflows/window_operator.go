@@ -175,8 +175,7 @@ func reportUnswept(ctx workflow.Context, datastore string, types map[string]cdc.
 	for _, name := range sortedKeys(types) {
 		workflow.GetLogger(ctx).Warn("a type that the store has not given for an hour is closed unswept; an audit captures it when it can be read again",
 			"datastore", datastore, "type", name, "class", types[name])
-		workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"datastore": datastore, "resource_type": name}).
-			Counter("healthlake_cdc_types_unswept").Inc(1)
+		countType(ctx, "healthlake_cdc_types_unswept", datastore, name)
 	}
 }
 
