@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,11 +24,9 @@ type auditFlags struct {
 // auditReport is what audit prints of a datastore.
 type auditReport struct {
 	WorkflowID string `json:"workflowId"`
-	// Started is false when an audit of the same time range was running already: it was
-	// joined.
-	Started bool `json:"started"`
-	// Result is set with --wait.
-	Result *cdc.AuditResult `json:"result,omitempty"`
+	// Started is false when the audit was running already: it was joined.
+	Started bool             `json:"started"`
+	Result  *cdc.AuditResult `json:"result,omitempty"` // with --wait
 }
 
 func newAuditCommand(s *session) *cobra.Command {
@@ -37,19 +34,13 @@ func newAuditCommand(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "audit --since TIME --until TIME",
 		Short: "Compare what the stores hold of a time range with what was published, and heal it",
-		Long: `Audit lists what the stores hold of the time range, however young it is, compares it
-with the ledgers of its windows, runs the windows that miss something, and publishes a
-statement for each type. The time range is widened to the edges of windows. Audit waits
-a few minutes at most for windows that are open; what they have published already
-counts.
+		Long: `Audit compares what the stores hold of the time range with the ledgers of its windows,
+runs the windows that miss something, and publishes a statement for each type. It joins
+an audit of the same time range that is running.
 
-With --wait it prints the statements that have any versions, and exits with an error
-when something is missing after healing, is not published yet, or is not known.
-
-If an audit of the same time range is running, the command joins it when it covers all
-the types asked for, and otherwise fails. One that has finished runs again. A time range
-older than the audit's horizon cannot be audited, because its ledgers are gone: replay
-it.`,
+With --wait it prints the statements that have any versions, and fails when something
+is missing after healing, is not published yet, or is not known. A time range older than
+the audit's horizon has no ledgers any more: replay it.`,
 		Example: "  starter audit --since 2026-11-23T08:00:00Z --until 2026-11-23T12:00:00Z --wait\n" +
 			"  starter audit --since 2h --until 30m --type Observation --wait --json",
 		Args: cobra.NoArgs,
@@ -89,11 +80,8 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 		reports, err := c.startAudits(ctx, datastores, f.types, cdc.AuditInput{
 			Span: &span, Versions: c.config.Versions, CapturedBy: cdc.ByAudit, SourceTime: now.UTC(), Horizon: horizon,
 		})
-		if err != nil && len(reports) > 0 {
-			return errors.Join(s.print(reports, auditText(reports)), err) // those keep running
-		}
 		if err != nil {
-			return err
+			return printDone(s, reports, auditText(reports), err)
 		}
 		if f.wait {
 			for i := range reports {
@@ -139,16 +127,15 @@ func (c *connection) startAudits(ctx context.Context, datastores, asked []string
 	return reports, nil
 }
 
-// checkJoinedAudit checks that a running audit covers every type that is asked for.
+// checkJoinedAudit checks that a running audit covers the asked types.
 func checkJoinedAudit(id string, running, asked []string) error {
-	lacking := slices.DeleteFunc(slices.Clone(asked), func(name string) bool { return slices.Contains(running, name) })
+	lacking := temporal.Lacking(asked, running)
 	if len(lacking) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%s is running already, without %s: wait until it is done, as `starter status` shows, and start it again", id, strings.Join(lacking, ", "))
 }
 
-// awaitAudit waits for an audit and shows its progress.
 func (s *session) awaitAudit(ctx context.Context, c *connection, id string) (*cdc.AuditResult, error) {
 	var result cdc.AuditResult
 	err := s.await(ctx, c, id, &result, func(ctx context.Context) string {

@@ -17,15 +17,11 @@ func newBackfillCommand(s *session) *cobra.Command {
 		Short: "Publish what the stores already held before healthlake-cdc captured them",
 		Long: `Backfill publishes what search shows of the time range and was not published yet: the
 first snapshot of an existing store, or of a type that was added. Without --until it
-covers everything up to its start. A backfill that is named twice runs once: if the
-name is in use, the command joins the existing backfill when that one is the same;
-otherwise it fails.
+covers everything up to its start. Of the recent part, for which there are ledgers, the
+windows publish only what is missing.
 
-The recent part, for which there are ledgers, is compared with them: the windows it
-belongs to publish only what is missing. This part begins at the audit's horizon, or in
-the first hour in which any window ran, and is fixed when the backfill starts. The
-older part is read page by page; each slice of it ends with listings of ids until one
-finds nothing new.`,
+If the name is in use, the command joins the existing backfill when that one is the
+same; otherwise it fails.`,
 		Example: "  starter backfill --name first-snapshot --dry-run\n" +
 			"  starter backfill --name first-snapshot --wait\n" +
 			"  starter backfill --name encounters --type Encounter --until 2026-11-23T12:00:00Z",
@@ -56,7 +52,10 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 		if err != nil {
 			return err
 		}
-		in.CapturedBy, in.Versions, in.WindowsCloseAfter = cdc.ByBackfill, c.config.Versions, windowsCloseAfter(c.config.Passes)
+		in.CapturedBy, in.Versions = cdc.ByBackfill, c.config.Versions
+		// A window that found something has closed by then, when nothing went wrong: after
+		// its last pass, another after twice that delay, and as much to spare.
+		in.WindowsCloseAfter = 4 * c.config.Passes[len(c.config.Passes)-1]
 		if in.Horizon, err = c.horizon(ctx); err != nil {
 			return err
 		}
@@ -67,8 +66,3 @@ func (s *session) backfill(ctx context.Context, f rangeFlags) error {
 		return s.startRange(ctx, c, in, f)
 	})
 }
-
-// windowsCloseAfter is how long after its end a window that found something has closed when
-// nothing went wrong: its last pass, another after twice that delay, and as much to
-// spare.
-func windowsCloseAfter(passes []time.Duration) time.Duration { return 4 * passes[len(passes)-1] }

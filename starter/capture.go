@@ -26,10 +26,9 @@ func newCaptureCommand(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "capture --at TIME",
 		Short: "Open the windows of a time by hand, or rerun them when they have closed or failed",
-		Long: `Capture opens the window that contains TIME, for each configured datastore. It does
-not touch a window that is open. A window that has closed, failed or was terminated is
-rerun: the rerun reads the ledger of the run before, from its history if that run did
-not complete, makes one pass, and publishes what was missing.`,
+		Long: `Capture opens the window that contains TIME, for each configured datastore. A window
+that has closed, failed or was terminated is rerun: the rerun makes one pass, and
+publishes what was missing.`,
 		Example: "  starter capture --at 2026-11-23T15:04:05Z\n  starter capture --at 10m --wait",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,11 +59,8 @@ func (s *session) capture(ctx context.Context, at time.Time, datastore string, w
 		var all []captured
 		for _, id := range datastores {
 			workflowID, started, err := c.launcher.Capture(ctx, cdc.WindowAt(id, at), cdc.Cause{SourceTime: at, CapturedBy: cdc.ByOperator})
-			if err != nil && len(all) > 0 {
-				return errors.Join(s.print(all, capturedText(all)), err) // those were opened
-			}
 			if err != nil {
-				return err
+				return printDone(s, all, capturedText(all), err)
 			}
 			all = append(all, captured{WorkflowID: workflowID, Started: started})
 		}

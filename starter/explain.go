@@ -10,17 +10,14 @@ import (
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
 
-	"healthlake-cdc/internal/ledger"
 	"healthlake-cdc/internal/ops/explain"
 	"healthlake-cdc/internal/queue"
 )
 
 const (
-	// defaultUI is where `temporal server start-dev`, and our development stack, have
-	// the Web UI.
+	// defaultUI is of `temporal server start-dev` and of devstack.
 	defaultUI = "http://localhost:8233"
-	// maxExplained bounds how many versions one command explains: each takes several
-	// requests to the store and to Temporal.
+	// maxExplained: each takes several requests to the store and to Temporal.
 	maxExplained = 100
 )
 
@@ -29,13 +26,9 @@ func newExplainCommand(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "explain TYPE/ID[/_history/VERSION]",
 		Short: "Show what happened to one version: its window, its trigger, when it was published, or why not",
-		Long: `Explain reads the version from the data store, and from Temporal the window that it
-lies in: every run and rerun, their ledgers, and the Publish that had it. Without a
-version it explains the current one, or the last one before a delete.
-
-It prints one result for each data store. The exit code is 0 whenever there is a
-result, whatever it is. With - it reads versions from standard input, one per line.
-The resource's id is printed, and sent only to the data store.
+		Long: `Explain says when a version was published, or why not. Without a version it explains
+the current one, or the last one before a delete. With - it reads versions from standard
+input, one per line. The resource's id is printed, and sent only to the data store.
 ` + whyStdin,
 		Example: "  starter explain Patient/123\n  starter explain Observation/abc/_history/4 --json\n  starter explain - < versions.txt",
 		Args:    oneArgument("explain needs one argument: Type/id or Type/id/_history/version, or - for standard input"),
@@ -74,11 +67,8 @@ func (s *session) explain(ctx context.Context, names []string, datastore, ui str
 		for i, request := range requests {
 			for _, request.Datastore = range datastores {
 				result, err := explainer.Explain(ctx, request)
-				if err != nil && len(results) > 0 {
-					return errors.Join(s.print(results, strings.Join(texts, "\n\n")), numbered(i, len(requests), err))
-				}
 				if err != nil {
-					return numbered(i, len(requests), err)
+					return printDone(s, results, strings.Join(texts, "\n\n"), numbered(i, len(requests), err))
 				}
 				results = append(results, result)
 				texts = append(texts, result.Text())
@@ -107,8 +97,7 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 	}
 	return &explain.Explainer{
 		Store: stores, Executions: c.Executions, Queries: c.Client,
-		Ledgers: ledger.Reader{Executions: c.Executions},
-		Types:   c.types, Audited: c.config.AuditOn(), Namespace: c.Namespace, Retention: retention, UIURL: ui,
+		Types: c.types, Audited: c.config.AuditOn(), Namespace: c.Namespace, Retention: retention, UIURL: ui,
 		Triggers: c.triggers, Now: time.Now,
 	}, nil
 }

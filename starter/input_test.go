@@ -72,7 +72,7 @@ func TestUnknownCommands(t *testing.T) {
 		groups++
 		for _, args := range [][]string{{command.Name()}, {command.Name(), "aply"}} {
 			stdout, _, err := run(t, args...)
-			require.ErrorContains(t, err, "Usage:\n  starter "+command.Name()+" "+command.Commands()[0].Name(), args)
+			require.ErrorContains(t, err, command.Name()+" needs a subcommand: "+command.Commands()[0].Name(), args)
 			require.Empty(t, stdout, "only answers go there")
 		}
 	}

@@ -30,9 +30,7 @@ func newPauseCommand(s *session) *cobra.Command {
 		Use:   "pause NAME",
 		Short: "Pause a replay or a backfill",
 		Long: `Pause stops a replay or a backfill from starting anything new; its open slices stop
-before their next page. An audit of a backfill's recent part that is running continues
-to its end, over at most a few hours of the time range. Pausing a paused one changes
-nothing.` + rangeArgument,
+before their next page. An audit of a backfill's recent part that is running continues.` + rangeArgument,
 		Example: "  starter pause first-snapshot\n  starter pause replay/monday-outage",
 		Args:    oneRange,
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.pause(cmd.Context(), args[0], true) },
@@ -43,7 +41,7 @@ func newResumeCommand(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use:     "resume NAME",
 		Short:   "Resume a paused replay or backfill",
-		Long:    "Resume continues a replay or a backfill where it was paused. Resuming a running one\nchanges nothing." + rangeArgument,
+		Long:    "Resume continues a replay or a backfill where it was paused." + rangeArgument,
 		Example: "  starter resume first-snapshot",
 		Args:    oneRange,
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.pause(cmd.Context(), args[0], false) },
@@ -56,8 +54,7 @@ func newCancelCommand(s *session) *cobra.Command {
 		Use:   "cancel NAME",
 		Short: "End a replay or a backfill before it is done",
 		Long: `Cancel ends a replay or a backfill: it finishes what is being published and closes as
-cancelled. Its name stays in use; to continue, start another one under another name.
-Cancelling one that is being cancelled changes nothing.` + rangeArgument,
+cancelled. Its name stays in use; to continue, start another one under another name.` + rangeArgument,
 		Example: "  starter cancel first-snapshot --wait",
 		Args:    oneRange,
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.cancel(cmd.Context(), args[0], wait) },
@@ -66,7 +63,6 @@ Cancelling one that is being cancelled changes nothing.` + rangeArgument,
 	return command
 }
 
-// pause pauses or resumes.
 func (s *session) pause(ctx context.Context, name string, pause bool) error {
 	state := "resumed"
 	if pause {

@@ -86,7 +86,13 @@ func rangeDifferences(was, is cdc.CaptureRangeInput) []string {
 	differ(!was.Span.To.Equal(is.Span.To), "--until", stamp(was.Span.To), stamp(is.Span.To))
 	all = append(all, listDifference("--type", was.Types, is.Types)...)
 	all = append(all, listDifference("--datastore", was.Datastores, is.Datastores)...)
-	if same := sameIDs(was.IDs, is.IDs); same != len(was.IDs) || same != len(is.IDs) {
+	same := 0
+	for _, one := range is.IDs {
+		if slices.Contains(was.IDs, one) {
+			same++
+		}
+	}
+	if same != len(was.IDs) || same != len(is.IDs) {
 		all = append(all, fmt.Sprintf("--id named %s, names %s; %d are the same", resourceCount(was.IDs), resourceCount(is.IDs), same))
 	}
 	differ(was.Rate != is.Rate, "--rate", fmt.Sprintf("%g", was.Rate), fmt.Sprintf("%g", is.Rate))
@@ -98,33 +104,14 @@ func rangeDifferences(was, is cdc.CaptureRangeInput) []string {
 }
 
 // listDifference names what only one of two lists has.
-func listDifference(flag string, was, is []string) []string {
-	var all []string
-	for _, one := range was {
-		if !slices.Contains(is, one) {
-			all = append(all, fmt.Sprintf("%s %s was in it, is not", flag, one))
-		}
+func listDifference(flag string, was, is []string) (all []string) {
+	for _, one := range temporal.Lacking(was, is) {
+		all = append(all, fmt.Sprintf("%s %s was in it, is not", flag, one))
 	}
-	for _, one := range is {
-		if !slices.Contains(was, one) {
-			all = append(all, fmt.Sprintf("%s %s was not in it, is", flag, one))
-		}
+	for _, one := range temporal.Lacking(is, was) {
+		all = append(all, fmt.Sprintf("%s %s was not in it, is", flag, one))
 	}
 	return all
-}
-
-// sameIDs counts the resources that both name.
-func sameIDs(was, is []cdc.ResourceID) (n int) {
-	named := make(map[cdc.ResourceID]bool, len(was))
-	for _, one := range was {
-		named[one] = true
-	}
-	for _, one := range is {
-		if named[one] {
-			n++
-		}
-	}
-	return n
 }
 
 func resourceCount(ids []cdc.ResourceID) string {

@@ -23,10 +23,8 @@ func newRedriveCommand(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "redrive [--max N]",
 		Short: "Move messages from the dead-letter queue back to the trigger queue",
-		Long: `Redrive moves messages from the dead-letter queue of CDC_QUEUE_URL back to it.
-Without --max SQS moves all of them. With --max each message is sent first and then
-deleted, so that none is lost; a message that arrives twice opens no window twice. A
-message that is still malformed returns to the dead-letter queue.`,
+		Long: `Redrive moves messages from the dead-letter queue of CDC_QUEUE_URL back to it. None is
+lost; one that is still malformed returns to the dead-letter queue.`,
 		Example: "  starter redrive --max 10\n  starter redrive",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

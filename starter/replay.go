@@ -33,18 +33,13 @@ func newReplayCommand(s *session) *cobra.Command {
 		Short: "Publish again what the stores hold of a time range",
 		Long: `Replay publishes again every version that search shows of the time range, with the
 same idempotency keys and meta.replay = NAME. Search does not show versions that were
-replaced or deleted since, so they are not replayed. A replay that is named twice runs
-once.
+replaced or deleted since.
 
-With --dry-run it reads the same and publishes nothing: it prints how many versions,
-bytes and events the replay would publish, and what that would cost.
+If the name is in use, the command joins the existing replay when that one is the same;
+otherwise it fails. Times like 48h are different at each start: give exact times to join.
 
-If the name is in use, the command joins the existing replay when that one has the same
-time range, types, resources, rate and bus; otherwise it fails. Times like 48h are
-different at each start: give exact times to join.
-
-With --id it publishes only the named resources, if they lie in the time range, and
-says at the end how many do not. Give --id - to read them from standard input.
+With --id it publishes only the named resources, if they lie in the time range; --id -
+reads them from standard input.
 ` + whyStdin,
 		Example: "  starter replay --name monday-outage --since 2026-11-23T08:00:00Z --until 2026-11-23T12:00:00Z --wait\n" +
 			"  starter replay --name lab-again --since 48h --until 24h --type Observation --type DiagnosticReport --dry-run\n" +
@@ -111,14 +106,12 @@ func (f *replayFlags) check() error {
 // never by its text: an id is patient data.
 func parseResources(names []string) ([]cdc.ResourceID, error) {
 	var all []cdc.ResourceID
-	seen := make(map[cdc.ResourceID]bool)
 	for i, text := range names {
 		resourceType, id, version, ok := cdc.ParseReference(text)
 		if !ok || version != "" {
 			return nil, fmt.Errorf("--id number %d is not of the form Patient/123", i+1)
 		}
-		if named := (cdc.ResourceID{Type: resourceType, ID: id}); !seen[named] {
-			seen[named] = true
+		if named := (cdc.ResourceID{Type: resourceType, ID: id}); !slices.Contains(all, named) {
 			all = append(all, named)
 		}
 	}
@@ -130,15 +123,14 @@ func nameResources(in *cdc.CaptureRangeInput, resources []cdc.ResourceID) error 
 	if len(resources) == 0 {
 		return nil
 	}
-	types := make(map[string]bool)
+	var types []string
 	for _, one := range resources {
 		if !slices.Contains(in.Types, one.Type) {
 			return fmt.Errorf("--id names a resource of type %s, which is not among the types of this replay", one.Type)
 		}
-		types[one.Type] = true
+		types = append(types, one.Type)
 	}
-	in.IDs = resources
-	in.Types = slices.DeleteFunc(slices.Clone(in.Types), func(name string) bool { return !types[name] })
+	in.IDs, in.Types = resources, slices.Compact(slices.Sorted(slices.Values(types)))
 	return nil
 }
 

@@ -29,9 +29,7 @@ func newRetryCommand(s *session) *cobra.Command {
 		Use:   "retry WORKFLOW-ID",
 		Short: "Retry now what waits for an operator",
 		Long: `Retry makes an execution that waits for an operator try again now, instead of in up to
-15 minutes: every version that EventBridge rejected, every type that the store did not
-let it read, the ledger that could not be read. The workflow ID is that of a window, a
-rerun, a slice, a replay, a backfill or a delete, as ` + "`starter status`" + ` shows it.`,
+15 minutes. ` + "`starter status`" + ` shows its workflow ID.`,
 		Example: "  starter retry window/0123456789abcdef0123456789abcdef/2026-11-23T15:04:00Z",
 		Args:    oneWorkflowID,
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.retry(cmd.Context(), args[0]) },
@@ -50,10 +48,8 @@ cannot be read is closed without a search of it; a replay or a backfill leaves i
 A delete is not published. A rerun that cannot read the ledger of the run before puts
 all that it finds into its own ledger as skipped, because it may have been published.
 
-The workflow ID is that of a window, a rerun, a slice, a replay, a backfill or a delete,
-as ` + "`starter status`" + ` shows it. Skip does not touch what does not wait. It lists what it
-will skip and asks; without a terminal it needs --yes. It returns when the execution has
-skipped it, and fails when that takes longer than a minute.`,
+The workflow ID is as ` + "`starter status`" + ` shows it. Skip lists what it will skip and asks;
+without a terminal it needs --yes.`,
 		Example: "  starter skip window/0123456789abcdef0123456789abcdef/2026-11-23T15:04:00Z --type Claim\n" +
 			"  starter skip delete/0123456789abcdef0123456789abcdef/8f14e45f-ceea-467f-a1d7-1f8a1f3f8d5c --yes",
 		Args: oneWorkflowID,

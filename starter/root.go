@@ -28,11 +28,8 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "starter",
 		Short: "Operate healthlake-cdc: status, explain, audit, capture, replay, backfill, redrive",
-		Long: `Starter is the command line of healthlake-cdc for operators. It starts workflows
-that the workers run and the Temporal UI shows.
-
-It reads the same CDC_, AWS_ and TEMPORAL_ environment variables as the worker. A
-flag of the same meaning overrides the variable.`,
+		Long: `Starter is the command line of healthlake-cdc for operators. It reads the same CDC_,
+AWS_ and TEMPORAL_ environment variables as the worker; a flag overrides its variable.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
@@ -58,17 +55,13 @@ flag of the same meaning overrides the variable.`,
 // requireSubcommand makes a command that only groups others fail without one of them:
 // cobra would print its help and exit with 0.
 func requireSubcommand(command *cobra.Command) {
+	var names []string
+	for _, one := range command.Commands() {
+		names = append(names, one.Name())
+	}
 	command.Args = cobra.ArbitraryArgs
-	command.RunE = func(cmd *cobra.Command, args []string) error {
-		text := cmd.CommandPath() + " needs a subcommand"
-		if len(args) > 0 {
-			text = fmt.Sprintf("%s has no command %q", cmd.CommandPath(), args[0])
-		}
-		lines := []string{text, "Usage:"}
-		for _, one := range cmd.Commands() {
-			lines = append(lines, "  "+one.CommandPath()+"  "+one.Short)
-		}
-		return errors.New(strings.Join(lines, "\n"))
+	command.RunE = func(cmd *cobra.Command, _ []string) error {
+		return fmt.Errorf("%s needs a subcommand: %s", cmd.CommandPath(), strings.Join(names, " or "))
 	}
 }
 
@@ -95,6 +88,14 @@ func oneArgument(says string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// printDone prints what was done before a failure, if anything was.
+func printDone[T any](s *session, done []T, text string, failure error) error {
+	if len(done) == 0 {
+		return failure
+	}
+	return errors.Join(s.print(done, text), failure)
 }
 
 // print writes value as JSON, or text.

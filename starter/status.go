@@ -21,15 +21,8 @@ func newStatusCommand(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Show lag, open windows, queues, what waits, what failed, and cost",
-		Long: `Status shows for each datastore and resource type when something was last published
-and how long after it was written, and how far the store is audited. It lists open
-windows, replays, backfills and audits with their progress, the depth of the trigger
-queue and its dead-letter queue (with CDC_QUEUE_URL), what waits for an operator, and
-what failed, was terminated or timed out and was not repaired by a later run, with
-what to do about it. It estimates the cost per hour.
-
-It looks at a limited number of windows and queries a few of them. Temporal bills
-queries as actions.`,
+		Long: `Status looks at a limited number of windows and queries a few of them, which Temporal
+bills as actions. The depth of the queues needs CDC_QUEUE_URL.`,
 		Example: "  starter status\n  starter status --lookback 6h --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -18,12 +18,10 @@ import (
 // subscriptionPlan is what subscriptions plan and apply print.
 type subscriptionPlan struct {
 	Bus string `json:"bus"`
-	// Policy is the statement that the bus's policy needs. Allowed is set when the
-	// policy certainly lets HealthLake put events; Unclear says why that is not clear.
-	Policy  json.RawMessage      `json:"policy"`
-	Allowed bool                 `json:"allowed"`
-	Unclear string               `json:"unclear,omitempty"`
-	Items   []subscriptions.Item `json:"items"`
+	// Policy is the statement that the bus's policy needs.
+	Policy json.RawMessage `json:"policy"`
+	subscriptions.Grant
+	Items []subscriptions.Item `json:"items"`
 	// Written is how many resources apply has written.
 	Written *int `json:"written,omitempty"`
 
@@ -45,23 +43,19 @@ func newSubscriptionsCommand(s *session) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "subscriptions",
 		Short: "Set up HealthLake's own FHIR Subscriptions as a second source of triggers",
-		Long: `Subscriptions makes HealthLake itself send notifications of changes. For each
-configured type of each configured data store it writes a SubscriptionTopic and a
-Subscription to it, which put notifications with ids on an event bus. These open windows
-like CloudTrail's records, mostly sooner, and name the resource that was deleted. A data
-store allows at most 50 subscriptions.
+		Long: `Subscriptions makes HealthLake itself send notifications of changes to an event bus.
+They open windows like CloudTrail's records, mostly sooner, and name the resource that
+was deleted. A data store allows at most 50 subscriptions.
 
-Use a bus that is only for notifications: the CloudFormation template creates one with
-SubscriptionNotifications=true, and only HealthLake may put events on it. On the default
-bus anybody with events:PutEvents can forge a notification.`,
+Use a bus that is only for notifications, as the CloudFormation template creates with
+SubscriptionNotifications=true. On the default bus anybody with events:PutEvents can
+forge a notification.`,
 		Args: cobra.NoArgs,
 	}
 	flags := &subscriptionFlags{}
 	plan := &cobra.Command{
-		Use:   "plan",
-		Short: "Print what apply would create or change, and the policy that the bus needs",
-		Long: `Plan reads what each data store has, and prints what apply would create or change and
-the statement that the bus's resource policy needs. It writes nothing.`,
+		Use:     "plan",
+		Short:   "Print what apply would create or change, and the policy that the bus needs",
 		Example: "  starter subscriptions plan\n  starter subscriptions plan --type Patient --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.subscriptions(cmd.Context(), *flags, false) },
@@ -69,13 +63,8 @@ the statement that the bus's resource policy needs. It writes nothing.`,
 	apply := &cobra.Command{
 		Use:   "apply",
 		Short: "Create or change the subscriptions, and let HealthLake use the bus",
-		Long: `Apply writes what plan prints. It first adds the statement that the bus's policy lacks,
-and keeps what is there. It writes each resource by a PUT under its own id, so you can
-repeat it: it does not touch what is already as wanted. It needs
-healthlake:UpdateResource on the data stores and events:PutPermission on the bus.
-
-HealthLake takes 5 to 10 minutes to activate a subscription; plan then shows the status
-active.`,
+		Long: `Apply writes what plan prints, and can be repeated. It needs healthlake:UpdateResource
+on the data stores and events:PutPermission on the bus.`,
 		Example: "  starter subscriptions apply\n  starter subscriptions apply --datastore 0123456789abcdef0123456789abcdef --separate-deletes",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.subscriptions(cmd.Context(), *flags, true) },
@@ -110,9 +99,7 @@ func (s *session) subscriptions(ctx context.Context, flags subscriptionFlags, ap
 			return err
 		}
 		printed.Bus, printed.Policy = settings.BusARN, subscriptions.Policy(settings.BusARN)
-		grant := subscriptions.GrantOf(printed.current, settings.BusARN)
-		printed.Allowed, printed.Unclear = grant.Allowed, grant.Unclear
-		if grant.Denied {
+		if printed.Grant = subscriptions.GrantOf(printed.current, settings.BusARN); printed.Denied {
 			return fmt.Errorf("a statement of the policy of %s denies HealthLake events:PutEvents: remove it; nothing was written", settings.BusARN)
 		}
 		if printed.Items, err = subscriptions.Plan(ctx, store, settings); err != nil {
@@ -163,8 +150,7 @@ func (p *subscriptionPlan) allow(ctx context.Context, api *eventbridge.Client) e
 	if err != nil {
 		return fmt.Errorf("adding the statement to the policy of %s (needs events:PutPermission): nothing was written: %w", p.Bus, err)
 	}
-	grant := subscriptions.GrantOf(policy, p.Bus)
-	p.Allowed, p.Unclear = grant.Allowed, grant.Unclear
+	p.Grant = subscriptions.GrantOf(policy, p.Bus)
 	return nil
 }
 

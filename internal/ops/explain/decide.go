@@ -19,7 +19,7 @@ type facts struct {
 	retention           time.Duration
 	// window is the zero value when the version's time is not known.
 	window cdc.Window
-	runs   []Run
+	runs   []*Run
 	// open is the run that is open, holder the first one whose ledger has the version;
 	// nil without one. The open run searches openTypes.
 	open, holder *Run
@@ -167,7 +167,7 @@ func (f *facts) published(r *Result) {
 }
 
 func (f *facts) searched() bool {
-	return slices.ContainsFunc(f.runs, func(r Run) bool { return r.Searched })
+	return slices.ContainsFunc(f.runs, func(r *Run) bool { return r.Searched })
 }
 
 // waiting is of a version whose window is open and has not published it yet.
@@ -270,7 +270,7 @@ func messagesAre(n int) string {
 
 // lacking is of a version whose window has closed without it.
 func (f *facts) lacking(r *Result) {
-	closed := slices.DeleteFunc(slices.Clone(f.runs), func(run Run) bool { return run.Closed.IsZero() })
+	closed := slices.DeleteFunc(slices.Clone(f.runs), func(run *Run) bool { return run.Closed.IsZero() })
 	last := closed[len(closed)-1]
 	switch at := f.found.state.ReplacedAt; {
 	case f.found.state.Standing == Current && !f.searched():
@@ -293,7 +293,7 @@ func (f *facts) lacking(r *Result) {
 	}
 }
 
-func statuses(runs []Run) string {
+func statuses(runs []*Run) string {
 	texts := make([]string, len(runs))
 	for i, run := range runs {
 		texts[i] = run.Status

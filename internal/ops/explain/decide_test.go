@@ -24,8 +24,8 @@ func aFact(age time.Duration) *facts {
 	}
 }
 
-func closedRun(searched, has bool) Run {
-	return Run{WorkflowID: "window/d/x", Status: "closed", Searched: searched, Has: has, Closed: begin.Add(2 * minute)}
+func closedRun(searched, has bool) *Run {
+	return &Run{WorkflowID: "window/d/x", Status: "closed", Searched: searched, Has: has, Closed: begin.Add(2 * minute)}
 }
 
 func TestDecide(t *testing.T) {
@@ -33,12 +33,12 @@ func TestDecide(t *testing.T) {
 		f.found.state = Stored{Standing: Replaced, CurrentVersion: "9", ReplacedBy: "1", ReplacedAt: at}
 	}
 	open := func(f *facts, types ...string) {
-		f.runs = append(f.runs, Run{WorkflowID: "window/d/x", Status: "open"})
-		f.open, f.openTypes = &f.runs[len(f.runs)-1], types
+		f.runs = append(f.runs, &Run{WorkflowID: "window/d/x", Status: "open"})
+		f.open, f.openTypes = f.runs[len(f.runs)-1], types
 	}
-	held := func(f *facts, run Run) {
-		f.runs = []Run{run}
-		f.holder = &f.runs[0]
+	held := func(f *facts, run *Run) {
+		f.runs = []*Run{run}
+		f.holder = run
 	}
 	for name, c := range map[string]struct {
 		age    time.Duration
@@ -91,7 +91,7 @@ func TestDecide(t *testing.T) {
 		}},
 		"not configured any more, but swept": {age: time.Hour, want: Missed, given: func(f *facts, _ *Result) {
 			f.configured = false
-			f.runs = []Run{closedRun(true, false)}
+			f.runs = []*Run{closedRun(true, false)}
 		}},
 		"published": {want: Published, says: "accepted it at", given: func(_ *facts, a *Result) {
 			a.Publication = &Publication{EventID: "e", At: begin}
@@ -124,7 +124,7 @@ func TestDecide(t *testing.T) {
 			f.skippedInLedger = true
 		}},
 		"an audit's rerun for another type is open": {want: Missed, says: "closed without it", given: func(f *facts, _ *Result) {
-			f.runs = []Run{closedRun(true, false)}
+			f.runs = []*Run{closedRun(true, false)}
 			open(f, "Claim")
 		}},
 		"skipped, window open": {want: Skipped, says: "skipped by an operator at 2026", given: func(f *facts, _ *Result) {
@@ -133,11 +133,11 @@ func TestDecide(t *testing.T) {
 		}},
 		"superseded": {want: Superseded, says: "search shows only the newest", given: func(f *facts, _ *Result) {
 			replaced(f, begin.Add(minute))
-			f.runs = []Run{closedRun(true, false)}
+			f.runs = []*Run{closedRun(true, false)}
 		}},
 		"replaced after the window had closed": {want: Superseded, says: "after the window had closed", given: func(f *facts, _ *Result) {
 			replaced(f, begin.Add(time.Hour))
-			f.runs = []Run{closedRun(true, false)}
+			f.runs = []*Run{closedRun(true, false)}
 		}},
 		"replaced, window open": {want: Superseded, says: "its window is open", given: func(f *facts, _ *Result) {
 			replaced(f, begin.Add(minute))
@@ -147,13 +147,13 @@ func TestDecide(t *testing.T) {
 			replaced(f, begin.Add(minute))
 		}},
 		"missed": {want: Missed, says: "did not show it", advice: "starter capture --at", given: func(f *facts, _ *Result) {
-			f.runs = []Run{closedRun(true, false)}
+			f.runs = []*Run{closedRun(true, false)}
 		}},
 		"missed, audits off": {want: Missed, advice: "`starter capture", given: func(f *facts, _ *Result) {
-			f.runs, f.audited = []Run{closedRun(true, false)}, false
+			f.runs, f.audited = []*Run{closedRun(true, false)}, false
 		}},
 		"ended before it swept": {want: Missed, says: "without a search of the type", given: func(f *facts, _ *Result) {
-			f.runs = []Run{closedRun(false, false)}
+			f.runs = []*Run{closedRun(false, false)}
 		}},
 		"waiting for its pass": {want: WaitingForPass, says: "next pass or try is at 2026-11-23T12:05:00.000Z", given: func(f *facts, a *Result) {
 			open(f, "Patient")

@@ -1,10 +1,8 @@
 // Package explain finds out what happened to one version: which window it lies in, what
-// opened that window, and when the version was published with which EventBridge id, or
-// why it was not.
+// opened that window, and when the version was published, or why it was not.
 //
-// It reads the version from the datastore, and from Temporal the window by its ID, which
-// is made of a store and a time. The FHIR logical id is patient data: it is in the
-// operator's request and in the result, never in an error or a request to Temporal.
+// The FHIR logical id is patient data: it is in the operator's request and in the result,
+// never in an error or a request to Temporal.
 package explain
 
 import (
@@ -47,13 +45,8 @@ type Explainer struct {
 	Store      Store
 	Executions temporal.Executions
 	Queries    temporal.Queries
-	Ledgers    interface {
-		Closed(ctx context.Context, workflowID string) (cdc.Ledger, error)
-	}
-	// Types are the configured resource types, by datastore.
-	Types map[string][]string
-	// Audited is set when audits are on.
-	Audited bool
+	Types      map[string][]string // by datastore
+	Audited    bool                // audits are on
 	// Namespace is Temporal's, Retention how long it keeps closed executions.
 	Namespace string
 	Retention time.Duration
@@ -64,8 +57,7 @@ type Explainer struct {
 	Now      func() time.Time
 }
 
-// Triggers is where the trigger of a window may be that was not opened: in our own
-// queues, before CloudTrail is to blame.
+// Triggers is where the trigger of a window may be that was not opened.
 type Triggers struct {
 	// Queue and DLQ are the trigger queue and its dead-letter queue, nil when not known;
 	// Unknown says why.
@@ -127,11 +119,9 @@ func (e *Explainer) window(ctx context.Context, f *facts, result *Result) error 
 	if err != nil {
 		return err
 	}
-	for _, slice := range replayed {
-		result.Replays = append(result.Replays, slice.replay)
-	}
+	result.Replays = replayed
 	if len(replayed) > 0 && result.Publication == nil && f.holder == nil {
-		t, err := e.follow(ctx, version, replayed[0].workflowID, "")
+		t, err := e.follow(ctx, version, replayed[0].slice, "")
 		if err != nil {
 			return err
 		}
@@ -163,7 +153,7 @@ func (e *Explainer) publication(ctx context.Context, f *facts, result *Result, p
 		f.skippedAt = t.skippedAt
 	}
 	for _, p := range pending {
-		if t.open != nil && p.GetActivityId() == t.openID {
+		if t.open != nil && p.GetActivityId() == t.open.activityID {
 			t.open.Attempt = int(p.GetAttempt())
 			f.failing = p.GetLastFailure().GetApplicationFailureInfo().GetType()
 		}

@@ -14,21 +14,15 @@ import (
 // maxReplays bounds how many replays are looked through, the newest first.
 const maxReplays = 20
 
-// replaySlice is a slice of a replay, or of a backfill's older part, that published the
-// version.
-type replaySlice struct {
-	replay     Replay
-	workflowID string
-}
-
-// replays finds the replays that published the version. A replay's own history is short:
-// it names its slices, with the time range of each and the hashes of what each published.
-func (e *Explainer) replays(ctx context.Context, datastore string, version cdc.Version) ([]replaySlice, error) {
+// replays finds the replays, and the older parts of backfills, that published the version.
+// A replay's own history is short: it names its slices, with the time range of each and
+// the hashes of what each published.
+func (e *Explainer) replays(ctx context.Context, datastore string, version cdc.Version) ([]Replay, error) {
 	executions, err := e.Executions.List(ctx, temporal.OfType(cdc.WorkflowCaptureRange), maxReplays)
 	if err != nil {
 		return nil, err
 	}
-	var all []replaySlice
+	var all []Replay
 	for _, info := range executions {
 		id := info.GetExecution().GetWorkflowId()
 		name, ok := rangeName(id)
@@ -63,7 +57,7 @@ type replayVisitor struct {
 	// candidates are the slices whose type and time range the version is in, found those
 	// that published it.
 	candidates []string
-	found      []replaySlice
+	found      []Replay
 }
 
 func (v *replayVisitor) apply(event *historypb.HistoryEvent) error {
@@ -91,9 +85,7 @@ func (v *replayVisitor) apply(event *historypb.HistoryEvent) error {
 		return err
 	}
 	if result.Published.Has(result.Salt.Hash(v.version)) {
-		v.found = append(v.found, replaySlice{workflowID: id, replay: Replay{
-			Name: v.name, At: event.GetEventTime().AsTime(), URL: v.explainer.url(id),
-		}})
+		v.found = append(v.found, Replay{Name: v.name, At: event.GetEventTime().AsTime(), URL: v.explainer.url(id), slice: id})
 	}
 	return nil
 }

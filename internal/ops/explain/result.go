@@ -96,7 +96,7 @@ type Window struct {
 	Start      time.Time `json:"start"`
 	End        time.Time `json:"end"`
 	// Runs are the executions that the namespace still has, the first run first.
-	Runs []Run `json:"runs,omitempty"`
+	Runs []*Run `json:"runs,omitempty"`
 	// NextStep is when an open window searches the type again.
 	NextStep time.Time `json:"nextStep,omitzero"`
 	// Blocked is the error class of the last try.
@@ -144,6 +144,8 @@ type Publication struct {
 	// Rejected is EventBridge's error code, where it rejected the version.
 	Rejected string `json:"rejected,omitempty"`
 	URL      string `json:"url"`
+
+	activityID string
 }
 
 // Replay is a replay that published the version once more.
@@ -151,4 +153,6 @@ type Replay struct {
 	Name string    `json:"name"`
 	At   time.Time `json:"at"`
 	URL  string    `json:"url"`
+
+	slice string // the workflow ID of its slice
 }

@@ -2,13 +2,13 @@ package explain
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/ledger"
 	"healthlake-cdc/internal/temporal"
 )
 
@@ -19,7 +19,6 @@ const maxGaps = 4
 // findRuns finds every run of the window, and which of them has the version. It returns
 // the activities that are under way in the open one.
 func (e *Explainer) findRuns(ctx context.Context, f *facts) (pending []*workflowpb.PendingActivityInfo, err error) {
-	open, holder := -1, -1
 	var unreadable error
 	for n, gaps := 0, 0; gaps < maxGaps; n++ {
 		id := f.window.RerunID(n)
@@ -40,7 +39,7 @@ func (e *Explainer) findRuns(ctx context.Context, f *facts) (pending []*workflow
 		}
 		gaps = 0
 		info := described.GetWorkflowExecutionInfo()
-		run := Run{
+		run := &Run{
 			WorkflowID: id, Status: statusText(info.GetStatus()), Started: info.GetStartTime().AsTime(), URL: e.url(id),
 			CapturedBy: in.CapturedBy, SourceTime: in.SourceTime, Skips: in.Skip,
 		}
@@ -48,22 +47,16 @@ func (e *Explainer) findRuns(ctx context.Context, f *facts) (pending []*workflow
 			run.Closed = info.GetCloseTime().AsTime()
 		}
 		if cdc.IsOpen(info.GetStatus()) {
-			open, pending, f.openTypes = len(f.runs), described.GetPendingActivities(), in.Types
-		} else if ledger, err := e.ledger(ctx, id); err != nil {
+			f.open, f.openTypes, pending = run, in.Types, described.GetPendingActivities()
+		} else if has, err := e.ledger(ctx, id); err != nil {
 			unreadable = err
 		} else {
-			run.Searched, run.Has = ledger.Swept(f.request.Type), ledger.Has(f.found.version)
-			if run.Has && holder < 0 {
-				holder, f.skippedInLedger = len(f.runs), !ledger.HasPublished(f.found.version)
+			run.Searched, run.Has = has.Swept(f.request.Type), has.Has(f.found.version)
+			if run.Has && f.holder == nil {
+				f.holder, f.skippedInLedger = run, !has.HasPublished(f.found.version)
 			}
 		}
 		f.runs = append(f.runs, run)
-	}
-	if open >= 0 {
-		f.open = &f.runs[open]
-	}
-	if holder >= 0 {
-		f.holder = &f.runs[holder]
 	}
 	if f.open == nil && f.holder == nil {
 		return nil, unreadable
@@ -72,15 +65,13 @@ func (e *Explainer) findRuns(ctx context.Context, f *facts) (pending []*workflow
 }
 
 func (e *Explainer) ledger(ctx context.Context, id string) (cdc.Ledger, error) {
-	ledger, err := e.Ledgers.Closed(ctx, id)
-	var failure *cdc.Error
-	if errors.As(err, &failure) && failure.Class == cdc.ClassOpen {
-		return ledger, fmt.Errorf("a slice of %s has not closed yet: try again in a moment", id)
+	found, err := ledger.Reader{Executions: e.Executions}.Closed(ctx, id)
+	if cdc.ClassOf(err) == cdc.ClassOpen {
+		err = fmt.Errorf("a slice of %s has not closed yet: try again in a moment", id)
+	} else if err != nil {
+		err = fmt.Errorf("reading the ledger of %s: %w", id, err)
 	}
-	if err != nil {
-		return ledger, fmt.Errorf("reading the ledger of %s: %w", id, err)
-	}
-	return ledger, nil
+	return found, err
 }
 
 func statusText(status enumspb.WorkflowExecutionStatus) string {

@@ -57,12 +57,6 @@ type reader struct {
 	Request
 }
 
-func (r reader) current(ctx context.Context) (cdc.Version, presence, error) {
-	resource, err := r.store.Read(ctx, r.Datastore, r.Type, r.ID)
-	p, err := presenceOf(err)
-	return resource.Version, p, err
-}
-
 func (r reader) version(ctx context.Context, version string) (cdc.Version, presence, error) {
 	resource, err := r.store.VRead(ctx, r.Datastore, r.Type, r.ID, version)
 	p, err := presenceOf(err)
@@ -72,10 +66,12 @@ func (r reader) version(ctx context.Context, version string) (cdc.Version, prese
 // find reads the version from the store, and how it stands.
 func (r reader) find(ctx context.Context) (found, error) {
 	f := found{version: cdc.Version{Type: r.Type, ID: r.ID, VersionID: r.Version}}
-	current, now, err := r.current(ctx)
+	resource, err := r.store.Read(ctx, r.Datastore, r.Type, r.ID)
+	now, err := presenceOf(err)
 	if err != nil {
 		return f, err
 	}
+	current := resource.Version
 	f.state.CurrentVersion = current.VersionID
 	switch {
 	case now == present && (r.Version == "" || r.Version == current.VersionID):
@@ -155,8 +151,8 @@ func (r reader) replaced(ctx context.Context, f found, current cdc.Version, now 
 	return f, nil
 }
 
-// maxHistoryPages bounds the search for the last version of a deleted resource. It is
-// the second entry of the first page, unless the resource was deleted many times.
+// maxHistoryPages bounds the search for the last version of a deleted resource, which is
+// mostly the second entry of the first page.
 const maxHistoryPages = 10
 
 // lastBeforeDelete finds the last version of a deleted resource: the newest entry of its

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -19,9 +20,8 @@ type trace struct {
 	converter converter.DataConverter
 
 	// accepted is the Publish that EventBridge accepted, rejected the last one that it
-	// did not, and open one that has not ended, with its activity ID.
+	// did not, and open one that has not ended.
 	accepted, rejected, open *Publication
-	openID                   string
 	// skipEvent is the event by which an operator skipped the rejected versions of the
 	// type, skippedAt its time; skipped is set when the version was among them.
 	skipEvent int64
@@ -100,7 +100,8 @@ func (t *trace) schedule(event *historypb.HistoryEvent) error {
 	}
 	if i := slices.IndexFunc(in.Changes, t.is); i >= 0 {
 		t.holding[event.GetEventId()] = i
-		t.open, t.openID = t.publication(in, in.Changes[i]), attributes.GetActivityId()
+		t.open = t.publication(in, in.Changes[i])
+		t.open.activityID = attributes.GetActivityId()
 	}
 	return nil
 }
@@ -168,7 +169,7 @@ func (t *trace) published(event *historypb.HistoryEvent, done *historypb.Activit
 		return err
 	}
 	p := t.open
-	t.open, t.openID = nil, ""
+	t.open = nil
 	p.At, p.Attempt = event.GetEventTime().AsTime(), int(t.attempts[done.GetScheduledEventId()])
 	if index < len(result.EventIDs) && result.EventIDs[index] != "" {
 		p.EventID = result.EventIDs[index]
@@ -231,18 +232,9 @@ func (e *Explainer) follow(ctx context.Context, version cdc.Version, workflowID,
 
 // merge adds what another part of the same execution says and this one does not.
 func (t *trace) merge(other *trace) {
-	if t.accepted == nil {
-		t.accepted = other.accepted
-	}
+	t.accepted = cmp.Or(t.accepted, other.accepted)
 	// What an earlier run was rejected may have been skipped in this one.
 	t.skipped = t.skipped || other.skipped || t.rejected == nil && other.rejected != nil && t.skipEvent > 0
-	if t.rejected == nil {
-		t.rejected = other.rejected
-	}
-	if t.skippedAt.IsZero() {
-		t.skippedAt = other.skippedAt
-	}
-	if t.open == nil {
-		t.open, t.openID = other.open, other.openID
-	}
+	t.rejected, t.open = cmp.Or(t.rejected, other.rejected), cmp.Or(t.open, other.open)
+	t.skippedAt = cmp.Or(t.skippedAt, other.skippedAt)
 }

@@ -106,7 +106,7 @@ func TestTraceOfAnUnfinishedPublish(t *testing.T) {
 		found := tracing(t, in.Changes[0].Version, events[:i+1], data)
 		require.Nil(t, found.accepted)
 		require.NotNil(t, found.open)
-		require.Equal(t, scheduled.GetActivityId(), found.openID)
+		require.Equal(t, scheduled.GetActivityId(), found.open.activityID)
 		return
 	}
 	t.Fatal("no Publish in the history")

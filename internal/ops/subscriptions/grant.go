@@ -13,12 +13,11 @@ import (
 // Grant says whether a bus's policy lets HealthLake put events.
 type Grant struct {
 	// Allowed is set when a statement certainly allows it and none may deny it.
-	Allowed bool
-	// Denied is set when a statement certainly denies it: one that allows it does not
-	// help then.
-	Denied bool
+	Allowed bool `json:"allowed"`
+	// Denied is set when a statement certainly denies it, whatever others allow.
+	Denied bool `json:"-"`
 	// Unclear names the statement that makes it unclear, and says why.
-	Unclear string
+	Unclear string `json:"unclear,omitempty"`
 }
 
 // match says whether a statement, or a part of one, matches a request.
