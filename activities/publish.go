@@ -171,7 +171,7 @@ func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 		if len(in.Statements) > 0 {
 			log.Error("EventBridge rejects an audit's statement", "audit", in.Origin.CorrelationID)
 		} else {
-			log.Error("EventBridge rejects an event; its window stays open", "window", in.Origin.CorrelationID)
+			log.Error("EventBridge rejects an event; it is tried again", "workflow", in.Origin.CorrelationID)
 		}
 	}
 }

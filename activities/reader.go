@@ -301,7 +301,7 @@ func (r *Reader) CountUnreadable(datastore, resourceType string, span cdc.Span, 
 }
 
 // pageLoops counts, in the metrics of Temporal's SDK, the lists of pages that were
-// ended because they loop. Workflows count the same (workflows/capture_slice.go).
+// ended because they loop. Workflows count the same (workflows/slice.go).
 const pageLoops = "healthlake_cdc_page_loops"
 
 // CountPageLoop counts and logs a list of pages that was ended because it loops.

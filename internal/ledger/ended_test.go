@@ -32,7 +32,7 @@ func TestDetailsAreDecodedAsTheSDKEncodesThem(t *testing.T) {
 	codec, err := payload.NewCodec(ring, "default", payload.Migration{})
 	require.NoError(t, err)
 	e := temporal.Executions{Data: payload.NewDataConverter(codec)}
-	bound := e.Decoder(window.ID())
+	bound := e.ConverterOf(window.ID())
 	in, _ := batch("Patient", "a", "b")
 	for how, details := range map[string]converter.DataConverter{"failed": e.Data, "timed out": bound} {
 		t.Run(how, func(t *testing.T) {

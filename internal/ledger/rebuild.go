@@ -21,7 +21,7 @@ import (
 // ledger of the run before began with that one's all the same.
 func (r Reader) rebuild(ctx context.Context, runID, workflowID string, read func(ctx context.Context, id string) (cdc.Ledger, error)) (*run, error) {
 	u := &run{
-		workflowID: workflowID, bound: r.Executions.Decoder(workflowID), executions: r.Executions,
+		workflowID: workflowID, bound: r.Executions.ConverterOf(workflowID), executions: r.Executions,
 		scheduled: make(map[int64]*historypb.ActivityTaskScheduledEventAttributes),
 		rejected:  make(map[string]cdc.HashSet), skips: make(map[string]int64),
 	}
@@ -157,7 +157,7 @@ func (r *run) sliceCompleted(done *historypb.ChildWorkflowExecutionCompletedEven
 		return err
 	}
 	var result cdc.CaptureSliceResult
-	if err := r.executions.Decoder(id).FromPayloads(done.GetResult(), &result); err != nil {
+	if err := r.executions.ConverterOf(id).FromPayloads(done.GetResult(), &result); err != nil {
 		return err
 	}
 	r.forget(id)

@@ -73,7 +73,7 @@ func executionsWithKey(t *testing.T) temporal.Executions {
 func TestKeysMustDecryptTheNewestWindows(t *testing.T) {
 	ours, others := executionsWithKey(t), executionsWithKey(t)
 	input := func(by temporal.Executions, i int) *commonpb.Payloads {
-		payloads, err := by.Decoder(windowID(i)).ToPayloads(cdc.CaptureWindowInput{})
+		payloads, err := by.ConverterOf(windowID(i)).ToPayloads(cdc.CaptureWindowInput{})
 		require.NoError(t, err)
 		return payloads
 	}

@@ -34,21 +34,21 @@ func (s *windowStarter) start(ctx context.Context, r trigger.Result) error {
 		}
 	}
 	for _, d := range r.Deletes {
-		if err := s.count(ctx, EventDeleteOpened, EventDeleteJoined, func(ctx context.Context) (bool, error) {
+		if err := s.startOther(ctx, EventDeleteOpened, EventDeleteJoined, func(ctx context.Context) (bool, error) {
 			return s.opener.PublishDelete(ctx, r.Datastore, d, r.Cause.CapturedBy)
 		}); err != nil {
 			return err
 		}
 	}
 	if r.Import != nil {
-		if err := s.count(ctx, EventImportOpened, EventImportJoined, func(ctx context.Context) (bool, error) {
+		if err := s.startOther(ctx, EventImportOpened, EventImportJoined, func(ctx context.Context) (bool, error) {
 			return s.opener.Import(ctx, r.Datastore, *r.Import, r.Cause)
 		}); err != nil {
 			return err
 		}
 	}
 	if r.Job != nil {
-		return s.count(ctx, EventJobOpened, EventJobJoined, func(ctx context.Context) (bool, error) {
+		return s.startOther(ctx, EventJobOpened, EventJobJoined, func(ctx context.Context) (bool, error) {
 			return s.opener.Follow(ctx, r.Datastore, *r.Job, r.Cause)
 		})
 	}
@@ -84,8 +84,8 @@ func (s *windowStarter) window(ctx context.Context, w cdc.Window, cause cdc.Caus
 	return nil
 }
 
-// count makes a call of the Opener and counts what it did.
-func (s *windowStarter) count(ctx context.Context, opened, joined Event, open func(context.Context) (bool, error)) error {
+// startOther starts what is no window, and counts it as opened or as joined.
+func (s *windowStarter) startOther(ctx context.Context, opened, joined Event, open func(context.Context) (bool, error)) error {
 	event := joined
 	isNew, err := s.breaker.call(ctx, open)
 	if err != nil {

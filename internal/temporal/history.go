@@ -33,14 +33,14 @@ type Client interface {
 // run.
 type Executions struct {
 	Client Client
-	// Data decodes payloads of any workflow: see [Executions.Decoder].
+	// Data decodes payloads of any workflow: see [Executions.ConverterOf].
 	Data converter.DataConverter
 }
 
-// Decoder is the data converter for payloads of one workflow. It fails for those that
+// ConverterOf is the data converter for payloads of one workflow. It fails for those that
 // were written for another one, but for what the SDK encodes without saying of which
 // workflow it is: failures, and what a cancelled workflow returns.
-func (e Executions) Decoder(workflowID string) converter.DataConverter {
+func (e Executions) ConverterOf(workflowID string) converter.DataConverter {
 	return converter.WithDataConverterSerializationContext(e.Data, converter.WorkflowSerializationContext{WorkflowID: workflowID})
 }
 
@@ -89,7 +89,7 @@ func (e Executions) Input(ctx context.Context, workflowID, runID string, input a
 	if err != nil {
 		return fmt.Errorf("reading the history of %s: %w", workflowID, err)
 	}
-	if err := e.Decoder(workflowID).FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), input); err != nil {
+	if err := e.ConverterOf(workflowID).FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), input); err != nil {
 		return undecodable("the input of "+workflowID, err)
 	}
 	return nil

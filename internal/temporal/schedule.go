@@ -70,7 +70,7 @@ func (c *Connection) AuditSchedule(ctx context.Context, datastore string) (*Audi
 		return nil, fmt.Errorf("reading schedule %s: %w", id, err)
 	}
 	known := &AuditSchedule{schedule: found.GetSchedule(), token: found.GetConflictToken()}
-	if err := c.Decoder(id).FromPayloads(known.schedule.GetAction().GetStartWorkflow().GetInput(), &known.Input); err != nil {
+	if err := c.ConverterOf(id).FromPayloads(known.schedule.GetAction().GetStartWorkflow().GetInput(), &known.Input); err != nil {
 		return nil, fmt.Errorf("%w; or delete the schedule to begin anew", undecodable("the input of schedule "+id, err))
 	}
 	return known, nil
@@ -140,7 +140,7 @@ func (k *AuditSchedules) Follow(ctx context.Context, datastore string, types []s
 		wanted.Types = k.types(ctx, datastore, types, known.Input.Types, false)
 		wanted.Since = k.since(known.Input.Since, wanted.Types)
 		schedule := proto.CloneOf(known.schedule)
-		if schedule.GetAction().GetStartWorkflow().Input, err = k.Decoder(cdc.AuditScheduleID(datastore)).ToPayloads(wanted); err != nil {
+		if schedule.GetAction().GetStartWorkflow().Input, err = k.ConverterOf(cdc.AuditScheduleID(datastore)).ToPayloads(wanted); err != nil {
 			return false, fmt.Errorf("encoding the audit's input: %w", err)
 		}
 		return k.update(ctx, known, wanted, schedule)

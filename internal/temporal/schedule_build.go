@@ -32,11 +32,11 @@ const (
 // schedule is a datastore's, as the settings want it.
 func (k *AuditSchedules) schedule(in cdc.AuditInput, state *schedulepb.ScheduleState) (*schedulepb.Schedule, error) {
 	id := cdc.AuditScheduleID(in.Datastore)
-	input, err := k.Decoder(id).ToPayloads(in)
+	input, err := k.ConverterOf(id).ToPayloads(in)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the audit's input: %w", err)
 	}
-	summary, err := k.Decoder(id).ToPayload("audit of datastore " + in.Datastore)
+	summary, err := k.ConverterOf(id).ToPayload("audit of datastore " + in.Datastore)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the audit's summary: %w", err)
 	}

@@ -42,12 +42,15 @@ func (o object) get(name string) json.RawMessage {
 	if raw, ok := o[name]; ok {
 		return bytes.TrimSpace(raw)
 	}
-	want, found := folded(name), ""
+	want, found, matched := folded(name), "", false
 	for other := range o {
 		// Of several, the first in alphabetical order: a body always means the same.
-		if (found == "" || other < found) && folded(other) == want {
-			found = other
+		if folded(other) == want && (!matched || other < found) {
+			found, matched = other, true
 		}
+	}
+	if !matched {
+		return nil // and not a member whose name is empty
 	}
 	return bytes.TrimSpace(o[found])
 }

@@ -246,6 +246,21 @@ func TestParseRecord(t *testing.T) {
 	}
 }
 
+// A member without a name stands for no other: a forged errorCode would make a write a
+// failed one.
+func TestParseMemberWithoutAName(t *testing.T) {
+	for _, file := range []string{"cloudtrail-update-patient.json", "cloudtrail-delete-observation.json", "cloudtrail-bundle-no-type.json"} {
+		body := sample(t, file)
+		var event map[string]any
+		require.NoError(t, json.Unmarshal(body, &event))
+		event[""] = "AccessDenied"
+		event["detail"].(map[string]any)[""] = "AccessDenied"
+		forged, err := json.Marshal(event)
+		require.NoError(t, err)
+		require.Equal(t, Parse(body, scope()), Parse(forged, scope()))
+	}
+}
+
 func TestParseUnknownWriteIsATriggerAndReported(t *testing.T) {
 	for name, shown := range map[any]string{
 		"MergeResource": "MergeResource", "UpdateResource20260301": "UpdateResource20260301", "Resource2": "Resource2",

@@ -148,7 +148,7 @@ func (c *collection) read(ctx context.Context, chosen []window) (published map[s
 	published = make(map[string]Type)
 	closed, total := 0, 0
 	for _, w := range chosen {
-		h := history{converter: c.executions.Decoder(w.id), window: w.id, published: published, inputs: make(map[int64]cdc.PublishInput)}
+		h := history{converter: c.executions.ConverterOf(w.id), window: w.id, published: published, inputs: make(map[int64]cdc.PublishInput)}
 		if err := c.executions.Visit(ctx, w.id, w.runID, h.apply); err != nil && !temporal.IsNotFound(err) {
 			return nil, 0, err
 		}
