@@ -114,7 +114,7 @@ func (p *process) newActivities(awsConfig aws.Config, stores *healthlake.Client,
 		Store: stores, Limits: p.limits, Observer: p.metrics, Logger: p.logger,
 		Format:        cdc.EventFormat{Source: p.cfg.EventSource, DetailType: p.cfg.DetailType},
 		MaxEventBytes: p.cfg.MaxEventBytes,
-		References:    p.cfg.EventPayload == config.PayloadReference,
+		References:    p.cfg.EventPayload == cdc.PayloadReference,
 	}
 	p.activities = &activities.Activities{
 		Reader: reader, Bus: buses.get(p.cfg.EventBus), OtherBus: buses.get,

@@ -20,8 +20,6 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 	if err != nil {
 		return err
 	}
-	// What it still holds is scraped until the process ends.
-	defer func() { _ = metrics.Shutdown(context.WithoutCancel(ctx)) }()
 	ready := telemetry.NewReadiness(logger)
 	stopServing, err := serve(ctx, cfg, metrics, ready, logger)
 	if err != nil {

@@ -15,10 +15,10 @@ import (
 	"healthlake-cdc/internal/payload"
 )
 
-// Program is one of our programs.
+// Program is one of our programs that load a Config.
 type Program string
 
-// The programs that load a Config.
+// The programs.
 const (
 	Worker  Program = "worker"
 	Starter Program = "starter"
@@ -29,12 +29,6 @@ const (
 	ImportsPublish = "publish"
 	ImportsSummary = "summary"
 	ImportsOff     = "off"
-)
-
-// Values of CDC_EVENT_PAYLOAD.
-const (
-	PayloadFull      = "full"
-	PayloadReference = "reference"
 )
 
 // Values of CDC_LOG_FORMAT.

@@ -107,9 +107,8 @@ func (s *settings) parse(c *Config) error {
 	err := env.ParseWithOptions(c, env.Options{
 		Environment: s.values,
 		FuncMap: map[reflect.Type]env.ParserFunc{
-			reflect.TypeFor[[]string]():        parseList,
-			reflect.TypeFor[[]time.Duration](): parseDurations,
-			reflect.TypeFor[time.Duration]():   func(text string) (any, error) { return parseDuration(text) },
+			reflect.TypeFor[[]string]():      parseList,
+			reflect.TypeFor[time.Duration](): parseDuration,
 		},
 	})
 	var all env.AggregateError
@@ -163,22 +162,10 @@ func parseList(text string) (any, error) {
 	return items, nil
 }
 
-func parseDurations(text string) (any, error) {
-	items := strings.Split(text, ",")
-	out := make([]time.Duration, len(items))
-	for i, item := range items {
-		var err error
-		if out[i], err = parseDuration(strings.TrimSpace(item)); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func parseDuration(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
+func parseDuration(text string) (any, error) {
+	d, err := time.ParseDuration(strings.TrimSpace(text))
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a duration: write it as 10s, 5m or 1h30m", text)
+		return nil, fmt.Errorf("%q is not a duration: write it as 10s, 5m or 1h30m", text)
 	}
 	return d, nil
 }

@@ -46,7 +46,7 @@ var (
 )
 
 // validate checks each value and the values against one another, and fills in the
-// endpoint. Variables that already have a problem are not checked again.
+// endpoint.
 func (s *settings) validate(c *Config, p Program) {
 	for _, v := range variables {
 		s.check(!strings.Contains(v.requiredBy, string(p)) || s.values[v.name] != "", v.name, "is required by the %s: %s", p, v.help)
@@ -127,7 +127,7 @@ func (s *settings) audit(c *Config) {
 }
 
 func (s *settings) events(c *Config) {
-	s.oneOf("CDC_EVENT_PAYLOAD", c.EventPayload, PayloadFull, PayloadReference)
+	s.oneOf("CDC_EVENT_PAYLOAD", c.EventPayload, cdc.PayloadFull, cdc.PayloadReference)
 	s.check(c.MaxEventBytes >= minEventBytes && c.MaxEventBytes <= maxEventBytes, "CDC_MAX_EVENT_BYTES",
 		"%d is not between %d and %d, EventBridge's limit for a call", c.MaxEventBytes, minEventBytes, maxEventBytes)
 	s.eventName("CDC_EVENT_SOURCE", c.EventSource, c.ResourceTypes, sourcePattern, maxSource)

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/eventbus"
 	"healthlake-cdc/internal/healthlake"
 	"healthlake-cdc/internal/queue"
@@ -91,6 +92,7 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 		stated:          counter("stated_versions", "Versions in audit statements, by outcome; a time range that is stated again counts again."),
 		lastStatement:   gauge("last_statement_timestamp_seconds", "When an audit statement of the store was last published, in seconds since 1970."),
 		plaintext:       counter("plaintext_payloads", "Payloads that no key encrypted and that were decoded because of CDC_ACCEPT_PLAINTEXT_UNTIL, by kind."),
+		missing:         missing{types: make(map[statedType]map[cdc.Span]missingSpan)},
 		waiting:         gauge("executions_waiting", "Windows, slices, replays, backfills and deletes that wait for an operator."),
 	}
 	_, err := meter.Int64ObservableGauge("healthlake_cdc_missing_versions",

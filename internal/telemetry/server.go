@@ -53,9 +53,6 @@ func Listen(addr string, metrics http.Handler, ready *Readiness, logger *slog.Lo
 	}, nil
 }
 
-// Addr is the address listened on, with the port that was given for port 0.
-func (s *Server) Addr() string { return s.listener.Addr().String() }
-
 // Serve answers until ctx ends, then lets requests under way end. It returns nil
 // after such a stop and closes the listener in any case.
 func (s *Server) Serve(ctx context.Context) error {

@@ -8,9 +8,7 @@ import (
 )
 
 // missingAge is after how long a time range that misses something is forgotten when this
-// process states it no more. Such a range is stated again at each audit until nothing is
-// missing, but not always by the same worker: what another worker has healed and stated
-// must not be reported missing here indefinitely.
+// process states it no more: another worker may have healed and stated it.
 const missingAge = 2 * time.Hour
 
 // missing holds what the last statement of each time range found missing, of those that
@@ -33,9 +31,6 @@ func (m *missing) add(s cdc.Statement, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := statedType{s.DatastoreID, s.ResourceType}
-	if m.types == nil {
-		m.types = make(map[statedType]map[cdc.Span]missingSpan)
-	}
 	if m.types[key] == nil {
 		m.types[key] = make(map[cdc.Span]missingSpan)
 	}

@@ -50,9 +50,9 @@ func TestStatementsAreCounted(t *testing.T) {
 	require.Contains(t, body, "\nhealthlake_cdc_missing_versions"+patient+" 0")
 }
 
-// What another worker has healed and stated is not missing here for ever.
+// What another worker has healed and stated is not missing here indefinitely.
 func TestMissingIsForgottenWhenItIsStatedNoMore(t *testing.T) {
-	var m missing
+	m := missing{types: make(map[statedType]map[cdc.Span]missingSpan)}
 	begin := time.Now()
 	sum := func(now time.Time) (sum int64) { return m.sums(now)[statedType{"store", "Patient"}] }
 	m.add(stated("Patient", begin.Add(-time.Hour), 3), begin)

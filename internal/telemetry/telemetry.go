@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -20,9 +19,7 @@ const temporalMeter = "temporal-sdk-go"
 
 // Telemetry owns the metrics of one process.
 type Telemetry struct {
-	// Metrics are our instruments.
-	Metrics *Metrics
-
+	Metrics  *Metrics
 	provider *sdkmetric.MeterProvider
 	registry *prometheus.Registry
 	logger   *slog.Logger
@@ -69,12 +66,4 @@ func (t *Telemetry) TemporalHandler() client.MetricsHandler {
 // Handler serves the metrics in Prometheus's format.
 func (t *Telemetry) Handler() http.Handler {
 	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{Registry: t.registry})
-}
-
-// Shutdown ends the collection.
-func (t *Telemetry) Shutdown(ctx context.Context) error {
-	if err := t.provider.Shutdown(ctx); err != nil {
-		return fmt.Errorf("stopping metrics: %w", err)
-	}
-	return nil
 }

@@ -29,7 +29,6 @@ func newTelemetry(t *testing.T) *Telemetry {
 	t.Helper()
 	tel, err := New(discard())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, tel.Shutdown(context.Background())) })
 	return tel
 }
 
@@ -46,7 +45,7 @@ func start(t *testing.T, metrics http.Handler, ready *Readiness) string {
 		cancel()
 		require.NoError(t, <-done)
 	})
-	return "http://" + server.Addr()
+	return "http://" + server.listener.Addr().String()
 }
 
 func get(t *testing.T, url string) (int, string) {
@@ -182,7 +181,7 @@ func TestServeLetsARequestUnderWayEnd(t *testing.T) {
 	go func() { done <- server.Serve(ctx) }()
 	body := make(chan string, 1)
 	go func() {
-		resp, err := http.Get("http://" + server.Addr() + "/metrics")
+		resp, err := http.Get("http://" + server.listener.Addr().String() + "/metrics")
 		if err != nil {
 			body <- err.Error()
 			return

@@ -45,8 +45,8 @@ type Collector struct {
 	Now    func() time.Time
 }
 
-// maxQueries bounds the open executions of a kind, or windows of a store, whose progress
-// is queried, the oldest first: each query is billed as an action.
+// maxQueries bounds the executions of a kind, or windows of a store, that are queried:
+// each query is billed as an action.
 const maxQueries = 10
 
 // collection is one collecting.
@@ -71,33 +71,16 @@ func (c *Collector) begin() *collection {
 	}
 }
 
-// Collect reads from Temporal and SQS what the report shows.
 func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	run := c.begin()
-	if err := run.workers(ctx); err != nil {
-		return Report{}, err
-	}
-	if err := run.waitForOperator(ctx); err != nil {
-		return Report{}, err
-	}
-	for _, datastore := range c.Datastores {
-		if err := run.store(ctx, datastore); err != nil {
+	for _, step := range []func(context.Context) error{
+		run.workers, run.waitForOperator, run.stores, run.openRanges, run.lateDeletes, run.failed,
+	} {
+		if err := step(ctx); err != nil {
 			return Report{}, err
 		}
 	}
 	var err error
-	if run.report.Ranges, err = run.open(ctx, cdc.WorkflowCaptureRange); err != nil {
-		return Report{}, err
-	}
-	if run.report.Audits, err = run.open(ctx, cdc.WorkflowAudit); err != nil {
-		return Report{}, err
-	}
-	if err := run.lateDeletes(ctx); err != nil {
-		return Report{}, err
-	}
-	if err := run.failed(ctx); err != nil {
-		return Report{}, err
-	}
 	if run.report.Queue, run.report.DLQ, err = c.Queues(ctx); err != nil {
 		run.report.QueueNote = err.Error()
 	}
@@ -173,16 +156,20 @@ func (c *collection) workers(ctx context.Context) error {
 	return nil
 }
 
-// open lists the executions of a type that are open.
+func (c *collection) openRanges(ctx context.Context) (err error) {
+	if c.report.Ranges, err = c.open(ctx, cdc.WorkflowCaptureRange); err != nil {
+		return err
+	}
+	c.report.Audits, err = c.open(ctx, cdc.WorkflowAudit)
+	return err
+}
+
 func (c *collection) open(ctx context.Context, workflowType string) ([]Range, error) {
 	open, err := c.executions.List(ctx, temporal.OfType(workflowType).Running(), maxQueries)
-	if err != nil {
-		return nil, err
-	}
 	all := []Range{}
 	for _, info := range open {
 		id := info.GetExecution().GetWorkflowId()
 		all = append(all, Range{WorkflowID: id, Started: info.GetStartTime().AsTime(), Progress: c.progress(ctx, id)})
 	}
-	return all, nil
+	return all, err
 }

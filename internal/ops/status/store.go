@@ -54,7 +54,15 @@ func windowsOf(infos []*workflowpb.WorkflowExecutionInfo) []window {
 	return all
 }
 
-// store collects what the report shows of one datastore.
+func (c *collection) stores(ctx context.Context) error {
+	for _, datastore := range c.Datastores {
+		if err := c.store(ctx, datastore); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (c *collection) store(ctx context.Context, datastore string) error {
 	s := Store{Datastore: datastore}
 	running := temporal.Windows(datastore).Running()
@@ -141,9 +149,8 @@ func sample(recent []window) []window {
 	return chosen
 }
 
-// read reads the histories of windows: what was published last of each type, and how
-// many searches a closed window made on average. One that has expired since it was
-// listed is left out.
+// read reads from the histories of windows what was published last of each type, and how
+// many searches a closed window made on average.
 func (c *collection) read(ctx context.Context, chosen []window) (published map[string]Type, searches float64, err error) {
 	published = make(map[string]Type)
 	closed, total := 0, 0

@@ -15,9 +15,9 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// MaxPerStore is how many Subscriptions a data store allows (AWS General Reference,
+// maxPerStore is how many Subscriptions a data store allows (AWS General Reference,
 // "HealthLake endpoints and quotas").
-const MaxPerStore = 50
+const maxPerStore = 50
 
 const (
 	typeTopic        = "SubscriptionTopic"
@@ -67,8 +67,8 @@ type Item struct {
 	Body    json.RawMessage `json:"resource"`
 }
 
-// Plan compares what is wanted with what the stores have. It writes nothing. Topics come
-// before the subscriptions to them.
+// Plan compares what is wanted with what the stores have. Topics come before the
+// subscriptions to them.
 func Plan(ctx context.Context, store Store, s Settings) ([]Item, error) {
 	var plan []Item
 	for _, datastore := range s.Datastores {
@@ -93,8 +93,7 @@ func Plan(ctx context.Context, store Store, s Settings) ([]Item, error) {
 	return plan, nil
 }
 
-// Apply writes what the plan creates and changes, each topic before the subscription to
-// it, and calls done for each.
+// Apply writes what the plan creates and changes, and calls done for each.
 func Apply(ctx context.Context, store Store, plan []Item, done func(Item)) (written int, err error) {
 	broken := 0
 	for _, item := range plan {
@@ -119,9 +118,6 @@ func Apply(ctx context.Context, store Store, plan []Item, done func(Item)) (writ
 
 // wanted are the resources for one datastore.
 func (s Settings) wanted(datastore string) ([]Item, error) {
-	if !strings.HasPrefix(s.BusARN, "arn:") {
-		return nil, errors.New("the event bus is not named by an ARN")
-	}
 	type kind struct {
 		suffix       string
 		interactions []string
@@ -132,8 +128,8 @@ func (s Settings) wanted(datastore string) ([]Item, error) {
 		each += " and one for its deletes"
 	}
 	types := s.Types[datastore]
-	if n := len(types) * len(kinds); n > MaxPerStore {
-		return nil, fmt.Errorf("datastore %s needs %d subscriptions, %s, and allows %d: choose types with --type", datastore, n, each, MaxPerStore)
+	if n := len(types) * len(kinds); n > maxPerStore {
+		return nil, fmt.Errorf("datastore %s needs %d subscriptions, %s, and allows %d: choose types with --type", datastore, n, each, maxPerStore)
 	}
 	root := strings.TrimRight(s.Endpoint, "/") + "/datastore/" + datastore + "/r4/"
 	var items []Item
@@ -141,13 +137,10 @@ func (s Settings) wanted(datastore string) ([]Item, error) {
 		for _, kind := range kinds {
 			id := cdc.SubscriptionPrefix + strings.ToLower(resourceType) + kind.suffix
 			topicURL := root + typeTopic + "/" + id
-			topic, err := topicResource(id, topicURL, resourceType, kind.interactions).encode()
-			if err != nil {
-				return nil, err
-			}
-			subscription, err := subscriptionResource(id, topicURL, resourceType, s.BusARN).encode()
-			if err != nil {
-				return nil, err
+			topic, err := json.Marshal(topicResource(id, topicURL, resourceType, kind.interactions))
+			subscription, err2 := json.Marshal(subscriptionResource(id, topicURL, resourceType, s.BusARN))
+			if err := errors.Join(err, err2); err != nil {
+				return nil, fmt.Errorf("encoding a subscription: %w", err)
 			}
 			items = append(items,
 				Item{Datastore: datastore, ResourceType: typeTopic, ID: id, Body: topic},

@@ -162,15 +162,15 @@ func TestSeparateDeletes(t *testing.T) {
 
 func TestMoreTypesThanAStoreAllows(t *testing.T) {
 	var types []string
-	for i := range MaxPerStore + 1 {
+	for i := range maxPerStore + 1 {
 		types = append(types, fmt.Sprintf("Type%c%c", 'a'+i/26, 'a'+i%26))
 	}
 	store := &memory{}
 	_, err := Plan(t.Context(), store, settings(types...))
 	require.ErrorContains(t, err, "needs 51 subscriptions, one for each type, and allows 50: choose types with --type")
-	plan, err := Plan(t.Context(), store, settings(types[:MaxPerStore]...))
+	plan, err := Plan(t.Context(), store, settings(types[:maxPerStore]...))
 	require.NoError(t, err)
-	require.Len(t, plan, 2*MaxPerStore)
+	require.Len(t, plan, 2*maxPerStore)
 	separate := settings(types[:26]...)
 	separate.SeparateDeletes = true
 	_, err = Plan(t.Context(), store, separate)

@@ -1,6 +1,7 @@
 package subscriptions
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,19 +39,13 @@ var errPolicy = errors.New("the bus's policy is not a JSON document with stateme
 // AddTo returns a bus's policy with the statement of [Policy] added, or in the place of an
 // earlier one of that name; everything else stays as it was. The policy may be empty.
 func AddTo(policy, busARN string) (string, error) {
-	document := map[string]json.RawMessage{"Version": json.RawMessage(`"2012-10-17"`)}
-	var statements []json.RawMessage
-	if policy != "" {
-		document = nil
-		if err := json.Unmarshal([]byte(policy), &document); err != nil {
-			return "", errPolicy
-		}
-		if err := json.Unmarshal(document["Statement"], &statements); err != nil {
-			statements = []json.RawMessage{document["Statement"]} // one statement needs no list
-		}
+	var document map[string]json.RawMessage
+	err := json.Unmarshal([]byte(cmp.Or(policy, `{"Version":"2012-10-17","Statement":[]}`)), &document)
+	if err != nil || len(document["Statement"]) == 0 {
+		return "", errPolicy
 	}
 	var kept []json.RawMessage
-	for _, statement := range statements {
+	for _, statement := range oneOrMore(document["Statement"]) {
 		var head struct{ Sid string }
 		if err := json.Unmarshal(statement, &head); err != nil {
 			return "", errPolicy

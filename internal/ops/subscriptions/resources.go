@@ -1,11 +1,5 @@
 package subscriptions
 
-import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-)
-
 // The extensions and the profile of the Subscriptions R5 Backport guide that HealthLake
 // requires.
 const (
@@ -39,14 +33,4 @@ func subscriptionResource(id, topicURL, resourceType, busARN string) object {
 			"_payload": object{"extension": []object{{"url": payloadContent, "valueCode": "id-only"}}},
 		},
 	}
-}
-
-func (o object) encode() (json.RawMessage, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(o); err != nil {
-		return nil, fmt.Errorf("encoding a subscription: %w", err)
-	}
-	return bytes.TrimSpace(text.Bytes()), nil
 }
