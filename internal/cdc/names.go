@@ -20,7 +20,8 @@ var (
 const (
 	// StateOpen is given at the start of every execution.
 	StateOpen = "open"
-	// StateClosed is upserted when a window that published something closes.
+	// StateClosed is upserted when an execution closes that published something or
+	// waited for an operator.
 	StateClosed = "closed"
 	// StateWaiting is set while something waits for an operator.
 	StateWaiting = "waiting"
@@ -75,11 +76,13 @@ const (
 // Priority keys of our activities, lower first, for servers that honour them:
 // live windows go before further pages, and both before bulk work.
 const (
-	PriorityLive     = 1
-	PriorityFurther  = 2
-	PriorityBulk     = 4
-	DefaultTaskQueue = "healthlake-cdc"
+	PriorityLive    = 1
+	PriorityFurther = 2
+	PriorityBulk    = 4
 )
+
+// DefaultTaskQueue is CDC_TASK_QUEUE's default.
+const DefaultTaskQueue = "healthlake-cdc"
 
 // LiveTaskQueue is the activity task queue of one datastore's further pages,
 // in windows that are open.

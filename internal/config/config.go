@@ -47,7 +47,7 @@ type Config struct {
 	QueueURL           string        `env:"CDC_QUEUE_URL" requiredBy:"worker" help:"URL of the SQS queue of triggers"`
 	EventBus           string        `env:"CDC_EVENT_BUS" requiredBy:"worker" usedBy:"worker" help:"name or ARN of the EventBridge bus"`
 	HealthLakeEndpoint string        `env:"CDC_HEALTHLAKE_ENDPOINT" default:"https://healthlake.{region}.amazonaws.com" help:"base URL: what /datastore/{id}/r4/ is appended to"`
-	Lookback           time.Duration `env:"CDC_LOOKBACK" envDefault:"5s" help:"how far before a trigger's time its write may lie (ProcessBundle: 30 s)"`
+	Lookback           time.Duration `env:"CDC_LOOKBACK" envDefault:"5s" usedBy:"worker" help:"how far before a trigger's time its write may lie (ProcessBundle: 30 s)"`
 	// Passes are strictly ascending.
 	Passes []time.Duration `env:"CDC_PASSES" envDefault:"10s,60s" help:"delays of the passes after the window's end"`
 	// SearchRate is in searches per second and data store.

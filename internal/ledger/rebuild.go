@@ -62,7 +62,7 @@ type run struct {
 	// before is the run before, of a rerun that ended before it had read that
 	// one's ledger; empty otherwise.
 	before string
-	// rejected is what EventBridge had rejected for good, by type, and skips the
+	// rejected is what EventBridge had rejected, by type, and skips the
 	// event at which an operator last skipped a type's rejected versions.
 	rejected map[string]cdc.HashSet
 	skips    map[string]int64

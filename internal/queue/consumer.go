@@ -19,6 +19,8 @@ import (
 // concurrently, and must return soon after their context is done. opened is false when
 // what was asked for existed already. An error means that Temporal is unavailable, or
 // rejects what every start carries: polling pauses and the messages in hand wait.
+//
+// temporal.Launcher implements it.
 type Opener interface {
 	// OpenWindow starts the window's execution.
 	OpenWindow(ctx context.Context, w cdc.Window, cause cdc.Cause) (opened bool, err error)

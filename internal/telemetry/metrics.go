@@ -82,7 +82,7 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 		published:       counter("published", "Versions that the bus accepted."),
 		publishedBytes:  counter("published_bytes", "Bytes of the resources in the events that the bus accepted."),
 		publishCalls:    counter("publish_calls", "PutEvents calls."),
-		publishFailures: counter("publish_entry_failures", "Entries that the bus did not accept: failed, and sent again, or rejected for good."),
+		publishFailures: counter("publish_entry_failures", "Entries that the bus did not accept: failed, and sent again, or rejected."),
 		lag:             seconds("window_lag", lagBuckets, "From a version's lastUpdated to its publishing."),
 		messages:        counter("sqs_messages", "Messages of the trigger queue, by what became of them."),
 		invalid:         counter("invalid_entries", "Entries of searches that were no valid resource of the type asked for."),

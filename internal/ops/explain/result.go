@@ -17,7 +17,7 @@ const (
 	WaitingForTrigger Verdict = "waiting_for_trigger"
 	// NoTrigger: its window does not exist, and no trigger is expected.
 	NoTrigger Verdict = "no_trigger"
-	// WaitingForOperator: EventBridge rejects it for good, or its type cannot be read
+	// WaitingForOperator: EventBridge rejects it, or its type cannot be read
 	// until someone does something.
 	WaitingForOperator Verdict = "waiting_for_operator"
 	// Superseded: it was replaced, and its window has closed without it.

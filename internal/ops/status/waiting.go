@@ -50,7 +50,7 @@ func (c *collection) waitForOperator(ctx context.Context) error {
 		case c.Attributes:
 			c.queried[id] = true
 			c.report.Waiting = append(c.report.Waiting, Waiting{
-				WorkflowID: id, Operator: true, What: "something was rejected for good or cannot be read: see it in the Temporal UI",
+				WorkflowID: id, Operator: true, What: "something was rejected or cannot be read: see it in the Temporal UI",
 			})
 		}
 	}
