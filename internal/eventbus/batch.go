@@ -2,9 +2,8 @@ package eventbus
 
 import "healthlake-cdc/internal/cdc"
 
-// codeEntryTooLarge is the code of our own rejection of an event that is larger
-// than CDC_MAX_EVENT_BYTES. Hydrate makes a reference of what does not fit, so
-// only a limit below the size of a reference brings it about.
+// codeEntryTooLarge is the code of our own rejection of an event that is larger than
+// CDC_MAX_EVENT_BYTES. Only a limit below the size of a reference brings it about.
 const codeEntryTooLarge = "EntryTooLarge"
 
 // batches cuts the events named by indices, in their order, into calls of at

@@ -13,9 +13,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// busFresh is how long a bus that was found counts as there. PutEvents to a bus
-// that is gone answers 200 and drops the events, so this is also the longest for
-// which a bus that someone deletes may swallow events unnoticed.
+// busFresh is how long a bus that was found counts as there: PutEvents to a bus that is
+// gone answers 200 and drops the events.
 const busFresh = 10 * time.Second
 
 // busCheck asks EventBridge whether the bus exists, at most once every busFresh
@@ -36,8 +35,7 @@ func (b *busCheck) exists(ctx context.Context) *cdc.Error {
 	if fresh {
 		return nil
 	}
-	// The question belongs to everyone who waits for it: it does not end with
-	// the context of the one who happened to ask first.
+	// All who wait share the call: it does not end with the context of the first.
 	answer := b.flight.DoChan("", func() (any, error) {
 		return b.ask(context.WithoutCancel(ctx)), nil
 	})

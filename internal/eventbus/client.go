@@ -13,14 +13,12 @@ type API interface {
 	DescribeEventBus(context.Context, *eventbridge.DescribeEventBusInput, ...func(*eventbridge.Options)) (*eventbridge.DescribeEventBusOutput, error)
 }
 
-// NewClient returns an EventBridge client that makes one attempt a call. The
-// publisher retries by itself: it knows which entries were accepted, checks that
-// it may still send, and bounds how long it stays silent. An SDK that repeated a
-// call in between would put its entries twice without anyone knowing.
+// NewClient returns an EventBridge client that makes one attempt a call. The publisher
+// retries: it knows which entries were accepted. An SDK that repeated a call would put
+// its entries twice.
 func NewClient(cfg aws.Config) *eventbridge.Client {
 	return eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) {
 		o.Retryer = aws.NopRetryer{}
-		// From AWS_MAX_ATTEMPTS or a profile, and laid over the retryer.
-		o.RetryMaxAttempts = 1
+		o.RetryMaxAttempts = 1 // else AWS_MAX_ATTEMPTS or a profile would count
 	})
 }

@@ -6,8 +6,7 @@
 // of it was dropped. The publisher distinguishes them, and it never counts an
 // entry as published without an event id from EventBridge.
 //
-// EventBridge does not deduplicate. So the SDK's own retries are off, one call
-// at a time is in flight, and what was accepted is reported after each: whatever
-// breaks, at most the entries of one call are put twice. Consumers drop those by
-// meta.idempotencyKey.
+// EventBridge does not deduplicate. So one call at a time is in flight, and what was
+// accepted is reported after each: at most the entries of one call are put twice.
+// Consumers drop those by meta.idempotencyKey.
 package eventbus

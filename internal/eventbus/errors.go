@@ -96,7 +96,7 @@ func callError(op string, err error) *cdc.Error {
 }
 
 // blamesContent reports whether a PutEvents call may have been rejected for what is in
-// it, so that it is split to keep its entries apart.
+// it.
 func blamesContent(e *cdc.Error) bool {
 	if e.Class != cdc.ClassRejected {
 		return false

@@ -18,8 +18,7 @@ const (
 	// maxEntries is how many entries PutEvents takes (EventBridge API
 	// reference, PutEvents: "Maximum number of 10 items").
 	maxEntries = 10
-	// maxTries is how often in a row a call is made that gets nothing accepted,
-	// before Publish returns and leaves further retries to its caller.
+	// maxTries is how often in a row a call is made that gets nothing accepted.
 	maxTries = 8
 	// firstBackoff and maxBackoff bound the delay after the first and after later
 	// tries: EventBridge's quotas are a second's.
@@ -46,7 +45,7 @@ type Config struct {
 	// Observe is called after every PutEvents call; it must be safe for concurrent
 	// use and must not block.
 	Observe func(Call)
-	// Logger logs, once, that the bus cannot be checked.
+	// Logger logs that the bus cannot be checked.
 	Logger *slog.Logger
 }
 
@@ -68,12 +67,9 @@ func New(c Config) *Publisher {
 	return p
 }
 
-// Publish sends the events that are not accepted yet (accepted[i] == "", or i
-// beyond its end), in order, in calls of at most maxEntries entries and MaxBytes
-// bytes, one call at a time.
-//
-// progress gets a copy of all accepted ids so far after each call in which
-// EventBridge accepted or rejected something.
+// Publish sends the events that are not accepted yet (accepted[i] == "", or i beyond its
+// end), in order, one call at a time. progress gets a copy of all accepted ids so far
+// after each call in which EventBridge accepted or rejected something.
 //
 // An entry that EventBridge rejects by an error code of its own is in Rejected, and the
 // others are sent all the same. Everything else, the rejection of a whole call included,
@@ -81,11 +77,9 @@ func New(c Config) *Publisher {
 // forbidden, interrupted. The result beside an error holds what was accepted before it;
 // a next Publish that gets it repeats at most the one call whose answer was lost.
 //
-// A Publish that keeps failing returns within two call timeouts of its start or of
-// the last progress, so that a longer heartbeat timeout distinguishes one that
-// retries from one that hangs. After a cancellation it sends nothing more, but waits
-// for the answer to the call that is in flight: if it did not, that call would be
-// repeated.
+// A Publish that keeps failing returns within two call timeouts of its start or of the
+// last progress. After a cancellation it sends nothing more, but waits for the answer to
+// the call that is in flight, which would else be repeated.
 func (p *Publisher) Publish(ctx context.Context, events []cdc.Event, accepted []string, progress func(accepted []string)) (cdc.PublishResult, error) {
 	if len(accepted) > len(events) {
 		return cdc.PublishResult{}, &cdc.Error{

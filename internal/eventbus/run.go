@@ -28,9 +28,9 @@ type run struct {
 	failed *cdc.Error
 }
 
-// all sends what is not accepted yet. One call whose entries keep failing does
-// not hold up the others, a second one does: then it is the bus. A call of which
-// EventBridge accepted some entries and rejected others as a call counts as neither.
+// all sends what is not accepted yet. One call whose entries keep failing does not hold
+// up the others, a second one does: then it is the bus. A call with accepted entries does
+// not count.
 func (r *run) all(ctx context.Context) error {
 	var pending []int
 	for i, id := range r.ids {
@@ -49,7 +49,7 @@ func (r *run) all(ctx context.Context) error {
 		switch {
 		case err == nil:
 			continue
-		case blamesContent(err) && r.acceptedAny(call):
+		case blamesContent(err) && slices.ContainsFunc(call, func(i int) bool { return r.ids[i] != "" }):
 		case !stuck && (isEntryFailure(err) || blamesContent(err)):
 			stuck = true
 		default:
@@ -63,11 +63,6 @@ func (r *run) all(ctx context.Context) error {
 		return nil // of the interface's type
 	}
 	return first
-}
-
-// acceptedAny reports whether EventBridge has accepted an entry of the call.
-func (r *run) acceptedAny(call []int) bool {
-	return slices.ContainsFunc(call, func(i int) bool { return r.ids[i] != "" })
 }
 
 // isEntryFailure reports whether EventBridge answered, and failed single entries for a
@@ -102,10 +97,9 @@ func (r *run) send(ctx context.Context, call []int) *cdc.Error {
 	}
 }
 
-// sendHalves sends what EventBridge does not accept together as two calls, so that one
-// entry holds up no other. An entry that it does not accept alone either is an error and
-// no rejection: the answer to a whole call may be about the bus, the region or the
-// credentials just as well.
+// sendHalves sends what EventBridge does not accept together as two calls. An entry that
+// it does not accept alone either is an error and no rejection: the answer to a whole
+// call may be about the bus, the region or the credentials just as well.
 func (r *run) sendHalves(ctx context.Context, call []int, err *cdc.Error) *cdc.Error {
 	if r.silentIn(0) {
 		return err

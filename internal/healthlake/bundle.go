@@ -6,15 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"healthlake-cdc/internal/cdc"
 )
-
-// searchMatch is the search.mode of what was asked for; servers may leave it
-// out. The others are "include" and "outcome" (FHIR R4, SearchEntryMode).
-const searchMatch = "match"
 
 // What is wrong with an answer that did arrive whole.
 var (
@@ -27,8 +22,8 @@ var (
 	errUnreadable = errors.New("the resource has no readable version, id or time, or is not valid JSON in UTF-8")
 )
 
-// bundle is a searchset or a history, divided into its entries. What is wrong with
-// one of them, with a link or with the total is wrong with that alone.
+// bundle is a searchset or a history, divided into its entries. What is wrong with one
+// of them, a link or the total is wrong with that alone.
 type bundle struct {
 	total   int // -1 where the store does not say
 	next    string
@@ -38,18 +33,16 @@ type bundle struct {
 	unreadableLinks [][]byte
 }
 
-// entry is one entry, and as much of it as can be read.
+// entry is as much of an entry as can be read.
 type entry struct {
 	raw      []byte
 	resource []byte // nil without one
 	mode     string // of the search
 	method   string // of the request
-	response response
+	response []byte
 	// ambiguous is set when the entry is no object, or has two resources.
 	ambiguous bool
 }
-
-type response struct{ status, etag, lastModified, location string }
 
 func decodeBundle(body []byte) (bundle, error) {
 	b := bundle{total: -1}
@@ -145,10 +138,7 @@ func decodeEntry(raw []byte) entry {
 		case "request":
 			e.method = memberOf(value, "method")
 		case "response":
-			e.response = response{
-				status: memberOf(value, "status"), etag: memberOf(value, "etag"),
-				lastModified: memberOf(value, "lastModified"), location: memberOf(value, "location"),
-			}
+			e.response = value
 		}
 	})
 	e.ambiguous = err != nil || resources > 1
@@ -158,7 +148,6 @@ func decodeEntry(raw []byte) entry {
 // memberOf is the text of an object's member, empty where there is none.
 func memberOf(object []byte, member string) string {
 	found := ""
-	// What follows a break is of no interest.
 	_ = eachMember(object, func(name string, value []byte) {
 		if name == member {
 			found = text(value)
@@ -167,14 +156,13 @@ func memberOf(object []byte, member string) string {
 	return found
 }
 
-// resources returns the matches of a type, and the entries that are no readable
-// version.
+// resources returns the matches of a type, and the entries that cannot be read.
 func (b bundle) resources(resourceType string) ([]cdc.Resource, []cdc.Unreadable) {
 	resources := make([]cdc.Resource, 0, len(b.entries))
 	unreadable := newUnreadables(b.unreadableLinks)
 	for _, e := range b.entries {
-		if e.mode != "" && e.mode != searchMatch {
-			continue
+		if e.mode != "" && e.mode != "match" {
+			continue // "include" or "outcome" (FHIR R4, SearchEntryMode)
 		}
 		resource, err := decodeResource(e.resource)
 		switch {
@@ -191,7 +179,7 @@ func (b bundle) resources(resourceType string) ([]cdc.Resource, []cdc.Unreadable
 	return resources, unreadable.list
 }
 
-// unreadables are the entries of one page that are no readable version.
+// unreadables are the entries of one page that cannot be read.
 type unreadables struct {
 	list []cdc.Unreadable
 	seen map[[sha256.Size]byte]uint64
@@ -216,8 +204,8 @@ func (u *unreadables) add(raw []byte, resource cdc.Resource) {
 	u.list = append(u.list, cdc.Unreadable{Digest: digest, LastUpdated: resource.Time()})
 }
 
-// decodeResource reads what names a version; the body is kept as it is. With an
-// error, what can be read is there all the same.
+// decodeResource reads what names a version; the body is kept as it is. What can be read
+// is there with an error, too.
 func decodeResource(body []byte) (cdc.Resource, error) {
 	resource := cdc.Resource{Body: body}
 	v := &resource.Version
@@ -232,7 +220,6 @@ func decodeResource(body []byte) (cdc.Resource, error) {
 			ids++
 		case "meta":
 			metas++
-			// A meta that is no object has no version.
 			_ = eachMember(value, func(name string, value []byte) {
 				switch name {
 				case "versionId":
@@ -297,11 +284,4 @@ func decodeStatement(body []byte) ([]string, error) {
 	}
 	slices.Sort(types)
 	return slices.Compact(types), nil
-}
-
-// gone reports whether an entry's response says that there is no resource (any more):
-// 410 or 404, perhaps with the words of the status.
-func (r response) gone() bool {
-	code, _, _ := strings.Cut(strings.TrimSpace(r.status), " ")
-	return code == "410" || code == "404"
 }

@@ -15,8 +15,7 @@ import (
 // the precision of a boundary to the server.
 const margin = time.Second
 
-// Route templates: the only names under which requests appear in errors, spans
-// and metrics.
+// Route templates: the only names of requests in errors, spans and metrics.
 const (
 	opSearch   = "GET {Type}?_lastUpdated"
 	opNext     = "GET {Type}?page"
@@ -25,10 +24,9 @@ const (
 	opVRead    = "GET {Type}/{id}/_history/{version}"
 	opHistory  = "GET {Type}/{id}/_history"
 	opMetadata = "GET metadata"
-	// opHistoryNext is a further page of a history.
+	opPut      = "PUT {Type}/{id}" // of SubscriptionTopics and Subscriptions
+
 	opHistoryNext = "GET {Type}/{id}/_history?page"
-	// opPut is the only write: of SubscriptionTopics and Subscriptions.
-	opPut = "PUT {Type}/{id}"
 )
 
 // ReadOps are the route templates of reads of single resources; all others are
@@ -61,19 +59,24 @@ func (c *Client) Next(ctx context.Context, datastore, resourceType, next string)
 	if next == "" {
 		return cdc.Page{}, invalidInput(opNext, "there is no next link to follow")
 	}
-	link, asked := unmarked(next)
-	if r.target, err = c.follow(datastore, link); err != nil {
-		return cdc.Page{}, notFollowed(opNext, err)
+	asked, err := c.further(&r, next)
+	if err != nil {
+		return cdc.Page{}, err
 	}
 	return c.page(ctx, r, asked)
 }
 
-// notFollowed is the error of a next link that leads elsewhere.
-func notFollowed(op string, err error) error {
-	return &cdc.Error{
-		Op: op, Class: cdc.ClassRejected,
-		Advice: err.Error() + ", so it is not followed: write CDC_HEALTHLAKE_ENDPOINT as the store names itself",
+// further makes r the request for the page of a next link, and returns what its list is
+// of.
+func (c *Client) further(r *request, next string) (of list, err error) {
+	link, of := unmarked(next)
+	if r.target, err = c.follow(r.datastore, link); err != nil {
+		return list{}, &cdc.Error{
+			Op: r.op, Class: cdc.ClassRejected,
+			Advice: err.Error() + ", so it is not followed: write CDC_HEALTHLAKE_ENDPOINT as the store names itself",
+		}
 	}
+	return of, nil
 }
 
 func (c *Client) page(ctx context.Context, r request, asked list) (cdc.Page, error) {
@@ -180,8 +183,8 @@ func (c *Client) resource(ctx context.Context, r request, id, version string) (c
 	return resource, nil
 }
 
-// SearchableTypes returns, sorted, the resource types that the store's
-// CapabilityStatement lists as searchable.
+// SearchableTypes returns, sorted, the types that the store's CapabilityStatement lists
+// as searchable.
 func (c *Client) SearchableTypes(ctx context.Context, datastore string) ([]string, error) {
 	if !cdc.ValidDatastore(datastore) {
 		return nil, invalidInput(opMetadata, "the datastore id is not valid")

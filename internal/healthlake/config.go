@@ -17,13 +17,12 @@ import (
 )
 
 const (
-	// DefaultMaxBodyBytes bounds one answer: a page has at most 100 resources,
-	// so that each may have some 650 KB.
+	// DefaultMaxBodyBytes bounds one answer: some 650 KB for each of 100 resources.
 	DefaultMaxBodyBytes = 64 << 20
 	// requestTimeout is the time of one request, its answer's body included.
 	requestTimeout = 30 * time.Second
-	// idleConnections is how many connections to the store are kept for reuse.
-	// net/http keeps two a host, fewer than a worker's activities use at once.
+	// idleConnections are kept for reuse. net/http keeps two a host, fewer than a
+	// worker's activities use at once.
 	idleConnections = 64
 )
 
@@ -33,13 +32,11 @@ type Config struct {
 	// "https://healthlake.us-east-1.amazonaws.com". It must be written as the
 	// store writes itself in its next links.
 	Endpoint string
-	// Region is the AWS region that requests are signed for.
-	Region string
+	Region   string
 	// Credentials are retrieved anew for each request. Requests go unsigned
 	// with aws.AnonymousCredentials.
 	Credentials aws.CredentialsProvider
-	// MaxBodyBytes bounds an answer after decompression; 0 is
-	// DefaultMaxBodyBytes.
+	// MaxBodyBytes bounds an answer after decompression; 0 is DefaultMaxBodyBytes.
 	MaxBodyBytes int64
 	// Observe, if not nil, is called after every request. It must be safe for
 	// concurrent use and return quickly.
@@ -56,8 +53,8 @@ type Call struct {
 	Duration time.Duration
 }
 
-// Client calls datastores. It makes one request a call: who calls it has the rate
-// limits and the retries. It is safe for concurrent use.
+// Client calls datastores. It makes one request a call; rate limits and retries are the
+// caller's. It is safe for concurrent use.
 type Client struct {
 	endpoint *url.URL
 	http     *http.Client

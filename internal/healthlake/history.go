@@ -8,12 +8,11 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// History asks for a page of a resource's history, newest first: the first one,
-// or by Page.Next a further one. A resource without history is
-// cdc.ClassNotFound; a store that keeps none for the type refuses with
-// cdc.ClassRejected. When the store refuses a further page's token the class is
-// cdc.ClassPageToken. A page that is larger than an answer may be is answered as an
-// empty one, whose Next begins the history again in smaller pages.
+// History asks for a page of a resource's history, newest first: the first one, or by
+// Page.Next a further one. A resource without history is cdc.ClassNotFound; a store that
+// keeps none for the type refuses with cdc.ClassRejected, a page's token with
+// cdc.ClassPageToken. A page that is larger than an answer may be is answered as an empty
+// one, whose Next begins the history again in smaller pages.
 func (c *Client) History(ctx context.Context, datastore, resourceType, id, next string) (cdc.Page, error) {
 	asked := list{count: cdc.PageSize}
 	r, err := c.get(opHistory, datastore, resourceType, asked.historyQuery(), id, "_history")
@@ -23,12 +22,12 @@ func (c *Client) History(ctx context.Context, datastore, resourceType, id, next 
 	first := *r.target
 	if next != "" {
 		r.op = opHistoryNext
-		link, of := unmarked(next)
+		of, err := c.further(&r, next)
+		if err != nil {
+			return cdc.Page{}, err
+		}
 		if of.count > 0 {
 			asked = of
-		}
-		if r.target, err = c.follow(datastore, link); err != nil {
-			return cdc.Page{}, notFollowed(r.op, err)
 		}
 	}
 	var page cdc.Page
@@ -60,28 +59,29 @@ func (b bundle) versions(resourceType, id string) ([]cdc.Resource, []cdc.Unreada
 	var versions []cdc.Resource
 	unreadable := newUnreadables(b.unreadableLinks)
 	for _, e := range b.entries {
-		if e.tombstone() {
+		resource, err := decodeResource(e.resource)
+		switch {
+		case e.tombstone():
 			versions = append(versions, cdc.Resource{Deleted: true, Version: cdc.Version{
 				Type: resourceType, ID: id,
-				VersionID:   versionOf(e.response.etag, e.response.location),
-				LastUpdated: e.response.lastModified,
+				VersionID:   versionOf(memberOf(e.response, "etag"), memberOf(e.response, "location")),
+				LastUpdated: memberOf(e.response, "lastModified"),
 			}})
-			continue
-		}
-		resource, err := decodeResource(e.resource)
-		if err != nil || e.ambiguous || resource.Type != resourceType || resource.ID != id {
+		case err != nil || e.ambiguous || resource.Type != resourceType || resource.ID != id:
 			unreadable.add(e.raw, resource)
-			continue
+		default:
+			versions = append(versions, resource)
 		}
-		versions = append(versions, resource)
 	}
 	return versions, unreadable.list
 }
 
 // tombstone reports whether an entry of a history is of a delete.
 func (e entry) tombstone() bool {
+	code, _, _ := strings.Cut(strings.TrimSpace(memberOf(e.response, "status")), " ") // "410 Gone"
+	gone := code == "410" || code == "404"
 	return strings.EqualFold(e.method, http.MethodDelete) ||
-		e.response.gone() && (e.resource == nil || strings.EqualFold(e.method, http.MethodGet))
+		gone && (e.resource == nil || strings.EqualFold(e.method, http.MethodGet))
 }
 
 // versionOf reads a version from an ETag (W/"3") or, without one, from a location

@@ -19,9 +19,9 @@ func (c *Client) escapedRoot(datastore string) string {
 	return (&url.URL{Path: c.root(datastore)}).EscapedPath()
 }
 
-// target returns the URL of a path below the datastore's root. Each segment stays one,
-// whatever it holds: all but RFC 3986's unreserved characters are escaped in it, and a
-// segment of dots alone wholly.
+// target returns the URL of a path below the datastore's root. Each segment stays one:
+// all but RFC 3986's unreserved characters are escaped in it, and a segment of dots alone
+// wholly.
 func (c *Client) target(datastore string, query url.Values, segments ...string) *url.URL {
 	plain, escaped := []string{c.root(datastore)}, []string{c.escapedRoot(datastore)}
 	for _, segment := range segments {
@@ -50,10 +50,9 @@ var (
 	errLinkOutside    = errors.New("next link leaves the datastore's base")
 )
 
-// follow resolves a next link against the datastore's base and returns what to
-// ask for: always the endpoint's own scheme and host, and a path at or below the
-// root. A link that leads elsewhere is an error, because a request is signed
-// with our credentials wherever it goes.
+// follow resolves a next link: to the endpoint's own scheme and host, and a path at or
+// below the datastore's root. A link that leads elsewhere is an error, because requests
+// are signed with our credentials.
 func (c *Client) follow(datastore, link string) (*url.URL, error) {
 	reference, rawQuery, _ := strings.Cut(link, "?")
 	rawQuery, _, _ = strings.Cut(rawQuery, "#")
@@ -121,11 +120,10 @@ func hostOf(u *url.URL) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// portable is the form in which a next link is handed to callers: path and
-// query, encoded, without the host, so that it still holds when the endpoint is
-// written differently tomorrow, and marked with what the list is of. A link that may
-// not be followed stays as it is, and is an error of Next: the page that it stands on
-// is good.
+// portable is the form in which a next link is handed to callers: path and query,
+// without the host, which may be written differently tomorrow, and marked with what the
+// list is of. A link that may not be followed stays as it is, and is an error of Next:
+// the page that it stands on is good.
 func (c *Client) portable(datastore, link string, of list) string {
 	if link == "" {
 		return ""

@@ -10,9 +10,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// list is what the pages of a search or a history are of. A next link carries it,
-// behind a mark, because a link alone does not always show it: a server may page by a
-// number under which it keeps the search.
+// list is what the pages of a search or a history are of. A next link carries it behind
+// a mark: a server may page by a number under which it keeps the search.
 type list struct {
 	span    cdc.Span
 	id      string // of one resource only

@@ -53,7 +53,7 @@ type answer struct {
 	date time.Time
 }
 
-// do sends r and decodes the answer, in a span of its own, and reports it.
+// do sends r in a span of its own, decodes the answer and reports the call.
 func (c *Client) do(ctx context.Context, r request, decode func(answer) error) error {
 	start := c.now()
 	ctx, span := c.tracer.Start(ctx, r.op, trace.WithSpanKind(trace.SpanKindClient),
@@ -81,10 +81,11 @@ func (c *Client) do(ctx context.Context, r request, decode func(answer) error) e
 func (c *Client) send(ctx context.Context, r request, decode func(answer) error) (int, *cdc.Error) {
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(bounded, http.MethodGet, r.target.String(), nil)
+	method := http.MethodGet
 	if r.body != nil {
-		req, err = http.NewRequestWithContext(bounded, http.MethodPut, r.target.String(), bytes.NewReader(r.body))
+		method = http.MethodPut
 	}
+	req, err := http.NewRequestWithContext(bounded, method, r.target.String(), bytes.NewReader(r.body))
 	if err != nil {
 		return 0, invalidInput(r.op, "the request cannot be built")
 	}

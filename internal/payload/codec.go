@@ -29,10 +29,8 @@ const (
 	// where the SDK does not say which workflow that is: in failures.
 	MetadataOwner = "of"
 	ownerSize     = 16
-	// MaxDecodedBytes bounds what the payloads of one Decode may decompress to,
-	// together. The server takes 2 MiB encoded; FHIR text compresses about
-	// tenfold, so that honest payloads stay well below and a decompression bomb
-	// ends here.
+	// MaxDecodedBytes bounds what the payloads of one Decode may decompress to, together.
+	// The server takes 2 MiB encoded; FHIR text compresses about tenfold.
 	MaxDecodedBytes = 64 << 20
 )
 
@@ -51,43 +49,34 @@ var (
 
 // The kinds of payloads that no key encrypted, as [Migration] reports them.
 const (
-	// KindCompressed was written by one of our programs without keys.
-	KindCompressed = "compressed"
-	// KindPlain has an encoding of the SDK's own.
-	KindPlain = "plain"
-	// KindOther has the encoding of another program, or none.
-	KindOther = "other"
+	KindCompressed = "compressed" // by one of our programs without keys
+	KindPlain      = "plain"      // in an encoding of the SDK's
+	KindOther      = "other"      // of another program
 )
 
-// Migration lets a codec with keys decode, for some time, payloads that no key
-// encrypted: those that a namespace holds from before it had keys. Whoever may
-// write to the namespace can forge such payloads, so the time has an end.
+// Migration lets a codec with keys decode payloads that no key encrypted, from before the
+// namespace had keys. They can be forged, so it has an end.
 type Migration struct {
-	// Until is when it ends.
 	Until time.Time
 	// Accepted, if not nil, gets the kind of each payload that was decoded for this
 	// reason only. It must be safe for concurrent use and must not block.
 	Accepted func(kind string)
 }
 
-// Codec is a [converter.PayloadCodec] that compresses and encrypts. The whole
-// marshalled payload is sealed, so that its metadata (type names, its inner
-// encoding) is unreadable as well. It is safe for concurrent use and keeps its
-// encoders and decoders for reuse.
+// Codec is a [converter.PayloadCodec] that compresses and encrypts the whole marshalled
+// payload, its metadata included. It is safe for concurrent use.
 //
 // A sealed payload is bound to its namespace and, where the SDK names the workflow of a
 // payload, to the ID of that workflow: moved elsewhere it is rejected.
 // See [Codec.WithSerializationContext].
 //
-// Encode and Decode return [converter.WorkflowTaskFailureError]: within a workflow
-// task, what cannot be decoded (a key is missing, somebody has forged it) fails the
-// task, which is tried again, and never the execution.
+// Encode and Decode return [converter.WorkflowTaskFailureError]: what cannot be decoded
+// fails the workflow task, which is tried again, and never the execution.
 type Codec struct {
 	ring      *KeyRing // nil: compress only
 	namespace string
 	migration Migration
-	// workflow is the ID of the workflow that payloads are of; "" when that is not
-	// known.
+	// workflow is the ID of the workflow that payloads are of, "" when not known.
 	workflow string
 	// display makes Decode pass what is not ours as it is: see [NewServer].
 	display bool
@@ -100,9 +89,8 @@ var (
 	_ converter.PayloadCodecWithSerializationContext = (*Codec)(nil)
 )
 
-// NewCodec returns a codec for one namespace that encrypts with the ring's first
-// key and decrypts with all. It decodes nothing else, but during a migration. A
-// missing ring is an error: see [NewInsecureCodec].
+// NewCodec returns a codec for one namespace that encrypts with the ring's first key and
+// decrypts with all. It decodes nothing else, but during a migration.
 func NewCodec(ring *KeyRing, namespace string, migration Migration) (*Codec, error) {
 	if len(ring.IDs()) == 0 {
 		return nil, errors.New("creating payload codec: no keys: set CDC_PAYLOAD_KEYS")
@@ -113,16 +101,14 @@ func NewCodec(ring *KeyRing, namespace string, migration Migration) (*Codec, err
 	return newCodec(&Codec{ring: ring, namespace: namespace, migration: migration})
 }
 
-// NewInsecureCodec returns a codec that compresses and does not encrypt; it decodes
-// what it has written, and nothing else. Whoever reads Temporal's database then
-// reads patient data: for trials with synthetic data only.
+// NewInsecureCodec returns a codec that only compresses, for trials with synthetic data;
+// it decodes what it has written, and nothing else.
 func NewInsecureCodec() (*Codec, error) { return newCodec(&Codec{}) }
 
 func newCodec(c *Codec) (*Codec, error) {
 	var err error
-	// The tag of GCM already proves the content; only the plain form needs the
-	// checksum. A window of 1 MiB bounds the memory of an encoder: hardly any
-	// payload is larger.
+	// GCM's tag proves the content; only the plain form needs the checksum. The window
+	// bounds the memory of an encoder.
 	c.enc, err = zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedDefault),
 		zstd.WithEncoderCRC(c.ring == nil),
@@ -171,13 +157,6 @@ func (c *Codec) WithSerializationContext(sc converter.SerializationContext) conv
 	}
 	of := *c
 	of.workflow = id
-	return &of
-}
-
-// inNamespace is the codec for payloads of another namespace under the same keys.
-func (c *Codec) inNamespace(namespace string) *Codec {
-	of := *c
-	of.namespace = namespace
 	return &of
 }
 
@@ -262,7 +241,7 @@ func (c *Codec) decode(p *commonpb.Payload, room *uint64) (*commonpb.Payload, er
 		compressed = p.GetData()
 	default:
 		if !c.accepts(kindOf(encoding)) {
-			return nil, fmt.Errorf("%w: its encoding is %q: %s", ErrNotEncrypted, truncate(encoding), adviceNotEncrypted)
+			return nil, fmt.Errorf("%w: its encoding is %q: %s", ErrNotEncrypted, encoding[:min(len(encoding), 64)], adviceNotEncrypted)
 		}
 		return p, nil
 	}
@@ -272,7 +251,7 @@ func (c *Codec) decode(p *commonpb.Payload, room *uint64) (*commonpb.Payload, er
 	}
 	inner := &commonpb.Payload{}
 	if err := proto.Unmarshal(raw, inner); err != nil {
-		// Replaced, not wrapped: a parser's message may quote what it parsed.
+		// Not wrapped: a parser's message may quote what it parsed.
 		return nil, fmt.Errorf("%w: what it holds is no payload", ErrCorrupt)
 	}
 	return inner, nil
@@ -304,9 +283,8 @@ func kindOf(encoding string) string {
 	}
 }
 
-// decompress allocates what the frame announces and no more, and that only when it
-// is within the limit. The encoder announces the size of every frame; one that does
-// not, or has more, is not ours and does not fit.
+// decompress allocates what the frame announces, and only within the limit. One that
+// holds more does not fit.
 func (c *Codec) decompress(compressed []byte, room *uint64) ([]byte, error) {
 	if len(compressed) == 0 { // of an empty payload
 		return nil, nil
@@ -361,6 +339,3 @@ func Reason(err error) error {
 	}
 	return errors.New("it has another form than what we write")
 }
-
-// truncate keeps a text from outside that goes into an error short.
-func truncate(s string) string { return s[:min(len(s), 64)] }

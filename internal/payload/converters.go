@@ -5,9 +5,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 )
 
-// NewDataConverter returns the SDK's default data converter behind the codec.
-// Every program that reads or writes our executions needs it in its client
-// options: worker, starter, and the replayer of recorded histories.
+// NewDataConverter returns the SDK's default data converter behind the codec. Every
+// program that reads or writes our executions needs it in its client options.
 func NewDataConverter(codec converter.PayloadCodec) converter.DataConverter {
 	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
 }

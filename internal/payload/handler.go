@@ -18,9 +18,8 @@ const (
 	// maxRequestBytes bounds the body of one request. The UI asks for the payloads of a
 	// few events at once, in base64 within JSON; a payload has 2 MiB at most.
 	maxRequestBytes = 16 << 20
-	// maxMembers bounds the objects and members in a request's JSON: read into
-	// memory, the smallest of them are fifty times as large as they are written. A
-	// payload has about six, so that this is some ten thousand payloads.
+	// maxMembers bounds the objects and members in a request's JSON: in memory the
+	// smallest are fifty times as large as written. A payload has about six.
 	maxMembers = 60_000
 	// maxRequests is how many requests are answered at once; others wait. One may
 	// use about five times MaxDecodedBytes: decoded, in base64, and as JSON.
@@ -135,12 +134,12 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the request has too many payloads", http.StatusRequestEntityTooLarge)
 		return
 	}
-	codec := h.codec
+	codec := *h.codec
 	if namespace := r.Header.Get("X-Namespace"); namespace != "" {
-		codec = codec.inNamespace(namespace)
+		codec.namespace = namespace
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	converter.NewPayloadCodecHTTPHandler(codec).ServeHTTP(w, r)
+	converter.NewPayloadCodecHTTPHandler(&codec).ServeHTTP(w, r)
 }
 
 func isLoopback(remoteAddr string) bool {

@@ -222,7 +222,7 @@ func TestHandlerAnswersAFewAtATime(t *testing.T) {
 func TestHandlerDecodesForTheNamespaceThatIsShown(t *testing.T) {
 	c := codec(t, ring(t, GenerateKey()))
 	server := serve(t, c, Access{Origins: []string{uiOrigin}})
-	here, elsewhere := encodeOne(t, c, plain("x")), encodeOne(t, c.inNamespace("other"), plain("x"))
+	here, elsewhere := encodeOne(t, c, plain("x")), encodeOne(t, inNamespace(c, "other"), plain("x"))
 	for name, tc := range map[string]struct {
 		shown  string
 		sealed *commonpb.Payload

@@ -11,21 +11,21 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
+	"slices"
 	"strings"
 )
 
 const (
 	// KeySize is the length of a key in bytes: AES-256.
 	KeySize = 32
-	// MaxKeyIDLength is the longest key id in bytes. The id travels in clear in
-	// every payload's metadata; at this length a summary of 200 bytes, the
-	// most that the SDK documents, stays under the server's limit of 400.
+	// MaxKeyIDLength is the longest key id in bytes: at this length a summary of 200
+	// bytes, the most that the SDK documents, stays under the server's limit of 400.
 	MaxKeyIDLength = 32
 )
 
-// KeyRing holds the keys of a [Codec]: the first encrypts, all of them decrypt.
-// It prints as its key ids only, in every format, so that it can be part of a
-// configuration that is logged. A KeyRing does not change after it was parsed.
+// KeyRing holds the keys of a [Codec]: the first encrypts, all of them decrypt. It prints
+// as its key ids only, in every format.
 type KeyRing struct {
 	ids   []string
 	aeads map[string]cipher.AEAD
@@ -94,19 +94,9 @@ func parseEntry(entry string) (id string, key []byte, err error) {
 	return id, key, nil
 }
 
-func validKeyID(id string) bool {
-	if id == "" || len(id) > MaxKeyIDLength {
-		return false
-	}
-	for _, c := range []byte(id) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
-}
+var keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,32}$`) // MaxKeyIDLength
+
+func validKeyID(id string) bool { return keyIDPattern.MatchString(id) }
 
 // GenerateKey returns a new entry "id:base64key" for [ParseKeys], with a random
 // key of [KeySize] bytes and a random id of the form "k-1a2b3c4d".
@@ -116,8 +106,7 @@ func validKeyID(id string) bool {
 func GenerateKey() string {
 	var key [KeySize]byte
 	var id [4]byte
-	// Read never returns an error: it ends the program when the system has no
-	// randomness to give.
+	// Read never returns an error.
 	_, _ = rand.Read(key[:])
 	_, _ = rand.Read(id[:])
 	return "k-" + hex.EncodeToString(id[:]) + ":" + base64.StdEncoding.EncodeToString(key[:])
@@ -128,7 +117,7 @@ func (r *KeyRing) IDs() []string {
 	if r == nil {
 		return nil
 	}
-	return append([]string(nil), r.ids...)
+	return slices.Clone(r.ids)
 }
 
 // UnmarshalText is [ParseKeys] for configuration loaders.

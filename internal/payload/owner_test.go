@@ -36,8 +36,8 @@ func TestAPayloadIsBoundToItsWorkflow(t *testing.T) {
 		"a reader that knows no workflow":    {c, sealed, nil},
 		"another workflow":                   {of(c, "window/b"), sealed, ErrOtherWorkflow},
 		"an activity of another workflow":    {inActivity(c, "window/b"), sealed, ErrOtherWorkflow},
-		"another namespace":                  {of(c.inNamespace("other"), "window/a"), sealed, ErrCorrupt},
-		"another namespace, no workflow":     {c.inNamespace("other"), sealed, ErrCorrupt},
+		"another namespace":                  {of(inNamespace(c, "other"), "window/a"), sealed, ErrCorrupt},
+		"another namespace, no workflow":     {inNamespace(c, "other"), sealed, ErrCorrupt},
 		"of no workflow, read by none":       {c, unbound, nil},
 		"of no workflow, taken for an input": {of(c, "window/a"), unbound, ErrOtherWorkflow},
 	} {
@@ -95,4 +95,11 @@ func TestErrorsFailTheWorkflowTask(t *testing.T) {
 		_, err := decodeOne(of(c, "window/a"), p)
 		require.ErrorAs(t, err, &task, name)
 	}
+}
+
+// inNamespace is a codec of another namespace under the same keys.
+func inNamespace(c *Codec, namespace string) *Codec {
+	of := *c
+	of.namespace = namespace
+	return &of
 }
