@@ -21,7 +21,6 @@ type auditFlags struct {
 	wait      bool
 }
 
-// auditReport is what audit prints of a datastore.
 type auditReport struct {
 	WorkflowID string `json:"workflowId"`
 	// Started is false when the audit was running already: it was joined.
@@ -127,7 +126,6 @@ func (c *connection) startAudits(ctx context.Context, datastores, asked []string
 	return reports, nil
 }
 
-// checkJoinedAudit checks that a running audit covers the asked types.
 func checkJoinedAudit(id string, running, asked []string) error {
 	lacking := temporal.Lacking(asked, running)
 	if len(lacking) == 0 {
@@ -151,8 +149,7 @@ func (s *session) awaitAudit(ctx context.Context, c *connection, id string) (*cd
 	return &result, nil
 }
 
-// unresolved is the error of audits after which something is missing, not published
-// yet, or not known.
+// unresolved is the error when not all is published.
 func unresolved(reports []auditReport) error {
 	missing, spans := 0, 0
 	for _, r := range reports {

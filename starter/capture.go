@@ -12,7 +12,6 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// captured is what capture prints of a window.
 type captured struct {
 	WorkflowID string `json:"workflowId"`
 	// Started is false when the window was open already.

@@ -18,7 +18,6 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// needs is what a command needs before it runs.
 type needs int
 
 const (
@@ -31,19 +30,16 @@ const (
 	needsWorkers
 )
 
-// connection is what a command works with. Everything but config is set only for
-// commands that need Temporal.
+// connection is what a command works with: without Temporal just config.
 type connection struct {
 	config *config.Config
 	*temporal.Connection
 	launcher *temporal.Launcher
-	// types are the resource types of each datastore.
-	types  map[string][]string
-	logger *slog.Logger
+	types    map[string][]string // by datastore
+	logger   *slog.Logger
 }
 
-// withConnection loads the settings, connects and checks as far as the command needs,
-// and runs it.
+// withConnection loads the settings, and connects and checks as far as the command needs.
 func (s *session) withConnection(ctx context.Context, need needs, run func(c *connection) error) error {
 	cfg, err := config.Load(config.Starter, os.Environ(), s.flags)
 	if err != nil {
@@ -115,7 +111,6 @@ func (c *connection) describe(ctx context.Context, id string) (*workflowpb.Workf
 	return described.GetWorkflowExecutionInfo(), err
 }
 
-// stores is the client of the datastores.
 func (c *connection) stores(ctx context.Context) (*healthlake.Client, error) {
 	awsConfig, err := c.config.AWS(ctx)
 	if err != nil {
@@ -124,7 +119,6 @@ func (c *connection) stores(ctx context.Context) (*healthlake.Client, error) {
 	return healthlake.New(healthlake.Config{Endpoint: c.config.HealthLakeEndpoint, Region: c.config.Region, Credentials: awsConfig.Credentials})
 }
 
-// resourceTypes are the types of each datastore.
 func (c *connection) resourceTypes(ctx context.Context) (map[string][]string, error) {
 	return preflight.ResourceTypes(ctx, c.config, func() (*healthlake.Client, error) { return c.stores(ctx) })
 }

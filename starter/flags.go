@@ -27,7 +27,6 @@ func required(command *cobra.Command, names ...string) {
 	}
 }
 
-// timeRange are the flags --since and --until.
 type timeRange struct{ since, until string }
 
 func (r *timeRange) bind(flags *pflag.FlagSet) {
@@ -65,8 +64,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 // stamp is a time as --since and --until read it.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// chooseTypes returns the asked types in order, each once, or all configured ones when
-// none is asked. Each must be configured.
+// chooseTypes returns the asked types, or all configured ones when none is asked.
 func chooseTypes(configured, asked []string) ([]string, error) {
 	if len(asked) == 0 {
 		return configured, nil

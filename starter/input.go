@@ -11,9 +11,7 @@ import (
 	"strings"
 )
 
-// stdinName stands for standard input where a command takes the names of resources:
-// a resource's id is patient data, and command lines can be read in the list of
-// processes and in the shell's history.
+// stdinName stands for standard input: see whyStdin.
 const stdinName = "-"
 
 // whyStdin is part of the help of commands that take resources.

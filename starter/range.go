@@ -15,7 +15,6 @@ import (
 	"healthlake-cdc/internal/ops/status"
 )
 
-// rangeFlags are the flags that replay and backfill share.
 type rangeFlags struct {
 	timeRange
 	name, datastore string
@@ -43,7 +42,6 @@ func (f *rangeFlags) check() error {
 	return nil
 }
 
-// input is what a replay and a backfill of these flags have in common.
 func (f *rangeFlags) input(c *connection, span cdc.Span, now time.Time) (cdc.CaptureRangeInput, error) {
 	datastores, err := c.datastores(f.datastore)
 	if err != nil {
@@ -58,20 +56,18 @@ func (f *rangeFlags) input(c *connection, span cdc.Span, now time.Time) (cdc.Cap
 	}, nil
 }
 
-// ranged is what replay and backfill print.
 type ranged struct {
-	WorkflowID string `json:"workflowId"`
-	Started    bool   `json:"started"`
-	// Joined is the replay or backfill of that name that existed already.
-	Joined *joined                 `json:"joined,omitempty"`
-	Result *cdc.CaptureRangeResult `json:"result,omitempty"`
+	WorkflowID string                  `json:"workflowId"`
+	Started    bool                    `json:"started"`
+	Joined     *joined                 `json:"joined,omitempty"`
+	Result     *cdc.CaptureRangeResult `json:"result,omitempty"`
 	// Border is where the recent part of a backfill begins.
 	Border *time.Time `json:"border,omitempty"`
 	Cost   *cost      `json:"cost,omitempty"`
 }
 
 // startRange starts a replay or backfill, or joins the one of that name when it is the
-// same, and waits for it where that was asked for.
+// same.
 func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureRangeInput, f rangeFlags) error {
 	id, started, err := c.launcher.Range(ctx, in)
 	if err != nil {
@@ -137,8 +133,7 @@ func (r ranged) outcome() string {
 	}
 }
 
-// notFoundText says how many of the named resources were not there to publish, counted
-// in each data store. Which ones is not said: an id is patient data.
+// notFoundText does not say which ones: an id is patient data.
 func notFoundText(named, datastores, notFound int) string {
 	if notFound == 0 {
 		return ""
@@ -154,7 +149,6 @@ const (
 	million           = 1e6
 )
 
-// cost is the estimated cost of a replay or backfill.
 type cost struct {
 	EventBridge float64 `json:"eventBridgeDollars"`
 	Temporal    float64 `json:"temporalDollars"`
@@ -181,7 +175,6 @@ total       about $%.4f at list prices`,
 		r.Counts.Events, c.EventBridge, r.Actions, c.Temporal, c.Total)
 }
 
-// awaitRange waits for a replay or backfill and shows its progress.
 func (s *session) awaitRange(ctx context.Context, c *connection, id string) (*cdc.CaptureRangeResult, error) {
 	var result cdc.CaptureRangeResult
 	err := s.await(ctx, c, id, &result, func(ctx context.Context) string { return c.rangeProgress(ctx, id) })

@@ -11,7 +11,6 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// controlled is what pause, resume and cancel print.
 type controlled struct {
 	WorkflowID string `json:"workflowId"`
 	// State is "paused" or "resumed", as the execution itself says, or "cancelling".

@@ -18,9 +18,8 @@ import (
 // joined is the replay or backfill of the same name that existed already.
 type joined struct {
 	Started time.Time `json:"started"`
-	// State is "running" or "done".
-	State string   `json:"state"`
-	Span  cdc.Span `json:"span"`
+	State   string    `json:"state"` // "running" or "done"
+	Span    cdc.Span  `json:"span"`
 }
 
 func (j joined) text(id string) string {
@@ -28,8 +27,7 @@ func (j joined) text(id string) string {
 		stamp(j.Started), stamp(j.Span.From), stamp(j.Span.To), j.State)
 }
 
-// join returns the replay or backfill that has the name already. It is an error when
-// that one was started with something else, or has ended before it was done.
+// join returns the replay or backfill that has the name already. That one must be the same.
 func (c *connection) join(ctx context.Context, id string, in cdc.CaptureRangeInput, openEnd bool) (*joined, error) {
 	existing, err := c.launcher.Existing(ctx, id)
 	if err != nil {
@@ -72,9 +70,9 @@ func differentAdvice(existing temporal.ExistingRange, in cdc.CaptureRangeInput) 
 	return advice
 }
 
-// rangeDifferences says, flag by flag, how the existing input differs from the new one.
-// It names no resource's id. What follows from the moment of the start (the border of a
-// backfill) or from the workers' settings is not compared.
+// rangeDifferences says, flag by flag, how the existing input differs from the new one,
+// without a resource's id. What follows from the moment of the start or from the workers'
+// settings is not compared.
 func rangeDifferences(was, is cdc.CaptureRangeInput) []string {
 	var all []string
 	differ := func(differs bool, flag, was, is string) {
@@ -103,7 +101,6 @@ func rangeDifferences(was, is cdc.CaptureRangeInput) []string {
 	return all
 }
 
-// listDifference names what only one of two lists has.
 func listDifference(flag string, was, is []string) (all []string) {
 	for _, one := range temporal.Lacking(was, is) {
 		all = append(all, fmt.Sprintf("%s %s was in it, is not", flag, one))

@@ -11,7 +11,6 @@ import (
 	"healthlake-cdc/internal/queue"
 )
 
-// redriven is what redrive prints.
 type redriven struct {
 	Moved int `json:"moved"`
 	// Remaining is how many messages the dead-letter queue then has, as SQS estimates.

@@ -16,7 +16,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// maxIDs bounds how many resources a replay names: they are part of its input.
+// maxIDs: they are part of the input.
 const maxIDs = 5_000
 
 type replayFlags struct {
@@ -102,8 +102,7 @@ func (f *replayFlags) check() error {
 	return nil
 }
 
-// parseResources reads what --id names, each once. Errors say which one by its place,
-// never by its text: an id is patient data.
+// parseResources never repeats a text in an error: an id is patient data.
 func parseResources(names []string) ([]cdc.ResourceID, error) {
 	var all []cdc.ResourceID
 	for i, text := range names {
@@ -118,7 +117,6 @@ func parseResources(names []string) ([]cdc.ResourceID, error) {
 	return all, nil
 }
 
-// nameResources limits a replay to these resources, and to their types.
 func nameResources(in *cdc.CaptureRangeInput, resources []cdc.ResourceID) error {
 	if len(resources) == 0 {
 		return nil
@@ -134,13 +132,11 @@ func nameResources(in *cdc.CaptureRangeInput, resources []cdc.ResourceID) error 
 	return nil
 }
 
-// busTimeout bounds the look at a bus. Without credentials the SDK looks for them in
-// several places, some of which are hosts that do not respond.
+// busTimeout: without credentials the SDK looks for them on hosts that do not respond.
 const busTimeout = 15 * time.Second
 
-// checkBus checks that the bus of --to-bus exists: a replay to one that does not
-// publishes nothing and waits. An operator who may not describe buses gets a warning,
-// and the replay starts.
+// checkBus checks that the bus exists: a replay to one that does not publishes nothing and
+// waits. An operator who may not describe buses gets a warning.
 func (s *session) checkBus(ctx context.Context, c *connection, bus string) error {
 	if bus == "" {
 		return nil

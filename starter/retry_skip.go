@@ -14,8 +14,7 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// handled is what retry and skip print: what waited and is retried now, or what the
-// execution has skipped.
+// handled is what waited and is retried now, or was skipped.
 type handled struct {
 	WorkflowID string     `json:"workflowId"`
 	Retried    []cdc.Wait `json:"retried,omitempty"`
@@ -101,8 +100,7 @@ func (s *session) skip(ctx context.Context, in io.Reader, id string, types []str
 	})
 }
 
-// waiting returns the progress of an execution in which something waits for an operator;
-// it is an error when nothing does.
+// waiting is the progress of an execution. It is an error when nothing waits in it.
 func (c *connection) waiting(ctx context.Context, id string) (none cdc.Progress, err error) {
 	info, err := c.describe(ctx, id)
 	switch {
@@ -125,7 +123,6 @@ func (c *connection) waiting(ctx context.Context, id string) (none cdc.Progress,
 	return progress, err
 }
 
-// waitsOfTypes are the waits of the asked types, all when none is asked.
 func waitsOfTypes(waits []cdc.Wait, types []string) ([]cdc.Wait, error) {
 	if len(types) == 0 {
 		return slices.Clone(waits), nil

@@ -80,7 +80,6 @@ func newHelpCommand() *cobra.Command {
 	}
 }
 
-// oneArgument accepts exactly one argument; says is the error otherwise.
 func oneArgument(says string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
@@ -98,7 +97,6 @@ func printDone[T any](s *session, done []T, text string, failure error) error {
 	return errors.Join(s.print(done, text), failure)
 }
 
-// print writes value as JSON, or text.
 func (s *session) print(value any, text string) error {
 	if !s.asJSON {
 		_, err := fmt.Fprintln(s.out, text)

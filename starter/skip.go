@@ -55,8 +55,7 @@ func (c *connection) skipAndWait(ctx context.Context, id string, before cdc.Prog
 	}
 }
 
-// closedAfterSkip reads from the result of an execution that has closed meanwhile
-// whether it skipped anything.
+// closedAfterSkip says whether an execution that has closed meanwhile skipped anything.
 func (c *connection) closedAfterSkip(ctx context.Context, id string, info *workflowpb.WorkflowExecutionInfo, before cdc.Progress, waits []cdc.Wait) error {
 	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 		return fmt.Errorf("%s has ended as %s: what it skipped is not known", id, info.GetStatus())

@@ -13,7 +13,6 @@ import (
 	"healthlake-cdc/internal/queue"
 )
 
-// minLookback is long enough to have windows in it.
 const minLookback = time.Minute
 
 func newStatusCommand(s *session) *cobra.Command {
@@ -52,8 +51,7 @@ func (s *session) status(ctx context.Context, lookback time.Duration) error {
 	})
 }
 
-// retentionWarning says what is wrong with the namespace's retention: it does not hold
-// CDC_AUDIT_HORIZON, or is shorter than the queues keep messages.
+// retentionWarning says what is wrong with the namespace's retention.
 func (c *connection) retentionWarning(ctx context.Context) string {
 	kept, err := c.Retention(ctx)
 	if err != nil {

@@ -15,10 +15,9 @@ import (
 	"healthlake-cdc/internal/ops/subscriptions"
 )
 
-// subscriptionPlan is what subscriptions plan and apply print.
 type subscriptionPlan struct {
 	Bus string `json:"bus"`
-	// Policy is the statement that the bus's policy needs.
+	// Policy is the statement that the bus needs.
 	Policy json.RawMessage `json:"policy"`
 	subscriptions.Grant
 	Items []subscriptions.Item `json:"items"`
@@ -31,7 +30,6 @@ type subscriptionPlan struct {
 // defaultNotificationBus is the bus that the template creates.
 const defaultNotificationBus = "healthlake-cdc-notifications"
 
-// subscriptionFlags are those of both commands.
 type subscriptionFlags struct {
 	bus             string
 	types           []string
@@ -154,7 +152,6 @@ func (p *subscriptionPlan) allow(ctx context.Context, api *eventbridge.Client) e
 	return nil
 }
 
-// notifiedBus is the ARN of a bus, and its policy.
 func notifiedBus(ctx context.Context, api *eventbridge.Client, bus string) (arn, policy string, err error) {
 	described, err := api.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String(bus)})
 	var missing *ebtypes.ResourceNotFoundException

@@ -16,7 +16,6 @@ const (
 	signalTimeout = time.Minute
 )
 
-// sleep waits, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
@@ -24,8 +23,7 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// await waits for the result of a workflow and shows its progress. Text returns the
-// progress, or nothing when it is not known.
+// await waits for the result of a workflow and shows its progress, where text knows it.
 func (s *session) await(ctx context.Context, c *connection, id string, result any, text func(ctx context.Context) string) error {
 	done := make(chan error, 1)
 	go func() { done <- c.Client.GetWorkflow(ctx, id, "").Get(ctx, result) }()
@@ -43,8 +41,7 @@ func (s *session) await(ctx context.Context, c *connection, id string, result an
 	}
 }
 
-// waitError is the error of a wait for a workflow. Ctrl-C ends the wait, and not the
-// workflow.
+// waitError: Ctrl-C ends the wait, and not the workflow.
 func waitError(ctx context.Context, id string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("interrupted: %s keeps running; `starter status` shows its progress", id)
@@ -52,8 +49,7 @@ func waitError(ctx context.Context, id string, err error) error {
 	return fmt.Errorf("waiting for %s: %w", id, err)
 }
 
-// progressLine shows progress: on a terminal in one line that is redrawn, else in a new
-// line whenever it changes.
+// progressLine is one line that is redrawn on a terminal; else each change is a new line.
 type progressLine struct {
 	*session
 	last string

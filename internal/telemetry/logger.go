@@ -14,8 +14,7 @@ import (
 	"healthlake-cdc/internal/config"
 )
 
-// NewLogger writes lines of the given format (config.LogJSON or config.LogText)
-// and at least the given level to w.
+// NewLogger writes lines of a format: config.LogJSON or config.LogText.
 func NewLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == config.LogText {

@@ -17,8 +17,7 @@ import (
 	"healthlake-cdc/internal/trigger"
 )
 
-// Metrics are our instruments. The parts of a worker report to it, so that none of them
-// knows OpenTelemetry. Every label's values are few: outcomes, kinds, error codes,
+// Metrics are our instruments. Every label's values are few: outcomes, kinds, error codes,
 // datastores and resource types.
 type Metrics struct {
 	triggers        metric.Int64Counter
@@ -47,9 +46,8 @@ type Metrics struct {
 var (
 	// secondsBuckets fit calls and tasks: 5 ms to 5 minutes.
 	secondsBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
-	// lagBuckets fit the way of a change: a window and a first pass are 10 s to
-	// 30 s, a second pass 80 s, a late CloudTrail record 15 minutes; beyond that
-	// is what an audit finds.
+	// lagBuckets fit the way of a change: a window and a first pass are 10 s to 30 s, a
+	// late CloudTrail record 15 minutes; beyond that is what an audit finds.
 	lagBuckets = []float64{5, 10, 15, 20, 25, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 14400, 86400}
 )
 
@@ -109,8 +107,7 @@ func newMetrics(meter metric.Meter) (*Metrics, error) {
 	return m, nil
 }
 
-// A count belongs to no call: OpenTelemetry takes no more from a context than values
-// that we do not set.
+// OpenTelemetry takes no more from a context than values that we do not set.
 var noCall = context.Background() //nolint:forbidigo // see above
 
 // Outcome implements [queue.Metrics].

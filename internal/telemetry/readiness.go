@@ -8,11 +8,9 @@ import (
 )
 
 const (
-	// checkTTL is how long a check's result is used again: however many probes there
-	// are, the check runs at most once in this time.
+	// checkTTL bounds how often a check runs, however many probes there are.
 	checkTTL = 5 * time.Second
-	// checkTimeout ends a check that hangs; it then counts as failed. It lies under the
-	// 5 s after which common load balancers end a probe.
+	// checkTimeout lies under the 5 s after which common load balancers end a probe.
 	checkTimeout = 3 * time.Second
 )
 
@@ -24,7 +22,6 @@ type Readiness struct {
 	checks []*namedCheck
 }
 
-// namedCheck is a check of whether something that the program needs is there.
 type namedCheck struct {
 	name string
 	run  func(context.Context) error
@@ -34,15 +31,13 @@ type namedCheck struct {
 	err     error
 }
 
-// status is the result of one check. Its error goes to the log, never to the client of
-// /readyz.
+// status is the result of a check. Its error goes to the log, never to a client.
 type status struct {
 	name string
 	err  error
 }
 
-// NewReadiness returns an empty set, which is ready. It logs when a check begins
-// to fail and when it passes again.
+// NewReadiness returns an empty set, which is ready.
 func NewReadiness(logger *slog.Logger) *Readiness { return &Readiness{logger: logger} }
 
 // Add adds a check under a name that /readyz shows.
@@ -52,8 +47,7 @@ func (r *Readiness) Add(name string, check func(context.Context) error) {
 	r.checks = append(r.checks, &namedCheck{name: name, run: check})
 }
 
-// check returns the results of all checks, in the order in which they were added; none
-// is older than five seconds. Checks run side by side.
+// check returns the results of all checks, in the order in which they were added.
 func (r *Readiness) check(ctx context.Context) []status {
 	r.mu.Lock()
 	checks := r.checks[:len(r.checks):len(r.checks)]

@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	// headerTimeout and idleTimeout keep clients that hang from holding on.
 	headerTimeout = 5 * time.Second
 	idleTimeout   = 2 * time.Minute
 	// shutdownTimeout lets a scrape that is under way end.
@@ -26,8 +25,7 @@ type Server struct {
 	listener net.Listener
 }
 
-// Listen opens the address and returns a server to run with [Server.Serve]. An
-// address in use is an error that names the setting.
+// Listen opens the address.
 func Listen(addr string, metrics http.Handler, ready *Readiness, logger *slog.Logger) (*Server, error) {
 	listener, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -53,8 +51,7 @@ func Listen(addr string, metrics http.Handler, ready *Readiness, logger *slog.Lo
 	}, nil
 }
 
-// Serve answers until ctx ends, then lets requests under way end. It returns nil
-// after such a stop and closes the listener in any case.
+// Serve answers until ctx ends, and lets requests under way end.
 func (s *Server) Serve(ctx context.Context) error {
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {

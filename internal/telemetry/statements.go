@@ -11,8 +11,7 @@ import (
 // process states it no more: another worker may have healed and stated it.
 const missingAge = 2 * time.Hour
 
-// missing holds what the last statement of each time range found missing, of those that
-// miss anything.
+// missing holds the time ranges whose last statement misses anything.
 type missing struct {
 	mu    sync.Mutex
 	types map[statedType]map[cdc.Span]missingSpan
@@ -42,7 +41,6 @@ func (m *missing) add(s cdc.Statement, now time.Time) {
 	m.types[key][span] = missingSpan{s.Missing, now}
 }
 
-// sums returns how many versions are missing by store and type.
 func (m *missing) sums(now time.Time) map[statedType]int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()

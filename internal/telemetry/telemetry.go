@@ -25,8 +25,7 @@ type Telemetry struct {
 	logger   *slog.Logger
 }
 
-// New sets up metrics that are served in Prometheus's format. Nothing is global:
-// several can live in one process.
+// New sets up metrics in Prometheus's format. Nothing is global.
 func New(logger *slog.Logger) (*Telemetry, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

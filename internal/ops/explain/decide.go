@@ -10,37 +10,31 @@ import (
 	"healthlake-cdc/internal/queue"
 )
 
-// facts are all that was found out about one version.
 type facts struct {
 	request             Request
 	found               found
 	configured, audited bool
 	now                 time.Time
 	retention           time.Duration
-	// window is the zero value when the version's time is not known.
+	// window is zero when the version's time is not known.
 	window cdc.Window
 	runs   []*Run
 	// open is the run that is open, holder the first one whose ledger has the version;
 	// nil without one. The open run searches openTypes.
-	open, holder *Run
-	openTypes    []string
-	// skippedInLedger is set when the version is in the holder's ledger as skipped.
+	open, holder    *Run
+	openTypes       []string
 	skippedInLedger bool
 	// rejected and publishing are of the open run; failing is the class of the last
 	// failure of the one under way.
 	rejected, publishing *Publication
 	failing              string
-	// skippedAt is when an operator skipped it in the open run.
-	skippedAt time.Time
+	skippedAt            time.Time
 	// replayed is set when a replay published the version, and no window did.
 	replayed bool
-	// noWorker is set when no worker answered for the open run.
 	noWorker bool
-	// triggers are of a version whose window no trigger has opened.
 	triggers Triggers
 }
 
-// decide sets verdict, reason and advice.
 func (f *facts) decide(r *Result) {
 	switch f.found.state.Standing {
 	case Absent:
@@ -83,7 +77,6 @@ func (f *facts) decide(r *Result) {
 	}
 }
 
-// deletesUnresolved is what is known of a delete's own event.
 const deletesUnresolved = "CloudTrail hides which resource was deleted: unless a FHIR Subscription named it, its event is unresolved, and whether it was published cannot be told by the resource"
 
 // replacement says what followed the version, after "it".
@@ -104,7 +97,7 @@ func (f *facts) replacement() string {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// version decides for a version whose time is known.
+// version is of a version whose time is known.
 func (f *facts) version(r *Result) {
 	switch {
 	case f.holder != nil && f.skippedInLedger:
@@ -170,7 +163,6 @@ func (f *facts) searched() bool {
 	return slices.ContainsFunc(f.runs, func(r *Run) bool { return r.Searched })
 }
 
-// waiting is of a version whose window is open and has not published it yet.
 func (f *facts) waiting(r *Result) {
 	if !slices.Contains(f.openTypes, f.request.Type) {
 		if f.searched() { // a rerun for other types, of a window that has closed without it
@@ -212,7 +204,6 @@ func needsOperator(class string) bool {
 	return class != "" && !cdc.Class(class).Retryable() && cdc.Class(class) != cdc.ClassPageToken
 }
 
-// noWindow is of a version whose window has no execution.
 func (f *facts) noWindow(r *Result) {
 	age := f.now.Sub(f.found.version.Time())
 	toContinue := "to publish it without its trigger: " + f.captureCommand()

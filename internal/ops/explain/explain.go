@@ -40,18 +40,15 @@ func ParseRequest(text string) (Request, error) {
 	return Request{Type: resourceType, ID: id, Version: version}, nil
 }
 
-// Explainer holds what explaining needs.
 type Explainer struct {
 	Store      Store
 	Executions temporal.Executions
 	Queries    temporal.Queries
 	Types      map[string][]string // by datastore
 	Audited    bool                // audits are on
-	// Namespace is Temporal's, Retention how long it keeps closed executions.
-	Namespace string
-	Retention time.Duration
-	// UIURL is where the Temporal UI is, as in "http://localhost:8233".
-	UIURL string
+	Namespace  string
+	Retention  time.Duration
+	UIURL      string
 	// Triggers is called only for a version whose window no trigger has opened.
 	Triggers func(ctx context.Context) Triggers
 	Now      func() time.Time
@@ -97,7 +94,6 @@ func (e *Explainer) Explain(ctx context.Context, request Request) (Result, error
 	return result, nil
 }
 
-// window collects what Temporal has of the version.
 func (e *Explainer) window(ctx context.Context, f *facts, result *Result) error {
 	version := f.found.version
 	f.window = cdc.WindowAt(f.request.Datastore, version.Time())
@@ -130,8 +126,8 @@ func (e *Explainer) window(ctx context.Context, f *facts, result *Result) error 
 	return nil
 }
 
-// publication looks for the Publish that held the version: in the first run whose ledger
-// has it, else in the run that is open.
+// publication looks for the Publish of the version in the first run whose ledger has it,
+// else in the open run.
 func (e *Explainer) publication(ctx context.Context, f *facts, result *Result, pending []*workflowpb.PendingActivityInfo) error {
 	run := f.holder
 	if run == nil {

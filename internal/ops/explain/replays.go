@@ -54,8 +54,7 @@ type replayVisitor struct {
 	datastore string
 	version   cdc.Version
 	name      string
-	// candidates are the slices whose type and time range the version is in, found those
-	// that published it.
+	// candidates are the slices that the version may be in.
 	candidates []string
 	found      []Replay
 }

@@ -16,8 +16,8 @@ import (
 // the first runs of a window expire before its reruns.
 const maxGaps = 4
 
-// findRuns finds every run of the window, and which of them has the version. It returns
-// the activities that are under way in the open one.
+// findRuns finds the runs of the window, which of them has the version, and the activities
+// that are under way in the open one.
 func (e *Explainer) findRuns(ctx context.Context, f *facts) (pending []*workflowpb.PendingActivityInfo, err error) {
 	var unreadable error
 	for n, gaps := 0, 0; gaps < maxGaps; n++ {

@@ -16,14 +16,12 @@ type Store interface {
 	History(ctx context.Context, datastore, resourceType, id, next string) (cdc.Page, error)
 }
 
-// found is a version with its state in the store. The version has no LastUpdated when
-// the store does not say it.
+// found is a version with its state. It has no LastUpdated when the store does not say it.
 type found struct {
 	version cdc.Version
 	state   Stored
 }
 
-// presence is what a read says.
 type presence int
 
 const (
@@ -51,7 +49,6 @@ func presenceOf(err error) (presence, error) {
 	}
 }
 
-// reader reads one resource.
 type reader struct {
 	store Store
 	Request
@@ -63,7 +60,6 @@ func (r reader) version(ctx context.Context, version string) (cdc.Version, prese
 	return resource.Version, p, err
 }
 
-// find reads the version from the store, and how it stands.
 func (r reader) find(ctx context.Context) (found, error) {
 	f := found{version: cdc.Version{Type: r.Type, ID: r.ID, VersionID: r.Version}}
 	resource, err := r.store.Read(ctx, r.Datastore, r.Type, r.ID)
@@ -128,7 +124,6 @@ func after(a, b string) bool {
 	return errM == nil && errN == nil && m > n
 }
 
-// replaced finds what followed the version.
 func (r reader) replaced(ctx context.Context, f found, current cdc.Version, now presence) (found, error) {
 	p := notServed
 	var next cdc.Version

@@ -27,8 +27,7 @@ type trace struct {
 	skipEvent int64
 	skippedAt time.Time
 	skipped   bool
-	// slices are the children that read pages of the version's type.
-	slices []string
+	slices    []string
 	// earlier is the run that continued as this one.
 	earlier string
 
@@ -48,7 +47,6 @@ func newTrace(version cdc.Version, data converter.DataConverter) *trace {
 	}
 }
 
-// apply adds one event. Its errors are of payloads that cannot be decoded.
 func (t *trace) apply(event *historypb.HistoryEvent) error {
 	switch {
 	case event.GetWorkflowExecutionStartedEventAttributes() != nil:
@@ -186,9 +184,8 @@ func (t *trace) published(event *historypb.HistoryEvent, done *historypb.Activit
 	return nil
 }
 
-// follow reads the history of an execution, newest run first, and those of the slices
-// that it names, until the accepted Publish is found. Runs and slices that have expired
-// are left out.
+// follow reads the history of an execution, newest run first, and of its slices, until the
+// accepted Publish is found. What has expired is left out.
 func (e *Explainer) follow(ctx context.Context, version cdc.Version, workflowID, runID string) (*trace, error) {
 	var whole *trace
 	for {

@@ -10,8 +10,7 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// maxAudits bounds how many of a store's last audits are looked at for the newest that
-// its schedule has started: the IDs of other datastores may begin the same.
+// maxAudits: the IDs of other datastores may begin the same.
 const maxAudits = 50
 
 // audit finds the last scheduled audit of a store that completed, and reads its result.
@@ -45,7 +44,6 @@ func (c *collection) audit(ctx context.Context, datastore string) (*Audit, error
 	return &found, nil
 }
 
-// auditOf sums up the result of a scheduled audit.
 func auditOf(result cdc.AuditResult) Audit {
 	found := Audit{Healed: result.Totals.Healed}
 	if result.State == nil {

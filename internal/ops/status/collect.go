@@ -25,20 +25,16 @@ type Temporal interface {
 	DescribeTaskQueue(ctx context.Context, taskQueue string, kind enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
 }
 
-// Collector holds what collecting needs.
 type Collector struct {
-	Temporal  Temporal
-	Converter converter.DataConverter
-	TaskQueue string
-	// Types are the resource types of each datastore.
+	Temporal   Temporal
+	Converter  converter.DataConverter
+	TaskQueue  string
 	Types      map[string][]string
 	Datastores []string
 	Passes     []time.Duration
-	// Lookback is how far back windows are looked at.
-	Lookback time.Duration
-	// Attributes is set when our search attributes are registered.
+	Lookback   time.Duration
 	Attributes bool
-	// Retention says what is wrong with the namespace's retention, empty when nothing is.
+	// Retention says what is wrong with the namespace's.
 	Retention func(ctx context.Context) string
 	// Queues reads the depth of the queues; its error is a note in the report.
 	Queues func(ctx context.Context) (queue, dlq *queue.Depth, err error)
@@ -49,7 +45,6 @@ type Collector struct {
 // each query is billed as an action.
 const maxQueries = 10
 
-// collection is one collecting.
 type collection struct {
 	*Collector
 	executions temporal.Executions
@@ -57,8 +52,7 @@ type collection struct {
 	// unanswered is set when a query got no response: no more are made. undecoded is
 	// set when a response could not be decoded.
 	unanswered, undecoded bool
-	// queried are the executions whose progress was queried.
-	queried map[string]bool
+	queried               map[string]bool
 }
 
 func (c *Collector) begin() *collection {
@@ -136,7 +130,6 @@ func (c *collection) progress(ctx context.Context, workflowID string) *cdc.Progr
 	return nil
 }
 
-// workers lists who polls the task queue.
 func (c *collection) workers(ctx context.Context) error {
 	lastSeen := make(map[string]time.Time)
 	for _, kind := range []enumspb.TaskQueueType{enumspb.TASK_QUEUE_TYPE_WORKFLOW, enumspb.TASK_QUEUE_TYPE_ACTIVITY} {

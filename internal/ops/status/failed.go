@@ -29,10 +29,9 @@ type Failed struct {
 }
 
 const (
-	// maxEnded bounds how many executions that ended before they were done are looked at,
-	// the newest first; most of them may have been repaired.
-	maxEnded = 500
-	// maxFailed bounds how many of them the report names.
+	// maxEnded bounds those that are looked at, maxFailed those that the report names: most
+	// may have been repaired.
+	maxEnded  = 500
 	maxFailed = 50
 	// manyWindows are so many that one audit is less work than a command for each.
 	manyWindows = 5

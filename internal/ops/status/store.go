@@ -108,7 +108,6 @@ func (c *collection) store(ctx context.Context, datastore string) error {
 	return nil
 }
 
-// types are the configured types, and any other that was published.
 func types(configured []string, published map[string]Type) []Type {
 	names := slices.Concat(configured, slices.Collect(maps.Keys(published)))
 	slices.Sort(names)
@@ -122,29 +121,18 @@ func types(configured []string, published map[string]Type) []Type {
 }
 
 // sample chooses the windows to read: the newest, and for each type the newest that
-// published it.
-func sample(recent []window) []window {
+// published it. Without attributes nothing is known of the types: the newest have to do.
+func sample(recent []window) (chosen []window) {
 	const newest = 3
-	var chosen []window
-	covered := make(map[string]bool)
+	typesKnown := slices.ContainsFunc(recent, func(w window) bool { return len(w.types) > 0 })
+	var covered []string
 	for i, w := range recent {
-		wanted := i < newest
-		for _, name := range w.types {
-			wanted = wanted || !covered[name]
+		if i < newest || !typesKnown || len(temporal.Lacking(w.types, covered)) > 0 {
+			chosen, covered = append(chosen, w), append(covered, w.types...)
 		}
-		if !wanted {
-			continue
-		}
-		for _, name := range w.types {
-			covered[name] = true
-		}
-		if chosen = append(chosen, w); len(chosen) == maxRead {
+		if len(chosen) == maxRead {
 			break
 		}
-	}
-	// Without attributes nothing is known of the types: read the newest.
-	for i := newest; i < len(recent) && len(covered) == 0 && len(chosen) < maxRead; i++ {
-		chosen = append(chosen, recent[i])
 	}
 	return chosen
 }

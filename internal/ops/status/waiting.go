@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	// maxWaiting bounds how many executions that wait for an operator are listed.
 	maxWaiting = 200
 	// patience is how long after its last pass was due an open window is not unusual.
 	patience = cdc.MaxDelay
@@ -57,8 +56,8 @@ func (c *collection) waitForOperator(ctx context.Context) error {
 	return nil
 }
 
-// openWindows queries what the oldest open windows wait for, and reports those that are
-// open for unusually long.
+// openWindows queries the oldest open windows, and reports those that are open for
+// unusually long.
 func (c *collection) openWindows(ctx context.Context, open []window) {
 	queries := 0
 	for _, w := range slices.Backward(open) {
