@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	smithytime "github.com/aws/smithy-go/time"
 	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/internal/cdc"
@@ -28,12 +29,9 @@ const (
 // acknowledger deletes messages, ten a call.
 type acknowledger struct {
 	Config
-	in   chan *message // closed after the last
-	done func(*message)
+	in   chan *message  // closed after the last
+	done func(*message) // called when one is deleted, or could not be
 }
-
-// add adds a message; done is called when it is deleted, or could not be.
-func (a *acknowledger) add(m *message) { a.in <- m }
 
 // run deletes what is added until in is closed and every call has returned. ctx, for
 // the calls, outlives it.
@@ -76,7 +74,7 @@ func (a *acknowledger) delete(ctx context.Context, messages []*message) {
 		if len(messages) == 0 || attempt == deleteAttempts {
 			break
 		}
-		sleep(ctx, jitter(cdc.Backoff(attempt, deleteBackoff, maxBackoff)))
+		_ = smithytime.SleepWithContext(ctx, jitter(cdc.Backoff(attempt, deleteBackoff, maxBackoff))) // ctx does not end
 	}
 	a.failed(messages...)
 }

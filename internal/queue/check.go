@@ -8,16 +8,16 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	smithytime "github.com/aws/smithy-go/time"
 )
 
-// minQueueVisibility is what the queue's own visibility timeout should be at
-// least: it holds for whoever receives without naming one.
+// minQueueVisibility is what the queue's own visibility timeout should be at least.
 const minQueueVisibility = 30 * time.Second
 
 // checkQueue warns of settings of the queue that lose or repeat messages. It fails only
 // when there is no such queue; while SQS can't be reached it waits.
 func (c *Consumer) checkQueue(ctx context.Context) error {
-	for failures := 1; ; failures++ {
+	for failures := 1; ctx.Err() == nil; failures++ {
 		started := time.Now()
 		found, err := c.look(ctx)
 		var missing *types.QueueDoesNotExist
@@ -39,10 +39,9 @@ func (c *Consumer) checkQueue(ctx context.Context) error {
 		case ctx.Err() == nil:
 			c.health.failed(started, err)
 		}
-		if !sleep(ctx, backoff(failures)) {
-			return nil
-		}
+		_ = smithytime.SleepWithContext(ctx, backoff(failures)) // until ctx ends
 	}
+	return nil
 }
 
 func (c *Consumer) look(ctx context.Context) (Queue, error) {

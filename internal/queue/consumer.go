@@ -34,17 +34,15 @@ type Opener interface {
 
 // Config is what a Consumer needs.
 type Config struct {
-	// Receive polls, Delete does everything else. They must be clients of their
-	// own: the SDK's retryer has a budget for each client, and polls that fail
-	// would use up that of the deletes.
+	// Receive polls, Delete does everything else. They must be two clients: the SDK's
+	// retryer has a budget for each, and polls that fail would use up that of the deletes.
 	Receive, Delete API
 	QueueURL        string
 	// Scope is what is configured; the consumer sets its Now.
 	Scope  trigger.Scope
 	Opener Opener
-	// Grace is how long, once Run's context is done, messages in hand may still be
-	// worked off; the rest is released. A stop takes up to WaitTime longer, for the
-	// last poll.
+	// Grace is how long, once Run's context is done, messages in hand may still be worked
+	// off; the rest is released. The last poll may take up to WaitTime longer.
 	Grace time.Duration
 
 	Logger  *slog.Logger
@@ -62,9 +60,7 @@ type limits struct {
 	pollers int
 	// inHand is how many messages may be in hand.
 	inHand int
-	// visibility of a received message, extended at half time while in hand: long
-	// against what opening a window takes, short against what a crash of this process
-	// delays.
+	// visibility of a received message, extended at half time while in hand.
 	visibility time.Duration
 	wait       time.Duration
 }

@@ -4,8 +4,6 @@
 //
 // A message goes poll → parse → start → acknowledge. It is acknowledged, which deletes
 // it, only when everything it asks for runs or ran already; until then its visibility is
-// extended. A storm of triggers is cheap because a window is opened once at a time, and
-// not again while it is known to exist. An outage of Temporal is harmless because no poll
-// begins while it lasts and the messages in hand are kept: no receive count rises and
-// nothing drains into the dead-letter queue.
+// extended. While Temporal is unavailable no poll begins and the messages in hand are
+// kept: no receive count rises and nothing drains into the dead-letter queue.
 package queue

@@ -38,11 +38,9 @@ type Metrics interface {
 	Outcome(outcome trigger.Outcome)
 	// Count adds n to an event's count; windows have their own.
 	Count(event Event, n int)
-	// Window counts one of the window events. by, one of the cdc.By constants, is what
-	// asked for the window.
+	// Window counts one of the window events. by is one of the cdc.By constants.
 	Window(by string, event Event)
-	// Delay is how long after its time a trigger was received. by is one of the cdc.By
-	// constants.
+	// Delay is how long after its time a trigger was received.
 	Delay(by string, d time.Duration)
 	// Paused is called when polling pauses because Temporal is unavailable, and when it
 	// goes on.

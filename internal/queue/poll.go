@@ -8,22 +8,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	smithytime "github.com/aws/smithy-go/time"
 
 	"healthlake-cdc/internal/trigger"
 )
 
 const (
-	// pollSlack is how much longer than its wait time a poll may take before its
-	// connection counts as dead.
+	// pollSlack is how much longer than its wait time a poll may take.
 	pollSlack = 30 * time.Second
 	// firstWait is how long a poll waits for messages until one has succeeded: a worker
-	// is ready once it has polled, which should not take a long poll of an empty queue.
+	// is ready once it has polled.
 	firstWait = time.Second
 )
 
 // poll receives batch after batch until ctx is done, and has each message worked off in
-// a goroutine of its own. It acquires the slots for a batch before it receives one:
-// what is received is worked on at once, and its visibility is not used up waiting.
+// a goroutine of its own. It acquires the slots for a batch before it receives one, so
+// that no visibility is used up waiting.
 func (c *Consumer) poll(ctx, work context.Context) {
 	failures, wait := 0, min(firstWait, c.wait)
 	for {
@@ -41,7 +41,7 @@ func (c *Consumer) poll(ctx, work context.Context) {
 			c.Metrics.Count(EventPollFailed, 1)
 			c.health.failed(started, err)
 			failures++
-			if !sleep(ctx, backoff(failures)) {
+			if smithytime.SleepWithContext(ctx, backoff(failures)) != nil {
 				return
 			}
 			continue
@@ -97,7 +97,7 @@ func (c *Consumer) handle(ctx context.Context, m *message, raw types.Message) {
 		c.extender.abandon(m) // we are stopping
 		return
 	}
-	c.acknowledger.add(m)
+	c.acknowledger.in <- m
 }
 
 // count counts what was received, and logs each unknown event name once.

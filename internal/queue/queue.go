@@ -120,19 +120,14 @@ func look(ctx context.Context, api API, url string) (Queue, error) {
 	}, nil
 }
 
-// Keeps is how long the trigger queue and its dead-letter queue keep messages. A message
-// keeps its age when it is moved to the latter.
-type Keeps struct {
-	Queue time.Duration
-	// DLQ is 0 when there is no dead-letter queue.
-	DLQ time.Duration
-}
+// Keeps is how long the trigger queue and its dead-letter queue keep messages; DLQ is 0
+// when there is none. A message keeps its age when it is moved.
+type Keeps struct{ Queue, DLQ time.Duration }
 
 // Max is the longer of the two.
 func (k Keeps) Max() time.Duration { return max(k.Queue, k.DLQ) }
 
-// Kept reads from both queues how long they keep messages. What could be found out is
-// returned with the error.
+// Kept reads from both queues how long they keep messages, as far as it can.
 func Kept(ctx context.Context, api API, url string) (Keeps, error) {
 	found, err := Find(ctx, api, url)
 	if err != nil {

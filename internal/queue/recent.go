@@ -12,17 +12,16 @@ const (
 	// maxRecent is how many windows are remembered: 11 hours of one datastore, or 5
 	// minutes of 130.
 	maxRecent = 4096
-	// recentFor is how long: beyond it a storm's cost is one call each time, and an
-	// execution that an operator has deleted can be opened again.
+	// recentFor is how long they are: beyond it an execution that an operator has deleted
+	// can be opened again.
 	recentFor = 5 * time.Minute
 	// recentAge is how old a window may be to be remembered when it was not opened just
-	// now. An execution is deleted a namespace's retention, an hour at least, after its
-	// close: a younger window's is there for certain.
+	// now: a namespace's retention is an hour at least, so a younger one is there.
 	recentAge = 50 * time.Minute
 )
 
 // recentWindows are the windows that were seen to exist a moment ago. When there are too
-// many, all are forgotten: that costs a call for each.
+// many, all are forgotten.
 type recentWindows struct {
 	max   int
 	mu    sync.Mutex
@@ -40,8 +39,8 @@ func (r *recentWindows) has(w cdc.Window) bool {
 	return time.Now().Before(r.until[w])
 }
 
-// add remembers a window that was just opened, or seen to exist, if its execution is
-// sure to exist for as long as it is remembered.
+// add remembers a window that was just opened, or seen to exist, if its execution will
+// exist for as long.
 func (r *recentWindows) add(w cdc.Window, opened bool) {
 	now := time.Now()
 	if !opened && now.Sub(w.Start) > recentAge {

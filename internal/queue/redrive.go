@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	smithytime "github.com/aws/smithy-go/time"
 )
 
 // Mover moves messages from the dead-letter queue to the trigger queue.
@@ -47,8 +48,7 @@ const (
 )
 
 // All has SQS move everything that the dead-letter queue holds, and waits until it has.
-// One task at a time: while one runs, All is an error that says how far it is. A task
-// that SQS has accepted and never lists is an error as well. When ctx ends the task
+// While another task runs it fails and says how far that is. When ctx ends the task
 // continues in SQS.
 func (m Mover) All(ctx context.Context) (moved int, err error) {
 	before, err := m.latest(ctx)
@@ -87,11 +87,11 @@ func (m Mover) All(ctx context.Context) (moved int, err error) {
 					status, moved, cmp.Or(aws.ToString(latest.FailureReason), "no reason given"))
 			}
 		}
-		if !sleep(ctx, m.lookEvery) {
+		if smithytime.SleepWithContext(ctx, m.lookEvery) != nil {
 			return moved, errors.New("interrupted: the redrive continues in SQS")
 		}
 	}
-	return moved, errors.New("SQS has accepted the redrive and does not list it: how much it moves is not known; `starter status` shows how many messages are in both queues")
+	return moved, errors.New("SQS has accepted the redrive and does not list it: `starter status` shows how many messages are in both queues")
 }
 
 // newer reports whether a task began after the one that was the newest before. SQS
@@ -121,9 +121,8 @@ const (
 )
 
 // Some moves up to limit messages, which StartMessageMoveTask cannot do: it receives
-// them, sends each to the trigger queue as it is, and then deletes it. Whatever fails,
-// none is lost; one that was sent and could not be deleted comes twice, which opens no
-// window twice.
+// them, sends each to the trigger queue, and then deletes it. Whatever fails, none is
+// lost; one that could not be deleted comes twice, which opens no window twice.
 func (m Mover) Some(ctx context.Context, limit int) (moved int, err error) {
 	for moved < limit {
 		out, err := m.API.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{

@@ -106,9 +106,8 @@ func (e *visibilityExtender) extend(ctx context.Context, messages []*message) {
 		m.due = started.Add(e.visibility / 2)
 	}
 	e.mu.Unlock()
-	// The receipt is not valid any more, or the message has reached the 12 hours that
-	// SQS allows: it may come again, which does no harm. One that was acknowledged
-	// during the call is neither.
+	// The receipt is not valid any more, or the message has reached SQS's 12 hours. One
+	// that was acknowledged during the call is neither.
 	failed = e.which(func(m *message) bool { return slices.Contains(failed, m) })
 	e.drop(failed...)
 	e.Metrics.Count(EventExtended, len(extended))
@@ -142,10 +141,7 @@ func (e *visibilityExtender) change(ctx context.Context, messages []*message, vi
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	out, err := e.Delete.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{
-		QueueUrl: aws.String(e.QueueURL),
-		Entries:  entries,
-	})
+	out, err := e.Delete.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(e.QueueURL), Entries: entries})
 	if err != nil {
 		e.Logger.Warn("changing the visibility of messages failed", "messages", len(messages), "cause", withoutURL(err))
 		return nil, nil

@@ -48,8 +48,7 @@ var kinds = map[string]kind{
 	"UntagResource":                 control,
 
 	// What the reference lists as Read or List, and calls that only compute: the same
-	// as in the template's rule. A call of another name counts as a write, whatever the
-	// name looks like.
+	// as in the template's rule.
 	"DescribeDataTransformationJob":         read,
 	"DescribeFHIRBulkDeleteJob":             read,
 	"DescribeFHIRBulkMemberMatchJob":        read,
@@ -86,9 +85,8 @@ var kinds = map[string]kind{
 	"VersionReadResource":                   read,
 }
 
-// foldedKinds are the kinds by their names in small letters. A read is known by its
-// exact name only: a name that merely resembles one opens a window, which costs
-// little.
+// foldedKinds are the kinds by their names in small letters. A read is known by its exact
+// name only.
 var foldedKinds = func() map[string]kind {
 	folded := make(map[string]kind)
 	for name, k := range kinds {
@@ -123,16 +121,12 @@ func kindOf(name string) (k kind, known bool) {
 	return unknownWrite, false
 }
 
-// hiddenName replaces an event name that is not shown.
-const hiddenName = "unprintable"
-
 var namePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,63}$`)
 
-// shownName is an event name for logs: as it is, if it has 1 to 64 letters and
-// digits.
+// shownName is an event name for logs.
 func shownName(name string) string {
 	if namePattern.MatchString(name) {
 		return name
 	}
-	return hiddenName
+	return "unprintable"
 }

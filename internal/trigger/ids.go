@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
@@ -9,11 +10,9 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// The ids of events and jobs become parts of workflow IDs, correlationIds,
-// idempotency keys and log lines, all of which are plain text in Temporal or on the
-// bus. One rule for all of them: an id of a CloudTrail record or a job that has the
-// form that AWS gives such ids stays as it is. Every other id is hashed, and so is every
-// id of a notification, which can be any text.
+// The ids of events and jobs become parts of workflow IDs, correlationIds, idempotency
+// keys and log lines, which are plain text. An id of a CloudTrail record or a job that has
+// AWS's own form stays as it is; every other id, and each of a notification, is hashed.
 
 // awsID is a UUID, or 32 hexadecimal digits (CloudTrail's eventID, HealthLake's
 // JobId).
@@ -29,16 +28,11 @@ func hashedID(datastore, id string) string {
 // shownID is the first of the ids that is not empty, hashed unless it has the form
 // of AWS's; "" when all are empty.
 func shownID(datastore string, ids ...string) string {
-	for _, id := range ids {
-		switch {
-		case id == "":
-		case awsID.MatchString(id):
-			return strings.ToLower(id)
-		default:
-			return hashedID(datastore, id)
-		}
+	id := cmp.Or(ids...)
+	if id == "" || awsID.MatchString(id) {
+		return strings.ToLower(id)
 	}
-	return ""
+	return hashedID(datastore, id)
 }
 
 // datastoreIn is the datastore that a text names: its id, alone, at the end of an ARN
@@ -53,6 +47,14 @@ func datastoreIn(text string) string {
 		return ""
 	}
 	return id
+}
+
+// placeOnly is a URL or an ARN that names a datastore, else "": a bare word is not an id.
+func placeOnly(text string) string {
+	if !strings.Contains(text, "datastore/") {
+		return ""
+	}
+	return text
 }
 
 // datastore is the configured datastore that one of the texts names. named is false
@@ -72,8 +74,7 @@ func (s Scope) datastore(texts ...string) (configured string, named bool) {
 }
 
 // resourceType is the resource type of a name: a configured one in any letter case,
-// another one of FHIR R4's, or "" when it is none, as the words that replace a hidden
-// type.
+// another one of FHIR R4's, or "" when it is none, as where the type is hidden.
 func (s Scope) resourceType(name string) string {
 	if configured, ok := fold(s.Types, name); ok {
 		return configured

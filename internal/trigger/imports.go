@@ -7,8 +7,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// importMargin is added on either side of what an import's event says, which may
-// be cut to whole seconds.
+// importMargin is added on either side of an import's times, which may be cut to whole
+// seconds.
 const importMargin = time.Second
 
 // parseImport reads an import job's event. Only what ends an import matters: also

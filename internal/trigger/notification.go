@@ -16,14 +16,14 @@ func parseNotification(event, detail object, scope Scope) Result {
 	bundle := detail.object("notificationBundlePayload")
 	n := notificationContent{event: event, bundle: bundle, deleted: make(map[string]bool)}
 	outcome, withEvents := OutcomeMalformed, false
-	stores := []string{urlStore(detail.text("subscriptionUrl")), detail.word("datastoreId")}
+	stores := []string{placeOnly(detail.text("subscriptionUrl")), detail.word("datastoreId")}
 	for _, entry := range entriesOf(bundle) {
 		status, ok := statusOf(entry.object("resource"))
 		if !ok {
 			n.addEntry(entry)
 			continue
 		}
-		stores = append(stores, urlStore(plainText(status.get("subscription"))), urlStore(plainText(status.get("topic"))))
+		stores = append(stores, placeOnly(plainText(status.get("subscription"))), placeOnly(plainText(status.get("topic"))))
 		switch kindOfStatus(status) {
 		case "event-notification":
 			withEvents = true
@@ -59,7 +59,7 @@ func parseNotification(event, detail object, scope Scope) Result {
 // one.
 func entriesOf(bundle object) []object {
 	if !bundle.has("entry") && bundle.has("resourceType") && !strings.EqualFold(bundle.text("resourceType"), "Bundle") {
-		return []object{{"resource": bundle.raw()}}
+		return []object{{"resource": jsonOf(bundle)}}
 	}
 	list := bundle.list("entry")
 	entries := make([]object, 0, len(list))
@@ -80,8 +80,7 @@ func kindOfStatus(status object) string {
 	return kind
 }
 
-// timeOf is an event's time. One without a time (FHIR does not require it) has the
-// bundle's, which is a little later, or else EventBridge's.
+// timeOf is an event's time, where it has one, else the bundle's, or EventBridge's.
 func (n *notificationContent) timeOf(event object) (t time.Time, ok bool) {
 	if t, ok = event.time("timestamp"); !ok {
 		t, ok = n.bundle.time("timestamp")
@@ -158,12 +157,4 @@ func (r *Result) addDelete(d cdc.Delete, place string) {
 		}
 	}
 	r.Deletes = append(r.Deletes, d)
-}
-
-// urlStore is a URL that names a datastore, or "": a bare word is not an id.
-func urlStore(url string) string {
-	if !strings.Contains(url, "datastore/") {
-		return ""
-	}
-	return url
 }

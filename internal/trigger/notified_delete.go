@@ -21,15 +21,14 @@ type notificationContent struct {
 }
 
 // How a notification reports a delete is not documented; each of these counts as one:
-//   - an entry of the bundle for the event's focus with request.method DELETE,
-//     which is what the Subscriptions R5 Backport guide asks of servers;
+//   - an entry of the bundle for the event's focus with request.method DELETE
+//     (Subscriptions R5 Backport guide);
 //   - an event whose additionalContext, or a member that names an interaction,
 //     says delete;
 //   - an event of a subscription that is to deletes only (starter subscriptions
-//     --separate-deletes), whatever it looks like.
+//     --separate-deletes).
 //
-// An event of none of these opens windows, in which a deleted resource is not found: a
-// delete of an unknown form is reported by CloudTrail's record only.
+// An event of none of these opens windows.
 
 // addEntry looks at an entry of the bundle that is no SubscriptionStatus.
 func (n *notificationContent) addEntry(entry object) {
@@ -45,15 +44,9 @@ func (n *notificationContent) addEntry(entry object) {
 }
 
 func (n *notificationContent) isDelete(event object, focus string) bool {
-	if n.ofDeletes || n.deleted[focus] {
-		return true
-	}
-	for _, name := range []string{"additionalContext", "interaction", "eventType", "change", "action", "triggerEvent"} {
-		if saysDelete(event.get(name)) {
-			return true
-		}
-	}
-	return false
+	members := []string{"additionalContext", "interaction", "eventType", "change", "action", "triggerEvent"}
+	return n.ofDeletes || n.deleted[focus] ||
+		slices.ContainsFunc(members, func(name string) bool { return saysDelete(event.get(name)) })
 }
 
 // saysDelete reports whether a value is the word, or a list that holds it. A
@@ -85,9 +78,9 @@ func ofDeletes(status object) bool {
 // its subscription, not as a unique id: two deletes must never share one.
 const shortID = 16
 
-// eventIDs are ids for the i-th event, hashed: its own, and one by its place in
-// EventBridge's event, which replaces an own id that is short or absent. Both are ""
-// when neither has an id.
+// eventIDs are ids for the i-th event, hashed: its own, or its place in EventBridge's
+// event where that is short or absent, and one of both. They are "" when neither has an
+// id.
 func (n *notificationContent) eventIDs(datastore string, event object, i int) (own, place string) {
 	id, outer := event.word("id"), n.event.word("id")
 	if len(id) < shortID {

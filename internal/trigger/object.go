@@ -11,8 +11,7 @@ import (
 
 // object is a JSON object whose members may have any type. A member is found by its
 // exact name, or else by one that differs only in letter case, hyphens and underscores.
-// Of a member that is there twice the last counts. Depth is bounded by encoding/json
-// (10,000), which keeps no call stack while it scans.
+// encoding/json bounds the depth.
 type object map[string]json.RawMessage
 
 // objectOf decodes one level of an object, or of a text that holds one; ok is false
@@ -132,8 +131,8 @@ func (o object) status(name string) (status int, ok bool) {
 	return int(number), true
 }
 
-// layouts are the forms of a time that are read: RFC 3339, and what differs from it
-// in a blank for the T, in a zone without a colon or, meaning UTC, without one.
+// layouts are the forms of a time that are read: RFC 3339, also with a blank for the T,
+// a zone without a colon or, meaning UTC, no zone.
 var layouts = []string{
 	time.RFC3339Nano, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05",
 	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05",

@@ -1,14 +1,15 @@
 package trigger
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-// Event sources and detail types (AWS HealthLake developer guide, EventBridge
-// and CloudTrail chapters). They are compared in any letter case.
+// Event sources and detail types, in any letter case (AWS HealthLake developer guide,
+// EventBridge and CloudTrail chapters).
 const (
 	serviceSource      = "aws.healthlake"
 	subscriptionSource = "healthlake"
@@ -83,8 +84,7 @@ func cutPrefix(s, prefix string) (after string, found bool) {
 	return s[len(prefix):], true
 }
 
-// parseRecord reads a CloudTrail record. event is EventBridge's, which it came in, or
-// empty.
+// parseRecord reads a CloudTrail record. event is EventBridge's around it, or empty.
 func parseRecord(event, record object, scope Scope) Result {
 	switch source := strings.ToLower(record.text("eventSource")); {
 	case source == recordSource || source == subscriptionSource:
@@ -128,10 +128,7 @@ func parseRecord(event, record object, scope Scope) Result {
 	case importJob:
 		return result.as(OutcomeImport)
 	case deletion:
-		id := idIn(parameters)
-		if id == "" {
-			id = idIn(record.object("responseElements"))
-		}
+		id := cmp.Or(idIn(parameters), idIn(record.object("responseElements")))
 		return result.deleted(cdc.Delete{EventID: eventID, Type: resourceType, ResourceID: id})
 	case bulkDelete:
 		return result.deleted(cdc.Delete{EventID: eventID, Type: resourceType, Scope: cdc.ScopeBulk})
@@ -153,17 +150,12 @@ func storeOf(event, record object, scope Scope) (configured string, named bool) 
 	var arns []string
 	for _, raw := range slices.Concat(record.list("resources"), event.list("resources")) {
 		resource, _ := objectOf(raw)
-		for _, arn := range []string{textOf(raw), resource.text("ARN")} {
-			if strings.Contains(arn, "datastore/") {
-				arns = append(arns, arn)
-			}
-		}
+		arns = append(arns, placeOnly(textOf(raw)), placeOnly(resource.text("ARN")))
 	}
 	return scope.datastore(arns...)
 }
 
-// timed sets the record's time: its own, or, where it has none that can be read, that
-// of EventBridge's event, which is a little later.
+// timed sets the record's time: its own, or that of EventBridge's event.
 func (r *Result) timed(scope Scope, record, event object) (reason string) {
 	t, ok := record.time("eventTime")
 	if !ok {
@@ -179,8 +171,7 @@ func (r *Result) timed(scope Scope, record, event object) (reason string) {
 // namedType is the resource type that a record limits itself to, or "" for any. A
 // hidden type and a bundle's own say nothing about the types written.
 func (s Scope) namedType(name string, k kind) string {
-	writesMany := k == bundle || (k == unknownWrite || k == asyncWrite) && name == "Bundle"
-	if writesMany {
+	if k == bundle || (k == unknownWrite || k == asyncWrite) && name == "Bundle" {
 		return ""
 	}
 	return s.resourceType(name)
@@ -208,8 +199,7 @@ func (r Result) written(k kind, eventID string, goesOn bool, scope Scope) Result
 	return r.as(OutcomeTrigger)
 }
 
-// deleted adds the delete that a record reports. The record's eventID is what makes
-// its repetitions one event.
+// deleted adds the delete that a record reports.
 func (r Result) deleted(d cdc.Delete) Result {
 	if d.EventID == "" {
 		return r.malformed("record of a delete has no id")

@@ -10,33 +10,22 @@ import (
 // Outcome is what becomes of a message; each is a value of a metric's label.
 type Outcome string
 
-// The outcomes. Only OutcomeTrigger, the deletes, OutcomeImport and OutcomeJob may
-// ask for anything to be started; all others but OutcomeMalformed are acknowledged
-// as they are.
+// The outcomes. All but OutcomeMalformed are acknowledged when what they ask for has
+// started.
 const (
 	// OutcomeTrigger: Windows or Late are to be opened; a notification may name
 	// Deletes besides, and a bundle that goes on being written is a Job, too.
-	OutcomeTrigger Outcome = "trigger"
-	// OutcomeDelete: Deletes are to be published; of which resources is unknown.
-	OutcomeDelete Outcome = "delete_unresolved"
-	// OutcomeDeleteExact: Deletes are to be published, with their resources' ids.
-	OutcomeDeleteExact Outcome = "delete_exact"
-	// OutcomeOtherSource: an event of another service.
-	OutcomeOtherSource Outcome = "other_source"
-	// OutcomeReadOnly: a call that changed nothing.
-	OutcomeReadOnly Outcome = "read_only"
-	// OutcomeFailed: a call that failed.
-	OutcomeFailed Outcome = "failed"
-	// OutcomeUnknownStore: a datastore that is not configured.
-	OutcomeUnknownStore Outcome = "unknown_store"
-	// OutcomeUnconfiguredType: only resource types that are not configured.
-	OutcomeUnconfiguredType Outcome = "unconfigured_type"
-	// OutcomeMalformed: cannot be read; left to the dead-letter queue.
-	OutcomeMalformed Outcome = "malformed"
-	// OutcomeHandshake: a subscription was set up.
-	OutcomeHandshake Outcome = "handshake"
-	// OutcomeHeartbeat: a subscription without news.
-	OutcomeHeartbeat Outcome = "heartbeat"
+	OutcomeTrigger          Outcome = "trigger"
+	OutcomeDelete           Outcome = "delete_unresolved" // of resources that it does not name
+	OutcomeDeleteExact      Outcome = "delete_exact"      // with the resources' ids
+	OutcomeOtherSource      Outcome = "other_source"      // an event of another service
+	OutcomeReadOnly         Outcome = "read_only"         // a call that changed nothing
+	OutcomeFailed           Outcome = "failed"            // a call that failed
+	OutcomeUnknownStore     Outcome = "unknown_store"     // none of the configured datastores
+	OutcomeUnconfiguredType Outcome = "unconfigured_type" // none of the configured types
+	OutcomeMalformed        Outcome = "malformed"         // for the dead-letter queue
+	OutcomeHandshake        Outcome = "handshake"         // a subscription was set up
+	OutcomeHeartbeat        Outcome = "heartbeat"         // a subscription without news
 	// OutcomeImport: an import was started, or has ended: then Import is to be audited.
 	OutcomeImport Outcome = "import"
 	// OutcomeJob: an asynchronous job was started that may write and of whose end
@@ -64,17 +53,14 @@ type Scope struct {
 // Result is what a message means.
 type Result struct {
 	Outcome Outcome
-	// Reason says what is wrong with a malformed message. It is one of a fixed
-	// set of texts and holds nothing of the body.
+	// Reason says what is wrong with a malformed message, and nothing of its body.
 	Reason string
-	// EventName is a CloudTrail record's eventName, if it is 1 to 64 letters and
-	// digits, else a word that says that it is not shown.
+	// EventName is a CloudTrail record's, if it is 1 to 64 letters and digits, else a
+	// word that says that it is not shown.
 	EventName string
-	// UnknownEvent is set when the record starts something and its event name is not
-	// one that we know.
+	// UnknownEvent is set when the record starts something and we don't know its name.
 	UnknownEvent bool
-	// Datastore is the configured datastore that the message is about.
-	Datastore string
+	Datastore    string // configured
 	// Cause is what the message is, by one of the cdc.By constants, and its time: a
 	// record's eventTime, the earliest event of a notification, the time of a job's
 	// event. Both are empty where they were not needed.
@@ -93,15 +79,14 @@ type Result struct {
 const (
 	// MaxBody is the size of the largest body that is read, in bytes: SQS's limit.
 	MaxBody = 1 << 20
-	// MaxAhead is how far a trigger's time may lie ahead of ours. More is not a
-	// difference of clocks, and a window far ahead would stay open until then.
+	// MaxAhead is how far a trigger's time may lie ahead of ours: a window far ahead
+	// would stay open until then.
 	MaxAhead = 10 * time.Minute
 	// BundleLookback is the least lookback of a ProcessBundle: eventTime is
 	// when the call completed, and 500 resources take their time.
 	BundleLookback = 30 * time.Second
 	// LateAfter is how old a trigger may be for its windows to be opened among the live
-	// ones. CloudTrail's records come within some 15 minutes; what is older has waited
-	// in the queue, or is forged, and must cost live windows nothing.
+	// ones. What is older has waited in the queue, or is forged.
 	LateAfter = time.Hour
 	// MaxWindows is how many windows one message may open: a record opens 62 at
 	// most, with the longest CDC_LOOKBACK, and a notification's events happen within

@@ -37,7 +37,7 @@ func partsOf(parameters []json.RawMessage, depth int) object {
 	for name, values := range lists {
 		parts[name] = values[0]
 		if len(values) > 1 {
-			parts[name] = listOf(values)
+			parts[name] = jsonOf(values)
 		}
 	}
 	return parts
@@ -59,25 +59,14 @@ func valueOf(parameter object, depth int) json.RawMessage {
 		return parameter.get("resource")
 	}
 	if parts := parameter.list("part"); len(parts) > 0 && depth > 0 {
-		return partsOf(parts, depth-1).raw()
+		return jsonOf(partsOf(parts, depth-1))
 	}
 	return nil
 }
 
-// raw is the object as JSON.
-func (o object) raw() json.RawMessage {
-	text, err := json.Marshal(o)
-	if err != nil {
-		return nil // every member was decoded from JSON
-	}
-	return text
-}
-
-func listOf(values []json.RawMessage) json.RawMessage {
-	text, err := json.Marshal(values)
-	if err != nil {
-		return nil // likewise
-	}
+// jsonOf is what was decoded from JSON as JSON again.
+func jsonOf(value any) json.RawMessage {
+	text, _ := json.Marshal(value) // it was valid
 	return text
 }
 
