@@ -47,7 +47,8 @@ type Activities struct {
 }
 
 // Ledger reads what a closed window's run, or a closed slice, has published. One that is
-// still open is an error, retried until it has closed; so is one that cannot be read.
+// still open is an error that is retried until it has closed; one that cannot be read is an
+// error that is not.
 func (a *Activities) Ledger(ctx context.Context, in cdc.LedgerInput) (cdc.Ledger, error) {
 	read, err := a.Ledgers.Closed(ctx, in.WorkflowID)
 	return read, ApplicationError(ctx, err)

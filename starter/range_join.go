@@ -70,9 +70,9 @@ func differentAdvice(existing temporal.ExistingRange, in cdc.CaptureRangeInput) 
 	return advice
 }
 
-// rangeDifferences says, flag by flag, how the existing input differs from the new one,
-// without a resource's id. What follows from the moment of the start or from the workers'
-// settings is not compared.
+// rangeDifferences says, flag by flag, how the existing input differs from the new one.
+// It names no resource's id. What follows from the moment of the start (the border of a
+// backfill) or from the workers' settings is not compared, except CDC_VERSIONS.
 func rangeDifferences(was, is cdc.CaptureRangeInput) []string {
 	var all []string
 	differ := func(differs bool, flag, was, is string) {

@@ -31,7 +31,7 @@ type PublishResult struct {
 
 // Rejection is an entry that EventBridge does not accept as it is.
 type Rejection struct {
-	// Index into the input's changes.
+	// Index into the input's changes or statements; 0 for its delete.
 	Index int `json:"index"`
 	// Code is EventBridge's error code.
 	Code string `json:"code"`

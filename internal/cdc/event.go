@@ -85,8 +85,8 @@ const (
 )
 
 // ChangeEvent builds the event of a change. now becomes meta.publishedAt. The
-// body is spliced into the detail, never marshalled again: encoding/json would
-// escape the narratives' markup and lose nothing but make every event larger.
+// body is spliced into the detail, never marshalled again: what subscribers get is byte
+// for byte what the store gave, and encoding/json would escape the narratives' markup.
 func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, error) {
 	if err := c.Validate(); err != nil {
 		return Event{}, fmt.Errorf("building event: %w", err)

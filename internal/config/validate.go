@@ -19,7 +19,7 @@ const (
 	// maxPassDelay is well within the day for which the smallest namespaces keep
 	// a closed window, and with it its ID.
 	maxPassDelay = 12 * time.Hour
-	// maxLookback bounds how many windows one trigger opens, to 61.
+	// maxLookback bounds how many windows one trigger opens, to 62.
 	maxLookback = 10 * time.Minute
 	// minEventBytes leaves room for the meta object of an event.
 	minEventBytes = 1024

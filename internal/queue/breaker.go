@@ -68,14 +68,14 @@ func (b *circuitBreaker) call(ctx context.Context, open func(context.Context) (b
 		switch {
 		case err == nil:
 			return opened, nil
-		case ctx.Err() == nil && b.trip():
+		case ctx.Err() == nil && b.trip(err):
 			return b.probe(ctx, open)
 		}
 	}
 }
 
 // trip reports whether the caller is the one to probe.
-func (b *circuitBreaker) trip() bool {
+func (b *circuitBreaker) trip(cause error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.reset != nil {
@@ -83,7 +83,7 @@ func (b *circuitBreaker) trip() bool {
 	}
 	b.reset, b.since = make(chan struct{}), time.Now()
 	b.metrics.Paused(true)
-	b.logger.Warn("Temporal is unavailable: polling pauses and the messages in hand wait; check TEMPORAL_ADDRESS and the server")
+	b.logger.Warn("Temporal is unavailable: polling pauses and the messages in hand wait; check TEMPORAL_ADDRESS and the server", "cause", cause)
 	return true
 }
 

@@ -41,6 +41,8 @@ func (m *missing) add(s cdc.Statement, now time.Time) {
 	m.types[key][span] = missingSpan{s.Missing, now}
 }
 
+// sums returns how many versions are missing by store and type, and forgets what was
+// stated too long ago.
 func (m *missing) sums(now time.Time) map[statedType]int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -64,6 +64,8 @@ func windowDetails(in cdc.CaptureWindowInput) string {
 	opener := "Opened by a trigger"
 	triggered := in.CapturedBy == cdc.ByCloudTrail || in.CapturedBy == cdc.BySubscription
 	switch {
+	case in.CapturedBy == cdc.ByOperator:
+		opener = "Opened by an operator for the moment"
 	case in.Bulk && triggered:
 		opener = "Opened in the bulk lane by a late trigger"
 	case in.Bulk:

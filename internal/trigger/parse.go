@@ -44,6 +44,8 @@ func Parse(body []byte, scope Scope) Result {
 	return parseEvent(event, scope)
 }
 
+// parseEvent reads an event of EventBridge: a CloudTrail record, a notification of a
+// subscription or an import job's end. Other events of HealthLake are ignored.
 func parseEvent(event object, scope Scope) Result {
 	source, detailType := event.text("source"), event.text("detail-type")
 	detail, isObject := objectOf(event.get("detail"))
