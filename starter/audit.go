@@ -187,7 +187,7 @@ func (r auditReport) table(b *strings.Builder) {
 	t := r.Result.Totals
 	fmt.Fprintf(b, "%s is done: %d time ranges, %d in the store, %d published (%d healed by %d windows), %d missing, %d open, %d skipped, %d superseded\n",
 		r.WorkflowID, t.Spans, t.InStore, t.Published, t.Healed, t.Windows, t.Missing, t.Open, t.Skipped, t.Superseded)
-	if t.Deletes.Any() {
+	if t.Deletes != (cdc.DeleteCounts{}) {
 		fmt.Fprintf(b, "deletes: %d exact and %d unresolved published, %d not published because the resource exists in the store\n",
 			t.Deletes.Exact, t.Deletes.Unresolved, t.Deletes.Contradicted)
 	}

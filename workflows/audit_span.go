@@ -208,7 +208,7 @@ func (s *spanAudit) unresolved(rejected []string) []cdc.UnresolvedType {
 // keep puts a statement that counts anything into the result of an audit of one span.
 func (a *audit) keep(s cdc.Statement) {
 	switch {
-	case a.scheduled() || s.InStore+s.Superseded+s.Unreadable == 0 && !s.Deletes.Any():
+	case a.scheduled() || s.InStore+s.Superseded+s.Unreadable == 0 && s.Deletes == cdc.DeleteCounts{}:
 	case len(a.state.Statements) >= maxStatements:
 		a.state.StatementsOmitted++
 	default:

@@ -100,7 +100,7 @@ func (d *publishDelete) confirm(ctx workflow.Context) (confirmed bool, err error
 // counted and logged.
 func (d *publishDelete) confirmedBy(ctx workflow.Context, found cdc.ReadDeleteResult) bool {
 	log := workflow.GetLogger(ctx)
-	if !found.Confirmed() {
+	if !found.Gone && found.Tombstone == nil {
 		countType(ctx, cdc.MetricContradicted, d.in.Origin.Datastore, d.in.Delete.Type)
 		log.Error("a delete is not published: the store shows its resource, and no delete in its history; it was forged, or one version was erased",
 			"delete", workflow.GetInfo(ctx).WorkflowExecution.ID, "datastore", d.in.Origin.Datastore,

@@ -191,7 +191,5 @@ func (w *captureWindow) add(resourceType string, known cdc.TypeLedger) {
 	if known.Published.Len()+known.Skipped.Len() == 0 {
 		return
 	}
-	entry := w.ledger.Type(resourceType)
-	entry.Published.Merge(known.Published)
-	entry.Skipped.Merge(known.Skipped)
+	w.ledger.Type(resourceType).Merge(known)
 }

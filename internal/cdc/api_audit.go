@@ -8,20 +8,17 @@ const (
 	VersionsAll    = "all"    // and what history has of replaced versions
 )
 
-// AuditInput starts an Audit: of what became old enough since the last one (the
-// schedule's), or of one given span.
+// AuditInput starts an Audit: the schedule's, of what became old enough since the last
+// one, or one of a given span.
 type AuditInput struct {
 	Datastore string   `json:"datastore"`
 	Types     []string `json:"types"`
-	// Since is when a worker first put each type into the schedule: scheduled audits
-	// of the type begin there, or with the store's first window if that is earlier and
-	// swept the type.
+	// Since is when a worker first put each type into the schedule: its scheduled audits
+	// begin there, or with the store's first window if that is earlier and swept it.
 	Since map[string]time.Time `json:"since,omitempty"`
-	// Span is widened to windows' edges, and audited however young it is. Nil is a
-	// scheduled audit.
+	// Span is widened to windows' edges; nil is a scheduled audit.
 	Span *Span `json:"span,omitempty"`
-	// StartAt is when an audit of a span starts, so that search has settled; zero is at
-	// once.
+	// StartAt is when an audit of a span starts, so that search has settled.
 	StartAt time.Time `json:"startAt,omitzero"`
 	// Versions is VersionsLatest or VersionsAll.
 	Versions string `json:"versions"`
@@ -31,33 +28,29 @@ type AuditInput struct {
 	SourceTime time.Time `json:"sourceTime,omitzero"`
 	// After is how old a span must be for a scheduled audit.
 	After time.Duration `json:"after,omitempty"`
-	// Horizon is how far back ledgers are relied on, at any moment: for an audit that
-	// waited, or follows a job, what has become older meanwhile is unreadable.
+	// Horizon is how far back ledgers are relied on, at any moment: what becomes older
+	// while an audit waits is unreadable.
 	Horizon time.Duration `json:"horizon"`
-	// Follow makes the audit follow an asynchronous job of whose end nothing is
-	// reported: Span is [job's start - CDC_LOOKBACK, job's start + 1 s), and the time
-	// range audited grows to the present, every two minutes from the job's start as
-	// long as a round finds something that no window has or is about to publish, at
-	// least for ten minutes and at most for three days. The statements come at the end.
+	// Follow makes the audit follow an asynchronous job of whose end nothing is reported:
+	// Span is [job's start - CDC_LOOKBACK, job's start + 1 s), and rounds extend it to the
+	// present until one finds nothing new. The statements come at the end.
 	Follow bool `json:"follow,omitempty"`
 	// Skip puts what is missing into the ledgers as skipped, unpublished
 	// (CDC_IMPORTS=summary).
 	Skip bool `json:"skip,omitempty"`
 	// DryRun only counts what is missing: nothing is healed or stated.
-	DryRun bool `json:"dryRun,omitempty"`
-	// NoStatements heals without stating.
+	DryRun       bool `json:"dryRun,omitempty"`
 	NoStatements bool `json:"noStatements,omitempty"`
 	// Attributes is set when our search attributes are registered.
 	Attributes bool `json:"attributes,omitempty"`
-	// Owner is the fleet that captures the datastore into the namespace; zero without a
-	// schedule.
+	// Owner is zero without a schedule.
 	Owner Owner `json:"owner,omitzero"`
 	// Resume is where the audit goes on after a continue-as-new.
 	Resume *AuditState `json:"resume,omitempty"`
 }
 
-// Owner says which fleet captures a datastore into a namespace. There is one: the
-// IDs of windows name the datastore only, so that two fleets would each get a part.
+// Owner is the fleet that captures a datastore into a namespace: there is one, since the
+// IDs of windows name the datastore only.
 type Owner struct {
 	TaskQueue string `json:"taskQueue"`
 	// Bus is the name or ARN of the event bus, as the settings have it.
@@ -70,25 +63,21 @@ func (o Owner) String() string { return "task queue " + o.TaskQueue + ", event b
 type AuditResult struct {
 	Datastore string      `json:"datastore"`
 	Totals    AuditTotals `json:"totals"`
-	// Statements of an audit of one span that count any version, and StatementsOmitted
-	// how many more there were than are kept.
-	Statements        []Statement `json:"statements,omitempty"`
-	StatementsOmitted int         `json:"statementsOmitted,omitempty"`
-	// Unresolved spans of an audit of one span.
-	Unresolved []UnresolvedSpan `json:"unresolved,omitempty"`
+	// Statements, StatementsOmitted and Unresolved of an audit of one span: see AuditState.
+	Statements        []Statement      `json:"statements,omitempty"`
+	StatementsOmitted int              `json:"statementsOmitted,omitempty"`
+	Unresolved        []UnresolvedSpan `json:"unresolved,omitempty"`
 	// State is what a scheduled audit passes on to the next.
 	State *AuditState `json:"state,omitempty"`
 }
 
-// AuditTotals are the figures of one run: of each span's last statement, or of what
-// a dry run would have found to do.
+// AuditTotals are the figures of one run.
 type AuditTotals struct {
 	// Spans were audited, Stated statements published.
 	Spans  int `json:"spans"`
 	Stated int `json:"stated"`
 	AuditFigures
-	// Unknown versions are in no figure above, and in no statement: their window's
-	// ledger cannot be read, or is older than the horizon.
+	// Unknown versions are in no figure above: see TypeAudit.
 	Unknown int `json:"unknown,omitempty"`
 	// MissingBytes and MissingReferences are a dry run's.
 	MissingBytes      int64 `json:"missingBytes,omitempty"`
@@ -109,15 +98,13 @@ type AuditFigures struct {
 	// Superseded were published and are no longer shown.
 	Superseded int          `json:"superseded"`
 	Deletes    DeleteCounts `json:"deletes"`
-	// Open are not published yet, by windows that are open and sweep the type. What
-	// such a window has published counts as published.
+	// Open are not published yet, by windows that are open and sweep the type.
 	Open int `json:"open"`
 	// Unreadable are entries that search shows and that are no readable version: no
 	// id, version or time.
 	Unreadable int `json:"unreadable"`
 }
 
-// Add adds other's figures.
 func (f *AuditFigures) Add(other AuditFigures) {
 	f.InStore += other.InStore
 	f.Published += other.Published
@@ -130,15 +117,13 @@ func (f *AuditFigures) Add(other AuditFigures) {
 	f.Unreadable += other.Unreadable
 }
 
-// FirstWindowInput looks for the first window of a store in a span that a trigger
-// opened.
+// FirstWindowInput looks for the first window in a span that a trigger opened.
 type FirstWindowInput struct {
 	Datastore string `json:"datastore"`
 	Span      Span   `json:"span"`
 }
 
-// FirstWindowResult is the window's start, and the types that it swept. It is zero
-// where there is no such window.
+// FirstWindowResult is the window's start and the types that it swept; zero for none.
 type FirstWindowResult struct {
 	Start time.Time `json:"start,omitzero"`
 	Types []string  `json:"types,omitempty"`
@@ -154,38 +139,32 @@ type AuditSpanInput struct {
 	// Versions is VersionsLatest or VersionsAll.
 	Versions string `json:"versions"`
 	// Since is where the audit of each type begins, with VersionsAll: earlier versions
-	// that history shows are not audited. It lies within the audit's horizon: older
-	// ledgers are gone. A type without one begins with the span.
+	// that history shows are not audited. A type without one begins with the span.
 	Since map[string]time.Time `json:"since,omitempty"`
 	// Found are versions of the span that search no longer shows and that audits of
 	// other spans found in history: their resources' histories are read too.
 	Found []Version `json:"found,omitempty"`
 	// Measure reads the bodies of what is missing, for a dry run's figures.
 	Measure bool `json:"measure,omitempty"`
-	// Horizon is how far back ledgers are relied on, from the moment at which they
-	// are read: those of windows older than that and HorizonSlack may be gone, and
-	// count as unreadable.
+	// Horizon and HorizonSlack: ledgers of windows that are older, when they are read,
+	// may be gone, and count as unreadable.
 	Horizon time.Duration `json:"horizon"`
-	// Attributes is set when our search attributes are registered: deletes are found
-	// by CdcWindowStart then.
+	// Attributes is set when deletes are found by the search attribute CdcWindowStart.
 	Attributes bool `json:"attributes,omitempty"`
 }
 
-// HorizonSlack is how much older than the horizon a window may have become by the
-// time its ledger is read, or it is run: what is audited lay within the horizon when
-// the audit, or the backfill, started. It is half of what the horizon leaves of the
-// namespace's retention (CDC_AUDIT_HORIZON: two hours at least).
+// HorizonSlack is how much older than the horizon a window may have become since the
+// audit started. It is half of what the horizon leaves of the namespace's retention
+// (CDC_AUDIT_HORIZON: two hours at least).
 const HorizonSlack = time.Hour
 
-// AuditSpanResult is what an audit of a span found. Of the versions themselves
-// it holds only those that a rerun cannot find by search.
+// AuditSpanResult is what an audit of a span found.
 type AuditSpanResult struct {
-	// Split is set when a type has more versions in the span than one listing should
-	// hold: its halves are to be audited instead. Nothing else is set.
+	// Split is set, and nothing else, when a type has more versions in the span than one
+	// listing should hold: its halves are to be audited instead.
 	Split bool        `json:"split,omitempty"`
 	Types []TypeAudit `json:"types,omitempty"`
-	// Windows are those that miss something, are open or cannot be read, oldest
-	// first.
+	// Windows are those that miss something, are open or cannot be read, oldest first.
 	Windows []WindowGap `json:"windows,omitempty"`
 	// Elsewhere are versions before the span that are in no ledger (VersionsAll), as
 	// many as a result may hold.
@@ -200,12 +179,10 @@ type TypeAudit struct {
 	Unavailable Class `json:"unavailable,omitempty"`
 	// AuditFigures without Healed. InStore counts the Unknown, too.
 	AuditFigures
-	// Unknown are versions of windows whose ledger cannot be read, or is older than
-	// the horizon: whether they were published is not known. They are neither
-	// published again nor counted as missing, and with any there is no statement.
+	// Unknown are versions of windows whose ledger cannot be read, or is older than the
+	// horizon: whether they were published is not known. With any there is no statement.
 	Unknown int `json:"unknown,omitempty"`
-	// OpenWindows is how many windows are open and sweep the type, whether or not it
-	// has anything in them yet.
+	// OpenWindows is how many windows are open and sweep the type.
 	OpenWindows int `json:"openWindows,omitempty"`
 	// Incomplete is set when the store counts more versions than it lists.
 	Incomplete bool `json:"incomplete,omitempty"`
@@ -227,27 +204,21 @@ type DeleteCounts struct {
 	Contradicted int `json:"contradicted"`
 }
 
-// Add adds other's figures.
 func (c *DeleteCounts) Add(other DeleteCounts) {
 	c.Exact += other.Exact
 	c.Unresolved += other.Unresolved
 	c.Contradicted += other.Contradicted
 }
 
-// Any reports whether there was any delete.
-func (c DeleteCounts) Any() bool { return c != DeleteCounts{} }
-
 // WindowGap is a window that needs something.
 type WindowGap struct {
 	Start time.Time `json:"start"`
 	// Run is the number of the window's newest run, -1 when it never ran.
 	Run int `json:"run"`
-	// Open is set when the newest run has not closed.
-	Open bool `json:"open,omitempty"`
-	// Waiting is set when the open run waits for an operator, as far as CdcState
-	// shows it.
-	Waiting bool `json:"waiting,omitempty"`
-	// Unreadable is set when the newest run's ledger cannot be read.
+	// Open is set when the newest run has not closed, Waiting when it waits for an
+	// operator, as far as CdcState shows it, Unreadable when its ledger cannot be read.
+	Open       bool `json:"open,omitempty"`
+	Waiting    bool `json:"waiting,omitempty"`
 	Unreadable bool `json:"unreadable,omitempty"`
 	// Missing versions, and their types in alphabetical order.
 	Missing int      `json:"missing,omitempty"`
@@ -263,20 +234,17 @@ type HealInput struct {
 	Windows   []WindowGap `json:"windows"`
 	// Cause is that of the windows.
 	Cause
-	// Skip puts what is missing into the ledgers as skipped, unpublished
-	// (CDC_IMPORTS=summary).
-	Skip bool `json:"skip,omitempty"`
-	// Horizon is as in AuditSpanInput, at the moment at which a window is started.
+	// Skip and Horizon are as in AuditInput.
+	Skip    bool          `json:"skip,omitempty"`
 	Horizon time.Duration `json:"horizon"`
 }
 
 // HealResult is what became of the windows.
 type HealResult struct {
-	// Started windows, by this call or another one of the same run; Open ones had not
-	// closed, or were not started, when the activity's time was over.
+	// Started windows, by any attempt; Open ones had not closed, or were not started, when
+	// the activity's time was over; Expired ones had become older than the horizon.
 	Started int `json:"started"`
 	Open    int `json:"open"`
-	// Expired ones had become older than the horizon, and were not started.
 	Expired int `json:"expired,omitempty"`
 }
 

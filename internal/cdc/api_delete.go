@@ -6,8 +6,7 @@ import "time"
 type PublishDeleteInput struct {
 	Origin Origin `json:"origin"`
 	Delete Delete `json:"delete"`
-	// Attributes is set when our search attributes are registered: CdcState is kept
-	// while the delete waits for an operator.
+	// Attributes is set when our search attributes are registered.
 	Attributes bool `json:"attributes,omitempty"`
 	// Resume is where the delete goes on after a continue-as-new; Read is set when the
 	// resource was read before that, and Delete holds the Tombstone.
@@ -51,6 +50,3 @@ type ReadDeleteResult struct {
 	NoHistory Class  `json:"noHistory,omitempty"`
 	Counts    Counts `json:"counts"`
 }
-
-// Confirmed reports whether the store says that the delete was made.
-func (r ReadDeleteResult) Confirmed() bool { return r.Gone || r.Tombstone != nil }

@@ -1,7 +1,6 @@
 package cdc
 
-// PublishInput is a batch of changes, one delete, or a span's statements, to put
-// on the bus.
+// PublishInput is a batch of changes, one delete, or a span's statements.
 type PublishInput struct {
 	Origin     Origin      `json:"origin"`
 	Changes    []Change    `json:"changes,omitempty"`
@@ -18,8 +17,8 @@ type PublishInput struct {
 
 // PublishResult is what EventBridge accepted, in the order of the input.
 type PublishResult struct {
-	// EventIDs are EventBridge's, one an entry; empty where it was rejected, or where a
-	// Publish that was cancelled did not come to it.
+	// EventIDs are EventBridge's, one an entry; empty where it was rejected, or not tried
+	// because the Publish was cancelled.
 	EventIDs []string `json:"eventIds"`
 	// Rejected are the entries that EventBridge does not accept as they are.
 	Rejected []Rejection `json:"rejected,omitempty"`

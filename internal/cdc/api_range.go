@@ -19,17 +19,15 @@ type CaptureRangeInput struct {
 	Attributes bool `json:"attributes,omitempty"`
 	// CapturedBy is ByOperator for a replay, ByBackfill for a backfill.
 	CapturedBy string `json:"capturedBy,omitempty"`
-	// Border is where the recent part of a backfill begins, on a window's edge: from
-	// here on ledgers are known, and the span is audited. It is fixed when the
-	// backfill starts. Zero, or not before the span's end, is no recent part.
+	// Border, on a window's edge, is where the recent part of a backfill begins: from
+	// here on ledgers are known, and the span is audited. Zero, or not before the span's
+	// end, is no recent part.
 	Border time.Time `json:"border,omitzero"`
-	// Versions is VersionsLatest or VersionsAll, for the recent part's statements;
-	// WindowsCloseAfter is how long after its end a window has usually closed.
+	// Versions and Horizon are those of the recent part's audits; WindowsCloseAfter is how
+	// long after its end a window has usually closed.
 	Versions          string        `json:"versions,omitempty"`
 	WindowsCloseAfter time.Duration `json:"windowsCloseAfter,omitempty"`
-	// Horizon is how far back ledgers are relied on when the recent part is audited:
-	// after a long pause less of it than the border says.
-	Horizon time.Duration `json:"horizon,omitempty"`
+	Horizon           time.Duration `json:"horizon,omitempty"`
 	// IDs are the only resources of a replay that names any.
 	IDs []ResourceID `json:"ids,omitempty"`
 	// DryRun only counts what the range would publish.
@@ -49,8 +47,7 @@ type ResourceID struct {
 	ID   string `json:"id"`
 }
 
-// RangePlan is what a range still has to do and has done. It is carried over a
-// continue-as-new.
+// RangePlan is what a range still has to do and has done.
 type RangePlan struct {
 	// Started is when the range began, and PausedFor how long it was paused since.
 	Started   time.Time     `json:"started"`
@@ -76,27 +73,23 @@ type RangePart struct {
 	// Count is how many versions search shows in it, or should by the counts of
 	// what it was cut from; NotCounted where it was not counted yet.
 	Count int `json:"count"`
-	// Uncounted is set when the store does not say how many there are: the part is cut
-	// by its length instead.
+	// Uncounted is set when the store does not count: the part is cut by its length.
 	Uncounted bool `json:"uncounted,omitempty"`
 	// Retry is set while the store does not give the part's count, or figures.
 	Retry Retry `json:"retry,omitzero"`
-	// Known are versions of the part that are not to be published any more, by the
-	// range's salt: those of a slice that was cancelled before it was done.
+	// Known are versions that a slice of the part published before it was cancelled.
 	Known HashSet `json:"known,omitzero"`
 	// Lost is the workflow ID of a slice of the part that did not complete and whose
 	// ledger must be read first.
 	Lost string `json:"lost,omitempty"`
 }
 
-// NotCounted is the Count of a part that was not counted yet, and of a store that does
-// not count.
+// NotCounted is the Count of a part before it is counted, and of a store that does not.
 const NotCounted = -1
 
 // RangeSlice is what a slice of a range has beyond a window's.
 type RangeSlice struct {
-	// Listing is set when a listing of ids follows the pages, repeated until it
-	// finds nothing new.
+	// Listing is set when listings of ids follow the pages until one finds nothing new.
 	Listing bool `json:"listing,omitempty"`
 	// Rate is how many versions a second this slice publishes at most; 0 is any.
 	Rate float64 `json:"rate,omitempty"`
@@ -108,8 +101,7 @@ type RangeSlice struct {
 	At  int      `json:"at,omitempty"`
 	// Began is when the slice's first run began.
 	Began time.Time `json:"began,omitzero"`
-	// Listings is how many listings were started, Found what the last one has
-	// found.
+	// Listings is how many listings were started, Found what the last one found.
 	Listings int `json:"listings,omitempty"`
 	Found    int `json:"found,omitempty"`
 	// Paused is set while the range is paused; Ready is when the rate lets the slice
@@ -128,8 +120,7 @@ type CaptureRangeResult struct {
 	Done  int `json:"done,omitempty"`
 	// Missing versions of a backfill's recent part that could not be healed.
 	Missing int `json:"missing,omitempty"`
-	// Unknown versions of it were not published: their windows' ledgers cannot be read
-	// any more, and they may have been published before.
+	// Unknown versions of it were not published: see TypeAudit.
 	Unknown int `json:"unknown,omitempty"`
 	// Actions that the real run is estimated to take, of a dry run.
 	Actions int `json:"actions,omitempty"`
@@ -146,8 +137,7 @@ type MeasureInput struct {
 
 // MeasureResult is what a slice would publish, in figures only.
 type MeasureResult struct {
-	// Counts are the searches and reads that were made, and what a slice would
-	// count as published.
+	// Counts are the searches and reads that were made, and what would be published.
 	Counts Counts `json:"counts"`
 	// Pages is how many activities the slice would read with.
 	Pages int `json:"pages"`

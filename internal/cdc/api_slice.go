@@ -49,12 +49,11 @@ type CaptureSliceResult struct {
 	Published HashSet `json:"published"`
 	// Skipped are those that an operator skipped.
 	Skipped HashSet `json:"skipped,omitzero"`
-	// Cancelled is set when its parent cancelled it before its last page, to continue
-	// as new or because it was cancelled itself. That is in the result because the SDK
-	// encodes what a cancelled workflow reports without the workflow's ID.
+	// Cancelled is set when its parent cancelled it before its last page. It is in the
+	// result because the SDK encodes what a cancelled workflow reports without its ID.
 	Cancelled bool `json:"cancelled,omitempty"`
-	// Unswept is set when it was closed before its last page, which could not be read,
-	// by an operator or after UnsweptAfter: its type is not swept.
+	// Unswept is set when an operator, or UnsweptAfter, ended it before its last page,
+	// which could not be read: its type is not swept.
 	Unswept bool   `json:"unswept,omitempty"`
 	Counts  Counts `json:"counts"`
 }
@@ -70,11 +69,10 @@ type HydratePageInput struct {
 	Salt  Salt    `json:"salt"`
 	// List asks for ids and meta only: the result holds Listed, no Changes.
 	List bool `json:"list,omitempty"`
-	// Want asks for the bodies of these versions, by reads, and for no search.
+	// Want asks for these versions, IDs for the current versions of these resources that
+	// lie in the span: by reads, and for no search.
 	Want []Version `json:"want,omitempty"`
-	// IDs asks for the current versions of these resources, by reads, and for no
-	// search. Those that lie in the span are the page.
-	IDs []string `json:"ids,omitempty"`
+	IDs  []string  `json:"ids,omitempty"`
 }
 
 // HydratePageResult is one page.
@@ -87,9 +85,8 @@ type HydratePageResult struct {
 	Listed  []Version `json:"listed,omitempty"`
 	// Content stands for everything that the page held; see PageTrail.
 	Content Hash `json:"content,omitempty"`
-	// Unread are the wanted versions that did not fit into this result.
-	Unread []Version `json:"unread,omitempty"`
-	// UnreadIDs are the asked resources that did not fit into this result.
-	UnreadIDs []string `json:"unreadIds,omitempty"`
-	Counts    Counts   `json:"counts"`
+	// Unread and UnreadIDs are what of Want and IDs did not fit into this result.
+	Unread    []Version `json:"unread,omitempty"`
+	UnreadIDs []string  `json:"unreadIds,omitempty"`
+	Counts    Counts    `json:"counts"`
 }

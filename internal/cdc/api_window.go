@@ -2,16 +2,15 @@ package cdc
 
 import "time"
 
-// CaptureWindowInput starts a CaptureWindow. Everything that shapes the
-// workflow is in it, so that workers with other settings can go on with a window
-// that was opened under these.
+// CaptureWindowInput starts a CaptureWindow. Everything that shapes the workflow is in
+// it: workers with other settings can go on with the window.
 type CaptureWindowInput struct {
 	Window Window `json:"window"`
 	// Rerun is n in the ID {window}/r{n}, 0 for the first run. A rerun reads the
 	// ledger of run n-1 first and makes one pass.
 	Rerun int `json:"rerun,omitempty"`
-	// Salt is that of the window's ledger. A rerun goes by the one of the ledger that
-	// it reads first, and by its own only where that cannot be read.
+	// Salt is that of the window's ledger, of a rerun's where the one that it reads first
+	// has none.
 	Salt Salt `json:"salt"`
 	// Types are the resource types to sweep.
 	Types []string `json:"types"`
@@ -19,17 +18,15 @@ type CaptureWindowInput struct {
 	Passes []time.Duration `json:"passes"`
 	// Cause is what opened the window.
 	Cause
-	// Attributes is set when our search attributes are registered: the window upserts
-	// them at its close, and CdcState when it begins or ceases to wait for an operator.
+	// Attributes is set when our search attributes are registered.
 	Attributes bool `json:"attributes,omitempty"`
-	// Audited is set when the store's audits are on: a type that the store does not
-	// give for UnsweptAfter is closed unswept, for the audit to capture.
+	// Audited is set when the store's audits are on: see UnsweptAfter.
 	Audited bool `json:"audited,omitempty"`
 	// Wanted are versions that search does not show any more: the window reads them
-	// from history, ahead of its passes. One that is gone there too is left out.
+	// from history, ahead of its passes. One that is gone there too is omitted.
 	Wanted []Version `json:"wanted,omitempty"`
-	// Skip puts what the window finds, or is given as Wanted, into its ledger as
-	// skipped, unpublished. No body is read.
+	// Skip puts what the window finds into its ledger as skipped, unpublished. No body
+	// is read.
 	Skip bool `json:"skip,omitempty"`
 	// Resume is where the window goes on after a continue-as-new.
 	Resume *WindowState `json:"resume,omitempty"`
@@ -95,12 +92,11 @@ type HydrateInput struct {
 	// AllTypes is set when every open type is requested: only such an attempt shows
 	// whether the store as a whole fails.
 	AllTypes bool `json:"allTypes,omitempty"`
-	// FailIfAllUnavailable makes an attempt for all types fail that can read none of
-	// them, for a reason that may pass: Temporal retries it, which leaves nothing in
-	// the history. After some minutes, or without it, they are PageUnavailable.
+	// FailIfAllUnavailable makes an attempt for all types that can read none of them fail:
+	// Temporal retries it, which leaves nothing in the history. After some minutes, or
+	// without it, they are PageUnavailable.
 	FailIfAllUnavailable bool `json:"failIfAllUnavailable,omitempty"`
-	// List asks for ids and meta only: the changes have no bodies, and are for the
-	// ledger and not for the bus.
+	// List asks for ids and meta only: the changes have no bodies.
 	List bool `json:"list,omitempty"`
 }
 
@@ -111,8 +107,7 @@ type PageRequest struct {
 	Next string `json:"next,omitempty"`
 	// Known are the versions to leave out.
 	Known HashSet `json:"known"`
-	// Confirm asks the store for ids and meta only, and reads the bodies that
-	// Known lacks.
+	// Confirm asks the store for ids and meta only, and reads the bodies Known lacks.
 	Confirm bool `json:"confirm,omitempty"`
 	// Trail is what the pages before this one were.
 	Trail PageTrail `json:"trail,omitzero"`
@@ -138,8 +133,7 @@ type PageResult struct {
 	Type  string    `json:"type"`
 	State PageState `json:"state"`
 	Next  string    `json:"next,omitempty"`
-	// Remaining is how many matches the store counts beyond this page, -1 when
-	// it does not count them.
+	// Remaining is how many matches the store counts beyond this page, -1 if it does not.
 	Remaining int      `json:"remaining"`
 	Changes   []Change `json:"changes,omitempty"`
 	Class     Class    `json:"class,omitempty"`
@@ -154,8 +148,7 @@ type HydrateResult struct {
 	// Pages are in the order of the requests.
 	Pages  []PageResult `json:"pages"`
 	Counts Counts       `json:"counts"`
-	// StoreTime is the earliest Date header of the store's responses; zero if none
-	// had one.
+	// StoreTime is the earliest Date header of the responses; zero if none had one.
 	StoreTime time.Time `json:"storeTime"`
 }
 
@@ -163,8 +156,7 @@ type HydrateResult struct {
 // third more of them, and a payload may have 2 MiB (Temporal's blob size limit).
 const MaxResultBytes = 1 << 20
 
-// LedgerInput names the execution whose ledger is to be read: a window's run or a
-// slice.
+// LedgerInput names the window's run or the slice whose ledger is to be read.
 type LedgerInput struct {
 	WorkflowID string `json:"workflowId"`
 }

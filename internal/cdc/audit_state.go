@@ -11,22 +11,19 @@ type AuditState struct {
 	// what lies in it was stated, or is in Unresolved. It is empty, [t, t), for a type
 	// that begins at t.
 	Audited map[string]Span `json:"audited,omitempty"`
-	// Edges are where audited spans end, ascending, back to the horizon. They are the
-	// same for every type: a type's spans are its Audited, cut at the Edges in it. A
-	// span's statements keep their From and To for as long as it is audited again.
+	// Edges are where audited spans end, ascending, back to the horizon: a type's spans
+	// are its Audited, cut at the Edges in it. So statements made again keep their spans.
 	Edges []time.Time `json:"edges,omitempty"`
 	// Unresolved spans are audited and stated again by each run.
 	Unresolved []UnresolvedSpan `json:"unresolved,omitempty"`
-	// Pending are the spans that this run is still to audit again: unresolved ones,
-	// those in which versions were found later, and halves of what was too much for one
-	// listing.
+	// Pending are the spans that this run is still to audit again: unresolved ones, those
+	// with Found versions, and halves of what was too much for one listing.
 	Pending []AuditPart `json:"pending,omitempty"`
 	// Found are the versions that were found after their span was audited, within the
 	// horizon, and FoundDropped how many more there were than are kept (VersionsAll).
 	Found        []Version `json:"found,omitempty"`
 	FoundDropped int       `json:"foundDropped,omitempty"`
-	// Healed is how many versions were healed in which span, for the statements that
-	// are made again.
+	// Healed is for the statements that are made again.
 	Healed []HealedSpan `json:"healed,omitempty"`
 	// Expired spans had grown older than the horizon, in this run, before they were
 	// audited or resolved.
@@ -41,23 +38,22 @@ type AuditState struct {
 	Follow *FollowState `json:"follow,omitempty"`
 }
 
-// FollowState is how far an audit has followed a job: in rounds, each of which heals
-// what is new, and at the end by auditing and stating the whole time range.
+// FollowState is how far an audit has followed a job: in rounds that heal what is new,
+// and at the end by stating the whole time range.
 type FollowState struct {
 	// Rounds is how many rounds were started, the last one at RoundStart. It audits up
 	// to RoundEnd, a window's edge.
 	Rounds     int       `json:"rounds"`
 	RoundStart time.Time `json:"roundStart"`
 	RoundEnd   time.Time `json:"roundEnd"`
-	// FoundNew is set when the round has found something new, and LastNew is the start
-	// of the last round that did: at first the job's start.
+	// FoundNew is set when the round has found something new. LastNew is the start of the
+	// last round that did, at first the job's.
 	FoundNew bool      `json:"foundNew,omitempty"`
 	LastNew  time.Time `json:"lastNew"`
 	// Unavailable is set when a type could not be listed in the round for a reason that
-	// may pass: whether there is anything new is not known then.
+	// may pass.
 	Unavailable bool `json:"unavailable,omitempty"`
-	// Incomplete is the start of the oldest window that the round could not complete;
-	// zero without any.
+	// Incomplete is the start of the oldest window that the round could not complete.
 	Incomplete time.Time `json:"incomplete,omitzero"`
 	// Stating is set when the rounds are over and the time range is stated.
 	Stating bool `json:"stating,omitempty"`
@@ -69,8 +65,7 @@ type AuditPart struct {
 	Types []string `json:"types"`
 }
 
-// UnresolvedSpan is a span of which anything was missing, not published yet, not known
-// or unavailable when it was last audited.
+// UnresolvedSpan is a span with unresolved types, by its last audit.
 type UnresolvedSpan struct {
 	Span  Span             `json:"span"`
 	Types []UnresolvedType `json:"types"`

@@ -51,9 +51,8 @@ var awsCodes = map[string]Class{
 	"ValidationException":           "",
 }
 
-// ClassOfAWSCode is the class that an AWS error code decides whatever the HTTP status,
-// empty where the status decides. known is false for a code that is not AWS's: such a
-// text may hold anything.
+// ClassOfAWSCode is the class that an AWS error code decides, empty where the HTTP status
+// does. A code that is not known may hold any text.
 func ClassOfAWSCode(code string) (class Class, known bool) {
 	class, known = awsCodes[code]
 	return class, known

@@ -2,8 +2,7 @@ package cdc
 
 import "time"
 
-// Cause is why something is captured: the one account of it from the trigger's
-// message to the events.
+// Cause is why something is captured.
 type Cause struct {
 	// SourceTime is the trigger's: meta.sourceTime of the events.
 	SourceTime time.Time `json:"sourceTime"`
@@ -15,6 +14,5 @@ type Cause struct {
 }
 
 // RecordDelay is how late CloudTrail's records come: minutes as a rule, up to about 15
-// (best effort, so more is possible). It is less than the default of CDC_AUDIT_AFTER,
-// after which the scheduled audit publishes what is in no ledger.
+// (best effort, so more is possible).
 const RecordDelay = 15 * time.Minute

@@ -44,16 +44,13 @@ func (v Version) Validate() error {
 	return nil
 }
 
-// Key names a version within its datastore and type, in full. What lists a store
-// compares keys: whoever writes to the store chooses ids, and may choose two whose
-// short hashes are the same.
+// Key is a version's full name within its datastore and type. What lists a store compares
+// keys: who writes to the store may choose ids whose short hashes are the same.
 type Key struct{ ID, VersionID string }
 
-// Key is the version's full name within its datastore and type.
 func (v Version) Key() Key { return Key{ID: v.ID, VersionID: v.VersionID} }
 
-// IdempotencyKey is the same at every delivery of this version, replays
-// included: {datastore}/{Type}/{id}/_history/{version}.
+// IdempotencyKey is the same at every delivery of this version, replays included.
 func (v Version) IdempotencyKey(datastore string) string {
 	return fmt.Sprintf("%s/%s/%s/_history/%s", datastore, v.Type, v.ID, v.VersionID)
 }
@@ -85,26 +82,23 @@ type Delete struct {
 	EventTime time.Time `json:"eventTime"`
 	// Scope is ScopeBulk for a bulk delete, else empty.
 	Scope string `json:"scope,omitempty"`
-	// ResourceID is of an exact delete: the FHIR logical id, patient data. Empty
-	// where no record has it. It never comes without a Type.
+	// ResourceID is of an exact delete, which has a Type: the FHIR logical id.
 	ResourceID string `json:"resourceId,omitempty"`
-	// Tombstone is what history has of an exact delete; nil where it has nothing.
+	// Tombstone is what history has of an exact delete.
 	Tombstone *Tombstone `json:"tombstone,omitempty"`
 }
 
 // Exact reports whether the deleted resource is known.
 func (d Delete) Exact() bool { return d.ResourceID != "" }
 
-// Tombstone is the version that a delete leaves in a resource's history, and the
-// body that the resource had last.
+// Tombstone is the version that a delete makes in a resource's history, and the body
+// that the resource had last.
 type Tombstone struct {
 	// VersionID is the tombstone's own, empty where the store does not say.
 	VersionID string `json:"version,omitempty"`
-	// LastUpdated is when the store wrote the tombstone, in RFC 3339; empty where it
-	// does not say.
+	// LastUpdated is when it was written, in RFC 3339; empty where the store does not say.
 	LastUpdated string `json:"lastUpdated,omitempty"`
-	// Body is the last one before the tombstone; empty where history has none, or
-	// where Reason says why it does not travel.
+	// Body is empty where history has none, or where Reason says why it does not travel.
 	Body   []byte `json:"body,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Class says what an error means for us: whether to retry, never to retry, or
-// to tell the operator. It is also the type of the Temporal application error,
-// which is plaintext: a class never says anything about a patient.
+// Class says what an error means for us. It is also the type of the Temporal application
+// error, which is plaintext.
 type Class string
 
 // The classes of errors of the datastore and of the bus.
@@ -19,13 +18,12 @@ const (
 	ClassUnavailable Class = "Unavailable"
 	// ClassMalformed: a response that is cut off or not FHIR. Retry.
 	ClassMalformed Class = "MalformedResponse"
-	// ClassTooLarge: a single resource that is larger than one response may be. The
-	// activity sends the version as a reference: no workflow sees this class.
+	// ClassTooLarge: a single resource that is larger than one response may be. It is
+	// published as a reference: no workflow sees this class.
 	ClassTooLarge Class = "TooLarge"
 	// ClassForbidden: 401 or 403. Retry with long delays and tell the operator.
 	ClassForbidden Class = "Forbidden"
-	// ClassRejected: any other 4xx to a request that we built. The same request
-	// will not succeed; another type's may. Tell the operator.
+	// ClassRejected: any other 4xx to a request that we built. Tell the operator.
 	ClassRejected Class = "Rejected"
 	// ClassPageToken: a page token that the store rejected. Start the pages again.
 	ClassPageToken Class = "PageTokenRejected"
@@ -40,15 +38,13 @@ const (
 	ClassEvent Class = "EventRejected"
 	// ClassOpen: an execution that must close first is still open. Retry.
 	ClassOpen Class = "StillOpen"
-	// ClassInvalidInput: what a workflow or activity was given makes no sense.
-	// Never retry: a bug of ours or of the caller's.
+	// ClassInvalidInput: what a workflow or activity was given makes no sense. Never retry.
 	ClassInvalidInput Class = "InvalidInput"
 	// ClassInterrupted: the process is stopping. Retry elsewhere.
 	ClassInterrupted Class = "Interrupted"
 )
 
-// retryable says of each class of an activity's error whether the same request may
-// succeed later without anyone doing anything.
+// retryable has every class of an activity's error.
 var retryable = map[Class]bool{
 	ClassThrottled: true, ClassUnavailable: true, ClassMalformed: true, ClassInterrupted: true, ClassOpen: true,
 	ClassForbidden: false, ClassRejected: false, ClassPageToken: false, ClassNotFound: false, ClassBusMissing: false,
@@ -65,9 +61,8 @@ func (c Class) Known() bool {
 // anything.
 func (c Class) Retryable() bool { return retryable[c] }
 
-// NeedsOperator reports whether the error lasts until somebody does something. That of
-// a page token does not: the pages start again. Nor does a resource that is too
-// large: it goes as a reference.
+// NeedsOperator reports whether the error lasts until somebody does something. That of a
+// page token does not: the pages start again.
 func (c Class) NeedsOperator() bool {
 	return c != "" && c != ClassPageToken && c != ClassTooLarge && !c.Retryable()
 }
@@ -76,10 +71,9 @@ func (c Class) NeedsOperator() bool {
 // operation's template, the class and the status, never a URL, an id or a body.
 type Error struct {
 	// Op is what was being done, as a route template: "GET {Type}?_lastUpdated".
-	Op string
-	// Class says what to do about it.
+	Op    string
 	Class Class
-	// Status is the HTTP status, 0 when there was no answer.
+	// Status is the HTTP status, 0 when there was no response.
 	Status int
 	// Code is the service's own error code, where it has one.
 	Code string
@@ -89,7 +83,6 @@ type Error struct {
 	Advice string
 }
 
-// Error implements error.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("%s: %s", e.Op, e.Class)
 	if e.Status != 0 {

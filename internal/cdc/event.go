@@ -51,8 +51,7 @@ type Event struct {
 // user guide, "Calculating PutEvents event entry size").
 const timeFieldBytes = 14
 
-// Size is what the event counts towards EventBridge's limits, in bytes: the
-// UTF-8 lengths of Source, DetailType and Detail, and 14 for Time.
+// Size is what the event counts towards EventBridge's limits, in bytes.
 func (e Event) Size() int {
 	return len(e.Source) + len(e.DetailType) + len(e.Detail) + timeFieldBytes
 }
@@ -84,9 +83,9 @@ const (
 	PayloadReference = "reference"
 )
 
-// ChangeEvent builds the event of a change. now becomes meta.publishedAt. The
-// body is spliced into the detail, never marshalled again: what subscribers get is byte
-// for byte what the store gave, and encoding/json would escape the narratives' markup.
+// ChangeEvent builds the event of a change. now becomes meta.publishedAt. The body is
+// spliced into the detail, byte for byte as the store gave it: encoding/json would escape
+// the narratives' markup.
 func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, error) {
 	if err := c.Validate(); err != nil {
 		return Event{}, fmt.Errorf("building event: %w", err)
@@ -99,7 +98,6 @@ func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, erro
 	}
 	m.ResourceID, m.VersionID, m.LastUpdated = c.ID, c.VersionID, c.LastUpdated
 	if c.Reason != "" {
-		// A reference has no data, even where the change still holds a body.
 		m.Payload, m.Reason = PayloadReference, c.Reason
 		return f.event(m, c.Type, c.Time(), nil)
 	}
@@ -110,10 +108,9 @@ func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, erro
 	return f.event(m, c.Type, c.Time(), c.Body)
 }
 
-// DeleteEvent builds the event of a delete. One of which no id is known is
-// unresolved: its time and sourceTime are the record's. An exact one has the
-// tombstone's version and time, and the last body as data, as far as history has
-// them.
+// DeleteEvent builds the event of a delete: an unresolved one where no id is known. An
+// exact one has the tombstone's version and time, and the last body as data, as far as
+// history has them.
 func (f EventFormat) DeleteEvent(d Delete, o Origin, now time.Time) (Event, error) {
 	if !ValidEventID(d.EventID) {
 		return Event{}, errors.New("building event: delete has no valid event id")
@@ -142,8 +139,7 @@ func (f EventFormat) exactDelete(m meta, d Delete) (Event, error) {
 	if t == nil {
 		t = &Tombstone{}
 	}
-	// Of two deletes of one resource, each is its own event: without versions
-	// nothing but the events' ids tells them apart.
+	// Without versions, only the events' ids distinguish two deletes of one resource.
 	m.IdempotencyKey = fmt.Sprintf("%s/%s/%s/_delete/%s", m.DatastoreID, d.Type, d.ResourceID, d.EventID)
 	if t.VersionID != "" {
 		m.IdempotencyKey = Version{Type: d.Type, ID: d.ResourceID, VersionID: t.VersionID}.IdempotencyKey(m.DatastoreID)
@@ -163,16 +159,14 @@ func (f EventFormat) exactDelete(m meta, d Delete) (Event, error) {
 	return f.event(m, d.Type, at, t.Body)
 }
 
-// DeleteOverhead is an upper bound, in bytes, of what the event of an exact delete
-// takes on the bus beside the last body.
+// DeleteOverhead is as Overhead, for the event of an exact delete.
 func (f EventFormat) DeleteOverhead(d Delete, t Tombstone, o Origin) (int, error) {
 	t.Body, t.Reason = nil, ReasonConfigured
 	d.Tombstone = &t
 	return overhead(f.DeleteEvent(d, o, longTime))
 }
 
-// anyType stands for a missing resource type in an event's source, detail type
-// and key.
+// anyType stands for a missing resource type in an event's source, detail type and key.
 const anyType = "Resource"
 
 func (f EventFormat) meta(o Origin, resourceType string, now time.Time) meta {
@@ -215,10 +209,8 @@ func EventName(template, resourceType string) string {
 	return strings.NewReplacer("{type}", strings.ToLower(resourceType), "{Type}", resourceType).Replace(template)
 }
 
-// Overhead is an upper bound, in bytes, of what an event of this version and origin
-// takes on the bus beside the body: with it, an activity knows before publishing whether
-// a body will fit. A reference, whose meta has a reason besides, and the longest
-// publishedAt make it one.
+// Overhead is an upper bound, in bytes, of what an event of this version and origin takes
+// on the bus beside the body: the size of a reference with the longest publishedAt.
 func (f EventFormat) Overhead(v Version, o Origin) (int, error) {
 	return overhead(f.ChangeEvent(Change{Version: v, Reason: ReasonConfigured}, o, longTime))
 }

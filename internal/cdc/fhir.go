@@ -7,8 +7,6 @@ import (
 	"unicode/utf8"
 )
 
-// What names a type, a resource and a version is decided here, for all packages.
-
 var (
 	typePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
 	idPattern   = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
@@ -21,17 +19,15 @@ const maxNameBytes = 512
 // ValidType reports whether name has the form of a FHIR resource type.
 func ValidType(name string) bool { return typePattern.MatchString(name) }
 
-// ValidResourceID reports whether id is one by FHIR R4's id datatype ("Data Types")
-// and cannot be a step in a path. Of a record or a notification only such a name is
-// believed: other words may stand there instead of an id. Every server makes the same
-// path of it.
+// ValidResourceID reports whether id is one by FHIR R4's id datatype ("Data Types") and
+// no step in a path. Of a record or a notification only such an id is believed.
 func ValidResourceID(id string) bool {
 	return idPattern.MatchString(id) && id != "." && id != ".."
 }
 
-// UsableID reports whether a resource of a store can be published and asked for under
-// id. That is wider than ValidResourceID, because stores are: 1 to 512 bytes of UTF-8
-// without control characters.
+// UsableID reports whether a resource can be published and requested under id. That is
+// wider than ValidResourceID, because stores are: 1 to 512 bytes of UTF-8 without control
+// characters.
 func UsableID(id string) bool {
 	return id != "" && len(id) <= maxNameBytes && utf8.ValidString(id) && !strings.ContainsFunc(id, unfit)
 }
@@ -44,9 +40,8 @@ func unfit(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
 // {Type}/{id}/_history/{version} can be read in one way only.
 func UsableVersion(text string) bool { return UsableID(text) && !strings.Contains(text, "/") }
 
-// ParseReference reads "Patient/123" or "Patient/123/_history/4", as people name a
-// resource; version is empty without one. The id is a UsableID without a slash: with
-// one, what is one id could as well be a slip.
+// ParseReference reads "Patient/123" or "Patient/123/_history/4". The id is a UsableID
+// without a slash.
 func ParseReference(text string) (resourceType, id, version string, ok bool) {
 	parts := strings.Split(text, "/")
 	switch {

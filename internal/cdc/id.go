@@ -23,8 +23,7 @@ const (
 
 func notA(id, whose string) error { return fmt.Errorf("workflow ID %q is not a %s", id, whose) }
 
-// ID is the workflow ID of the window's first run. Temporal runs one workflow
-// an ID: that is the dedup.
+// ID is the workflow ID of the window's first run, and the dedup.
 func (w Window) ID() string {
 	return WindowPrefix(w.Datastore) + w.Start.UTC().Format(idTime)
 }
@@ -37,8 +36,7 @@ func (w Window) RerunID(n int) string {
 	return w.ID() + "/r" + strconv.Itoa(n)
 }
 
-// ParseWindowID is the inverse of RerunID: the window and the number of the
-// rerun, 0 for the first run. IDs of slices are not windows'.
+// ParseWindowID is the inverse of RerunID.
 func ParseWindowID(id string) (Window, int, error) {
 	parts := strings.Split(strings.TrimPrefix(id, windowPrefix), "/")
 	if !strings.HasPrefix(id, windowPrefix) || len(parts) < 2 || len(parts) > 3 {
@@ -60,9 +58,7 @@ func ParseWindowID(id string) (Window, int, error) {
 		}
 		rerun = n
 	}
-	if window.RerunID(rerun) != id {
-		// time.Parse takes more spellings of a time than one: a window must not
-		// have two IDs.
+	if window.RerunID(rerun) != id { // time.Parse accepts several spellings of a time
 		return Window{}, 0, fmt.Errorf("workflow ID %q: its window start is not spelled as in 2026-01-31T00:00:10Z", id)
 	}
 	return window, rerun, nil
@@ -71,14 +67,12 @@ func ParseWindowID(id string) (Window, int, error) {
 // WindowPrefix is how the workflow IDs of a datastore's windows begin.
 func WindowPrefix(datastore string) string { return windowPrefix + datastore + "/" }
 
-// SliceID is the workflow ID of the k-th slice that the execution parent
-// starts: parent's ID, resource type, start of the span and k.
+// SliceID is the workflow ID of the k-th slice that an execution starts.
 func SliceID(parent, resourceType string, from time.Time, k int) string {
 	return fmt.Sprintf("%s/%s/%s/%d", parent, resourceType, from.UTC().Format(idTime), k)
 }
 
-// ParseSliceID is the inverse of SliceID, for the parents that start slices:
-// windows, their reruns, replays and backfills.
+// ParseSliceID is the inverse of SliceID, for windows, reruns, replays and backfills.
 func ParseSliceID(id string) (parent, resourceType string, from time.Time, k int, err error) {
 	parts := strings.Split(id, "/")
 	n := len(parts)
@@ -97,12 +91,11 @@ func ParseSliceID(id string) (parent, resourceType string, from time.Time, k int
 	return parent, resourceType, from, k, nil
 }
 
-// AuditScheduleID is the ID of the datastore's schedule of audits. Temporal adds
-// the time to the IDs of the executions that the schedule starts:
-// audit/{datastore}-2026-01-31T00:15:00Z.
+// AuditScheduleID is the ID of the datastore's schedule of audits.
 func AuditScheduleID(datastore string) string { return auditPrefix + datastore }
 
-// scheduledTime is how Temporal ends the IDs of executions that a schedule starts.
+// scheduledTime is what Temporal adds to the IDs of executions that a schedule starts:
+// audit/{datastore}-2026-01-31T00:15:00Z.
 const scheduledTime = "-" + idTime
 
 // ParseScheduledAuditID is the datastore of an audit that its schedule has started.
@@ -118,26 +111,24 @@ func ParseScheduledAuditID(id string) (datastore string, err error) {
 	return rest[:cut], nil
 }
 
-// AuditID is the workflow ID of an audit that was asked for of one span:
-// audit/{datastore}/{from}/{to}.
+// AuditID is the workflow ID of an audit of one span: audit/{datastore}/{from}/{to}.
 func AuditID(datastore string, span Span) string {
 	return auditPrefix + datastore + "/" + span.From.UTC().Format(idTime) + "/" + span.To.UTC().Format(idTime)
 }
 
 // ImportAuditID is the workflow ID of the audit of an import, by the id of its job: a
 // repeated event audits once.
-func ImportAuditID(datastore, eventID string) string {
-	return auditPrefix + datastore + "/import/" + eventID
+func ImportAuditID(datastore, jobID string) string {
+	return auditPrefix + datastore + "/import/" + jobID
 }
 
-// JobAuditID is the workflow ID of the audit that follows an asynchronous job, by
-// the id of the CloudTrail event of its start: audit/{datastore}/job/{event id}. A
-// repeated record follows once.
+// JobAuditID is the workflow ID of the audit that follows an asynchronous job, by the id
+// of the CloudTrail event of its start: a repeated record follows once.
 func JobAuditID(datastore, eventID string) string {
 	return auditPrefix + datastore + "/job/" + eventID
 }
 
-// BackfillID is the workflow ID of the backfill of that name.
+// BackfillID is a backfill's workflow ID: one named twice runs once.
 func BackfillID(name string) string { return backfillPrefix + name }
 
 // ParseBackfillID is the inverse of BackfillID.
@@ -152,8 +143,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 // digit. Names stand in workflow IDs and in events, so no patient data.
 func ValidName(name string) bool { return namePattern.MatchString(name) }
 
-// ReplayID is the workflow ID of the replay of that name: a replay named twice
-// runs once.
+// ReplayID is a replay's workflow ID.
 func ReplayID(name string) string { return replayPrefix + name }
 
 // ParseReplayID is the inverse of ReplayID.
@@ -161,8 +151,8 @@ func ParseReplayID(id string) (name string, err error) {
 	return parseName(id, replayPrefix, "replay's")
 }
 
-// DryRunID is the workflow ID of the dry run of a replay or a backfill, whose ID
-// it holds: dry-run/replay/{name}. The name stays free.
+// DryRunID is the workflow ID of the dry run of a replay or a backfill, whose name stays
+// free: dry-run/replay/{name}.
 func DryRunID(rangeID string) string { return dryRunPrefix + rangeID }
 
 // ParseDryRunID is the inverse of DryRunID: the ID of the replay or the backfill.
@@ -174,7 +164,6 @@ func ParseDryRunID(id string) (rangeID string, err error) {
 	return rangeID, nil
 }
 
-// parseName is the name after a prefix.
 func parseName(id, prefix, whose string) (name string, err error) {
 	name, found := strings.CutPrefix(id, prefix)
 	if !found || !ValidName(name) {
@@ -209,16 +198,14 @@ func ParseRangeAuditID(id string) (parent, datastore string, err error) {
 	return parent, datastore, nil
 }
 
-// eventIDPattern is what a CloudTrail or notification event id may hold to
-// stand in a workflow ID (AWS gives UUIDs).
+// eventIDPattern is of ids that may stand in a workflow ID (AWS gives UUIDs).
 var eventIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
-// ValidEventID reports whether id can be the id of a CloudTrail or notification
-// event.
+// ValidEventID reports whether id can be that of a CloudTrail or notification event.
 func ValidEventID(id string) bool { return eventIDPattern.MatchString(id) }
 
-// DeleteID is the workflow ID that publishes the delete of one CloudTrail or
-// notification event: a repeated record publishes once.
+// DeleteID is the workflow ID that publishes the delete of one CloudTrail or notification
+// event: a repeated one publishes once.
 func DeleteID(datastore, eventID string) string {
 	return deletePrefix + datastore + "/" + eventID
 }

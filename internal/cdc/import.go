@@ -7,17 +7,15 @@ import "time"
 type Import struct {
 	// ID is the job's.
 	ID string
-	// Span is in what the writes lie, not widened.
+	// Span, not widened, holds its writes.
 	Span Span
-	// Job is set when everything in the span that has no record counts as imported: it
-	// is an import job's own time. For a job that does not say when it began, that would
-	// go too far.
+	// Job is set when everything in the span that has no record counts as imported: the
+	// job says when it began.
 	Job bool
 }
 
-// UnknownImport is how long before its end an import is assumed to have begun whose
-// event does not say when. If it is too long, the audit makes more searches, and
-// nothing else: what is older than CDC_AUDIT_AFTER was audited before.
+// UnknownImport is how long before its end an import is assumed to have begun whose event
+// does not say when. If it is too long, the audit only makes more searches.
 const UnknownImport = 24 * time.Hour
 
 // Job is an asynchronous job that may write and of whose end nothing is reported:

@@ -13,37 +13,31 @@ import (
 )
 
 // Hash stands for one version within one resource type of one ledger: the first 8
-// bytes of HMAC-SHA-256 under the ledger's salt. Without the salt nobody can choose
-// two versions that have the same one, and by chance it happens to one pair
-// among 100,000 versions of a window once in 10^9 windows.
+// bytes of HMAC-SHA-256 under the ledger's salt. Without the salt nobody can choose two
+// versions with the same one; by chance 100,000 versions have a pair once in 10^9 windows.
 type Hash uint64
 
 // SaltBytes is the length of a Salt.
 const SaltBytes = 16
 
-// Salt is a random value that is fixed when a window or a range first starts, is
-// part of its input and stays in its ledger. Without one, 8-byte hashes of two
-// chosen ids were made equal in 17 minutes on two cores.
+// Salt is a random value that is fixed when a window or a range first starts. Without
+// one, 8-byte hashes of two chosen ids were made equal in 17 minutes on two cores.
 type Salt [SaltBytes]byte
 
-// Hash stands for a version.
 func (s Salt) Hash(v Version) Hash { return s.hashOf(v.ID, v.VersionID) }
 
-// hashOf stands for texts. Their lengths keep apart what could be divided
-// in two ways.
+// hashOf writes each text's length first: what could be divided in two ways differs.
 func (s Salt) hashOf(texts ...string) Hash {
 	mac := hmac.New(sha256.New, s[:])
 	var length [8]byte
 	for _, text := range texts {
 		binary.BigEndian.PutUint64(length[:], uint64(len(text)))
-		// A hash never fails to accept what is written.
-		_, _ = mac.Write(length[:])
+		_, _ = mac.Write(length[:]) // never fails
 		_, _ = io.WriteString(mac, text)
 	}
 	return Hash(binary.BigEndian.Uint64(mac.Sum(nil)))
 }
 
-// IsZero reports whether there is no salt.
 func (s Salt) IsZero() bool { return s == Salt{} }
 
 // MarshalText implements encoding.TextMarshaler: standard base64.
@@ -66,22 +60,12 @@ func (s *Salt) UnmarshalText(text []byte) error {
 // of 2 MiB. The zero value is empty and ready to use.
 type HashSet struct{ set map[Hash]struct{} }
 
-// NewHashSet returns the set of the given hashes.
-func NewHashSet(hashes ...Hash) HashSet {
-	var s HashSet
-	for _, h := range hashes {
-		s.Add(h)
-	}
-	return s
-}
-
 // Has reports whether h is in the set.
 func (s HashSet) Has(h Hash) bool {
 	_, ok := s.set[h]
 	return ok
 }
 
-// Len is the number of hashes.
 func (s HashSet) Len() int { return len(s.set) }
 
 // Add puts h into the set and reports whether it is new.
@@ -96,7 +80,6 @@ func (s *HashSet) Add(h Hash) bool {
 	return true
 }
 
-// Remove removes h from the set.
 func (s *HashSet) Remove(h Hash) { delete(s.set, h) }
 
 // IsZero reports whether the set is empty, for JSON's omitzero.
@@ -138,16 +121,9 @@ func (s HashSet) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (s *HashSet) UnmarshalJSON(data []byte) error {
-	var text string
-	if err := json.Unmarshal(data, &text); err != nil {
-		return errors.New("hash set is not a base64 string")
-	}
-	packed, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return errors.New("hash set is not base64")
-	}
-	if len(packed)%hashBytes != 0 {
-		return errors.New("hash set is cut off in the middle of a hash")
+	var packed []byte
+	if err := json.Unmarshal(data, &packed); err != nil || len(packed)%hashBytes != 0 {
+		return errors.New("hash set is not base64 of hashes")
 	}
 	s.set = make(map[Hash]struct{}, len(packed)/hashBytes)
 	for i := 0; i < len(packed); i += hashBytes {
@@ -165,10 +141,13 @@ type TypeLedger struct {
 	Skipped HashSet `json:"skipped"`
 }
 
-// Has reports whether the version of that hash was published or skipped.
-func (t TypeLedger) Has(h Hash) bool { return t.Published.Has(h) || t.Skipped.Has(h) }
+// Merge adds everything that other holds.
+func (t *TypeLedger) Merge(other TypeLedger) {
+	t.Published.Merge(other.Published)
+	t.Skipped.Merge(other.Skipped)
+}
 
-// Known is the set of all versions in the ledger, published and skipped.
+// Known is what was published or skipped.
 func (t TypeLedger) Known() HashSet {
 	known := t.Published.Clone()
 	known.Merge(t.Skipped)
@@ -197,32 +176,30 @@ func (l *Ledger) Type(resourceType string) *TypeLedger {
 	return entry
 }
 
-// Known is what the ledger holds of a type, published and skipped. Unlike Type
-// it does not make the type count as swept.
-func (l Ledger) Known(resourceType string) HashSet {
+// of is the entry of a type. Unlike Type it makes none.
+func (l Ledger) of(resourceType string) TypeLedger {
 	if entry := l.Types[resourceType]; entry != nil {
-		return entry.Known()
+		return *entry
 	}
-	return HashSet{}
+	return TypeLedger{}
 }
+
+// Known is what was published or skipped of a type.
+func (l Ledger) Known(resourceType string) HashSet { return l.of(resourceType).Known() }
 
 // Swept reports whether the type was swept.
 func (l Ledger) Swept(resourceType string) bool { return l.Types[resourceType] != nil }
 
 // Has reports whether the version was published or skipped.
 func (l Ledger) Has(v Version) bool {
-	entry := l.Types[v.Type]
-	return entry != nil && entry.Has(l.Salt.Hash(v))
+	entry, hash := l.of(v.Type), l.Salt.Hash(v)
+	return entry.Published.Has(hash) || entry.Skipped.Has(hash)
 }
 
 // HasPublished reports whether the version was published.
-func (l Ledger) HasPublished(v Version) bool {
-	entry := l.Types[v.Type]
-	return entry != nil && entry.Published.Has(l.Salt.Hash(v))
-}
+func (l Ledger) HasPublished(v Version) bool { return l.of(v.Type).Published.Has(l.Salt.Hash(v)) }
 
-// ErrOtherSalt is of ledgers that cannot be merged: their hashes say nothing of each
-// other.
+// ErrOtherSalt is of ledgers whose hashes say nothing of each other.
 var ErrOtherSalt = errors.New("the ledgers have different salts")
 
 // Merge adds everything that other holds. A ledger without a salt gets the other's.
@@ -234,9 +211,7 @@ func (l *Ledger) Merge(other Ledger) error {
 		return ErrOtherSalt
 	}
 	for _, name := range other.Names() {
-		entry := l.Type(name)
-		entry.Published.Merge(other.Types[name].Published)
-		entry.Skipped.Merge(other.Types[name].Skipped)
+		l.Type(name).Merge(*other.Types[name])
 	}
 	return nil
 }

@@ -5,9 +5,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 )
 
-// Search attributes of our workflows. They are plaintext in Temporal: a
-// datastore id, resource types, times and counts, never a FHIR logical id.
-// SQL visibility allows few attributes a namespace, so there are only these.
+// Search attributes of our workflows. They are plaintext in Temporal: never a FHIR logical
+// id. SQL visibility allows few attributes a namespace, so there are only these.
 var (
 	AttrDatastore   = temporal.NewSearchAttributeKeyKeyword("CdcDatastore")
 	AttrState       = temporal.NewSearchAttributeKeyKeyword("CdcState")
@@ -50,9 +49,8 @@ const (
 	SignalRetry = "retry"
 	// SignalSkip skips what its argument, a [Skip], names.
 	SignalSkip = "skip"
-	// SignalPause pauses or resumes a range, which passes it on to its slices: its
-	// argument, a bool, is true to pause. One signal for both, so that the last one
-	// counts.
+	// SignalPause pauses a range and its slices, or, when its argument is false, resumes
+	// them. One signal for both, so that the last one counts.
 	SignalPause = "pause"
 )
 
@@ -66,8 +64,7 @@ const (
 	ByOperator     = "operator"
 )
 
-// How the ids of our SubscriptionTopics and Subscriptions begin, and how those end
-// that are to deletes only.
+// How the ids of our SubscriptionTopics and Subscriptions begin, and those to deletes end.
 const (
 	SubscriptionPrefix = "healthlake-cdc-"
 	DeletesSuffix      = "-deletes"
@@ -84,15 +81,13 @@ const (
 // DefaultTaskQueue is CDC_TASK_QUEUE's default.
 const DefaultTaskQueue = "healthlake-cdc"
 
-// LiveTaskQueue is the activity task queue of one datastore's further pages,
-// in windows that are open.
+// LiveTaskQueue is the activity task queue of one datastore's further pages.
 func LiveTaskQueue(taskQueue, datastore string) string {
 	return taskQueue + "/search/" + datastore + "/live"
 }
 
-// BulkPublishQueue is the activity task queue of what ranges publish: it has
-// activity slots of its own, so that bulk work cannot take those of live windows
-// on a server that ignores priorities.
+// BulkPublishQueue is the activity task queue of what ranges publish: bulk work has slots
+// of its own, also on a server that ignores priorities.
 func BulkPublishQueue(taskQueue string) string { return taskQueue + "/publish/bulk" }
 
 // BulkTaskQueue is the activity task queue of one datastore's audits, ranges

@@ -5,20 +5,17 @@ package cdc
 const MaxIdlePages = 20
 
 // PageTrail is what the pages of one list were so far: a store may link its pages in
-// a circle, or link on without end. The zero value is the trail of a list of which no
-// page was read.
+// a circle, or link on without end.
 type PageTrail struct {
 	// Seen are salted hashes of the links that were followed and of what the pages
 	// held.
 	Seen HashSet `json:"seen,omitzero"`
-	// Idle is how many pages in a row were empty or showed just what one before
-	// showed.
+	// Idle is how many pages in a row showed nothing new.
 	Idle int `json:"idle,omitempty"`
 }
 
-// Add adds a page that was read wholly, by its Content and its link to the page that
-// follows. It reports whether the list repeats, so that the page is to be its last: the
-// link was followed before, or MaxIdlePages showed nothing new.
+// Add adds a page, by its Content and its link to the one that follows. It reports
+// whether the list repeats: the link was followed before, or MaxIdlePages were idle.
 func (t *PageTrail) Add(salt Salt, content Hash, next string) (repeats bool) {
 	if content != 0 && t.Seen.Add(content) {
 		t.Idle = 0
@@ -31,8 +28,7 @@ func (t *PageTrail) Add(salt Salt, content Hash, next string) (repeats bool) {
 	return !t.Seen.Add(salt.hashOf("link", next)) || t.Idle >= MaxIdlePages
 }
 
-// Content stands for everything that a page shows, by a salted hash; 0 when it shows
-// nothing.
+// Content stands for everything that a page shows; 0 when it shows nothing.
 func (p Page) Content(salt Salt) Hash {
 	parts := []string{"content"}
 	for _, resource := range p.Resources {

@@ -12,9 +12,8 @@ type Counts struct {
 	References int `json:"references,omitempty"`
 	// Passes that were made (of any type).
 	Passes int `json:"passes,omitempty"`
-	// Skipped versions, and SkippedTypes: types (of a window) or slices that an operator
-	// closed before they were swept. Unswept are types that were closed because the
-	// store did not give them for UnsweptAfter.
+	// Skipped versions; SkippedTypes (of a window) or slices that an operator closed before
+	// they were swept; Unswept ones that were closed after UnsweptAfter.
 	Skipped      int `json:"skipped,omitempty"`
 	SkippedTypes int `json:"skippedTypes,omitempty"`
 	Unswept      int `json:"unswept,omitempty"`
@@ -22,12 +21,10 @@ type Counts struct {
 	// up to 64 KB each). Ranges count them.
 	Bytes  int64 `json:"bytes,omitempty"`
 	Events int   `json:"events,omitempty"`
-	// NotFound are the named resources of a range that a datastore does not have, or
-	// not within the range: one of two stores that has it counts the other.
+	// NotFound are the named resources of a range that a datastore does not have in it.
 	NotFound int `json:"notFound,omitempty"`
 }
 
-// Add adds other's figures.
 func (c *Counts) Add(other Counts) {
 	c.Searches += other.Searches
 	c.Reads += other.Reads
@@ -54,11 +51,10 @@ type Progress struct {
 	// Rejected are the versions, by type, that EventBridge rejected and that are tried
 	// again. A delete that names no type counts under "".
 	Rejected map[string]int `json:"rejected,omitempty"`
-	// Ledger is why a ledger that is needed cannot be read: of the run before, or of a
-	// slice that did not complete.
+	// Ledger is why a ledger that is needed cannot be read.
 	Ledger Class `json:"ledger,omitempty"`
-	// Due is when a window's next step is due, by type: a pass, a further page or
-	// another try. A type that is done, or whose pages a slice reads, has none.
+	// Due is when a window's next step is due, by type. One that is done, or whose pages a
+	// slice reads, has none.
 	Due map[string]time.Time `json:"due,omitempty"`
 	// Total is how many spans an audit has, Done how many are finished.
 	Done  int `json:"done,omitempty"`

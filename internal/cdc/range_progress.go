@@ -9,8 +9,8 @@ import (
 type RangeProgress struct {
 	// Planned is set when Total is known: every type was counted.
 	Planned bool `json:"planned"`
-	// Total and Done are versions. A range counts those of a slice when it has closed;
-	// what its open Slices have done is added with [RangeProgress.Add].
+	// Total and Done are versions. What the open Slices have done is added with
+	// [RangeProgress.Add].
 	Total int `json:"total"`
 	Done  int `json:"done"`
 	// Slices are the workflow IDs of the open slices.
@@ -19,8 +19,8 @@ type RangeProgress struct {
 	// Worked is for how long the range has worked until At, without pauses.
 	Worked time.Duration `json:"worked,omitempty"`
 	At     time.Time     `json:"at,omitzero"`
-	// Rate is versions a second since the range started, without pauses, and ETA
-	// how long the rest takes at it; both 0 while they are not known.
+	// Rate is versions a second since the range started, without pauses, and ETA how long
+	// the rest takes; both 0 while they are not known.
 	Rate float64       `json:"rate,omitempty"`
 	ETA  time.Duration `json:"eta,omitempty"`
 }

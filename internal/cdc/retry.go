@@ -2,28 +2,36 @@ package cdc
 
 import "time"
 
+// Backoff is the delay after the n-th failure in a row, n from 1: first, doubled after
+// each further one, and at most longest. Processes that must not come back together add
+// a random part of their own.
+func Backoff(n int, first, longest time.Duration) time.Duration {
+	delay := first
+	for ; n > 1 && delay < longest; n-- {
+		delay *= 2
+	}
+	return min(delay, longest)
+}
+
 const (
-	// firstDelay and MaxDelay bound the pauses between two tries of what could not
-	// be done: the first, doubled after each try in a row. Something that fails for a
-	// day costs about a hundred tries. MaxDelay also bounds the delays of a window's
-	// extra passes.
+	// firstDelay and MaxDelay bound the pauses between two tries, doubled after each one in
+	// a row: a day of failures is about a hundred tries. MaxDelay also bounds the delays of
+	// a window's extra passes.
 	firstDelay = 5 * time.Second
 	MaxDelay   = 15 * time.Minute
 	// MaxAttempts is how many attempts an activity makes before its workflow plans the next
 	// tries, and says that it fails: some eight minutes (1 s, doubled).
 	MaxAttempts = 10
 	// operatorAfter is how long something may fail, whatever the reason, before it
-	// counts as waiting for an operator: an outage of some minutes is nobody's work.
+	// counts as waiting for an operator.
 	operatorAfter = 15 * time.Minute
-	// UnsweptAfter is how long the store may not give a type before a window whose
-	// store is audited closes the type unswept: the audit captures it when it can be
-	// read again, and until then it keeps no window open.
+	// UnsweptAfter is how long the store may not give a type before a window whose store
+	// is audited closes the type unswept: the audit captures it when it can be read again.
 	UnsweptAfter = time.Hour
 )
 
 // Retry is where something stands that could not be done: why, since when, how often
-// in a row it was tried, and when it is tried again. The zero value is of something
-// that has not failed.
+// in a row it was tried, and when it is tried again.
 type Retry struct {
 	Class Class     `json:"class,omitempty"`
 	Since time.Time `json:"since,omitzero"`

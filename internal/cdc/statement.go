@@ -14,7 +14,8 @@ const (
 	StatementDetailType = "FhirAuditStatement"
 )
 
-// Statement says what the store holds of one type and span and what was published. Its JSON is the detail of a StatementDetailType event, and fixed.
+// Statement says what the store holds of one type and span and what was published. Its
+// JSON, the detail of a StatementDetailType event, is fixed.
 type Statement struct {
 	DatastoreID  string    `json:"datastoreId"`
 	ResourceType string    `json:"resourceType"`

@@ -14,8 +14,8 @@ const PageSize = 100
 type SearchRequest struct {
 	Datastore string
 	Type      string
-	// Span is what is wanted. The client asks for a margin on both sides (the
-	// store has discretion on the boundary's precision); the caller filters.
+	// Span is what is wanted. The client asks for a margin on both sides, since stores read
+	// boundaries differently; the caller filters.
 	Span Span
 	// ID asks for one resource only (_id); empty for all.
 	ID string
@@ -38,23 +38,20 @@ type Resource struct {
 // Page is one page of a search, or of a resource's history, newest version first.
 type Page struct {
 	Resources []Resource
-	// Next leads to the following page; empty on the last one. It is for the
-	// client only, and may name patient data.
+	// Next leads to the following page; empty on the last one. It may hold patient data.
 	Next string
 	// Total is how many matches the whole search has, -1 when the store did not say.
 	Total int
-	// Date is the answer's Date header, in whole seconds; zero when there was none.
-	Date time.Time
-	// Unreadable are the entries that are no readable version of the type, or of the
-	// history's resource.
+	// Date is the response's Date header, in whole seconds; zero when there was none.
+	Date       time.Time
 	Unreadable []Unreadable
-	// IDsOnly is set when the resources have no bodies, whatever was asked for: a
-	// page that was too large is followed by one of ids.
+	// IDsOnly is set when the resources have no bodies, also when they were asked for: a
+	// page that was too large is requested again as one of ids.
 	IDsOnly bool
 }
 
-// Unreadable is an entry of a page that is no readable version: it has no valid id,
-// version or time, or is no JSON.
+// Unreadable is an entry of a page that is no readable version of the type, or of the
+// history's resource: it has no valid id, version or time, or is no JSON.
 type Unreadable struct {
 	// Digest is of its bytes, so that an entry that is listed twice counts once.
 	Digest Digest

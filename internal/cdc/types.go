@@ -49,8 +49,7 @@ var ResourceTypes = strings.Fields(`
 // (https://hl7.org/fhir/R5/subscriptiontopic.html).
 const subscriptionTopic = "SubscriptionTopic"
 
-// KnownType reports whether a HealthLake datastore stores resources of a type of that
-// name.
+// KnownType reports whether a HealthLake datastore stores resources of the type.
 func KnownType(name string) bool {
 	if name == subscriptionTopic {
 		return true

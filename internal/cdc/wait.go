@@ -17,15 +17,14 @@ type Wait struct {
 	Bus bool `json:"bus,omitempty"`
 }
 
-// Skip names what an operator skips of an execution: no more than was seen to
-// wait.
+// Skip names what an operator skips of an execution: no more than was seen to wait.
 type Skip struct {
 	// Versions are the types whose versions (or delete) EventBridge rejects: those
 	// go into the ledger as skipped.
 	Versions []string `json:"versions,omitempty"`
 	// Types are those that cannot be read: they close without being swept.
 	Types []string `json:"types,omitempty"`
-	// Ledger is the ledger of the run before, which cannot be read: what the rerun
+	// Ledger is one that cannot be read. Without that of the run before, what a rerun
 	// finds goes into its own as skipped, for it may have been published.
 	Ledger bool `json:"ledger,omitempty"`
 }

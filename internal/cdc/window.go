@@ -7,14 +7,12 @@ import (
 	"time"
 )
 
-// WindowWidth is the length of every window. It is a constant, not a setting:
-// two widths at once would let a version lie in two windows, and the window's
-// workflow ID would no longer dedup.
+// WindowWidth is the length of every window. It is no setting: with two widths at once a
+// version would lie in two windows, and their workflow IDs would not dedup.
 const WindowWidth = 10 * time.Second
 
-// Window is ten seconds of one datastore's life, [Start, Start+WindowWidth) in
-// meta.lastUpdated time, aligned to WindowWidth since the Unix epoch. Every
-// version lies in exactly one.
+// Window is ten seconds of one datastore, [Start, Start+WindowWidth) in meta.lastUpdated
+// time, aligned to the Unix epoch. Every version lies in exactly one.
 type Window struct {
 	Datastore string    `json:"datastore"`
 	Start     time.Time `json:"start"`
@@ -35,15 +33,12 @@ func WindowAt(datastore string, t time.Time) Window {
 func (w Window) End() time.Time { return w.Start.Add(WindowWidth) }
 
 // Contains reports whether t lies in [Start, End).
-func (w Window) Contains(t time.Time) bool {
-	return !t.Before(w.Start) && t.Before(w.End())
-}
+func (w Window) Contains(t time.Time) bool { return w.Span().Contains(t) }
 
 // Span returns the window as a span of its store.
 func (w Window) Span() Span { return Span{From: w.Start, To: w.End()} }
 
-// Validate says what is wrong with the window: its datastore id, or a start
-// that is not on a window's edge.
+// Validate says what is wrong with the window.
 func (w Window) Validate() error {
 	if !ValidDatastore(w.Datastore) {
 		return errors.New("window names no valid datastore id")
@@ -54,21 +49,20 @@ func (w Window) Validate() error {
 	return nil
 }
 
-// WindowsTouching returns, oldest first, the windows of datastore that share a
-// moment with [from, to). It is empty when to is not after from.
+// WindowsTouching returns, oldest first, the windows of datastore that share a moment
+// with [from, to).
 func WindowsTouching(datastore string, from, to time.Time) []Window {
-	var windows []Window
 	if !to.After(from) {
 		return nil
 	}
+	var windows []Window
 	for start := floor(from); start.Before(to); start = start.Add(WindowWidth) {
 		windows = append(windows, Window{Datastore: datastore, Start: start})
 	}
 	return windows
 }
 
-// floor is the edge at or before t, in UTC. It goes by Unix seconds and not by
-// time.Truncate, which counts from the year 1 and is only by luck the same.
+// floor is the edge at or before t, in UTC. time.Truncate counts from the year 1.
 func floor(t time.Time) time.Time {
 	width := int64(WindowWidth / time.Second)
 	seconds := t.Unix()
