@@ -136,14 +136,7 @@ func checkJoinedAudit(id string, running, asked []string) error {
 
 func (s *session) awaitAudit(ctx context.Context, c *connection, id string) (*cdc.AuditResult, error) {
 	var result cdc.AuditResult
-	err := s.await(ctx, c, id, &result, func(ctx context.Context) string {
-		p, err := temporal.Progress(ctx, c.Client, id)
-		if err != nil {
-			return ""
-		}
-		return fmt.Sprintf("%s: %d of %d time ranges, %d healed, %d searches", id, p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
-	})
-	if err != nil {
+	if err := s.await(ctx, c, id, &result); err != nil {
 		return nil, waitError(ctx, id, err)
 	}
 	return &result, nil

@@ -12,7 +12,6 @@ import (
 	sdktemporal "go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/ops/status"
 )
 
 type rangeFlags struct {
@@ -177,7 +176,7 @@ total       about $%.4f at list prices`,
 
 func (s *session) awaitRange(ctx context.Context, c *connection, id string) (*cdc.CaptureRangeResult, error) {
 	var result cdc.CaptureRangeResult
-	err := s.await(ctx, c, id, &result, func(ctx context.Context) string { return c.rangeProgress(ctx, id) })
+	err := s.await(ctx, c, id, &result)
 	if partial, cancelled := c.cancelledAt(ctx, id, err); cancelled {
 		return nil, fmt.Errorf("%s was cancelled after %d published; it cannot be resumed: start another one under another name", id, partial.Counts.Published)
 	}
@@ -185,18 +184,6 @@ func (s *session) awaitRange(ctx context.Context, c *connection, id string) (*cd
 		return nil, waitError(ctx, id, err)
 	}
 	return &result, nil
-}
-
-func (c *connection) rangeProgress(ctx context.Context, id string) string {
-	p, waits, err := status.Progress(ctx, c.Client, id, time.Now())
-	if err != nil || p.Range == nil {
-		return ""
-	}
-	parts := []string{fmt.Sprintf("%s: %s; %d published", id, p.Range.Text(), p.Counts.Published)}
-	for _, wait := range waits {
-		parts = append(parts, "WAITS FOR AN OPERATOR: "+wait.Text())
-	}
-	return strings.Join(parts, "; ")
 }
 
 // cancelledAt reports whether a replay or backfill ended as cancelled, and what it had

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"healthlake-cdc/internal/ops/status"
 )
 
 const (
@@ -23,8 +25,8 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// await waits for the result of a workflow and shows its progress, where text knows it.
-func (s *session) await(ctx context.Context, c *connection, id string, result any, text func(ctx context.Context) string) error {
+// await waits for the result of a workflow and shows its progress.
+func (s *session) await(ctx context.Context, c *connection, id string, result any) error {
 	done := make(chan error, 1)
 	go func() { done <- c.Client.GetWorkflow(ctx, id, "").Get(ctx, result) }()
 	ticker := time.NewTicker(progressEvery)
@@ -36,9 +38,22 @@ func (s *session) await(ctx context.Context, c *connection, id string, result an
 		case err := <-done:
 			return err
 		case <-ticker.C:
-			line.show(text(ctx))
+			line.show(c.progress(ctx, id))
 		}
 	}
+}
+
+// progress is the progress of a replay, a backfill or an audit, empty when it is not known.
+func (c *connection) progress(ctx context.Context, id string) string {
+	p, waits, err := status.Progress(ctx, c.Client, id, time.Now())
+	if err != nil {
+		return ""
+	}
+	text := id + ": " + status.ProgressText(p)
+	for _, wait := range waits {
+		text += "; WAITS FOR AN OPERATOR: " + wait.Text()
+	}
+	return text
 }
 
 // waitError: Ctrl-C ends the wait, and not the workflow.

@@ -10,26 +10,23 @@ import (
 )
 
 const (
-	// prefix is what every variable of ours begins with.
-	prefix       = "CDC_"
+	prefix       = "CDC_" // of our variables
 	everyProgram = "worker, starter"
 )
 
 // variable is one row of the table of settings.
 type variable struct {
-	name       string // of the environment variable
-	flag       string // without dashes; empty for a variable of an SDK
-	byDefault  string // as users read it, empty for none
-	help       string
-	requiredBy string // programs
-	usedBy     string // programs
-	field      string // of Config
-	isBool     bool
+	name, help         string
+	flag               string // without dashes; empty for a variable of an SDK
+	byDefault          string // as users read it, empty for none
+	requiredBy, usedBy string // programs
+	field              string // of Config
+	isBool             bool
 }
 
 var variables = readTable()
 
-// Names returns the names of all variables, in the order of [Config]'s fields.
+// Names returns the names of all variables.
 func Names() []string {
 	all := make([]string, len(variables))
 	for i, v := range variables {

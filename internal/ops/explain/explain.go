@@ -40,6 +40,7 @@ func ParseRequest(text string) (Request, error) {
 	return Request{Type: resourceType, ID: id, Version: version}, nil
 }
 
+// Explainer holds what explaining needs.
 type Explainer struct {
 	Store      Store
 	Executions temporal.Executions

@@ -25,6 +25,7 @@ type Temporal interface {
 	DescribeTaskQueue(ctx context.Context, taskQueue string, kind enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
 }
 
+// Collector holds what collecting needs.
 type Collector struct {
 	Temporal   Temporal
 	Converter  converter.DataConverter
@@ -65,6 +66,7 @@ func (c *Collector) begin() *collection {
 	}
 }
 
+// Collect reads what the report shows.
 func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	run := c.begin()
 	for _, step := range []func(context.Context) error{

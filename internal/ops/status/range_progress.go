@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -36,4 +37,12 @@ func Progress(ctx context.Context, queries temporal.Queries, id string, now time
 	}
 	p.Range.Add(done, now)
 	return &p, waits, nil
+}
+
+// ProgressText says how far a replay, a backfill or an audit is.
+func ProgressText(p *cdc.Progress) string {
+	if p.Range != nil {
+		return fmt.Sprintf("%s; %d searches, %d published", p.Range.Text(), p.Counts.Searches, p.Counts.Published)
+	}
+	return fmt.Sprintf("%d of %d time ranges, %d healed, %d searches", p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
 }

@@ -6,7 +6,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/queue"
 )
 
@@ -20,18 +19,10 @@ func (r Report) Text() string {
 	fmt.Fprintf(w, "queue\t%s\n", depth(r.Queue, r.QueueNote))
 	fmt.Fprintf(w, "dead-letter queue\t%s\n", depth(r.DLQ, r.QueueNote))
 	for _, one := range r.Ranges {
-		one.text(w, "replay or backfill", func(p *cdc.Progress) string {
-			text := fmt.Sprintf("%d published, %d searches", p.Counts.Published, p.Counts.Searches)
-			if p.Range != nil {
-				text = p.Range.Text() + "; " + text
-			}
-			return text
-		})
+		one.text(w, "replay or backfill")
 	}
 	for _, one := range r.Audits {
-		one.text(w, "audit", func(p *cdc.Progress) string {
-			return fmt.Sprintf("%d of %d time ranges, %d healed, %d searches", p.Done, p.Total, p.Counts.Published, p.Counts.Searches)
-		})
+		one.text(w, "audit")
 	}
 	for _, worker := range r.Workers {
 		fmt.Fprintf(w, "worker\t%s, seen %s ago\n", worker.Identity, r.At.Sub(worker.LastSeen).Round(time.Second))
@@ -62,10 +53,10 @@ func (r Report) Text() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-func (r Range) text(w *tabwriter.Writer, label string, progress func(*cdc.Progress) string) {
+func (r Range) text(w *tabwriter.Writer, label string) {
 	text := "progress not known: no worker answers, or see the notes"
 	if r.Progress != nil {
-		text = progress(r.Progress)
+		text = ProgressText(r.Progress)
 	}
 	fmt.Fprintf(w, "%s\t%s, since %s: %s\n", label, r.WorkflowID, clock(r.Started), text)
 }
