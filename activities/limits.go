@@ -32,19 +32,16 @@ const (
 // Limits bounds what one process asks of each store, apart for live windows and for bulk
 // work, so that neither waits for the other.
 type Limits struct {
-	mu    sync.Mutex
-	rates searchRates
-	lanes map[lane]*laneLimits
+	mu         sync.Mutex
+	live, bulk rate.Limit // searches a second for each store
+	lanes      map[lane]*laneLimits
 }
 
-// searchRates are searches a second for each store.
-type searchRates struct{ live, bulk float64 }
-
-func (r searchRates) of(bulk bool) rate.Limit {
+func (l *Limits) limit(bulk bool) rate.Limit {
 	if bulk {
-		return rate.Limit(r.bulk)
+		return l.bulk
 	}
-	return rate.Limit(r.live)
+	return l.live
 }
 
 // lane is a store's live or bulk work.
@@ -68,16 +65,16 @@ type laneLimits struct {
 
 // NewLimits returns limits of live and bulk searches a second for each store.
 func NewLimits(live, bulk float64) *Limits {
-	return &Limits{rates: searchRates{live, bulk}, lanes: make(map[lane]*laneLimits)}
+	return &Limits{live: rate.Limit(live), bulk: rate.Limit(bulk), lanes: make(map[lane]*laneLimits)}
 }
 
 // SetRates changes the searches a second, as the fleet grows and shrinks.
 func (l *Limits) SetRates(live, bulk float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.rates = searchRates{live, bulk}
+	l.live, l.bulk = rate.Limit(live), rate.Limit(bulk)
 	for name, limits := range l.lanes {
-		if limit := l.rates.of(name.bulk); limit != limits.limiter.Limit() {
+		if limit := l.limit(name.bulk); limit != limits.limiter.Limit() {
 			limits.limiter.SetLimit(limit)
 			limits.limiter.SetBurst(burst(limit))
 		}
@@ -91,7 +88,7 @@ func (l *Limits) lane(datastore string, bulk bool) *laneLimits {
 	name := lane{datastore, bulk}
 	limits := l.lanes[name]
 	if limits == nil {
-		limit := l.rates.of(bulk)
+		limit := l.limit(bulk)
 		limits = &laneLimits{
 			limiter:     rate.NewLimiter(limit, burst(limit)),
 			maxHydrates: hydratesPerStore,

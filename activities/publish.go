@@ -67,9 +67,6 @@ type publishBatch struct {
 	unbuilt []cdc.Rejection
 }
 
-// codeUnbuilt is the code of a rejection that is ours.
-const codeUnbuilt = "NoEventCanBeBuilt"
-
 func (b *publishBatch) add(i int, event cdc.Event) {
 	b.events, b.at = append(b.events, event), append(b.at, i)
 }
@@ -92,7 +89,7 @@ func (a *Activities) batch(in cdc.PublishInput, now time.Time) (publishBatch, er
 	for i, change := range in.Changes {
 		event, err := a.Reader.Format.ChangeEvent(change, in.Origin, now)
 		if err != nil {
-			b.unbuilt = append(b.unbuilt, cdc.Rejection{Index: i, Code: codeUnbuilt})
+			b.unbuilt = append(b.unbuilt, cdc.Rejection{Index: i, Code: "NoEventCanBeBuilt"})
 			continue
 		}
 		b.add(i, event)
@@ -131,14 +128,12 @@ func (b publishBatch) result(r cdc.PublishResult) cdc.PublishResult {
 	return out
 }
 
-// payloadNone is the payload label of a delete of which no last body is known.
-const payloadNone = "none"
-
-// deletePayload is the payload label of a delete, and its body's size.
+// deletePayload is the payload label of a delete, and its body's size. The label is "none"
+// when no last body is known.
 func deletePayload(d cdc.Delete) (payload string, bytes int) {
 	switch t := d.Tombstone; {
 	case t == nil || len(t.Body) == 0 && t.Reason == "":
-		return payloadNone, 0
+		return "none", 0
 	case t.Reason != "":
 		return cdc.PayloadReference, 0
 	default:

@@ -155,12 +155,6 @@ func (r *room) fits(change cdc.Change) bool {
 // failed: then err is the first such error. A version that is gone is left out: it was
 // superseded.
 func (r *Reader) readBodies(ctx context.Context, origin cdc.Origin, span cdc.Span, versions []cdc.Version) (changes []cdc.Change, unread []cdc.Version, reads int, err error) {
-	if r.References {
-		for _, version := range versions {
-			changes = append(changes, r.Change(origin, cdc.Resource{Version: version}))
-		}
-		return changes, nil, 0, nil
-	}
 	var used room
 	for i, version := range versions {
 		if len(changes)+len(unread) > 0 && nearDeadline(ctx) {
@@ -201,6 +195,9 @@ func nearDeadline(ctx context.Context) bool {
 // Body reads one version. found is false when it is not to be published. One that is too
 // large for an answer goes as a reference.
 func (r *Reader) Body(ctx context.Context, origin cdc.Origin, span cdc.Span, version cdc.Version) (change cdc.Change, found bool, reads int, err error) {
+	if r.References {
+		return r.Change(origin, cdc.Resource{Version: version}), true, 0, nil
+	}
 	resource, reads, err := r.version(ctx, origin.Datastore, version)
 	switch {
 	case cdc.ClassOf(err) == cdc.ClassTooLarge:

@@ -31,9 +31,9 @@ func (l *ledgers) compare(resourceType string, list []storedVersion) compared {
 		start := cdc.WindowAt(l.in.Datastore, v.Time()).Start
 		window := l.window(start)
 		switch {
-		case window.ledger.HasPublished(v.Version):
+		case window.Ledger.HasPublished(v.Version):
 			c.audit.Published++
-		case window.ledger.Has(v.Version):
+		case window.Ledger.Has(v.Version):
 			c.audit.Skipped++
 		case window.unknown():
 			c.audit.Unknown++
@@ -51,7 +51,7 @@ func (l *ledgers) compare(resourceType string, list []storedVersion) compared {
 		}
 	}
 	for _, window := range l.windows {
-		c.audit.Superseded += published(window.ledger, resourceType)
+		c.audit.Superseded += published(window.Ledger, resourceType)
 		if window.openFor(resourceType) {
 			c.audit.OpenWindows++
 		}

@@ -8,7 +8,6 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/serviceerror"
-	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/temporal"
@@ -81,16 +80,10 @@ func (s *spanAudit) countDeletes(ctx context.Context) (map[string]cdc.DeleteCoun
 	}
 	s.heartbeat.record(ctx)
 	results := make([]cdc.PublishDeleteResult, len(closed))
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(readsAtOnce)
-	for i, run := range closed {
-		group.Go(func() (err error) {
-			results[i], err = s.deleteResult(groupCtx, run.GetWorkflowId(), run.GetRunId())
-			s.heartbeat.record(ctx)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	if err := s.heartbeat.sideBySide(ctx, len(closed), func(ctx context.Context, i int) (err error) {
+		results[i], err = s.deleteResult(ctx, closed[i].GetWorkflowId(), closed[i].GetRunId())
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	counts := make(map[string]cdc.DeleteCounts)

@@ -14,11 +14,9 @@ import (
 // maxInputs bounds the windows whose input FirstWindow reads.
 const maxInputs = 1000
 
-// FirstWindow finds the first window of a store that a trigger opened, for audits
-// that begin. Windows that an operator opened had the settings of wherever the starter
-// ran, and do not count. Nor do those whose input cannot be decoded, because their
-// payload key is lost: without them a type begins where the schedule says, and audits
-// go on.
+// FirstWindow finds the first window of a store that a trigger opened, for audits that
+// begin. Windows that an operator opened, with the starter's settings, do not count; nor
+// do those whose input cannot be decoded, because their payload key is lost.
 func (a *Activities) FirstWindow(ctx context.Context, in cdc.FirstWindowInput) (cdc.FirstWindowResult, error) {
 	reads, undecodable := 0, 0
 	defer func() {

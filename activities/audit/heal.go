@@ -73,9 +73,8 @@ func (h *healing) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// heal runs one window and waits for it. A window that is older than the horizon by
-// now is not run: that it never ran, or what its last run published, is not known any
-// more, and it would publish everything again.
+// heal runs one window and waits for it. One that is older than the horizon by now is not
+// run: what was published is not known any more, and it would publish everything again.
 func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

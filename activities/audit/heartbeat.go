@@ -6,16 +6,16 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 )
 
-// heartbeatEvery is at least how long lies between two heartbeats of an audit or a
-// Heal: each that is recorded is billed.
+// heartbeatEvery is between two heartbeats of an audit or a Heal: each is billed.
 const heartbeatEvery = 10 * time.Second
 
-// heartbeat says from time to time that an audit goes on, with what it has found so
-// far.
+// heartbeat records from time to time what an audit has found so far.
 type heartbeat struct {
 	mu   sync.Mutex
 	last time.Time
@@ -33,7 +33,24 @@ func (h *heartbeat) keep(ctx context.Context, done cdc.AuditSpanResult) {
 	h.record(ctx)
 }
 
-// record is called after every answer of the store or of Temporal.
+// readsAtOnce is how many ledgers, histories or results are read side by side.
+const readsAtOnce = 8
+
+// sideBySide reads n things, readsAtOnce at a time, with heartbeats.
+func (h *heartbeat) sideBySide(ctx context.Context, n int, read func(ctx context.Context, i int) error) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(readsAtOnce)
+	for i := range n {
+		group.Go(func() error {
+			err := read(groupCtx, i)
+			h.record(ctx)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// record is called after every response of the store or of Temporal.
 func (h *heartbeat) record(ctx context.Context) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 )
@@ -16,9 +14,7 @@ const firstVersion = "1"
 
 // historiesToRead are the resources whose histories show what search does not
 // (VersionsAll): those shown in the span in another version than their first, and those
-// of the versions that were found before. That earlier versions are in the ledgers by
-// now is no reason to leave one out: a span's figures would be others after healing
-// than before.
+// of the versions that were found before, so that figures stay the same after healing.
 func historiesToRead(shown []storedVersion, found []cdc.Version, resourceType string) []string {
 	var ids []string
 	for _, v := range shown {
@@ -35,26 +31,15 @@ func historiesToRead(shown []storedVersion, found []cdc.Version, resourceType st
 	return slices.Compact(ids)
 }
 
-// readHistories reads the histories of the resources, side by side. What they hold of
-// the span goes into the listing.
+// readHistories adds what the histories of the resources hold of the span.
 func (l *listing) readHistories(ctx context.Context, ids []string) error {
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(readsAtOnce)
-	for _, id := range ids {
-		group.Go(func() error {
-			err := l.readHistory(groupCtx, id)
-			l.heartbeat.record(ctx)
-			return err
-		})
-	}
-	return group.Wait()
+	return l.heartbeat.sideBySide(ctx, len(ids), func(ctx context.Context, i int) error { return l.readHistory(ctx, ids[i]) })
 }
 
 // readHistory reads a resource's history as far back as is of interest. A token that
-// the store refuses starts it again. What is this resource's alone makes its history
-// unavailable, and holds up no other: it is not kept (the store refuses the route), was
-// erased, has a version that is too large for an answer, pages that loop, or an id
-// that is read differently on its way.
+// the store refuses starts it again. An error of this resource alone holds up no other:
+// the history is not kept (the store refuses the route), was erased, or has a version that
+// is too large for an answer.
 func (l *listing) readHistory(ctx context.Context, id string) error {
 	next, try := "", 1
 	var trail cdc.PageTrail
@@ -63,7 +48,7 @@ func (l *listing) readHistory(ctx context.Context, id string) error {
 		switch class := cdc.ClassOf(err); {
 		case class == cdc.ClassNotFound, class == cdc.ClassRejected, class == cdc.ClassTooLarge, class == cdc.ClassInvalidInput,
 			activities.OfUnusualID(id, class):
-			l.lacksHistory()
+			l.noHistory.Add(1)
 			return nil
 		case class == cdc.ClassPageToken && try < maxTries && activities.Pause(ctx, try, 0):
 			next, try, trail = "", try+1, cdc.PageTrail{}
@@ -76,18 +61,11 @@ func (l *listing) readHistory(ctx context.Context, id string) error {
 		}
 		if trail.Add(cdc.Salt{}, page.Content(cdc.Salt{}), page.Next) {
 			l.Reader.CountPageLoop(ctx, l.in.Datastore, l.name)
-			l.lacksHistory()
+			l.noHistory.Add(1)
 			return nil
 		}
 		next = page.Next
 	}
-}
-
-// lacksHistory counts a resource whose history could not be read, or not to its end.
-func (l *listing) lacksHistory() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.noHistory++
 }
 
 // historyPage reads one page. Reads are no searches: they take no tokens.
@@ -95,15 +73,13 @@ func (l *listing) historyPage(ctx context.Context, id, next string) (cdc.Page, e
 	ctx, cancel := context.WithTimeout(ctx, activities.SearchTimeout)
 	defer cancel()
 	return activities.Quickly(ctx, func() (cdc.Page, error) {
-		l.mu.Lock()
-		l.reads++
-		l.mu.Unlock()
+		l.reads.Add(1)
 		return l.Reader.Store.History(ctx, l.in.Datastore, l.name, id, next)
 	})
 }
 
-// addHistory adds what a page holds, and reports whether the next one is too old to be
-// of interest: the newest version comes first.
+// addHistory adds what a page holds, and reports whether the next one is too old: the
+// newest version comes first.
 func (l *listing) addHistory(page cdc.Page) (older bool) {
 	l.Reader.CountUnreadable(l.in.Datastore, l.name, l.in.Span, page.Unreadable)
 	l.mu.Lock()

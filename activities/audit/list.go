@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"healthlake-cdc/activities"
@@ -11,13 +12,13 @@ import (
 
 const (
 	// longListing is how many versions one listing holds before it is cut in two by
-	// time: short ones are soon over, and the store refuses few of their tokens.
+	// time: of short ones the store refuses few tokens.
 	longListing = 5_000
 	// maxListing is how many versions of a type an audit of several windows holds:
 	// beyond it the span is to be split.
 	maxListing = 200_000
-	// maxTries is how often something is listed that came out shorter than the store
-	// had counted, or whose page token was refused.
+	// maxTries is how often something is listed that came out shorter than counted, or
+	// whose page token was refused.
 	maxTries = 3
 )
 
@@ -34,17 +35,17 @@ type storedVersion struct {
 
 // listing lists a type's versions in a span.
 //
-// It does not ask the store to sort: older stores refuse to (_sort by a date).
-// While pages are read, what somebody updates leaves the span, and on a store that
-// pages by position the others move up, so that one is passed over unseen. The
-// store's own count shows that: a listing that came out shorter is made again, and what
-// any of them showed was in the store when the audit looked.
+// It does not ask the store to sort: older stores refuse to (_sort by a date). While
+// pages are read, what somebody updates leaves the span, and on a store that pages by
+// position the others move up, so that one is passed over. The store's own count shows
+// that: a listing that came out shorter is made again.
 type listing struct {
 	*spanAudit
-	name            string
-	searches, reads int
+	name     string
+	searches int
+	reads    atomic.Int64
 
-	// versions lie in the span, in the order of their coming; shown has their keys.
+	// versions lie in the span; shown has their keys.
 	versions []storedVersion
 	shown    map[cdc.Key]bool
 	// unreadable entries lie, or may lie, in the span.
@@ -60,8 +61,8 @@ type listing struct {
 	since       time.Time
 	earlier     []cdc.Version
 	earlierSeen map[cdc.Key]bool
-	// noHistory is of how many resources the store gave no history.
-	noHistory int
+	// noHistory is of how many resources the history could not be read to its end.
+	noHistory atomic.Int64
 }
 
 func (s *spanAudit) newListing(name string) *listing {
@@ -95,12 +96,10 @@ func (l *listing) read(ctx context.Context, span cdc.Span) error {
 	}
 }
 
-// readPages reads a span's pages to the end. whole is whether they showed, the margin's
-// included, as much as the store had counted; where it did not count, whether they
-// came to an end.
+// readPages reads a span's pages to the end. whole is set when they showed as much as the
+// store had counted, or, where it did not count, came to an end.
 func (l *listing) readPages(ctx context.Context, span cdc.Span) (whole bool, err error) {
-	shown := make(map[cdc.Key]struct{})
-	unreadable := make(map[cdc.Digest]struct{})
+	shown, unreadable := make(map[cdc.Key]bool), make(map[cdc.Digest]bool)
 	total := -1
 	var trail cdc.PageTrail
 	for next := ""; ; {
@@ -110,10 +109,10 @@ func (l *listing) readPages(ctx context.Context, span cdc.Span) (whole bool, err
 		}
 		total = max(total, page.Total)
 		for _, resource := range page.Resources {
-			shown[resource.Key()] = struct{}{}
+			shown[resource.Key()] = true
 		}
 		for _, entry := range page.Unreadable {
-			unreadable[entry.Digest] = struct{}{}
+			unreadable[entry.Digest] = true
 		}
 		if err := l.addPage(ctx, page); err != nil {
 			return false, err
@@ -145,8 +144,6 @@ func (l *listing) readPages(ctx context.Context, span cdc.Span) (whole bool, err
 	}
 }
 
-// page reads one page: ids and meta are enough, unless bodies are to be measured. It
-// waits for its tokens however long.
 func (l *listing) page(ctx context.Context, span cdc.Span, next string) (cdc.Page, error) {
 	page, searches, err := l.Reader.Search(ctx, activities.PageQuery{
 		Datastore: l.in.Datastore, Type: l.name, Span: span, Next: next, IDsOnly: !l.in.Measure, Bulk: true,
@@ -189,15 +186,15 @@ func (l *listing) add(v storedVersion) {
 	}
 }
 
-// measure sets what a version would take on the bus. The body of one on a page that has
-// none, because it was too large, is read.
+// measure sets what a version would take on the bus. On a page without bodies, because it
+// was too large, they are read.
 func (l *listing) measure(ctx context.Context, v *storedVersion, resource cdc.Resource, noBody bool) error {
-	if !noBody || l.Reader.References {
+	if !noBody {
 		v.weigh(l.Reader.Change(l.origin(resource.Version), resource))
 		return nil
 	}
 	change, found, reads, err := l.Reader.Body(ctx, l.origin(resource.Version), l.in.Span, resource.Version)
-	l.reads += reads
+	l.reads.Add(int64(reads))
 	l.heartbeat.record(ctx)
 	if err == nil && found { // else nothing would be published
 		v.weigh(change)

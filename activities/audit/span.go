@@ -16,8 +16,7 @@ const (
 	// maxHashes is how many hashes of all ledgers an audit of several windows
 	// holds, some 50 MB: beyond it the span is to be split.
 	maxHashes = 2_000_000
-	// maxNamed is how many versions a result names at most, some 700 KB: Temporal
-	// takes payloads of 2 MiB.
+	// maxNamed is how many versions a result names at most, some 700 KB of 2 MiB.
 	maxNamed = 4_000
 	// failingAttempts is how many attempts fail, in about two minutes, while the store
 	// lists no type at all. After that the types are unavailable in the result, so that
@@ -25,10 +24,9 @@ const (
 	failingAttempts = 8
 )
 
-// AuditSpan asks what the store holds of a span, and what the ledgers of the
-// span's windows lack of that. The ledgers are read once, for all types. The types
-// that are done are in its heartbeats, so that a retry goes on from there; it
-// fails only while no type can be listed.
+// AuditSpan finds what the ledgers of a span's windows lack of what the store holds. The
+// types that are done are in its heartbeats, so that a retry goes on from there; it fails
+// only while no type can be listed.
 func (a *Activities) AuditSpan(ctx context.Context, in cdc.AuditSpanInput) (cdc.AuditSpanResult, error) {
 	utc := cdc.Span{From: in.Span.From.UTC(), To: in.Span.To.UTC()}
 	if !cdc.ValidDatastore(in.Datastore) || len(in.Types) == 0 || !in.Span.To.After(in.Span.From) || in.Span.Widened() != utc || in.Horizon <= 0 {
@@ -53,10 +51,9 @@ type spanAudit struct {
 	heartbeat heartbeat
 	// done is what is known so far, and in the heartbeats. Its windows hold what is
 	// missing; their state is filled in at the end.
-	done  cdc.AuditSpanResult
-	split bool
-	// attempt is the number of the activity's attempt, from 1.
-	attempt int32
+	done    cdc.AuditSpanResult
+	split   bool
+	attempt int32 // of the activity
 }
 
 func newSpanAudit(ctx context.Context, a *Activities, in cdc.AuditSpanInput) *spanAudit {
@@ -74,7 +71,6 @@ func newSpanAudit(ctx context.Context, a *Activities, in cdc.AuditSpanInput) *sp
 
 func (s *spanAudit) severalWindows() bool { return s.in.Span.To.Sub(s.in.Span.From) > cdc.WindowWidth }
 
-// run reads the ledgers, counts the deletes and audits each type.
 func (s *spanAudit) run(ctx context.Context) (err error) {
 	if err := s.ledgers.readSpan(ctx); err != nil {
 		return err
@@ -128,7 +124,7 @@ func (s *spanAudit) list(ctx context.Context, name string) (*listing, error) {
 		err = l.readHistories(ctx, historiesToRead(l.versions, s.in.Found, name))
 	}
 	s.done.Counts.Searches += l.searches
-	s.done.Counts.Reads += l.reads
+	s.done.Counts.Reads += int(l.reads.Load())
 	return l, err
 }
 
@@ -147,7 +143,7 @@ func (s *spanAudit) compare(ctx context.Context, l *listing) error {
 	if err != nil {
 		return err
 	}
-	c.audit.Deletes, c.audit.HistoryUnavailable = s.deleted[l.name], l.noHistory
+	c.audit.Deletes, c.audit.HistoryUnavailable = s.deleted[l.name], int(l.noHistory.Load())
 	c.audit.Unreadable, c.audit.Incomplete = len(l.unreadable), l.incomplete
 	s.add(c, elsewhere)
 	return nil
@@ -155,15 +151,14 @@ func (s *spanAudit) compare(ctx context.Context, l *listing) error {
 
 // refresh brings the ledgers of the windows up to date.
 func (s *spanAudit) refresh(ctx context.Context, starts []time.Time) error {
-	closed := slices.DeleteFunc(slices.Clone(starts), func(start time.Time) bool { return s.ledgers.window(start).open })
+	closed := slices.DeleteFunc(slices.Clone(starts), func(start time.Time) bool { return s.ledgers.window(start).Open })
 	before := s.published(closed)
 	if err := s.ledgers.refresh(ctx, starts); err != nil {
 		return err
 	}
 	// Of the types that are done, a newer ledger of windows that were not open holds
-	// nothing more that was in the store: they would have missed it. What an open one
-	// has published since is counted as open, or not at all: their figures are of the
-	// moment at which they were compared.
+	// nothing more that was in the store: they would have missed it. Of open ones the
+	// figures are those of the comparison.
 	after := s.published(closed)
 	for i := range s.done.Types {
 		s.done.Types[i].Superseded += after[i] - before[i]
@@ -178,16 +173,15 @@ func (s *spanAudit) published(starts []time.Time) []int {
 	for i, t := range s.done.Types {
 		for _, start := range starts {
 			if t.Unavailable == "" {
-				sums[i] += published(s.ledgers.window(start).ledger, t.Type)
+				sums[i] += published(s.ledgers.window(start).Ledger, t.Type)
 			}
 		}
 	}
 	return sums
 }
 
-// missingBefore are those of the versions before the span that are in no ledger, and of
-// which the ledger is not older than the horizon. Where it cannot be read their span
-// is stated anew when it can.
+// missingBefore are those of the versions before the span that are in no ledger, as far
+// back as the horizon. Where a ledger cannot be read their span is stated anew when it can.
 func (s *spanAudit) missingBefore(ctx context.Context, before []cdc.Version) ([]cdc.Version, error) {
 	byWindow := make(map[time.Time][]cdc.Version)
 	for _, v := range before {
@@ -204,7 +198,7 @@ func (s *spanAudit) missingBefore(ctx context.Context, before []cdc.Version) ([]
 		for _, start := range starts {
 			window := others.window(start)
 			for _, v := range byWindow[start] {
-				if !window.expired && !window.ledger.Has(v) {
+				if !window.expired && !window.Ledger.Has(v) {
 					missing = append(missing, v)
 				}
 			}
@@ -213,7 +207,6 @@ func (s *spanAudit) missingBefore(ctx context.Context, before []cdc.Version) ([]
 	return missing, nil
 }
 
-// add adds a compared type to what is known.
 func (s *spanAudit) add(c compared, elsewhere []cdc.Version) {
 	for start, versions := range c.missing {
 		gap := s.gap(start)
@@ -260,14 +253,14 @@ func (s *spanAudit) gap(start time.Time) *cdc.WindowGap {
 // result has the state of every window that needs something.
 func (s *spanAudit) result() cdc.AuditSpanResult {
 	for start, known := range s.ledgers.windows {
-		if known.open || known.unreadable {
+		if known.Open || known.unreadable {
 			s.gap(start) // an expired one has nothing to be done
 		}
 	}
 	for i := range s.done.Windows {
 		gap := &s.done.Windows[i]
 		known := s.ledgers.window(gap.Start)
-		gap.Run, gap.Open, gap.Waiting, gap.Unreadable = known.run, known.open, known.waiting, known.unreadable
+		gap.Run, gap.Open, gap.Waiting, gap.Unreadable = known.run, known.Open, known.Waiting, known.unreadable
 		slices.Sort(gap.Types)
 	}
 	slices.SortFunc(s.done.Windows, func(x, y cdc.WindowGap) int { return x.Start.Compare(y.Start) })

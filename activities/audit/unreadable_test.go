@@ -194,7 +194,7 @@ func TestHistoryThatGoesRound(t *testing.T) {
 	l := newSpanAudit(t.Context(), a.audit, cdc.AuditSpanInput{Datastore: testStore, Span: spanOf(1)}).newListing("Patient")
 	s.link = func(int) string { return s.URL + "/datastore/" + testStore + "/r4/Patient/p/_history?page=again" }
 	require.NoError(t, l.readHistories(t.Context(), []string{"p"}))
-	require.Equal(t, 1, l.noHistory)
+	require.EqualValues(t, 1, l.noHistory.Load())
 	require.Len(t, l.versions, 2, "what it held is kept")
 }
 

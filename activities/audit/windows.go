@@ -6,34 +6,22 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/ledger"
 	"healthlake-cdc/internal/temporal"
 )
 
-// readsAtOnce is how many ledgers, histories or results an audit reads side by
-// side.
-const readsAtOnce = 8
-
 // neverRun is the number of the newest run of a window without any.
 const neverRun = -1
 
-// windowLedger is what the runs of a window say of it.
+// windowLedger is what the newest run of a window says of it.
 type windowLedger struct {
+	ledger.Current
 	// run is the newest one's number.
 	run int
-	// open is set when the newest run has not closed: the ledger is what it has
-	// published by now. It searches these types, reads the wanted versions from history,
-	// and may be waiting for an operator.
-	open, waiting bool
-	types         []string
-	wanted        map[typedKey]bool
 	// unreadable is set when the ledger cannot be read, and expired when it is older
 	// than the horizon, and may be gone: it is not known to be empty.
 	unreadable, expired bool
-	ledger              cdc.Ledger
 	// refreshed is set when no newer run was found by its ID.
 	refreshed bool
 }
@@ -43,20 +31,15 @@ func (w *windowLedger) unknown() bool { return w.unreadable || w.expired }
 
 // openFor reports whether an open run of the window searches the type.
 func (w *windowLedger) openFor(resourceType string) bool {
-	return w.open && slices.Contains(w.types, resourceType)
+	return w.Open && slices.Contains(w.Types, resourceType)
 }
 
 // publishes reports whether an open run of the window is about to publish the
 // version, as far as it has not yet. One that search hides it publishes only when it
 // was given it.
 func (w *windowLedger) publishes(v storedVersion) bool {
-	return w.openFor(v.Type) && (!v.hidden || w.wanted[typedKey{v.Type, v.Key()}])
-}
-
-// typedKey names a version within a datastore.
-type typedKey struct {
-	resourceType string
-	cdc.Key
+	wanted := func(other cdc.Version) bool { return other.Type == v.Type && other.Key() == v.Key() }
+	return w.openFor(v.Type) && (!v.hidden || slices.ContainsFunc(w.Wanted, wanted))
 }
 
 // ledgers are those of windows, by the windows' starts.
@@ -129,7 +112,7 @@ func (l *ledgers) refresh(ctx context.Context, starts []time.Time) error {
 			}
 			newest++
 		}
-		if newest > known.run || known.open {
+		if newest > known.run || known.Open {
 			var err error
 			if known, err = l.read(ctx, start, newest); err != nil {
 				return nil, err
@@ -143,19 +126,13 @@ func (l *ledgers) refresh(ctx context.Context, starts []time.Time) error {
 	})
 }
 
-// each reads windows side by side, and keeps what was read.
+// each reads windows side by side.
 func (l *ledgers) each(ctx context.Context, starts []time.Time, read func(context.Context, time.Time) (*windowLedger, error)) error {
 	results := make([]*windowLedger, len(starts))
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(readsAtOnce)
-	for i, start := range starts {
-		group.Go(func() (err error) {
-			results[i], err = read(groupCtx, start)
-			l.heartbeat.record(ctx)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	if err := l.heartbeat.sideBySide(ctx, len(starts), func(ctx context.Context, i int) (err error) {
+		results[i], err = read(ctx, starts[i])
+		return err
+	}); err != nil {
 		return err
 	}
 	for i, start := range starts {
@@ -164,20 +141,15 @@ func (l *ledgers) each(ctx context.Context, starts []time.Time, read func(contex
 	return nil
 }
 
-// read reads the ledger of the n-th run of a window, which is its newest; of an open
-// one what it has published by now. What cannot be read is said so, and never taken for
-// an empty ledger.
+// read reads the ledger of the n-th run of a window, which is its newest. One that cannot
+// be read is never taken for an empty one.
 func (l *ledgers) read(ctx context.Context, start time.Time, n int) (*windowLedger, error) {
 	w := &windowLedger{run: n}
 	found, err := ledger.Reader{Executions: l.Executions}.Current(ctx, cdc.WindowAt(l.in.Datastore, start).RerunID(n))
 	switch cdc.ClassOf(err) {
 	case "":
-		maps.DeleteFunc(found.Ledger.Types, func(name string, _ *cdc.TypeLedger) bool { return !slices.Contains(l.in.Types, name) })
-		w.ledger, w.open, w.waiting, w.types = found.Ledger, found.Open, found.Waiting, found.Types
-		w.wanted = make(map[typedKey]bool, len(found.Wanted))
-		for _, v := range found.Wanted {
-			w.wanted[typedKey{v.Type, v.Key()}] = true
-		}
+		w.Current = found
+		maps.DeleteFunc(w.Ledger.Types, func(name string, _ *cdc.TypeLedger) bool { return !slices.Contains(l.in.Types, name) })
 	case cdc.ClassLedger:
 		w.unreadable = true
 	default:
@@ -186,8 +158,8 @@ func (l *ledgers) read(ctx context.Context, start time.Time, n int) (*windowLedg
 	return w, nil
 }
 
-// window is what is known of a window; of one that never ran, too. That visibility
-// shows none of a window older than the horizon does not mean that it never ran.
+// window is what is known of a window. That visibility shows no run of one older than the
+// horizon does not mean that it never ran.
 func (l *ledgers) window(start time.Time) *windowLedger {
 	if known := l.windows[start]; known != nil {
 		return known
@@ -198,7 +170,7 @@ func (l *ledgers) window(start time.Time) *windowLedger {
 // hashes is how many all ledgers hold.
 func (l *ledgers) hashes() (sum int) {
 	for _, window := range l.windows {
-		for _, entry := range window.ledger.Types {
+		for _, entry := range window.Ledger.Types {
 			if entry != nil {
 				sum += entry.Published.Len() + entry.Skipped.Len()
 			}
