@@ -37,10 +37,9 @@ const (
 	LogText = "text"
 )
 
-// Config holds all settings, checked. Tags: env and envDefault as caarlos0/env reads
-// them; help as users read it; default for a default that is not one fixed value;
-// requiredBy for the programs that do not start without the variable; usedBy where
-// only one program uses it. An empty variable counts as unset, except CDC_METRICS_ADDR.
+// Config holds all settings, checked. Tags: env and envDefault as caarlos0/env reads them;
+// help as users read it; default for a default that is not one fixed value; requiredBy
+// and usedBy for programs. An empty variable counts as unset, except CDC_METRICS_ADDR.
 type Config struct {
 	Datastores         []string      `env:"CDC_DATASTORES" requiredBy:"worker, starter" help:"comma list of data store ids"`
 	ResourceTypes      []string      `env:"CDC_RESOURCE_TYPES" default:"36 clinical types (docs/reference.md lists them)" help:"comma list of FHIR resource types, or * for every type that the store's CapabilityStatement lists as searchable"`
@@ -73,8 +72,7 @@ type Config struct {
 	LogLevel             slog.Level `env:"CDC_LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string     `env:"CDC_LOG_FORMAT" envDefault:"json" help:"json or text"`
 
-	// Region is what the AWS SDK finds too: AWS_REGION, AWS_DEFAULT_REGION or that of
-	// the profile, but not that of an instance's metadata.
+	// Region is what the AWS SDK finds too, but not that of an instance's metadata.
 	Region string
 	// DeploymentName and BuildID switch on worker deployment versioning; both or
 	// neither are set.
@@ -82,8 +80,7 @@ type Config struct {
 	BuildID        string `env:"TEMPORAL_WORKER_BUILD_ID" usedBy:"worker" help:"goes with TEMPORAL_DEPLOYMENT_NAME"`
 }
 
-// allTypes is the value of CDC_RESOURCE_TYPES for every type that the store's
-// CapabilityStatement lists as searchable.
+// allTypes is the value of CDC_RESOURCE_TYPES for every type that the store can search.
 const allTypes = "*"
 
 // defaultTypes are captured when CDC_RESOURCE_TYPES is not set.
@@ -95,8 +92,7 @@ var defaultTypes = []string{
 	"Procedure", "QuestionnaireResponse", "RelatedPerson", "ServiceRequest", "Specimen", "Task",
 }
 
-// AllResourceTypes reports whether the types come from the store's
-// CapabilityStatement; ResourceTypes is then just "*".
+// AllResourceTypes reports whether the types come from the store's CapabilityStatement.
 func (c *Config) AllResourceTypes() bool {
 	return len(c.ResourceTypes) == 1 && c.ResourceTypes[0] == allTypes
 }
@@ -106,14 +102,11 @@ func (c *Config) AuditOn() bool { return c.AuditEvery > 0 && c.AuditAfter > 0 }
 
 const (
 	maxHorizon = 72 * time.Hour
-	// retentionMargin is what must remain of a closed window's retention so that
-	// an audit that begins now still reads its ledger.
+	// retentionMargin lets an audit that begins now still read the ledgers.
 	retentionMargin = 2 * time.Hour
 )
 
-// Horizon returns how far back audits can compare in a namespace of the given
-// retention: CDC_AUDIT_HORIZON where set, else the smaller of 72 h and the
-// retention less 2 h, and never less than 0.
+// Horizon returns how far back audits can compare in a namespace of the given retention.
 func (c *Config) Horizon(retention time.Duration) time.Duration {
 	if c.AuditHorizon > 0 {
 		return c.AuditHorizon
@@ -121,9 +114,8 @@ func (c *Config) Horizon(retention time.Duration) time.Duration {
 	return max(0, min(maxHorizon, retention-retentionMargin))
 }
 
-// CheckHorizon returns an error when a namespace of the given retention is too short
-// for CDC_AUDIT_HORIZON: the ledgers of the oldest windows would be gone when an audit
-// reads them, and it would publish everything in them again.
+// CheckHorizon returns an error when the retention is too short for CDC_AUDIT_HORIZON: an
+// audit would find no ledgers, and publish everything again.
 func (c *Config) CheckHorizon(retention time.Duration) error {
 	limit := max(0, retention-retentionMargin)
 	if c.AuditHorizon <= limit {
@@ -133,8 +125,7 @@ func (c *Config) CheckHorizon(retention time.Duration) error {
 		c.AuditHorizon, retention, limit)
 }
 
-// Codec returns the payload codec: encrypting, or only compressing when
-// CDC_INSECURE_PLAINTEXT is true. accepted gets the kind of each payload that is decoded
+// Codec returns the payload codec. accepted gets the kind of each payload that is decoded
 // because of CDC_ACCEPT_PLAINTEXT_UNTIL; it may be nil.
 func (c *Config) Codec(namespace string, accepted func(kind string)) (*payload.Codec, error) {
 	if c.InsecurePlaintext {

@@ -22,14 +22,12 @@ const (
 	ignoreEndpoint = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 )
 
-// awsSuffixes end the names of AWS's hosts: of the partitions, and of their hosts with
-// both IPv4 and IPv6.
+// awsSuffixes end AWS's hosts: of the partitions, and of those with both IPv4 and IPv6.
 var awsSuffixes = []string{
 	".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws", ".api.amazonwebservices.com.cn", ".api.amazonwebservices.eu",
 }
 
-// regionLabel is the form of a region's name within a host's: us-east-1,
-// us-gov-west-1, eusc-de-east-1.
+// regionLabel is the form of a region's name: us-east-1, us-gov-west-1, eusc-de-east-1.
 var regionLabel = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
 
 // awsHost reports whether a host is AWS's, and the region that its name has, "" for
@@ -70,8 +68,7 @@ func (s *settings) endpoints(c *Config) {
 	}
 }
 
-// CheckBus returns an error for what cannot be the name or the ARN of an event bus that
-// we can publish to.
+// CheckBus returns an error for what we cannot publish to.
 func (c *Config) CheckBus(bus string) error {
 	name, region := bus, ""
 	if a, err := arn.Parse(bus); err == nil {
@@ -90,8 +87,8 @@ func (c *Config) CheckBus(bus string) error {
 }
 
 // plaintext requires that everything is on this machine or in a network of its
-// containers: real records come from a HealthLake elsewhere. Programs that read no queue
-// and publish nothing need no endpoint, but one that is set must be local.
+// containers. Programs that read no queue and publish nothing need no endpoint, but one
+// that is set must be local.
 func (s *settings) plaintext(c *Config, p Program) {
 	var elsewhere []string
 	look := func(name, address string, needed bool) {
@@ -117,11 +114,9 @@ func (s *settings) plaintext(c *Config, p Program) {
 		"is for synthetic data on one machine, but %s: set CDC_PAYLOAD_KEYS (starter keys generate)", strings.Join(elsewhere, ", "))
 }
 
-// localAddress reports whether a URL or host:port leads to this machine's loopback or
-// to a container of a network of its containers: a host's name without a dot, which no
-// public name is. host.docker.internal counts as well: it is how a container calls the
-// loopback of the machine that it runs on, and .internal is reserved for private
-// networks.
+// localAddress reports whether a URL or host:port leads to this machine's loopback or to a
+// container in a network of its containers: a name without a dot, which no public name is.
+// By host.docker.internal a container calls the loopback of its machine.
 func localAddress(address string) bool {
 	host := address
 	if u, err := url.Parse(address); err == nil && strings.Contains(address, "://") {
@@ -142,8 +137,7 @@ func localAddress(address string) bool {
 	return host != "" && (!strings.ContainsAny(host, ".:") || strings.HasSuffix(host, ".localhost") || host == "host.docker.internal")
 }
 
-// temporalAddress is where the SDK's envconfig finds Temporal. What it cannot read it
-// reports by itself when it connects.
+// temporalAddress is where the SDK's envconfig finds Temporal.
 func temporalAddress(environ lookup) string {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: environ})
 	if err != nil {

@@ -16,10 +16,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Load reads the settings of a program from an environment as [os.Environ] gives it
-// and from the flags that were set (nil: none), then checks them. The error is one
-// line; it names every variable that is wrong, so that all can be fixed at once, and
-// shows no secret.
+// Load reads the settings of a program from an environment as [os.Environ] gives it and
+// from the flags that were set (nil: none), and checks them. The error is one line that
+// names every variable that is wrong, and shows no secret.
 func Load(p Program, environ []string, flags *pflag.FlagSet) (*Config, error) {
 	c := &Config{}
 	s := newSettings(environ, flags)
@@ -82,7 +81,7 @@ func (s *settings) given(name string) string {
 	return strings.TrimSpace(s.environ[name])
 }
 
-// check notes a problem with a variable unless ok, and only the first of each.
+// check notes a problem with a variable unless ok, only the first of each.
 func (s *settings) check(ok bool, name, format string, args ...any) {
 	if ok || slices.ContainsFunc(s.problems, func(p problem) bool { return p.name == name }) {
 		return

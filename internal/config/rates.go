@@ -1,9 +1,7 @@
 package config
 
-// How CDC_SEARCH_RATE is shared: windows' first pages, their further pages, bulk
-// work that makes one search an attempt (ranges, counts), and bulk work that makes
-// many (audits, and the windows that they run). Bulk cannot take what live windows
-// need.
+// How CDC_SEARCH_RATE is shared: windows' first pages, their further pages, bulk work that
+// makes one search an attempt (ranges, counts), and bulk work that makes many (audits).
 const (
 	LiveShare    = 0.5
 	FurtherShare = 0.3

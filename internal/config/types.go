@@ -18,8 +18,7 @@ func CheckType(name string) error {
 	return fmt.Errorf("%q is not a FHIR R4 resource type%s", name, suggestion(name, cdc.ResourceTypes))
 }
 
-// suggestion asks for the known name that differs from name in letter case only, or else
-// takes the fewest edits to reach from it; "" when that would no longer be the same word.
+// suggestion asks for the nearest known name; "" when that would not be the same word.
 func suggestion(name string, known []string) string {
 	best, fewest := "", 1+len(name)/3
 	for _, candidate := range known {

@@ -16,20 +16,18 @@ import (
 const (
 	// maxPasses bounds a window's history; each pass searches every type.
 	maxPasses = 10
-	// maxPassDelay is well within the day for which the smallest namespaces keep
-	// a closed window, and with it its ID.
+	// maxPassDelay is well within the day for which the smallest namespaces keep a window.
 	maxPassDelay = 12 * time.Hour
 	// maxLookback bounds how many windows one trigger opens, to 62.
 	maxLookback = 10 * time.Minute
-	// minEventBytes leaves room for the meta object of an event.
+	// minEventBytes leaves room for the meta object of an event; maxEventBytes is
+	// EventBridge's limit for a PutEvents call.
 	minEventBytes = 1024
-	// maxEventBytes is EventBridge's limit for a PutEvents call: 1 MB.
 	maxEventBytes = 1 << 20
 	// maxSource and maxDetailType are EventBridge's limits in characters.
 	maxSource     = 256
 	maxDetailType = 128
-	// maxTaskQueue leaves room for /search/{datastore}/bulk within the 1,000
-	// that Temporal takes (limit.maxIDLength).
+	// maxTaskQueue leaves room for a suffix within the 1,000 that Temporal takes.
 	maxTaskQueue = 200
 )
 
@@ -87,8 +85,7 @@ func (s *settings) stores(c *Config) {
 	s.check(duplicate(c.ResourceTypes) == "", "CDC_RESOURCE_TYPES", "%q is listed twice", duplicate(c.ResourceTypes))
 }
 
-// healthLake checks HealthLake's base URL, which paths are appended to, and makes the
-// default one. The region is needed with any endpoint: requests are signed for it.
+// healthLake checks HealthLake's base URL, and makes the default one.
 func (s *settings) healthLake(c *Config) {
 	s.check(c.Region != "", "AWS_REGION", "is required: requests are signed for a region; set it, or a region in the AWS profile")
 	s.check(regionPattern.MatchString(c.Region), "AWS_REGION", "%q is not a region", c.Region)

@@ -17,7 +17,7 @@ import (
 // temporalMeter is the scope of the Temporal SDK's instruments.
 const temporalMeter = "temporal-sdk-go"
 
-// Telemetry owns the metrics of one process.
+// Telemetry is the metrics of one process.
 type Telemetry struct {
 	Metrics  *Metrics
 	provider *sdkmetric.MeterProvider

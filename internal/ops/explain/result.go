@@ -122,6 +122,8 @@ type Publication struct {
 	URL      string `json:"url"`
 
 	activityID string
+	scheduled  int64 // the event
+	index      int   // of the version among the changes
 }
 
 // Replay is a replay that published the version once more.

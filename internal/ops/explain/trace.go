@@ -32,19 +32,12 @@ type trace struct {
 	earlier string
 
 	scheduled map[int64]*historypb.HistoryEvent
-	attempts  map[int64]int32
-	// holding are the Publishes that hold the version: by their scheduling, the index
-	// among the changes.
-	holding map[int64]int
 	// step is the summary of the Hydrate that found the version.
 	step string
 }
 
 func newTrace(version cdc.Version, data converter.DataConverter) *trace {
-	return &trace{
-		version: version, converter: data, scheduled: make(map[int64]*historypb.HistoryEvent),
-		attempts: make(map[int64]int32), holding: make(map[int64]int),
-	}
+	return &trace{version: version, converter: data, scheduled: make(map[int64]*historypb.HistoryEvent)}
 }
 
 func (t *trace) apply(event *historypb.HistoryEvent) error {
@@ -55,7 +48,9 @@ func (t *trace) apply(event *historypb.HistoryEvent) error {
 		return t.schedule(event)
 	case event.GetActivityTaskStartedEventAttributes() != nil:
 		started := event.GetActivityTaskStartedEventAttributes()
-		t.attempts[started.GetScheduledEventId()] = started.GetAttempt()
+		if t.open != nil && t.open.scheduled == started.GetScheduledEventId() {
+			t.open.Attempt = int(started.GetAttempt())
+		}
 	case event.GetActivityTaskCompletedEventAttributes() != nil:
 		return t.complete(event)
 	case event.GetWorkflowExecutionSignaledEventAttributes() != nil:
@@ -97,9 +92,8 @@ func (t *trace) schedule(event *historypb.HistoryEvent) error {
 		return err
 	}
 	if i := slices.IndexFunc(in.Changes, t.is); i >= 0 {
-		t.holding[event.GetEventId()] = i
 		t.open = t.publication(in, in.Changes[i])
-		t.open.activityID = attributes.GetActivityId()
+		t.open.activityID, t.open.scheduled, t.open.index = attributes.GetActivityId(), event.GetEventId(), i
 	}
 	return nil
 }
@@ -158,29 +152,27 @@ func (t *trace) hydrated(scheduled *historypb.HistoryEvent, changes []cdc.Change
 }
 
 func (t *trace) published(event *historypb.HistoryEvent, done *historypb.ActivityTaskCompletedEventAttributes) error {
-	index, holds := t.holding[done.GetScheduledEventId()]
-	if !holds {
-		return nil
+	p := t.open
+	if p == nil || p.scheduled != done.GetScheduledEventId() {
+		return nil // it does not hold the version
 	}
 	var result cdc.PublishResult
 	if err := t.converter.FromPayloads(done.GetResult(), &result); err != nil {
 		return err
 	}
-	p := t.open
-	t.open = nil
-	p.At, p.Attempt = event.GetEventTime().AsTime(), int(t.attempts[done.GetScheduledEventId()])
-	if index < len(result.EventIDs) && result.EventIDs[index] != "" {
-		p.EventID = result.EventIDs[index]
+	t.open, p.At = nil, event.GetEventTime().AsTime()
+	if p.index < len(result.EventIDs) && result.EventIDs[p.index] != "" {
+		p.EventID = result.EventIDs[p.index]
 		t.accepted, t.skipped = p, false
 		return nil
 	}
 	for _, rejection := range result.Rejected {
-		if rejection.Index == index {
+		if rejection.Index == p.index {
 			p.Rejected = rejection.Code
 		}
 	}
 	t.rejected = p
-	t.skipped = t.skipped || done.GetScheduledEventId() < t.skipEvent
+	t.skipped = t.skipped || p.scheduled < t.skipEvent
 	return nil
 }
 

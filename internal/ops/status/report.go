@@ -15,7 +15,7 @@ import (
 // FHIR id.
 type Report struct {
 	At time.Time `json:"at"`
-	// Lookback is how far back windows were looked at, in seconds.
+	// Lookback is in seconds.
 	Lookback float64 `json:"lookbackSeconds"`
 	Stores   []Store `json:"stores"`
 	Ranges   []Range `json:"ranges"`
@@ -26,19 +26,18 @@ type Report struct {
 	DLQ       *queue.Depth `json:"deadLetterQueue"`
 	QueueNote string       `json:"queueNote,omitempty"`
 	Waiting   []Waiting    `json:"waiting"`
-	// Failed are the executions that ended before they were done and that no later run
-	// has repaired, at most 50 of FailedTotal.
+	// Failed are at most 50 of FailedTotal.
 	Failed      []Failed `json:"failed"`
 	FailedTotal int      `json:"failedTotal"`
 	Workers     []Worker `json:"workers"`
-	// Notes say what the figures are based on and do not include.
+	// Notes say what the figures are based on.
 	Notes []string `json:"notes"`
 }
 
 // Store is what status shows of one datastore.
 type Store struct {
 	Datastore string `json:"datastore"`
-	// OldestOpen is the start of the oldest open window, zero when none is open.
+	// OldestOpen is zero when none is open.
 	OpenWindows  int       `json:"openWindows"`
 	OldestOpen   time.Time `json:"oldestOpen,omitzero"`
 	OldestOpenID string    `json:"oldestOpenId,omitempty"`
@@ -48,8 +47,7 @@ type Store struct {
 	DollarsPerHour  float64 `json:"actionDollarsPerHour"`
 	SearchesPerHour float64 `json:"searchesPerHour"`
 	Types           []Type  `json:"types"`
-	// Audit is of the last scheduled audit, nil when none has completed within the
-	// namespace's retention.
+	// Audit is nil when no scheduled audit has completed.
 	Audit *Audit `json:"audit"`
 }
 
@@ -59,14 +57,13 @@ type Audit struct {
 	Closed     time.Time `json:"closed"`
 	// Through is up to where every type is stated or in Unresolved.
 	Through time.Time `json:"through"`
-	// Unresolved is how many spans are not complete: something is missing, not published
-	// yet, not known, or not listed. Missing is how many versions are missing in them,
-	// and Oldest the beginning of the oldest.
+	// Unresolved is how many spans are not complete, Missing how many versions are missing in
+	// them, and Oldest the beginning of the oldest.
 	Unresolved int       `json:"unresolvedSpans"`
 	Oldest     time.Time `json:"oldestUnresolved,omitzero"`
 	Missing    int       `json:"missing"`
-	// Healed is how many versions the last run published, Expired how many spans
-	// grew older than the horizon before they were audited or complete.
+	// Healed is how many versions the last run published, Expired how many spans grew older
+	// than the horizon before they were complete.
 	Healed  int `json:"healed"`
 	Expired int `json:"expiredSpans"`
 }
@@ -74,12 +71,11 @@ type Audit struct {
 // Type is what status shows of one resource type of a datastore.
 type Type struct {
 	Type string `json:"type"`
-	// Published is when EventBridge accepted the type's last event of the windows
-	// that were read, LastUpdated the time of that version in the store. Both are
-	// zero when there was none within the lookback.
+	// Published is when EventBridge accepted the type's last event, LastUpdated the time of
+	// that version; both are zero when there was none within the lookback.
 	Published   time.Time `json:"lastPublished,omitzero"`
 	LastUpdated time.Time `json:"lastUpdated,omitzero"`
-	// Lag is the time between the two, in seconds.
+	// Lag is in seconds.
 	Lag    float64 `json:"lagSeconds,omitempty"`
 	Window string  `json:"window,omitempty"`
 }
@@ -94,13 +90,11 @@ type Range struct {
 
 // Waiting is something that waits for an operator, or has failed for long.
 type Waiting struct {
-	WorkflowID string `json:"workflowId"`
-	Type       string `json:"type,omitempty"`
-	// Class is the class of the error, empty when there is none.
-	Class cdc.Class `json:"class,omitempty"`
-	What  string    `json:"what"`
-	// Operator is set when someone has to do something; otherwise it is retried and may
-	// succeed.
+	WorkflowID string    `json:"workflowId"`
+	Type       string    `json:"type,omitempty"`
+	Class      cdc.Class `json:"class,omitempty"`
+	What       string    `json:"what"`
+	// Operator is set when someone has to do something, and not when it is just retried.
 	Operator bool `json:"operator"`
 }
 
@@ -111,8 +105,7 @@ type Worker struct {
 }
 
 const (
-	// actionsPerWindow is what a window without further pages costs: start, two timers,
-	// two or three activities for searches, a Publish and the attributes at its close.
+	// actionsPerWindow is of a window without further pages.
 	actionsPerWindow = 7
 	// dollarsPerAction is Temporal Cloud's list price of $50 for a million.
 	dollarsPerAction = 50.0 / 1e6

@@ -32,15 +32,14 @@ type Store interface {
 
 // Settings say what is wanted.
 type Settings struct {
-	// Types are the resource types of each datastore.
+	// Types are by datastore.
 	Datastores []string
 	Types      map[string][]string
 	// Endpoint is the base URL before /datastore/{id}/r4/.
 	Endpoint string
-	// BusARN is of the event bus that is notified.
-	BusARN string
-	// SeparateDeletes adds separate subscriptions for deletes, so that a delete is
-	// recognized by its subscription's id whatever its notification looks like.
+	BusARN   string
+	// SeparateDeletes adds separate subscriptions for deletes: a delete is then recognized
+	// whatever its notification looks like.
 	SeparateDeletes bool
 }
 
@@ -116,7 +115,6 @@ func Apply(ctx context.Context, store Store, plan []Item, done func(Item)) (writ
 	return written, nil
 }
 
-// wanted are the resources for one datastore.
 func (s Settings) wanted(datastore string) ([]Item, error) {
 	type kind struct {
 		suffix       string
