@@ -105,7 +105,8 @@ func (p *process) newWorker(taskQueue string, options worker.Options, fatal chan
 	if !options.DisableWorkflowWorker {
 		workflows.Register(w)
 	}
-	workflows.RegisterActivities(w, p.activities, p.auditing)
+	w.RegisterActivity(p.activities)
+	w.RegisterActivity(p.auditing)
 	return w
 }
 

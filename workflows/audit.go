@@ -12,18 +12,16 @@ import (
 const (
 	// maxSpan bounds the windows whose ledgers one AuditSpan reads, to 360.
 	maxSpan = time.Hour
-	// horizonSlack keeps a type that begins at the horizon from growing older than
-	// it before its first span is audited.
+	// horizonSlack is for how long a type that begins at the horizon stays within it.
 	horizonSlack = time.Minute
 )
 
-// Audit asks the store what it holds of a time range, compares that with the ledgers
-// of its windows, runs the windows that miss something, and states for each type and
-// span what there is and what was published.
+// Audit compares what the store holds of a time range with the ledgers of its windows,
+// runs the windows that miss something, and states for each type and span what there is
+// and what was published.
 //
-// A scheduled audit goes on from the last one's result. An audit of one span is
-// started by an operator, an import or a backfill; or it follows a job, of whose end
-// nothing is reported.
+// A scheduled audit goes on from the last one's result. An audit of one span is started
+// by an operator, an import or a backfill, or follows an asynchronous job.
 func Audit(ctx workflow.Context, in cdc.AuditInput) (cdc.AuditResult, error) {
 	a, err := newAudit(ctx, in)
 	if err != nil {
@@ -36,8 +34,7 @@ type audit struct {
 	in    cdc.AuditInput
 	state cdc.AuditState
 	id    string
-	// width is how long the next span may be: a span that had to be split makes those
-	// after it shorter.
+	// width is how long the next span may be: shorter after one that had to be split.
 	width time.Duration
 }
 
@@ -134,8 +131,8 @@ func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
 	}
 }
 
-// addNewTypes lets the audit of new types begin: when they were put into the schedule, or with the store's first window if that is earlier and swept them,
-// but not before the horizon.
+// addNewTypes lets the audit of new types begin: see cdc.AuditInput's Since, but not
+// before the horizon.
 func (a *audit) addNewTypes(ctx workflow.Context) error {
 	first := a.horizon(ctx).Add(horizonSlack)
 	begin := make(map[string]time.Time)
@@ -171,8 +168,8 @@ func (a *audit) addNewTypes(ctx workflow.Context) error {
 	return nil
 }
 
-// nextPart is what is audited next: first what nobody has audited, so that it is not
-// held up by types that have been unavailable for days, then what is audited again.
+// nextPart is what is audited next: first what nobody has audited, which does not wait
+// for types that have been unavailable for days, then what is audited again.
 func (a *audit) nextPart(ctx workflow.Context) (part cdc.AuditPart, ok bool) {
 	a.expire(ctx)
 	if part, ok = nextNew(&a.state, a.in.Types, a.end(), a.maxWidth()); ok {
@@ -204,7 +201,7 @@ func (a *audit) horizon(ctx workflow.Context) time.Time {
 }
 
 // expire drops what has grown older than the horizon. What was not audited or not
-// resolved by then is counted and logged: the audit will never look at it.
+// resolved by then is counted and logged.
 func (a *audit) expire(ctx workflow.Context) {
 	if !a.scheduled() {
 		return

@@ -12,12 +12,10 @@ import (
 const (
 	// followEvery is the time from the start of a round to that of the next.
 	followEvery = 2 * time.Minute
-	// minFollow is for how long after its start a job is followed in any case: jobs
-	// wait in a queue of the store before they write.
+	// minFollow is for how long after its start a job, which may be queued, is followed.
 	minFollow = 10 * time.Minute
-	// maxFollow bounds a job that never ends, and a store that loses its triggers for
-	// days: scheduled audits find the same. A shorter horizon is a shorter bound, less
-	// followReserve: the ledgers of the beginning are read once more at the end.
+	// maxFollow bounds a job that never ends: scheduled audits find the same. A shorter
+	// horizon is a shorter bound, less followReserve: ledgers are read again at the end.
 	maxFollow     = 72 * time.Hour
 	followReserve = time.Hour
 	// followOverlap is how much of the rounds before a round audits again, since
@@ -25,23 +23,18 @@ const (
 	// three rounds.
 	followOverlap = 4 * time.Minute
 	// followBack is how far back a round goes for what one before it did not complete.
-	// What takes longer is for the statements at the end, and for scheduled audits.
 	followBack = 10 * time.Minute
-	// followPatience is for how long a job is followed while the store does not list
-	// types of it: whether it writes is not known then.
+	// followPatience is for how long a job is followed while the store does not list types.
 	followPatience = time.Hour
 )
 
 // following reports whether the audit is in a round that heals and does not state.
 func (a *audit) following() bool { return a.state.Follow != nil && !a.state.Follow.Stating }
 
-// jobStart is when the job that an audit follows was started: a second before the end
-// of the span that it was given.
+// jobStart is when the job that an audit follows was started.
 func jobStart(in cdc.AuditInput) time.Time { return in.Span.To.Add(-time.Second) }
 
-// startRound starts a round, from there to the last window's edge. A window so young
-// has passes of its own to make: the run that a round starts waits for them as any
-// other does.
+// startRound starts a round, from there to the last window's edge.
 func (a *audit) startRound(ctx workflow.Context, from time.Time) {
 	f := a.state.Follow
 	now := workflow.Now(ctx).UTC()
@@ -51,15 +44,13 @@ func (a *audit) startRound(ctx workflow.Context, from time.Time) {
 	a.restart(from)
 }
 
-// restart lets the audit begin again there.
 func (a *audit) restart(from time.Time) {
 	a.state.Edges, a.width = nil, maxSpan
 	startAt(&a.state, a.in.Types, from)
 }
 
-// nextRound is called when everything is audited. Of an audit that follows a job, it
-// waits for the next round, or, when the job seems to have ended, has the whole time
-// range stated. It reports whether there is more to audit.
+// nextRound waits, for an audit that follows a job, for the next round, or has the whole
+// time range stated when the job seems to have ended. It reports whether there is more.
 func (a *audit) nextRound(ctx workflow.Context) (more bool, err error) {
 	if !a.following() {
 		return false, nil
@@ -85,8 +76,8 @@ func (a *audit) nextRound(ctx workflow.Context) (more bool, err error) {
 	return true, nil
 }
 
-// jobEnded reports whether the job needs no further round: one that started ten
-// minutes after the job, or later, has found nothing new, and every type was listed.
+// jobEnded reports whether the job needs no further round: one that started minFollow
+// after it, or later, has found nothing new, and every type was listed.
 func (a *audit) jobEnded() bool {
 	f := a.state.Follow
 	age := f.RoundStart.Sub(jobStart(a.in))

@@ -11,20 +11,19 @@ import (
 )
 
 const (
-	// maxStuck is after how many rounds of healing without progress a span waits for
-	// the next run, or for an operator.
+	// maxStuck is after how many rounds without progress a span waits for the next run, or
+	// for an operator.
 	maxStuck = 3
-	// maxRounds bounds the rounds of a span that somebody still writes to.
+	// maxRounds bounds the rounds of a span that is still written to.
 	maxRounds = 12
-	// openPause is how long an audit of one span waits for windows that are open before
-	// it compares again: young ones wait for their passes.
+	// openPause is how long an audit of one span waits for open windows before it compares
+	// again.
 	openPause = 30 * time.Second
 )
 
-// heal runs the windows that miss something and compares again, until nothing is
-// missing or nothing changes any more. An audit of one span waits for windows that are
-// open, too, but for none that waits for an operator: that may take days. Windows
-// that take long for another reason delay it by three comparisons.
+// heal runs the windows that miss something and compares again, until nothing is missing
+// or nothing changes any more. An audit of one span waits for open windows, too, but for
+// none that waits for an operator.
 func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
 	stuck, rounds := 0, a.rounds(s)
 	for round := 0; stuck < maxStuck && round < rounds; round++ {
@@ -91,7 +90,7 @@ func (a *audit) rounds(s *spanAudit) int {
 	}
 }
 
-// stuck is how many runs in a row have not brought the span on, with this one.
+// stuck is how many runs in a row, with this one, have healed the span without progress.
 func (s *spanAudit) stuck(before int) int {
 	now := missing(s.result)
 	if now == 0 || now < s.missing || s.windows == 0 && before == 0 {
@@ -114,8 +113,7 @@ func (a *audit) healWindows(ctx workflow.Context, span cdc.Span, gaps []cdc.Wind
 	return result.Started, err
 }
 
-// windowsOf are the windows that can be run, and how many others are open that wait
-// for no operator.
+// windowsOf are the windows that can be run, and how many others are to be waited for.
 func windowsOf(result cdc.AuditSpanResult) (gaps []cdc.WindowGap, busy int) {
 	for _, gap := range result.Windows {
 		switch {
@@ -157,10 +155,9 @@ func remaining(result cdc.AuditSpanResult) int {
 	return n
 }
 
-// countHealed counts what healing has brought, by the comparisons before and after it:
-// what was missing and is not any more, but for what is skipped now, or what a window
-// that was run is still about to publish. What the store no longer shows is not healed
-// either, which is why a statement has a bound.
+// countHealed counts what healing has brought: what was missing and is not any more, but
+// for what is skipped now, or open. What the store no longer shows is not healed either,
+// which is why a statement has a bound.
 func (s *spanAudit) countHealed(again cdc.AuditSpanResult) {
 	for _, t := range s.result.Types {
 		i := indexOf(again.Types, t.Type)
@@ -173,10 +170,8 @@ func (s *spanAudit) countHealed(again cdc.AuditSpanResult) {
 	}
 }
 
-// update replaces the results of the types that were compared again. One that is
-// unavailable now has no figures any more: those of before are not true after healing.
-// The windows are those of all types that were compared again; of the others nothing
-// was missing or open.
+// update replaces the results of the types that were compared again. Of the others
+// nothing was missing or open.
 func (s *spanAudit) update(again cdc.AuditSpanResult) {
 	for _, t := range again.Types {
 		if i := indexOf(s.result.Types, t.Type); i >= 0 {

@@ -19,8 +19,7 @@ type spanAudit struct {
 	result cdc.AuditSpanResult
 	// missing versions at first.
 	missing int
-	// healed versions by type; helped are the types of which healing has brought
-	// anything, if only that an open window is about to publish it.
+	// healed versions by type; helped are the types of which less is missing now.
 	healed map[string]int
 	helped map[string]bool
 	// windows were run to heal.
@@ -58,8 +57,7 @@ func (a *audit) auditPart(ctx workflow.Context, part cdc.AuditPart) error {
 	return nil
 }
 
-// compare compares what the store has of a part with the ledgers. Types are those of
-// the part to compare.
+// compare compares what the store has of some types of a part with the ledgers.
 func (a *audit) compare(ctx workflow.Context, part cdc.AuditPart, types []string) (cdc.AuditSpanResult, error) {
 	in := cdc.AuditSpanInput{
 		Datastore: a.in.Datastore, Span: part.Span, Types: types, Versions: a.in.Versions, Measure: a.in.DryRun,
@@ -99,8 +97,7 @@ func (a *audit) split(part cdc.AuditPart) error {
 }
 
 // known reports whether an audit can say of each version of the type whether it was
-// published. Of a type of which it cannot there is no statement: one that called such
-// a version missing, or did not count it as in the store, would not be true.
+// published. Without that no statement would be true.
 func known(t cdc.TypeAudit) bool { return t.Unavailable == "" && t.Unknown == 0 }
 
 // statements are those of every type whose figures are known.
@@ -121,8 +118,7 @@ func (a *audit) statements(s *spanAudit) []cdc.Statement {
 	return all
 }
 
-// publish puts a span's statements on the bus and returns the types of those that
-// EventBridge rejected.
+// publish puts a span's statements on the bus and returns the types of rejected ones.
 func (a *audit) publish(ctx workflow.Context, part cdc.AuditPart, statements []cdc.Statement) (rejected []string, err error) {
 	if a.in.DryRun || a.in.NoStatements || len(statements) == 0 {
 		return nil, nil
@@ -147,8 +143,7 @@ func (a *audit) publish(ctx workflow.Context, part cdc.AuditPart, statements []c
 	return rejected, nil
 }
 
-// record adds a part's figures to the totals, and keeps what is unresolved for the
-// next run.
+// record adds a part's figures to the totals, and keeps what is unresolved.
 func (a *audit) record(s *spanAudit, statements []cdc.Statement, rejected []string) {
 	totals := &a.state.Totals
 	healed := s.healed
@@ -178,8 +173,7 @@ func (a *audit) record(s *spanAudit, statements []cdc.Statement, rejected []stri
 }
 
 // unresolved are the types that have to be audited again, with the reason. Unreadable
-// entries are counted, and leave nothing unresolved: they would do so for as long as
-// the store shows them.
+// entries are no reason: the store may show them for years.
 func (s *spanAudit) unresolved(rejected []string) []cdc.UnresolvedType {
 	var all []cdc.UnresolvedType
 	for _, t := range s.result.Types {

@@ -8,8 +8,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// maxFound is how many versions that other spans' audits found are kept for
-// statements that are made again; with the rest of the state they stay far under
+// maxFound is how many versions that other spans' audits found are kept, far under
 // Temporal's payload limit.
 const maxFound = 4_000
 
@@ -35,7 +34,6 @@ func resume(s *cdc.AuditState, types []string) {
 	s.Unresolved = unresolved
 }
 
-// startAt lets the audit of the types begin there.
 func startAt(s *cdc.AuditState, types []string, begin time.Time) {
 	if s.Audited == nil {
 		s.Audited = make(map[string]cdc.Span)
@@ -85,7 +83,6 @@ func auditedThrough(s *cdc.AuditState, types []string) (through time.Time, ok bo
 	return through, ok
 }
 
-// isAudited reports whether any type was audited at a time.
 func isAudited(s *cdc.AuditState, types []string, at time.Time) bool {
 	return slices.ContainsFunc(types, func(name string) bool { return s.Audited[name].Contains(at) })
 }
@@ -143,7 +140,6 @@ func expire(s *cdc.AuditState, types []string, edge time.Time) []cdc.AuditPart {
 	return expired
 }
 
-// addPart adds a type to the part of that span.
 func addPart(parts []cdc.AuditPart, span cdc.Span, name string) []cdc.AuditPart {
 	i := slices.IndexFunc(parts, func(p cdc.AuditPart) bool { return p.Span == span })
 	if i < 0 {
@@ -200,7 +196,6 @@ func auditedSpan(s *cdc.AuditState, v cdc.Version) (cdc.Span, bool) {
 	return span, true
 }
 
-// foundIn are the found versions of a part.
 func foundIn(found []cdc.Version, part cdc.AuditPart) []cdc.Version {
 	var own []cdc.Version
 	for _, v := range found {
@@ -212,23 +207,23 @@ func foundIn(found []cdc.Version, part cdc.AuditPart) []cdc.Version {
 }
 
 // addFound keeps versions of audited spans that are in no ledger, and has their spans
-// audited and stated again. Those that are kept already have been through that.
+// audited and stated again, once.
 func addFound(s *cdc.AuditState, versions []cdc.Version) {
-	key := func(v cdc.Version) string { return v.Type + "/" + v.ID + "/" + v.VersionID }
 	known := make(map[string]bool, len(s.Found))
 	for _, v := range s.Found {
-		known[key(v)] = true
+		known[v.IdempotencyKey("")] = true
 	}
 	for _, v := range versions {
+		key := v.IdempotencyKey("")
 		span, ok := auditedSpan(s, v)
-		if !ok || known[key(v)] {
+		if !ok || known[key] {
 			continue
 		}
 		if len(s.Found) >= maxFound {
 			s.FoundDropped++
 			continue
 		}
-		known[key(v)] = true
+		known[key] = true
 		s.Found = append(s.Found, v)
 		s.Pending = addPart(s.Pending, span, v.Type)
 	}

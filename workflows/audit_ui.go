@@ -82,7 +82,7 @@ func spanText(s cdc.Span) string {
 	return s.From.UTC().Format(time.DateTime) + " to " + s.To.UTC().Format(time.DateTime)
 }
 
-// progress answers the query: spans done, and how many there will be at least.
+// progress has the spans that are done, and how many there will be at least.
 func (a *audit) progress() cdc.Progress {
 	p := cdc.Progress{Counts: a.state.Totals.Counts, Done: a.state.Totals.Spans}
 	p.Counts.Published = a.state.Totals.Healed

@@ -10,8 +10,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// PublishDelete publishes one delete. Its ID holds the event's id, so that a
-// repeated record publishes once.
+// PublishDelete publishes one delete.
 func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.PublishDeleteResult, error) {
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidEventID(in.Delete.EventID) {
 		return cdc.PublishDeleteResult{}, invalidInput("a delete needs a datastore and an event id")
@@ -37,7 +36,6 @@ type publishDelete struct {
 	bus   cdc.Class
 }
 
-// errDeleteSkipped is the error when an operator skips the delete.
 var errDeleteSkipped = errors.New("an operator skipped the delete")
 
 func (d *publishDelete) run(ctx workflow.Context) (cdc.PublishDeleteResult, error) {
@@ -62,8 +60,8 @@ func (d *publishDelete) run(ctx workflow.Context) (cdc.PublishDeleteResult, erro
 	return result, d.operator.close(ctx)
 }
 
-// historyLag is for how long after a delete history may not show it yet: it was
-// seen to lag by one to five minutes.
+// historyLag is for how long after a delete history may not show it yet: one to five
+// minutes were seen.
 const historyLag = 6 * time.Minute
 
 // readDelays are the pauses between the reads of a delete that is not in history
@@ -115,7 +113,6 @@ func (d *publishDelete) confirmedBy(ctx workflow.Context, found cdc.ReadDeleteRe
 	return true
 }
 
-// read reads the deleted resource, for as long as it takes until the store answers.
 func (d *publishDelete) read(ctx workflow.Context) (found cdc.ReadDeleteResult, err error) {
 	in := cdc.ReadDeleteInput{Origin: d.in.Origin, Delete: d.in.Delete}
 	for {
@@ -186,7 +183,6 @@ func (d *publishDelete) isNamed(s cdc.Skip) bool {
 	return slices.Contains(s.Types, d.in.Delete.Type)
 }
 
-// waiting is what waits for an operator.
 func (d *publishDelete) waiting(ctx workflow.Context) []cdc.Wait {
 	var all []cdc.Wait
 	switch {

@@ -40,9 +40,8 @@ func newOperator(ctx workflow.Context, upserts bool) operator {
 	}
 }
 
-// signals receives the signals that have come: whether to try again at once, and what
-// to skip. It must be the last thing before an execution ends or continues as new: a
-// signal that stays in its channel then is lost.
+// signals receives the signals that have come. It must be the last thing before an
+// execution ends or continues as new: a signal that stays in its channel then is lost.
 func (o *operator) signals() (retryNow bool, skips []cdc.Skip) {
 	for o.retry.ReceiveAsync(nil) {
 		retryNow = true
@@ -56,8 +55,8 @@ func (o *operator) signals() (retryNow bool, skips []cdc.Skip) {
 	}
 }
 
-// sleep waits until the moment, if it has one, but no longer than until a signal has
-// come, which is for signals to receive, or one of the other futures is ready.
+// sleep waits until the moment, if it has one, a signal, which is for signals to receive,
+// or one of the other futures.
 func (o *operator) sleep(ctx workflow.Context, until time.Time, summary string, others ...workflow.Future) (err error) {
 	selector := workflow.NewSelector(ctx)
 	if !until.IsZero() {
@@ -107,7 +106,6 @@ func (o *operator) close(ctx workflow.Context, figures ...temporal.SearchAttribu
 	return workflow.UpsertTypedSearchAttributes(ctx, append(figures, cdc.AttrState.ValueSet(cdc.StateClosed))...)
 }
 
-// busWait is what waits while the event bus accepts nothing, for the reason given.
 func busWait(class cdc.Class) []cdc.Wait {
 	if class == "" {
 		return nil
@@ -115,9 +113,8 @@ func busWait(class cdc.Class) []cdc.Wait {
 	return []cdc.Wait{{Class: class, Bus: true}}
 }
 
-// failed reports whether an activity's error is one that its workflow plans for: with
-// its class, and with the pause that the store demands. Any other (the workflow was
-// cancelled, or was given what makes no sense) ends the workflow.
+// failed reports whether an activity's error is one that its workflow plans for, with its
+// class and the pause that the store demands. Any other ends the workflow.
 func failed(ctx workflow.Context, err error) (class cdc.Class, retryAfter time.Duration, ok bool) {
 	var activity *temporal.ActivityError
 	var canceled *temporal.CanceledError

@@ -9,24 +9,20 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// How long an activity may take, how it is retried, and why. What its workflow tries
-// again itself, and shows when it lasts, has a limit of attempts; everything else has
-// none: a window never fails by itself. Only cdc.ClassInvalidInput is never retried,
-// and says so itself.
+// How long an activity may take. What its workflow tries again itself, and shows when it
+// lasts, has a limit of attempts; everything else has none: a window never fails by
+// itself. Only cdc.ClassInvalidInput is never retried, and says so itself.
 const (
-	// hydrateTimeout holds activities' hydrateBudget and one callTimeout. It is
-	// also how long that of a killed worker stays unnoticed.
+	// hydrateTimeout holds activities' hydrateBudget and one callTimeout.
 	hydrateTimeout = 90 * time.Second
 	// pageTimeout holds one search, or the reads of a page's bodies.
 	pageTimeout = 60 * time.Second
 	// publishTimeout bounds an attempt that the bus keeps throttling; the next
 	// goes on from its heartbeat.
 	publishTimeout = 5 * time.Minute
-	// heartbeatTimeout is how long a Publish of a killed worker stays unnoticed.
-	// It holds several PutEvents calls.
+	// heartbeatTimeout holds several PutEvents calls.
 	heartbeatTimeout = 30 * time.Second
-	// busDelay is the longest between attempts to publish: a bus that is missing
-	// or forbidden is retried, and loud.
+	// busDelay is the longest between attempts to publish.
 	busDelay = time.Minute
 	// auditTimeout holds the listing of an hour's versions at the bulk share of the
 	// search rate; a retry goes on from its heartbeat's types.
@@ -34,12 +30,10 @@ const (
 	// healTimeout is how long a Heal waits for its windows to close, some time off;
 	// what is open then is looked at again.
 	healTimeout = 20 * time.Minute
-	// auditHeartbeat is how long an AuditSpan or a Heal of a killed worker stays
-	// unnoticed. It holds a search with its retries.
+	// auditHeartbeat holds a search with its retries.
 	auditHeartbeat = 2 * time.Minute
-	// measureTimeout holds the pages of the largest slice of a range (50, or as
-	// many reads as an operator names) at a small share of the search rate;
-	// measureHeartbeat holds one search.
+	// measureTimeout holds the pages of the largest slice of a range (50, or as many reads
+	// as an operator names) at a small share of the search rate; measureHeartbeat one search.
 	measureTimeout   = 30 * time.Minute
 	measureHeartbeat = 90 * time.Second
 	// wantedAttempts are some ten seconds of attempts to read wanted versions.
@@ -60,8 +54,8 @@ func retriesBut(classes ...cdc.Class) *temporal.RetryPolicy {
 	return policy
 }
 
-// operatorRetries leave what needs an operator to the workflow, and what has failed for
-// some minutes: from then on the workflow makes every try itself.
+// operatorRetries leave what needs an operator, or has failed for some minutes, to the
+// workflow.
 func operatorRetries(before cdc.Retry) *temporal.RetryPolicy {
 	policy := retriesBut(cdc.ClassForbidden, cdc.ClassRejected)
 	policy.MaximumAttempts = cdc.MaxAttempts
@@ -71,8 +65,6 @@ func operatorRetries(before cdc.Retry) *temporal.RetryPolicy {
 	return policy
 }
 
-// withPolicy sets an activity's options. Its priority is that of bulk work, if it is
-// that, else the one given.
 func withPolicy(ctx workflow.Context, datastore string, bulk bool, priority int, summary string, options workflow.ActivityOptions) workflow.Context {
 	if bulk {
 		priority = cdc.PriorityBulk
@@ -113,8 +105,7 @@ func pagePolicy(ctx workflow.Context, datastore string, bulk bool, retry *tempor
 	return withPolicy(ctx, datastore, bulk, cdc.PriorityFurther, summary, options)
 }
 
-// operatorPolicy leaves what lasts to the slice or the range, which shows it, and waits
-// for an operator's signals.
+// operatorPolicy leaves what lasts to the slice or the range, which shows it.
 func operatorPolicy(ctx workflow.Context, datastore string, bulk bool, before cdc.Retry, summary string) workflow.Context {
 	return pagePolicy(ctx, datastore, bulk, operatorRetries(before), summary)
 }
@@ -127,15 +118,13 @@ func wantedPolicy(ctx workflow.Context, datastore string, bulk bool, summary str
 	return pagePolicy(ctx, datastore, bulk, retry, summary)
 }
 
-// measurePolicy holds a whole slice's pages in one attempt.
 func measurePolicy(ctx workflow.Context, datastore string, before cdc.Retry, summary string) workflow.Context {
 	ctx = operatorPolicy(ctx, datastore, true, before, summary)
 	ctx = workflow.WithStartToCloseTimeout(ctx, measureTimeout)
 	return workflow.WithHeartbeatTimeout(ctx, measureHeartbeat)
 }
 
-// readPolicy is of reads of one resource and its history, which are no searches:
-// they run on the workflows' own task queue.
+// readPolicy is of reads, which are no searches: on the workflows' own task queue.
 func readPolicy(ctx workflow.Context, datastore string, before cdc.Retry, summary string) workflow.Context {
 	return withPolicy(ctx, datastore, false, cdc.PriorityLive, summary, workflow.ActivityOptions{
 		StartToCloseTimeout: pageTimeout, RetryPolicy: operatorRetries(before),
@@ -159,23 +148,21 @@ func changesPolicy(ctx workflow.Context, datastore string, bulk bool, summary st
 	return workflow.WithWaitForCancellation(ctx, true)
 }
 
-// withMaxAttempts limits the attempts of an activity, so that its workflow can say that it
-// lasts.
+// withMaxAttempts lets the workflow say that an activity's failure lasts.
 func withMaxAttempts(ctx workflow.Context) workflow.Context {
 	policy := *workflow.GetActivityOptions(ctx).RetryPolicy
 	policy.MaximumAttempts = cdc.MaxAttempts
 	return workflow.WithRetryPolicy(ctx, policy)
 }
 
-// auditPolicy runs on the datastore's bulk queue, beside ranges.
 func auditPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
 	return withPolicy(ctx, datastore, true, cdc.PriorityBulk, summary, workflow.ActivityOptions{
 		TaskQueue: bulkQueue(ctx, datastore), StartToCloseTimeout: auditTimeout, HeartbeatTimeout: auditHeartbeat,
 	})
 }
 
-// healPolicy runs on the workflows' own task queue: it asks the store for nothing,
-// and would otherwise hold the slots for which the windows that it waits for wait.
+// healPolicy runs on the workflows' own task queue: elsewhere it would hold the slots for
+// which the windows that it waits for wait.
 func healPolicy(ctx workflow.Context, datastore, summary string) workflow.Context {
 	return withPolicy(ctx, datastore, true, cdc.PriorityBulk, summary, workflow.ActivityOptions{
 		StartToCloseTimeout: healTimeout, HeartbeatTimeout: auditHeartbeat,

@@ -18,7 +18,6 @@ type publishing struct {
 	future workflow.Future
 }
 
-// startPublishing puts a batch, or a delete, on the bus.
 func startPublishing(ctx workflow.Context, in cdc.PublishInput) *publishing {
 	summary := changesSummary(in.Changes)
 	if in.Delete != nil {
@@ -56,8 +55,8 @@ func (p *publishing) result(ctx workflow.Context, lasts func(cdc.Class) error) (
 	return result, err
 }
 
-// incomplete reports whether a Publish that was cancelled has omitted entries: those
-// have neither an id nor a rejection.
+// incomplete reports whether entries have neither an id nor a rejection: the Publish was
+// cancelled.
 func incomplete(result cdc.PublishResult) bool {
 	accepted := 0
 	for _, id := range result.EventIDs {

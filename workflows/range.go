@@ -11,9 +11,8 @@ import (
 )
 
 // CaptureRange publishes a long time range: a replay publishes again what the stores
-// hold of it, a backfill what was there before. It counts first, for each datastore
-// and type, cuts the time range into slices of bounded size, and runs a few of them at
-// once. A range named twice runs once: the name is in its ID.
+// hold of it, a backfill what was there before. It counts first, for each datastore and
+// type, cuts the time range into slices of bounded size, and runs a few of them at once.
 func CaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (cdc.CaptureRangeResult, error) {
 	r, err := newCaptureRange(ctx, in)
 	if err != nil {
@@ -108,8 +107,7 @@ func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error)
 	}
 }
 
-// work runs the workers until the parts are done, the history is large, the range is
-// cancelled or something failed. No part is under way then.
+// work runs the workers until all of them have ended.
 func (r *captureRange) work(ctx workflow.Context) {
 	group := workflow.NewWaitGroup(ctx)
 	for range workers(r.in.Rate) {
@@ -123,7 +121,7 @@ func (r *captureRange) work(ctx workflow.Context) {
 	group.Wait(detached)
 }
 
-// worker works on one part after the other.
+// worker works on one part after the other, until the parts are done or the run ends.
 func (r *captureRange) worker(ctx workflow.Context) {
 	for !r.ending(ctx) {
 		part := nextPart(&r.plan, r.busy, workflow.Now(ctx))
@@ -172,7 +170,8 @@ func (r *captureRange) idle(ctx workflow.Context) {
 
 // step does what is next for a part: count it, cut it, capture it, or only measure it.
 func (r *captureRange) step(ctx workflow.Context, part *cdc.RangePart) error {
-	cuttable := isCuttable(part) && len(r.in.IDs) == 0
+	_, _, cuttable := part.Span.Halves()
+	cuttable = cuttable && len(r.in.IDs) == 0
 	switch {
 	case part.Lost != "":
 		return r.readLost(ctx, part)

@@ -30,8 +30,7 @@ func (r *captureRange) listen(ctx workflow.Context) {
 }
 
 // handleSignals pauses or resumes the range, and lets parts that wait be tried at once,
-// or skips them. A part that is being tried just now is skipped when that has failed
-// again.
+// or skips them. A part that is being tried is skipped when that has failed again.
 func (r *captureRange) handleSignals(ctx workflow.Context) {
 	retryNow, skips := r.operator.signals()
 	for _, part := range slices.Clone(r.plan.Parts) {
@@ -56,7 +55,6 @@ func (r *captureRange) handleSignals(ctx workflow.Context) {
 	}
 }
 
-// setPaused pauses or resumes the range and its open slices.
 func (r *captureRange) setPaused(ctx workflow.Context, pause bool) {
 	if pause == r.plan.Paused {
 		return
@@ -101,8 +99,8 @@ func (r *captureRange) skip(ctx workflow.Context, part *cdc.RangePart, skips []c
 	replacePart(&r.plan, part)
 }
 
-// cancelSlices cancels the open slices when the range has to continue as new and
-// they are open for long: their parts go on in the next run from what they had published.
+// cancelSlices cancels the open slices when the range has to continue as new and they are
+// open for long: the next run goes on from what they had published.
 func (r *captureRange) cancelSlices(ctx workflow.Context) {
 	err := workflow.Await(ctx, func() bool { return historyIsLarge(ctx) })
 	if err == nil && len(r.open) > 0 {
@@ -116,7 +114,6 @@ func (r *captureRange) cancelSlices(ctx workflow.Context) {
 	}
 }
 
-// waiting is what waits for an operator, each type once.
 func (r *captureRange) waiting(ctx workflow.Context) []cdc.Wait {
 	now := workflow.Now(ctx)
 	var all []cdc.Wait

@@ -12,10 +12,9 @@ import (
 )
 
 // countMargin is added on both sides of a span that was counted as empty, to count it
-// once more: stores differ in how exactly they read boundaries. A slice searches with a margin, too.
+// once more: stores read boundaries differently.
 const countMargin = time.Second
 
-// count counts the versions of a whole part.
 func (r *captureRange) count(ctx workflow.Context, part *cdc.RangePart) error {
 	types := []string{part.Type}
 	if part.Type == "" {
@@ -46,8 +45,7 @@ func (r *captureRange) countSpan(ctx workflow.Context, part *cdc.RangePart, reso
 	return n, err
 }
 
-// retryLater has a part tried again later whose activity failed. It returns an error
-// that is not to be retried.
+// retryLater has a part tried again later, unless the error is to end the range.
 func retryLater(ctx workflow.Context, part *cdc.RangePart, err error) error {
 	class, delay, ok := failed(ctx, err)
 	if !ok {
@@ -57,15 +55,13 @@ func retryLater(ctx workflow.Context, part *cdc.RangePart, err error) error {
 	return nil
 }
 
-// setUncounted goes on with a part by its length, because the store does not say, or
-// says no longer, how much is in it.
+// setUncounted goes on with a part by its length: the store does not count, or no longer.
 func (r *captureRange) setUncounted(part *cdc.RangePart) {
 	recount(&r.plan, part, 0)
 	part.Uncounted = true
 }
 
-// confirmEmpty makes sure that a part which was counted as empty is: by the count of
-// exactly its span, and of a little more.
+// confirmEmpty counts a part that was counted as empty once more, with a margin.
 func (r *captureRange) confirmEmpty(ctx workflow.Context, part *cdc.RangePart) error {
 	around := cdc.Span{From: part.Span.From.Add(-countMargin), To: part.Span.To.Add(countMargin)}
 	n, err := r.countSpan(ctx, part, part.Type, around)
@@ -77,7 +73,7 @@ func (r *captureRange) confirmEmpty(ctx workflow.Context, part *cdc.RangePart) e
 	case n == 0:
 		finishPart(&r.plan, part, 0)
 	default:
-		recount(&r.plan, part, n) // and captured by the next worker
+		recount(&r.plan, part, n)
 	}
 	return nil
 }
@@ -163,7 +159,6 @@ func (r *captureRange) readLost(ctx workflow.Context, part *cdc.RangePart) error
 	return nil
 }
 
-// measure counts what a slice would publish.
 func (r *captureRange) measure(ctx workflow.Context, part *cdc.RangePart) error {
 	in := cdc.MeasureInput{Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, IDs: cdc.IDsOf(r.in.IDs, part.Type)}
 	ctx = measurePolicy(ctx, part.Datastore, part.Retry, fmt.Sprintf("measure %s from %s", part.Type, part.Span.From.UTC().Format(time.DateTime)))

@@ -11,22 +11,19 @@ const (
 	// maxSlices is how many slices of a range are open at once. Each has at most one
 	// page and one Publish under way.
 	maxSlices = 4
-	// maxVersions is how many versions a range gives one slice: its progress is seen,
-	// and what a pause or a cancel has to wait for is one page.
+	// maxVersions is how many versions a range gives one slice, so that its progress is seen.
 	maxVersions = 5_000
-	// rateOfSlice is the rate, in versions a second, that one slice alone can keep; a
-	// larger one is divided among several.
+	// rateOfSlice is the rate, in versions a second, that one slice alone can keep.
 	rateOfSlice = 100
 	// timeOfSlice is about how long a slice takes at the range's rate, and minVersions
 	// how many versions it has at least.
 	timeOfSlice = time.Minute
 	minVersions = 500
 	// maxUncounted is the longest part that one slice is given when the store does not
-	// say how much is in it. A slice's ledger holds some 150,000 versions
-	// (cdc.HashSet), which is 40 writes a second of one type for an hour.
+	// count. A slice's ledger holds some 150,000 versions, 40 a second for an hour.
 	maxUncounted = time.Hour
-	// maxAudited is how much of the recent part one audit is given: the range can be
-	// paused between two audits, and its progress is seen.
+	// maxAudited is how much of the recent part one audit is given: the range can be paused
+	// between two audits.
 	maxAudited = 6 * time.Hour
 )
 
@@ -35,9 +32,8 @@ func hasRecent(in cdc.CaptureRangeInput) bool {
 	return !in.Border.IsZero() && in.Border.Before(in.Span.To)
 }
 
-// wholeParts are the parts that a range begins with: the recent part of a backfill
-// of each datastore first, while its ledgers are there, then the types in order.
-// The next part is the last one.
+// wholeParts are the parts that a range begins with, the next one last: first the recent
+// part of each datastore, while its ledgers are there, then the types in order.
 func wholeParts(in cdc.CaptureRangeInput) []*cdc.RangePart {
 	var parts []*cdc.RangePart
 	older := in.Span
@@ -64,8 +60,7 @@ func wholeParts(in cdc.CaptureRangeInput) []*cdc.RangePart {
 	return parts
 }
 
-// workers is how many parts are worked on at once: with a rate no more than it takes,
-// for the rate is divided among them.
+// workers is how many parts are worked on at once. The rate is divided among them.
 func workers(rate float64) int {
 	if rate <= 0 {
 		return maxSlices
@@ -73,7 +68,6 @@ func workers(rate float64) int {
 	return min(maxSlices, max(1, int(rate/rateOfSlice)))
 }
 
-// maxOfSlice is how many versions one slice is given.
 func maxOfSlice(rate float64) int {
 	if rate <= 0 {
 		return maxVersions
@@ -83,7 +77,7 @@ func maxOfSlice(rate float64) int {
 
 // nextPart is the part to work on, nil while there is none: first those that were not
 // counted yet, then, when everything is counted that can be, the last one. One audit of
-// a range runs at a time: it opens several windows at once as it is.
+// a range runs at a time.
 func nextPart(plan *cdc.RangePlan, busy map[*cdc.RangePart]bool, now time.Time) *cdc.RangePart {
 	if plan.Paused {
 		return nil
@@ -114,11 +108,6 @@ func nextDue(parts []*cdc.RangePart, now time.Time) (delay time.Duration, waits 
 	return delay, waits
 }
 
-func isCuttable(part *cdc.RangePart) bool {
-	_, _, ok := part.Span.Halves()
-	return ok
-}
-
 // halves are the two halves of a part, the early one, which is next, last. They are
 // uncounted as it was.
 func halves(part *cdc.RangePart) []*cdc.RangePart {
@@ -138,7 +127,6 @@ func countedHalves(part *cdc.RangePart, n int) []*cdc.RangePart {
 	return both
 }
 
-// replacePart puts others into a part's place.
 func replacePart(plan *cdc.RangePlan, part *cdc.RangePart, others ...*cdc.RangePart) {
 	i := slices.Index(plan.Parts, part)
 	plan.Parts = slices.Concat(plan.Parts[:i], others, plan.Parts[i+1:])
@@ -191,7 +179,7 @@ func addAudit(plan *cdc.RangePlan, part *cdc.RangePart, piece cdc.Span, totals c
 func sliceActions(pages, versions int, listing bool) int {
 	actions := 1 + 2*pages
 	if listing {
-		actions += 2 + versions/fullPage
+		actions += 2 + versions/cdc.PageSize
 	}
 	return actions
 }

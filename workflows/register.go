@@ -8,7 +8,6 @@
 package workflows
 
 import (
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/activities"
@@ -16,8 +15,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// Registry is where workflows and activities are registered: a worker, a
-// replayer or a test environment.
+// Registry is where workflows are registered: a worker, a replayer or a test environment.
 type Registry interface {
 	RegisterWorkflowWithOptions(w any, options workflow.RegisterOptions)
 }
@@ -29,18 +27,6 @@ func Register(r Registry) {
 	r.RegisterWorkflowWithOptions(CaptureRange, workflow.RegisterOptions{Name: cdc.WorkflowCaptureRange})
 	r.RegisterWorkflowWithOptions(Audit, workflow.RegisterOptions{Name: cdc.WorkflowAudit})
 	r.RegisterWorkflowWithOptions(PublishDelete, workflow.RegisterOptions{Name: cdc.WorkflowPublishDelete})
-}
-
-// ActivityRegistry is where activities are registered: a worker or a test
-// environment.
-type ActivityRegistry interface {
-	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
-}
-
-// RegisterActivities registers every activity; each has its method's name.
-func RegisterActivities(r ActivityRegistry, a *activities.Activities, audits *auditing.Activities) {
-	r.RegisterActivityWithOptions(a, activity.RegisterOptions{})
-	r.RegisterActivityWithOptions(audits, activity.RegisterOptions{})
 }
 
 // do and doAudit name the activities by their methods; they are never called.

@@ -10,8 +10,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// rejectedChanges are changes that EventBridge rejected. They are published again
-// from time to time, and keep their window or slice open meanwhile.
+// rejectedChanges are changes that EventBridge rejected. They are published again from
+// time to time, and keep their window or slice open.
 type rejectedChanges struct {
 	// salt is that of the ledger.
 	salt    cdc.Salt
@@ -26,7 +26,6 @@ type rejectedChanges struct {
 	retryingNow int
 }
 
-// newRejected goes on from what the run before carried over.
 func newRejected(salt cdc.Salt, carried map[string]cdc.HashSet, retry cdc.Retry) rejectedChanges {
 	return rejectedChanges{salt: salt, hashes: make(map[string]cdc.HashSet), carried: carried, retry: retry}
 }
@@ -50,7 +49,6 @@ func (r *rejectedChanges) all() map[string]cdc.HashSet {
 	return all
 }
 
-// byType is how many versions of each type are rejected.
 func (r *rejectedChanges) byType() map[string]int {
 	counts := make(map[string]int)
 	for name, set := range r.all() {
@@ -59,7 +57,6 @@ func (r *rejectedChanges) byType() map[string]int {
 	return counts
 }
 
-// waits are the rejected versions as what waits for an operator.
 func (r *rejectedChanges) waits() []cdc.Wait {
 	var waits []cdc.Wait
 	counts := r.byType()
@@ -69,8 +66,7 @@ func (r *rejectedChanges) waits() []cdc.Wait {
 	return waits
 }
 
-// published applies the result of a batch, in which there may be changes that were
-// rejected before.
+// published applies the result of a batch, which may hold changes rejected before.
 func (r *rejectedChanges) published(ctx workflow.Context, batch []cdc.Change, rejections []cdc.Rejection) {
 	again := false
 	for _, change := range batch {
@@ -101,8 +97,7 @@ func (r *rejectedChanges) published(ctx workflow.Context, batch []cdc.Change, re
 	}
 }
 
-// due are the changes to publish again now, as many as one Publish may hold. The
-// others come with the next.
+// due are the changes to publish again now, as many as one Publish may hold.
 func (r *rejectedChanges) due(now time.Time) []cdc.Change {
 	if r.empty() || r.retry.Due.After(now) {
 		return nil
@@ -120,7 +115,6 @@ func (r *rejectedChanges) due(now time.Time) []cdc.Change {
 	return r.changes[:n:n]
 }
 
-// keep keeps those changes and no others.
 func (r *rejectedChanges) keep(kept func(cdc.Change) bool) {
 	all := r.changes
 	r.changes, r.hashes = nil, make(map[string]cdc.HashSet)

@@ -102,8 +102,7 @@ func (s *captureSlice) run(ctx workflow.Context) error {
 	return s.operator.close(ctx)
 }
 
-// page captures the next page and goes on to the one that follows; last is set when
-// there is none.
+// page captures the next page; last is set when none follows.
 func (s *captureSlice) page(ctx workflow.Context) (last bool, err error) {
 	page, err := s.hydrate(ctx, cdc.HydratePageInput{
 		Salt: s.in.Salt, Next: s.in.Next, Known: s.state.PageKnown, List: s.in.Confirm, IDs: s.idsToRead(),
@@ -120,7 +119,6 @@ func (s *captureSlice) page(ctx workflow.Context) (last bool, err error) {
 	return s.advance(ctx, page)
 }
 
-// hydrate reads a page, lists its ids, or reads the bodies of versions.
 func (s *captureSlice) hydrate(ctx workflow.Context, in cdc.HydratePageInput, summary string) (page cdc.HydratePageResult, err error) {
 	in.Origin, in.Type, in.Span = s.in.Origin, s.in.Type, s.in.Span
 	ctx = operatorPolicy(ctx, s.in.Origin.Datastore, s.in.Origin.Bulk, s.state.Retry, summary)
@@ -160,9 +158,8 @@ func (s *captureSlice) publishListed(ctx workflow.Context, listed []cdc.Version)
 	return nil
 }
 
-// publish starts to publish the changes once the batch before is published, so
-// that one batch is under way at a time. With a rate, a batch holds no more than a
-// second's worth.
+// publish starts to publish the changes once the batch before is published: one batch is
+// under way at a time, with a rate no more than a second's worth.
 func (s *captureSlice) publish(ctx workflow.Context, changes []cdc.Change) error {
 	for batch := range slices.Chunk(changes, s.batchSize(len(changes))) {
 		if err := s.published(ctx); err != nil {
@@ -234,7 +231,6 @@ func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult)
 	return false, nil
 }
 
-// restartPages has the pages read from the first one.
 func (s *captureSlice) restartPages() {
 	s.in.Next, s.state.PageKnown, s.state.Trail = "", cdc.HashSet{}, cdc.PageTrail{}
 }
@@ -247,7 +243,6 @@ func (s *captureSlice) reportPageLoop(ctx workflow.Context) {
 		"datastore", s.in.Origin.Datastore, "type", s.in.Type)
 }
 
-// publishRejected publishes again what EventBridge rejected, when that is due.
 func (s *captureSlice) publishRejected(ctx workflow.Context) error {
 	if s.rejected.retryingNow == 0 {
 		summary := fmt.Sprintf("%d rejected by EventBridge wait", len(s.rejected.changes))

@@ -11,8 +11,7 @@ import (
 )
 
 // waitForStore waits before the page that the store does not give is requested again.
-// last is set when the other pages are not to be read: an operator skipped them, or
-// the page has failed for so long that an audit is to capture them.
+// last is set when an operator skipped the rest, or an audit is to capture it.
 func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class, retryAfter time.Duration) (last bool, err error) {
 	if err := s.published(ctx); err != nil {
 		return false, err
@@ -34,8 +33,7 @@ func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class, retry
 	return s.unswept, err // only now: a signal may have ended it
 }
 
-// handleSignals carries out what an operator has asked for meanwhile, and keeps
-// CdcState.
+// handleSignals does what an operator has asked for, and keeps CdcState.
 func (s *captureSlice) handleSignals(ctx workflow.Context) error {
 	retryNow, skips := s.operator.signals()
 	if retryNow {
@@ -47,13 +45,11 @@ func (s *captureSlice) handleSignals(ctx workflow.Context) error {
 	return s.show(ctx)
 }
 
-// show keeps the text of the Temporal UI, and CdcState.
 func (s *captureSlice) show(ctx workflow.Context) error {
 	s.describe(ctx)
 	return s.operator.show(ctx, s.waiting(ctx))
 }
 
-// waiting is what waits for an operator.
 func (s *captureSlice) waiting(ctx workflow.Context) []cdc.Wait {
 	var all []cdc.Wait
 	if !s.unswept && s.state.Retry.Waits(workflow.Now(ctx)) {

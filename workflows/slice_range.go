@@ -9,9 +9,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// listingDelay is how long after its beginning a slice begins to list what it
-// may have missed: what search hides while it is indexed again is back by then
-// (about 20 s were seen).
+// listingDelay is how long after its beginning a slice begins to list what it may have
+// missed: search hides what is indexed again for about 20 s, as was seen.
 const listingDelay = 20 * time.Second
 
 // batchSize is how many of n changes one Publish may hold: with a rate, what a second
@@ -33,8 +32,7 @@ func (s *captureSlice) drainPauses(ctx workflow.Context) {
 	}
 }
 
-// waitWhilePaused waits while the range is paused, before the next page: what was read
-// is published by then.
+// waitWhilePaused waits, once what was read is published, while the range is paused.
 func (s *captureSlice) waitWhilePaused(ctx workflow.Context) error {
 	s.drainPauses(ctx)
 	if s.in.Range == nil || !s.in.Range.Paused {
@@ -81,10 +79,10 @@ func sleep(ctx workflow.Context, until time.Time, summary string) error {
 	return workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: summary}).Get(ctx, nil)
 }
 
-// pagesDone is called after the last page, and reports whether the slice is done. That
-// of a range lists the ids of its span until a listing finds nothing new: what is
-// updated while pages are read moves others up on a store that pages by position, and
-// search hides what is being indexed again.
+// pagesDone reports, after the last page, whether the slice is done. That of a range lists
+// the ids of its span until a listing finds nothing new: what is updated while pages are
+// read moves others on a store that pages by position, and search hides what is being
+// indexed again.
 func (s *captureSlice) pagesDone(ctx workflow.Context) (done bool, err error) {
 	r := s.in.Range
 	if r == nil || !r.Listing || r.Listings > 0 && r.Found == 0 {

@@ -12,12 +12,11 @@ import (
 )
 
 const (
-	// cancelSlicesAfter is how long a parent that has to continue as new waits for its
-	// open slices: most are done by then, and one that waits for an operator would keep
-	// it for as long as that lasts.
+	// cancelSlicesAfter is how long a parent that has to continue as new waits for its open
+	// slices, of which one may wait for an operator.
 	cancelSlicesAfter = 10 * time.Minute
-	// sliceDelay is how long after a slice that did not complete the pages start
-	// again, so that one which fails at once is not started in a tight loop.
+	// sliceDelay is how long after a slice that did not complete the pages start again, so
+	// that there is no tight loop.
 	sliceDelay = 5 * time.Second
 )
 
@@ -50,8 +49,7 @@ func startSlice(ctx workflow.Context, k int, in cdc.CaptureSliceInput) *openSlic
 	return &openSlice{id: id, future: workflow.ExecuteChildWorkflow(ctx, cdc.WorkflowCaptureSlice, in), cancel: cancel}
 }
 
-// sliceLedger reads what a slice had published, or skipped, that did not
-// complete.
+// sliceLedger reads what a slice that did not complete had published or skipped.
 func sliceLedger(ctx workflow.Context, id string) (ledger cdc.Ledger, err error) {
 	policy := ledgerPolicy(ctx, "what the slice that did not complete has published")
 	err = workflow.ExecuteActivity(policy, do.Ledger, cdc.LedgerInput{WorkflowID: id}).Get(ctx, &ledger)
@@ -69,7 +67,6 @@ func (w *captureWindow) openSlice(ctx workflow.Context, t *windowType) {
 	t.Next, t.Trail = "", cdc.PageTrail{}
 }
 
-// slices are the futures of the open slices.
 func (w *captureWindow) slices() []workflow.Future {
 	var open []workflow.Future
 	for _, t := range w.types {

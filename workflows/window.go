@@ -8,11 +8,9 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// CaptureWindow captures one window: it sleeps until search has settled,
-// hydrates what the store holds of the window, drops what its ledger has, and
-// publishes the rest; then once more for each later pass. Versions that it is
-// given as wanted, which search does not show, come first. Its result is its
-// ledger.
+// CaptureWindow captures one window: it sleeps until search has settled, hydrates what
+// the store holds of the window, drops what its ledger has, and publishes the rest; then
+// once more for each later pass. Wanted versions, which search does not show, come first.
 func CaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (cdc.CaptureWindowResult, error) {
 	w, err := newCaptureWindow(ctx, in)
 	if err == nil {
@@ -112,14 +110,12 @@ func (w *captureWindow) run(ctx workflow.Context) error {
 	return w.close(ctx)
 }
 
-// done reports whether there is nothing more to do.
 func (w *captureWindow) done() bool {
 	_, waiting := w.nextDue()
 	return !waiting && len(w.slices()) == 0
 }
 
-// sleep waits until the next step of any type is due. It applies the results of slices
-// that close meanwhile.
+// sleep waits until the next step of any type is due.
 func (w *captureWindow) sleep(ctx workflow.Context) error {
 	for {
 		if err := w.handleSignals(ctx); err != nil {
@@ -139,8 +135,8 @@ func (w *captureWindow) sleep(ctx workflow.Context) error {
 	}
 }
 
-// sleepUntil waits until the moment, if it has one, and no longer than until a slice
-// closes or a signal comes.
+// sleepUntil waits until the moment, if it has one, a slice closes or a signal comes. It
+// applies the results of slices that have closed.
 func (w *captureWindow) sleepUntil(ctx workflow.Context, due time.Time, summary string) error {
 	if err := w.operator.sleep(ctx, due, summary, w.slices()...); err != nil {
 		return err
@@ -190,8 +186,8 @@ func (w *captureWindow) dedup(pages []cdc.PageResult) []cdc.Change {
 // knows reports whether the version is in the ledger, or was rejected and is kept.
 func (w *captureWindow) knows(v cdc.Version) bool { return w.ledger.Has(v) || w.rejected.has(v) }
 
-// publish puts the changes on the bus, after those that it rejected before and that
-// are due again. A window that skips puts them into the ledger only.
+// publish puts the changes on the bus, after the rejected ones that are due again. A
+// window that skips puts them into the ledger only.
 func (w *captureWindow) publish(ctx workflow.Context, fresh []cdc.Change) error {
 	for _, change := range fresh {
 		w.typeOf(change.Type).Found++
@@ -208,7 +204,6 @@ func (w *captureWindow) publish(ctx workflow.Context, fresh []cdc.Change) error 
 	return w.publishBatch(ctx, fresh)
 }
 
-// publishBatch puts changes on the bus, and into the ledger when it has accepted them.
 func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change) error {
 	if len(changes) == 0 {
 		return nil
@@ -243,8 +238,7 @@ func (w *captureWindow) close(ctx workflow.Context) error {
 		cdc.AttrPublished.ValueSet(int64(w.counts.Published)), cdc.AttrTypes.ValueSet(w.publishedTypes()))
 }
 
-// mayContinueAsNew reports whether the history is large and nothing is under way
-// that a new run could not go on with.
+// mayContinueAsNew reports whether the history is large and no slice is open.
 func (w *captureWindow) mayContinueAsNew(ctx workflow.Context) bool {
 	return historyIsLarge(ctx) && len(w.slices()) == 0 && !w.done()
 }

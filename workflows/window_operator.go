@@ -9,10 +9,9 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// readLedgerBefore reads what the run before published, which only a rerun has. A
-// ledger that cannot be read waits for an operator: it is never treated as empty. When
-// the operator skips it, nothing that the rerun finds is published, for it may have
-// been.
+// readLedgerBefore reads what the run before a rerun published. A ledger that cannot be
+// read waits for an operator: it is never treated as empty. When the operator skips it,
+// nothing that the rerun finds is published, for it may have been.
 func (w *captureWindow) readLedgerBefore(ctx workflow.Context) error {
 	if w.in.Rerun == 0 || w.in.Resume != nil {
 		return nil
@@ -60,8 +59,7 @@ func (w *captureWindow) readLedgerBefore(ctx workflow.Context) error {
 	return nil
 }
 
-// handleSignals carries out what an operator has asked for meanwhile, and keeps
-// CdcState.
+// handleSignals does what an operator has asked for, and keeps CdcState.
 func (w *captureWindow) handleSignals(ctx workflow.Context) error {
 	retryNow, skips := w.operator.signals()
 	if retryNow {
@@ -105,7 +103,6 @@ func (w *captureWindow) anyFailing() bool {
 	return slices.ContainsFunc(w.types, func(t *windowType) bool { return t.Lost == "" && t.Retry.Failing() })
 }
 
-// retryNow makes everything that failed due at once.
 func (w *captureWindow) retryNow(ctx workflow.Context) {
 	now := workflow.Now(ctx)
 	for _, t := range w.types {
@@ -143,9 +140,8 @@ func (w *captureWindow) skip(ctx workflow.Context, skip cdc.Skip) {
 	}
 }
 
-// closeUnswept closes the types that the store has not given for cdc.UnsweptAfter:
-// they are not in the ledger, and the audit captures them when they can be read
-// again. Where there are no audits they wait for an operator.
+// closeUnswept closes the types that the store has not given for cdc.UnsweptAfter. Where
+// there are no audits they wait for an operator.
 func (w *captureWindow) closeUnswept(ctx workflow.Context) {
 	if !w.in.Audited {
 		return
@@ -169,8 +165,6 @@ func (w *captureWindow) closeUnswept(ctx workflow.Context) {
 	reportUnswept(ctx, w.origin.Datastore, unswept)
 }
 
-// reportUnswept counts and logs types that are closed although they could not be read,
-// for the class given.
 func reportUnswept(ctx workflow.Context, datastore string, types map[string]cdc.Class) {
 	for _, name := range sortedKeys(types) {
 		workflow.GetLogger(ctx).Warn("a type that the store has not given for an hour is closed unswept; an audit captures it when it can be read again",

@@ -14,20 +14,16 @@ const (
 	sliceFrom = 1_000
 	// slicePages is the same in pages, for a store that does not count.
 	slicePages = 10
-	// fullPage is how many versions a page of the store's holds at most.
-	fullPage = 100
-	// maxKnown bounds the hashes in one Hydrate's input, in which 8 bytes are 11
-	// of base64: it stays under Temporal's payload limit of 2 MiB.
+	// maxKnown bounds the hashes in one Hydrate's input, 11 bytes of base64 each, to stay
+	// under Temporal's payload limit of 2 MiB.
 	maxKnown = 120_000
 )
 
-// firstPasses gives every type its first pass. Passes that are due already run as one:
-// a trigger that comes late is served at once.
+// firstPasses gives every type its first pass. Passes that are due already run as one.
 func firstPasses(in cdc.CaptureWindowInput, now time.Time) []cdc.TypeState {
 	first := latestDue(in, 0, now)
 	if in.Rerun > 0 {
-		// It makes the last pass only, which finds what search shows late too: not
-		// before that is due.
+		// It makes the last pass only, which finds what search shows late too.
 		first = len(in.Passes) - 1
 	}
 	var types []cdc.TypeState
@@ -48,9 +44,8 @@ func latestDue(in cdc.CaptureWindowInput, i int, now time.Time) int {
 	return i
 }
 
-// collapse lets the types that begin a pass now serve with it every later pass
-// that is due as well: after a type could not be read for long, or when no
-// worker was there.
+// collapse lets a pass that begins now serve every later one that is due as well: after a
+// type could not be read for long, or when no worker was there.
 func (w *captureWindow) collapse(now time.Time) {
 	for _, t := range w.types {
 		begins := t.Next == "" && t.Pages == 0 && t.Found == 0 && !t.Due.After(now)
@@ -76,8 +71,7 @@ func (w *captureWindow) open() int {
 // and no slice reads its pages.
 func (t *windowType) hasStep() bool { return !t.Closed && t.slice == nil }
 
-// nextDue is the earliest moment at which a type, a rejected change or a wanted version
-// is due.
+// nextDue is the earliest moment at which anything is due.
 func (w *captureWindow) nextDue() (due time.Time, waiting bool) {
 	var times []time.Time
 	for _, t := range w.types {
@@ -97,7 +91,6 @@ func (w *captureWindow) nextDue() (due time.Time, waiting bool) {
 	return slices.MinFunc(times, time.Time.Compare), true
 }
 
-// requests are for the pages that are due.
 func (w *captureWindow) requests(now time.Time) []cdc.PageRequest {
 	var requests []cdc.PageRequest
 	sum := 0
@@ -114,18 +107,15 @@ func (w *captureWindow) requests(now time.Time) []cdc.PageRequest {
 	return requests
 }
 
-// known is what need not be captured of a type: published, skipped, or rejected
-// by EventBridge and kept.
+// known is what need not be captured of a type: published, skipped, or rejected and kept.
 func (w *captureWindow) known(resourceType string) cdc.HashSet {
 	known := w.ledger.Known(resourceType)
 	known.Merge(w.rejected.hashes[resourceType])
 	return known
 }
 
-// checkClock keeps a pass from counting that the store answered, by its own
-// clock, before the window had ended: what is written in the window's last
-// moments is not there yet. Such a pass starts again from its first page; what it
-// brought is published all the same.
+// checkClock starts a pass again from its first page when the store, by its own clock,
+// answered before the window had ended. What it brought is published all the same.
 func (w *captureWindow) checkClock(ctx workflow.Context, result cdc.HydrateResult) {
 	early := w.in.Window.End().Sub(result.StoreTime)
 	if result.StoreTime.IsZero() || early <= 0 {
@@ -171,13 +161,11 @@ func (w *captureWindow) schedule(ctx workflow.Context, pages []cdc.PageResult) {
 	}
 }
 
-// pagesRead is at least how many pages a result that goes on holds: a Hydrate
-// may have read several.
-func pagesRead(page cdc.PageResult) int { return max(1, len(page.Changes)/fullPage) }
+// pagesRead is at least how many pages a Hydrate has read of a type.
+func pagesRead(page cdc.PageResult) int { return max(1, len(page.Changes)/cdc.PageSize) }
 
-// pageAgain requests the same page again, at once when it was not read or did not
-// fit. When the store rejected its token the pages start again, after a delay
-// that grows when it does so over and over.
+// pageAgain requests the same page again, at once when it was not read or did not fit.
+// When the store rejected its token the pages start again, after a growing delay.
 func (t *windowType) pageAgain(page cdc.PageResult, now time.Time) {
 	if page.Next != "" && page.Next != t.Next {
 		t.Pages += pagesRead(page)
@@ -196,8 +184,7 @@ func (t *windowType) pageAgain(page cdc.PageResult, now time.Time) {
 	}
 }
 
-// passDone ends a type's pass and plans the next one: the next configured, or,
-// when the last one still found something new, another after twice the delay.
+// passDone ends a type's pass and plans the next one.
 func (w *captureWindow) passDone(t *windowType, now time.Time) {
 	w.ledger.Type(t.Type) // searched
 	w.rejected.forget(t.Type)
@@ -207,7 +194,8 @@ func (w *captureWindow) passDone(t *windowType, now time.Time) {
 	t.Confirm = confirm
 }
 
-// nextPass is where a type stands after a pass.
+// nextPass is where a type stands after a pass: before the next configured one or, when
+// the last one still found something new, another after twice the delay.
 func nextPass(in cdc.CaptureWindowInput, t cdc.TypeState, now time.Time) cdc.TypeState {
 	next := cdc.TypeState{Type: t.Type, Pass: t.Pass + 1, Delay: t.Delay, Due: t.Due}
 	switch {
@@ -227,13 +215,11 @@ func nextPass(in cdc.CaptureWindowInput, t cdc.TypeState, now time.Time) cdc.Typ
 }
 
 // auditLooksAgain reports whether an audit runs the window so late that search has
-// settled: a further pass would only hold up the audit, which compares the store
-// with the ledgers once more in any case.
+// settled: it compares the store with the ledgers once more in any case.
 func auditLooksAgain(in cdc.CaptureWindowInput, now time.Time) bool {
 	return in.Bulk && now.Sub(in.Window.End()) >= cdc.MaxDelay
 }
 
-// later is the later of two times.
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

@@ -11,13 +11,11 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// wantedAtOnce is how many versions one HydratePage is asked to read: the input
-// stays small, and an attempt's time is about enough for them.
+// wantedAtOnce is how many versions one HydratePage reads, within an attempt's time.
 const wantedAtOnce = 500
 
 // wantedVersions are versions of one type that search does not show, to be read from
-// history. They come ahead of the first pass; a type of which they cannot be read is
-// tried again later and holds up no other.
+// history. A type of which they cannot be read holds up no other.
 type wantedVersions struct {
 	name     string
 	versions []cdc.Version
@@ -48,8 +46,7 @@ func newWanted(in cdc.CaptureWindowInput, now time.Time) []*wantedVersions {
 	return all
 }
 
-// captureWanted reads the wanted versions that the ledger lacks and publishes
-// them, where they are due.
+// captureWanted reads and publishes the wanted versions that are due.
 func (w *captureWindow) captureWanted(ctx workflow.Context) error {
 	for _, wanted := range w.wanted {
 		if wanted.retry.Due.After(workflow.Now(ctx)) {
@@ -70,7 +67,6 @@ func (w *captureWindow) captureWanted(ctx workflow.Context) error {
 	return nil
 }
 
-// captureWantedOf reads and publishes those of one type.
 func (w *captureWindow) captureWantedOf(ctx workflow.Context, wanted *wantedVersions) error {
 	wanted.versions = slices.DeleteFunc(wanted.versions, w.knows)
 	if w.in.Skip {
@@ -94,13 +90,11 @@ func (w *captureWindow) captureWantedOf(ctx workflow.Context, wanted *wantedVers
 	return nil
 }
 
-// dropCapturedWanted drops the types of which no wanted version is still to be read.
 func (w *captureWindow) dropCapturedWanted() {
 	w.wanted = slices.DeleteFunc(w.wanted, func(wanted *wantedVersions) bool { return len(wanted.versions) == 0 })
 }
 
-// skipWanted skips the wanted versions of types that cannot be read, as an operator
-// asked. They are known one by one: the ledger has them as skipped.
+// skipWanted skips the wanted versions of types that cannot be read, as an operator asked.
 func (w *captureWindow) skipWanted(ctx workflow.Context, types []string) {
 	for _, wanted := range w.wanted {
 		if !slices.Contains(types, wanted.name) || !wanted.retry.Failing() {

@@ -87,7 +87,8 @@ func (w *world) renew(at time.Time) {
 	}
 	w.real = &activities.Activities{Reader: reader, Bus: w.bus, Heartbeats: w.runs, Ledgers: ledger.Reader{Executions: executions}}
 	workflows.Register(w.env)
-	workflows.RegisterActivities(w.env, w.real, &audit.Activities{Reader: reader, Executions: executions})
+	w.env.RegisterActivity(w.real)
+	w.env.RegisterActivity(&audit.Activities{Reader: reader, Executions: executions})
 	w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: w.window.ID(), TaskQueue: cdc.DefaultTaskQueue})
 }
 

@@ -53,7 +53,8 @@ func polling(t *testing.T, c client.Client, options worker.Options) (stop func()
 		workflows.Register(w)
 	}
 	if !options.LocalActivityWorkerOnly {
-		workflows.RegisterActivities(w, &activities.Activities{}, &audit.Activities{})
+		w.RegisterActivity(&activities.Activities{})
+		w.RegisterActivity(&audit.Activities{})
 	}
 	require.NoError(t, w.Start())
 	stopped := false

@@ -105,6 +105,7 @@ type AuditFigures struct {
 	Unreadable int `json:"unreadable"`
 }
 
+// Add adds other's figures.
 func (f *AuditFigures) Add(other AuditFigures) {
 	f.InStore += other.InStore
 	f.Published += other.Published
@@ -204,6 +205,7 @@ type DeleteCounts struct {
 	Contradicted int `json:"contradicted"`
 }
 
+// Add adds other's figures.
 func (c *DeleteCounts) Add(other DeleteCounts) {
 	c.Exact += other.Exact
 	c.Unresolved += other.Unresolved

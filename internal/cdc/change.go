@@ -48,6 +48,7 @@ func (v Version) Validate() error {
 // keys: who writes to the store may choose ids whose short hashes are the same.
 type Key struct{ ID, VersionID string }
 
+// Key is the version's.
 func (v Version) Key() Key { return Key{ID: v.ID, VersionID: v.VersionID} }
 
 // IdempotencyKey is the same at every delivery of this version, replays included.

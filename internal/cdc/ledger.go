@@ -24,6 +24,7 @@ const SaltBytes = 16
 // one, 8-byte hashes of two chosen ids were made equal in 17 minutes on two cores.
 type Salt [SaltBytes]byte
 
+// Hash stands for a version.
 func (s Salt) Hash(v Version) Hash { return s.hashOf(v.ID, v.VersionID) }
 
 // hashOf writes each text's length first: what could be divided in two ways differs.
@@ -38,6 +39,7 @@ func (s Salt) hashOf(texts ...string) Hash {
 	return Hash(binary.BigEndian.Uint64(mac.Sum(nil)))
 }
 
+// IsZero reports whether there is no salt.
 func (s Salt) IsZero() bool { return s == Salt{} }
 
 // MarshalText implements encoding.TextMarshaler: standard base64.
@@ -66,6 +68,7 @@ func (s HashSet) Has(h Hash) bool {
 	return ok
 }
 
+// Len is the number of hashes.
 func (s HashSet) Len() int { return len(s.set) }
 
 // Add puts h into the set and reports whether it is new.
@@ -80,6 +83,7 @@ func (s *HashSet) Add(h Hash) bool {
 	return true
 }
 
+// Remove removes h.
 func (s *HashSet) Remove(h Hash) { delete(s.set, h) }
 
 // IsZero reports whether the set is empty, for JSON's omitzero.

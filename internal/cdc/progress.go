@@ -25,6 +25,7 @@ type Counts struct {
 	NotFound int `json:"notFound,omitempty"`
 }
 
+// Add adds other's figures.
 func (c *Counts) Add(other Counts) {
 	c.Searches += other.Searches
 	c.Reads += other.Reads
