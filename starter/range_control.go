@@ -130,13 +130,10 @@ func rangeIDs(name string) []string {
 	if cdc.ValidName(name) {
 		return []string{cdc.ReplayID(name), cdc.BackfillID(name)}
 	}
-	_, notReplay := cdc.ParseReplayID(name)
-	_, notBackfill := cdc.ParseBackfillID(name)
-	_, notDryRun := cdc.ParseDryRunID(name)
-	if notReplay == nil || notBackfill == nil || notDryRun == nil {
-		return []string{name}
+	if _, _, err := cdc.ParseRangeID(strings.TrimPrefix(name, cdc.DryRunID(""))); err != nil {
+		return nil
 	}
-	return nil
+	return []string{name}
 }
 
 // openRange finds the open replay or backfill of a name.

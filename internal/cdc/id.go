@@ -84,7 +84,8 @@ func ParseSliceID(id string) (parent, resourceType string, from time.Time, k int
 	resourceType = parts[n-3]
 	parent = strings.Join(parts[:n-3], "/")
 	_, _, notWindow := ParseWindowID(parent)
-	if errK != nil || errFrom != nil || k < 1 || !ValidType(resourceType) || notWindow != nil && !isRange(parent) ||
+	_, _, notRange := ParseRangeID(parent)
+	if errK != nil || errFrom != nil || k < 1 || !ValidType(resourceType) || notWindow != nil && notRange != nil ||
 		SliceID(parent, resourceType, from, k) != id {
 		return "", "", time.Time{}, 0, notA(id, "slice's")
 	}
@@ -131,11 +132,6 @@ func JobAuditID(datastore, eventID string) string {
 // BackfillID is a backfill's workflow ID: one named twice runs once.
 func BackfillID(name string) string { return backfillPrefix + name }
 
-// ParseBackfillID is the inverse of BackfillID.
-func ParseBackfillID(id string) (name string, err error) {
-	return parseName(id, backfillPrefix, "backfill's")
-}
-
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
 // ValidName reports whether an operator may give a range this name: 1 to 100
@@ -146,40 +142,19 @@ func ValidName(name string) bool { return namePattern.MatchString(name) }
 // ReplayID is a replay's workflow ID.
 func ReplayID(name string) string { return replayPrefix + name }
 
-// ParseReplayID is the inverse of ReplayID.
-func ParseReplayID(id string) (name string, err error) {
-	return parseName(id, replayPrefix, "replay's")
+// ParseRangeID is the inverse of ReplayID and BackfillID.
+func ParseRangeID(id string) (name string, replay bool, err error) {
+	kind, name, _ := strings.Cut(id, "/")
+	replay = kind+"/" == replayPrefix
+	if !replay && kind+"/" != backfillPrefix || !ValidName(name) {
+		return "", false, notA(id, "replay's or backfill's")
+	}
+	return name, replay, nil
 }
 
 // DryRunID is the workflow ID of the dry run of a replay or a backfill, whose name stays
 // free: dry-run/replay/{name}.
 func DryRunID(rangeID string) string { return dryRunPrefix + rangeID }
-
-// ParseDryRunID is the inverse of DryRunID: the ID of the replay or the backfill.
-func ParseDryRunID(id string) (rangeID string, err error) {
-	rangeID, found := strings.CutPrefix(id, dryRunPrefix)
-	if !found || !isRange(rangeID) {
-		return "", notA(id, "dry run's")
-	}
-	return rangeID, nil
-}
-
-func parseName(id, prefix, whose string) (name string, err error) {
-	name, found := strings.CutPrefix(id, prefix)
-	if !found || !ValidName(name) {
-		return "", notA(id, whose)
-	}
-	return name, nil
-}
-
-// isRange reports whether id is a replay's or a backfill's.
-func isRange(id string) bool {
-	if _, err := ParseReplayID(id); err == nil {
-		return true
-	}
-	_, err := ParseBackfillID(id)
-	return err == nil
-}
 
 // rangeAudit stands between a range's ID and the datastore of its audit.
 const rangeAudit = "/audit/"
@@ -191,8 +166,8 @@ func RangeAuditID(parent, datastore string) string { return parent + rangeAudit 
 // ParseRangeAuditID is the inverse of RangeAuditID.
 func ParseRangeAuditID(id string) (parent, datastore string, err error) {
 	parent, datastore, found := strings.Cut(id, rangeAudit)
-	backfill := strings.TrimPrefix(parent, dryRunPrefix)
-	if _, notBackfill := ParseBackfillID(backfill); !found || notBackfill != nil || !ValidDatastore(datastore) {
+	_, replay, notRange := ParseRangeID(strings.TrimPrefix(parent, dryRunPrefix))
+	if !found || replay || notRange != nil || !ValidDatastore(datastore) {
 		return "", "", notA(id, "backfill audit's")
 	}
 	return parent, datastore, nil

@@ -65,21 +65,18 @@ func rangeAuditIDs() *rapid.Generator[string] {
 	})
 }
 
-func TestBackfillIDRoundTrip(t *testing.T) {
+func TestRangeIDRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := names().Draw(t, "name")
-		back, err := ParseBackfillID(BackfillID(name))
+		require.True(t, ValidName(name))
+		back, replay, err := ParseRangeID(BackfillID(name))
 		require.NoError(t, err)
 		require.Equal(t, name, back)
-	})
-}
-
-func TestDryRunIDRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		id := rangeIDs().Draw(t, "range")
-		back, err := ParseDryRunID(DryRunID(id))
+		require.False(t, replay)
+		back, replay, err = ParseRangeID(ReplayID(name))
 		require.NoError(t, err)
-		require.Equal(t, id, back)
+		require.Equal(t, name, back)
+		require.True(t, replay)
 	})
 }
 
@@ -119,16 +116,6 @@ func TestSliceIDRoundTrip(t *testing.T) {
 	})
 }
 
-func TestReplayIDRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		name := names().Draw(t, "name")
-		require.True(t, ValidName(name))
-		back, err := ParseReplayID(ReplayID(name))
-		require.NoError(t, err)
-		require.Equal(t, name, back)
-	})
-}
-
 func TestDeleteIDRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		datastore, event := datastores().Draw(t, "datastore"), eventIDs().Draw(t, "event")
@@ -148,17 +135,18 @@ func rebuilt(id string) map[string]string {
 	if parent, resourceType, from, k, err := ParseSliceID(id); err == nil {
 		kinds["slice"] = SliceID(parent, resourceType, from, k)
 	}
-	if name, err := ParseReplayID(id); err == nil {
+	if name, replay, err := ParseRangeID(id); err == nil && replay {
 		kinds["replay"] = ReplayID(name)
+	} else if err == nil {
+		kinds["backfill"] = BackfillID(name)
 	}
 	if datastore, event, err := ParseDeleteID(id); err == nil {
 		kinds["delete"] = DeleteID(datastore, event)
 	}
-	if name, err := ParseBackfillID(id); err == nil {
-		kinds["backfill"] = BackfillID(name)
-	}
-	if rangeID, err := ParseDryRunID(id); err == nil {
-		kinds["dry run"] = DryRunID(rangeID)
+	if rangeID, found := strings.CutPrefix(id, DryRunID("")); found {
+		if _, _, err := ParseRangeID(rangeID); err == nil {
+			kinds["dry run"] = DryRunID(rangeID)
+		}
 	}
 	if parent, datastore, err := ParseRangeAuditID(id); err == nil {
 		kinds["range's audit"] = RangeAuditID(parent, datastore)

@@ -41,11 +41,11 @@ func (e *Explainer) replays(ctx context.Context, datastore string, version cdc.V
 
 // rangeName is a replay's name, or the whole ID of a backfill.
 func rangeName(id string) (name string, ok bool) {
-	if name, err := cdc.ParseReplayID(id); err == nil {
-		return name, true
+	name, replay, err := cdc.ParseRangeID(id)
+	if !replay {
+		name = id
 	}
-	_, err := cdc.ParseBackfillID(id)
-	return id, err == nil
+	return name, err == nil
 }
 
 // replayVisitor reads the history of a replay.

@@ -97,14 +97,12 @@ func (c *collection) failure(info *workflowpb.WorkflowExecutionInfo) (f Failed, 
 		f.Do = fmt.Sprintf("`starter capture --at %s --datastore %s` runs it again: the rerun knows what was published", clock(w.Start), w.Datastore)
 		return f, configured(w.Datastore)
 	}
-	if name, err := cdc.ParseReplayID(id); err == nil {
-		f.What = "what it had not published was not published again; its name stays in use"
-		f.Do = fmt.Sprintf("start the replay %s again under another --name", name)
-		return f, true
-	}
-	if name, err := cdc.ParseBackfillID(id); err == nil {
+	if _, replay, err := cdc.ParseRangeID(id); err == nil {
 		f.What = "what it had not published is missing; its name stays in use"
-		f.Do = fmt.Sprintf("start the backfill %s again under another --name", name)
+		if replay {
+			f.What = "what it had not published was not published again; its name stays in use"
+		}
+		f.Do = fmt.Sprintf("start %s again under another --name", id)
 		return f, true
 	}
 	if datastore, _, err := cdc.ParseDeleteID(id); err == nil {
