@@ -1,7 +1,5 @@
-// Package activities holds the durable steps of the workflows: Hydrate and
-// HydratePage ask the datastore, Publish puts changes on the bus, Ledger reads
-// what an earlier run has published, Count and MeasureSpan size a span, ReadDelete
-// looks for a delete. Those of audits are in activities/audit.
+// Package activities holds the durable steps of the workflows. Those of audits are in
+// activities/audit.
 //
 // An activity's input and result pass through the payload codec; its ID, its
 // type and the type of its error do not, and never say anything of a patient.
@@ -24,26 +22,22 @@ type Bus interface {
 
 // Observer counts what the activities did, for metrics.
 type Observer interface {
-	// Published is called for every version put on the bus: its body's size, its
-	// meta.lastUpdated, and when EventBridge had accepted it.
+	// Published is called for every version put on the bus.
 	Published(datastore, resourceType, payload string, bytes int, lastUpdated, acceptedAt time.Time)
 	// Invalid is called with the number of entries of a page that were no readable
 	// version.
 	Invalid(datastore, resourceType string, entries int)
-	// Audited is called for every statement put on the bus.
 	Audited(s cdc.Statement)
 }
 
-// Activities holds what the durable steps need. Its methods are the activities.
+// Activities' methods are the activities.
 type Activities struct {
 	Reader *Reader
 	Bus    Bus
 	// OtherBus is the bus of a name or an ARN, for replays to another bus.
-	OtherBus func(name string) Bus
-	// Heartbeats records those of Publish.
-	Heartbeats Heartbeats
-	// Ledgers reads what earlier executions published.
-	Ledgers ledger.Reader
+	OtherBus   func(name string) Bus
+	Heartbeats Heartbeats // of Publish
+	Ledgers    ledger.Reader
 }
 
 // Ledger reads what a closed window's run, or a closed slice, has published. One that is

@@ -19,15 +19,13 @@ const (
 	historyPages = 20
 )
 
-// ReadDelete asks the store for a resource that a record or a notification calls
-// deleted, and its history for the tombstone and for the body that the resource had
-// last. It is no search and takes no token.
+// ReadDelete reads a resource that a record or a notification calls deleted, and its
+// history for the tombstone and for the body that the resource had last.
 //
 // A store may keep no history of the type, or have erased it ($erase is logged as a
 // delete): then there is nothing more to wait for once the resource is gone. One that
-// keeps it shows it late. A store that does not let us look can confirm nothing: that
-// is an error of its class, but for the history of a resource that is gone, which the
-// delete is published without.
+// keeps it shows it late. Where the store does not let us look at the history of a
+// resource that is gone, the delete is published without.
 func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cdc.ReadDeleteResult, error) {
 	d := in.Delete
 	if !d.Exact() || !cdc.ValidType(d.Type) || !cdc.ValidDatastore(in.Origin.Datastore) {
@@ -50,8 +48,8 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 	switch class := cdc.ClassOf(err); {
 	case class == "":
 	case class == cdc.ClassNotFound || class == cdc.ClassRejected || class == cdc.ClassTooLarge && !result.Gone:
-		// None is kept, or none can be read. Nothing says whether a resource that can be
-		// read was deleted before, and a read may lag.
+		// None is kept, or none can be read. A resource that can be read may have been
+		// deleted before, and a read may lag.
 		result.Final = result.Gone
 		return result, nil
 	case (class == cdc.ClassForbidden || class == cdc.ClassTooLarge) && result.Gone:
@@ -100,10 +98,9 @@ func (a *Activities) lastHistory(ctx context.Context, in cdc.ReadDeleteInput) (e
 }
 
 // tombstoneOf is the index of the tombstone that a delete of that time has left, -1
-// without one. final is set when it certainly is that one: it was written
-// about then, or is the newest entry of a resource that is gone and does not say
-// when it was written. Otherwise it may be of an earlier delete, whose
-// repetition wrote nothing, or history may not show the delete yet.
+// without one. final is set when it was written about then, or is the newest entry of a
+// resource that is gone and has no time. Otherwise it may be of an earlier delete, or
+// history may not show the delete yet.
 func tombstoneOf(entries []cdc.Resource, deleted time.Time, gone bool) (index int, final bool) {
 	index = -1
 	var nearest time.Duration

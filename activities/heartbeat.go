@@ -23,10 +23,8 @@ const heartbeatTimeout = 5 * time.Second
 // heartbeat records what was accepted, at most once every heartbeatEvery, while
 // there is more to come: a Publish of one call records none.
 //
-// It also ends a Publish when what it does cannot be recorded: when the server does not
-// accept its heartbeat, and when the server has given the task to another worker by now.
-// A process that stood still (a stopped container, a frozen machine) learns of that too
-// late: a task that waited in its connection all that time looks like a new one.
+// It also ends a Publish when the server does not accept its heartbeat, or has given the
+// task to another worker by now, of which a process that stood still learns too late.
 type heartbeat struct {
 	giveUp context.CancelCauseFunc
 	// timeout is the activity's heartbeat timeout; 0 is none.

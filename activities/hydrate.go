@@ -13,9 +13,8 @@ import (
 const (
 	// searchesAtOnce is how many first pages a Hydrate reads side by side.
 	searchesAtOnce = 4
-	// hydrateBudget is how long a Hydrate begins further searches; what is not
-	// read by then is left to the next one. With SearchTimeout it stays below the
-	// activity's StartToClose timeout (workflows/policies.go).
+	// hydrateBudget is how long a Hydrate begins further searches. With SearchTimeout it
+	// stays below the activity's StartToClose timeout (workflows/policies.go).
 	hydrateBudget = 30 * time.Second
 	// SearchTimeout bounds one search with its quick retries.
 	SearchTimeout = 45 * time.Second
@@ -188,7 +187,6 @@ func (h *hydration) readFurther(ctx context.Context) {
 	}
 }
 
-// anyRead reports whether the store gave a page of any type.
 func (h *hydration) anyRead() bool {
 	return slices.ContainsFunc(h.result.Pages, func(page cdc.PageResult) bool {
 		return page.State == cdc.PageDone || page.State == cdc.PageMore || len(page.Changes) > 0

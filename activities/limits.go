@@ -21,8 +21,8 @@ const (
 	// busyDelay is about how long a Hydrate waits that found no place.
 	busyDelay = 3 * time.Second
 	// firstProbe is how long after a failed attempt, doubled for each further one up
-	// to cdc.MaxDelay, any window may try a failing store: the oldest may have
-	// gone on in another process, and would never come back to free the others.
+	// to cdc.MaxDelay, any window may try a failing store: the oldest may go on in
+	// another process.
 	firstProbe = 5 * time.Second
 	// waitingAge is after how long a window that no longer tries is forgotten:
 	// a little more than the longest delay between attempts.
@@ -58,9 +58,7 @@ type laneLimits struct {
 	// when any window may try again.
 	failures int
 	probeAt  time.Time
-	// waiting holds the starts of the windows whose last attempt failed, with
-	// when that was.
-	waiting map[time.Time]time.Time
+	waiting  map[time.Time]time.Time // when a window, by its start, failed last
 }
 
 // NewLimits returns limits of live and bulk searches a second for each store.
@@ -102,7 +100,6 @@ func (l *Limits) lane(datastore string, bulk bool) *laneLimits {
 	return limits
 }
 
-// wait waits for a token for one search.
 func (l *Limits) wait(ctx context.Context, datastore string, bulk bool) error {
 	l.mu.Lock()
 	limiter := l.lane(datastore, bulk).limiter

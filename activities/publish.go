@@ -16,11 +16,10 @@ import (
 // billed, so a Publish that is done sooner makes none.
 const heartbeatEvery = time.Second
 
-// Publish puts a batch of changes, one delete, or a span's statements on the bus.
-// What EventBridge accepted is in its heartbeats, so that a retry goes on from there,
-// and in the details of the error of an attempt; what it rejects is in the result, and
-// the rest is published all the same. One that is cancelled ends with what was accepted
-// so far as its result.
+// Publish puts a batch of changes, one delete, or a span's statements on the bus. What
+// EventBridge accepted is in its heartbeats, so that a retry goes on from there, and in
+// the details of the error of an attempt. One that is cancelled ends with what was
+// accepted so far as its result.
 func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.PublishResult, error) {
 	b, err := a.batch(in, time.Now())
 	if err != nil {

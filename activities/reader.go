@@ -113,7 +113,6 @@ func versionsOf(resources []cdc.Resource) []cdc.Version {
 	return versions
 }
 
-// changes turns resources into changes.
 func (r *Reader) changes(origin cdc.Origin, resources []cdc.Resource) []cdc.Change {
 	changes := make([]cdc.Change, len(resources))
 	for i, resource := range resources {

@@ -11,9 +11,12 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/docs/docstest"
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/payload"
 )
 
 const key = "k1:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
@@ -197,15 +200,21 @@ var local = []string{
 	"CDC_QUEUE_URL=http://localhost:4566/1/triggers", "AWS_ENDPOINT_URL_SQS=http://localhost:4566", "AWS_ENDPOINT_URL_EVENTBRIDGE=http://[::1]:4566",
 }
 
+func encodingOf(t *testing.T, codec *payload.Codec) string {
+	encoded, err := codec.Encode([]*commonpb.Payload{{}})
+	require.NoError(t, err)
+	return string(encoded[0].GetMetadata()[converter.MetadataEncoding])
+}
+
 func TestInsecureMode(t *testing.T) {
 	c := load(t, local...)
 	codec, err := c.Codec("clinical", nil)
 	require.NoError(t, err)
-	require.False(t, codec.Encrypts())
+	require.Equal(t, payload.EncodingCompressed, encodingOf(t, codec))
 	require.Equal(t, "NOT ENCRYPTED: synthetic data only", c.Storage())
 	codec, err = load(t).Codec("clinical", nil)
 	require.NoError(t, err)
-	require.True(t, codec.Encrypts())
+	require.Equal(t, payload.EncodingEncrypted, encodingOf(t, codec))
 	require.Equal(t, "encrypted with key k1", load(t).Storage())
 }
 

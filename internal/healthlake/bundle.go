@@ -91,8 +91,7 @@ func decodeTotal(value []byte) int {
 	return *n
 }
 
-// addLinks finds the next link in a list of links, or in the only one where a server
-// has left out the list.
+// addLinks finds the next link in a list of links, or in a link without a list.
 func (b *bundle) addLinks(list []byte) {
 	var unreadable [][]byte
 	one := func(link []byte) {
@@ -244,9 +243,9 @@ func decodeResource(body []byte) (cdc.Resource, error) {
 	return resource, resource.Validate()
 }
 
-// decodeStatement returns the types that a CapabilityStatement lists as
-// searchable, sorted: those with the interaction search-type, and, because
-// interactions are optional, those that name none but have search parameters.
+// decodeStatement returns the types that a CapabilityStatement lists as searchable,
+// sorted: with the interaction search-type or, since those are optional, with none but
+// with search parameters.
 func decodeStatement(body []byte) ([]string, error) {
 	var statement struct {
 		ResourceType string `json:"resourceType"`

@@ -33,8 +33,8 @@ type Config struct {
 	// store writes itself in its next links.
 	Endpoint string
 	Region   string
-	// Credentials are retrieved anew for each request. Requests go unsigned
-	// with aws.AnonymousCredentials.
+	// Credentials are retrieved anew for each request; with aws.AnonymousCredentials
+	// requests go unsigned.
 	Credentials aws.CredentialsProvider
 	// MaxBodyBytes bounds an answer after decompression; 0 is DefaultMaxBodyBytes.
 	MaxBodyBytes int64

@@ -128,9 +128,6 @@ func newCodec(c *Codec) (*Codec, error) {
 	return c, nil
 }
 
-// Encrypts reports whether the codec encrypts; an insecure one only compresses.
-func (c *Codec) Encrypts() bool { return c.ring != nil }
-
 // WithSerializationContext returns the codec for the payloads of one workflow: what
 // it encodes is bound to the workflow's ID, and it decodes only what is. The SDK
 // calls it for inputs, results, signals, queries, memos, markers, summaries and

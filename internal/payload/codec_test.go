@@ -300,8 +300,6 @@ func TestCodecNeedsAKey(t *testing.T) {
 	require.ErrorContains(t, err, "set CDC_PAYLOAD_KEYS")
 	_, err = NewCodec(ring(t, GenerateKey()), "", Migration{})
 	require.ErrorContains(t, err, "set TEMPORAL_NAMESPACE")
-	require.False(t, insecure(t).Encrypts())
-	require.True(t, codec(t, ring(t, GenerateKey())).Encrypts())
 }
 
 func TestConcurrentUse(t *testing.T) {

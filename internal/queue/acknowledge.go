@@ -67,7 +67,6 @@ func (a *acknowledger) run(ctx context.Context) {
 	_ = calls.Wait() // none of them returns an error
 }
 
-// delete deletes messages, and again those that failed.
 func (a *acknowledger) delete(ctx context.Context, messages []*message) {
 	for attempt := 1; ; attempt++ {
 		messages = a.attempt(ctx, messages)

@@ -65,13 +65,11 @@ func (c *Consumer) receive(ctx context.Context, wait time.Duration) ([]types.Mes
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait+pollSlack)
 	defer cancel()
 	out, err := c.Receive.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl:            aws.String(c.QueueURL),
-		MaxNumberOfMessages: batchSize,
-		WaitTimeSeconds:     int32(wait / time.Second),
-		VisibilityTimeout:   int32(c.visibility / time.Second),
-		MessageSystemAttributeNames: []types.MessageSystemAttributeName{
-			types.MessageSystemAttributeNameApproximateReceiveCount,
-		},
+		QueueUrl:                    aws.String(c.QueueURL),
+		MaxNumberOfMessages:         batchSize,
+		WaitTimeSeconds:             int32(wait / time.Second),
+		VisibilityTimeout:           int32(c.visibility / time.Second),
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount},
 	})
 	if err != nil {
 		return nil, err

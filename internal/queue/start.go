@@ -86,14 +86,14 @@ func (s *windowStarter) window(ctx context.Context, w cdc.Window, cause cdc.Caus
 
 // startOther starts what is no window, and counts it as opened or as joined.
 func (s *windowStarter) startOther(ctx context.Context, opened, joined Event, open func(context.Context) (bool, error)) error {
-	event := joined
 	isNew, err := s.breaker.call(ctx, open)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case isNew:
+		s.metrics.Count(opened, 1)
+	default:
+		s.metrics.Count(joined, 1)
 	}
-	if isNew {
-		event = opened
-	}
-	s.metrics.Count(event, 1)
 	return nil
 }

@@ -37,7 +37,6 @@ type visibilityExtender struct {
 	extending sync.Mutex
 }
 
-// track begins to extend the visibility of a message that was just received.
 func (e *visibilityExtender) track(m *message) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -45,7 +44,7 @@ func (e *visibilityExtender) track(m *message) {
 	e.tracked[m] = true
 }
 
-// drop ends that; the messages may have been dropped before.
+// drop ends what track began; the messages may have been dropped before.
 func (e *visibilityExtender) drop(messages ...*message) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -134,9 +133,7 @@ func (e *visibilityExtender) change(ctx context.Context, messages []*message, vi
 	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(messages))
 	for i, m := range messages {
 		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
-			Id:                aws.String(strconv.Itoa(i)),
-			ReceiptHandle:     aws.String(m.receipt),
-			VisibilityTimeout: int32(visibility / time.Second),
+			Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.receipt), VisibilityTimeout: int32(visibility / time.Second),
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
