@@ -47,11 +47,10 @@ func (c *connection) join(ctx context.Context, id string, in cdc.CaptureRangeInp
 // existingState is the state of the one that is joined. One that neither runs nor has
 // completed will never publish the rest.
 func existingState(id string, existing temporal.ExistingRange) (*joined, error) {
-	j := &joined{Started: existing.Started, Span: existing.Input.Span}
-	switch existing.Status {
-	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:
-		j.State = "running"
-	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+	j := &joined{Started: existing.Started, Span: existing.Input.Span, State: "running"}
+	switch {
+	case cdc.IsOpen(existing.Status):
+	case existing.Status == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
 		j.State = "done"
 	default:
 		return nil, fmt.Errorf("%s exists already and ended as %s at %s before it was done: its name stays in use; start again under another name",

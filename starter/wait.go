@@ -49,11 +49,11 @@ func (c *connection) progress(ctx context.Context, id string) string {
 	if err != nil {
 		return ""
 	}
-	text := id + ": " + status.ProgressText(p)
+	parts := []string{id + ": " + status.ProgressText(p)}
 	for _, wait := range waits {
-		text += "; WAITS FOR AN OPERATOR: " + wait.Text()
+		parts = append(parts, "WAITS FOR AN OPERATOR: "+wait.Text())
 	}
-	return text
+	return strings.Join(parts, "; ")
 }
 
 // waitError: Ctrl-C ends the wait, and not the workflow.

@@ -75,9 +75,10 @@ func (e *Explainer) ledger(ctx context.Context, id string) (cdc.Ledger, error) {
 }
 
 func statusText(status enumspb.WorkflowExecutionStatus) string {
-	switch status {
-	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED:
+	if cdc.IsOpen(status) {
 		return "open"
+	}
+	switch status {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
 		return "closed"
 	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
