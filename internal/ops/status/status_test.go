@@ -35,7 +35,6 @@ func TestWindowsOfKeepsWindowsTheNewestFirst(t *testing.T) {
 	require.Len(t, all, 2)
 	require.Equal(t, recent.RerunID(2), all[0].id)
 	require.Equal(t, old, all[1].Window)
-	require.True(t, all[0].open)
 }
 
 // The newest windows are read, and for each type the newest that published it.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
 
@@ -27,7 +26,6 @@ type window struct {
 	cdc.Window
 	id, runID string
 	opened    time.Time
-	open      bool
 	// types are those that it published, where the namespace has our attributes.
 	types []string
 }
@@ -42,7 +40,7 @@ func windowsOf(infos []*workflowpb.WorkflowExecutionInfo) []window {
 		}
 		one := window{
 			Window: w, id: info.GetExecution().GetWorkflowId(), runID: info.GetExecution().GetRunId(),
-			opened: info.GetStartTime().AsTime(), open: info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+			opened: info.GetStartTime().AsTime(),
 		}
 		if payload := info.GetSearchAttributes().GetIndexedFields()[cdc.AttrTypes.GetName()]; payload != nil {
 			// Our codec does not encode attributes. One that cannot be read is like none.
