@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -70,12 +71,18 @@ const (
 	portAttempts  = 200
 )
 
+// usedPorts are those that FreeAddress has returned in this process.
+var usedPorts sync.Map
+
 // FreeAddress returns a loopback "host:port" that nothing listens on, and that stays usable for
-// a server that is killed and started again.
+// a server that is killed and started again: a process gets each only once.
 func FreeAddress() (string, error) {
 	var last error
 	for range portAttempts {
 		port := firstFreePort + rand.IntN(freePorts) //nolint:gosec // a port is no secret
+		if _, used := usedPorts.LoadOrStore(port, true); used {
+			continue
+		}
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
@@ -83,7 +90,7 @@ func FreeAddress() (string, error) {
 			continue
 		}
 		if err := listener.Close(); err != nil {
-			return "", fmt.Errorf("giving back a port: %w", err)
+			return "", fmt.Errorf("closing the listener of a port: %w", err)
 		}
 		return address, nil
 	}
