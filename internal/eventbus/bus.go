@@ -82,9 +82,8 @@ func (b *busCheck) ask(ctx context.Context) *cdc.Error {
 	return nil
 }
 
-// cannotTell reports whether the answer says nothing of the bus: the question is
-// forbidden to us (PutEvents may be allowed all the same), or the endpoint does
-// not know it.
+// cannotTell reports whether the answer says nothing of the bus: the call is forbidden to
+// us (PutEvents may be allowed all the same), or the endpoint does not have it.
 func cannotTell(e *cdc.Error) bool {
 	return e.Class == cdc.ClassForbidden || e.Code == "UnknownOperationException" || e.Status == http.StatusNotImplemented
 }

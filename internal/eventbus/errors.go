@@ -51,8 +51,7 @@ var entryCodes = map[string]cdc.Class{
 // last: a call's error has that one.
 var entryGravity = []cdc.Class{cdc.ClassUnavailable, cdc.ClassThrottled, cdc.ClassForbidden, cdc.ClassBusMissing}
 
-// entryClass is what an entry's error code means. A code that nobody knows may pass: an
-// entry is sent again in vain rather than dropped.
+// entryClass is what an entry's error code means. An unknown code may pass.
 func entryClass(code string) cdc.Class {
 	if class, known := entryCodes[code]; known {
 		return class
@@ -77,9 +76,8 @@ func interrupted() *cdc.Error {
 	return &cdc.Error{Op: opPut, Class: cdc.ClassInterrupted, Advice: "the process is stopping or the attempt ran out of time"}
 }
 
-// callError is the error of a call that failed as a whole. It keeps the
-// service's code and the status and nothing of the message: a
-// ValidationException quotes what it does not like.
+// callError is the error of a call that failed as a whole, without the service's message:
+// a ValidationException quotes what it does not like.
 func callError(op string, err error) *cdc.Error {
 	e := &cdc.Error{Op: op}
 	var response *awshttp.ResponseError

@@ -20,18 +20,15 @@ const (
 	maxEntries = 10
 	// maxTries is how often in a row a call is made that gets nothing accepted.
 	maxTries = 8
-	// firstBackoff and maxBackoff bound the delay after the first and after later
-	// tries: EventBridge's quotas are a second's.
+	// firstBackoff and maxBackoff bound the delay after the first and after later tries.
 	firstBackoff = 250 * time.Millisecond
 	maxBackoff   = 2 * time.Second
 )
 
 // Call is what one PutEvents call came to, for metrics.
 type Call struct {
-	// Rejected entries, and Failed ones, which are sent again.
-	Rejected, Failed int
-	// Class of the error when the call as a whole failed, else empty.
-	Class cdc.Class
+	Rejected, Failed int       // entries; failed ones are sent again
+	Class            cdc.Class // when the call as a whole failed
 }
 
 // Config says where and how to publish.
@@ -73,9 +70,8 @@ func New(c Config) *Publisher {
 //
 // An entry that EventBridge rejects by an error code of its own is in Rejected, and the
 // others are sent all the same. Everything else, the rejection of a whole call included,
-// is an error, always a *cdc.Error: throttled for too long, unavailable, bus missing,
-// forbidden, interrupted. The result beside an error holds what was accepted before it;
-// a next Publish that gets it repeats at most the one call whose answer was lost.
+// is a *cdc.Error. The result beside an error holds what was accepted before it; a next
+// Publish that gets it repeats at most the one call whose answer was lost.
 //
 // A Publish that keeps failing returns within two call timeouts of its start or of the
 // last progress. After a cancellation it sends nothing more, but waits for the answer to

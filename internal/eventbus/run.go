@@ -115,14 +115,13 @@ func (r *run) sendHalves(ctx context.Context, call []int, err *cdc.Error) *cdc.E
 	return first
 }
 
-// backoff is the delay after a number of tries: a random one, up to a bound that
-// doubles, so that processes which were throttled together come apart.
+// backoff is a random delay, up to a bound that doubles with the tries.
 func backoff(tries int) time.Duration {
 	return rand.N(cdc.Backoff(tries, firstBackoff, maxBackoff)) + 1 //nolint:gosec // jitter is no secret
 }
 
-// silentIn reports whether, after a delay, EventBridge will have accepted nothing for
-// so long that Publish has to return: a further call could take as long again.
+// silentIn reports whether, after a delay, EventBridge will have accepted nothing for so
+// long that Publish has to return.
 func (r *run) silentIn(delay time.Duration) bool {
 	return r.now().Add(delay).Sub(r.heard) >= r.callTimeout
 }
@@ -227,8 +226,8 @@ func (r *run) entries(call []int) []types.PutEventsRequestEntry {
 	return entries
 }
 
-// done reports whether ctx has ended, also by its deadline alone: in a process
-// that was stopped and goes on, the timer that ends the context may be late.
+// done reports whether ctx has ended, also by its deadline alone: in a process that was
+// stopped and goes on, the timer may be late.
 func done(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)

@@ -128,16 +128,14 @@ func newCodec(c *Codec) (*Codec, error) {
 	return c, nil
 }
 
-// WithSerializationContext returns the codec for the payloads of one workflow: what
-// it encodes is bound to the workflow's ID, and it decodes only what is. The SDK
-// calls it for inputs, results, signals, queries, memos, markers, summaries and
-// activities' inputs, results and heartbeats; not for failures. What the audits'
-// schedule starts counts as one workflow, for the schedule's input is encoded
-// before Temporal adds the time to the ID.
+// WithSerializationContext returns the codec for the payloads of one workflow: what it
+// encodes is bound to the workflow's ID, and it decodes only what is. The SDK calls it
+// for everything but failures. What the audits' schedule starts counts as one workflow:
+// its input is encoded before Temporal adds the time to the ID.
 //
-// The codec that it is called on encodes payloads of no workflow and decodes those
-// of any in its namespace, as readers of histories and the Temporal UI need it. The
-// namespace is the codec's own, not the context's, which in a replay is made up.
+// The codec that it is called on encodes payloads of no workflow and decodes those of any
+// in its namespace, as readers of histories need it. The namespace is the codec's own, not
+// the context's, which in a replay is made up.
 func (c *Codec) WithSerializationContext(sc converter.SerializationContext) converter.PayloadCodec {
 	id := ""
 	switch sc := sc.(type) {
@@ -192,7 +190,7 @@ func (c *Codec) seal(compressed []byte) *commonpb.Payload {
 	return sealed
 }
 
-// owner is derived from the workflow that payloads are of, nil when that is not known.
+// owner is derived from the workflow's ID, nil when that is not known.
 func (c *Codec) owner() []byte {
 	if c.workflow == "" {
 		return nil
@@ -201,9 +199,8 @@ func (c *Codec) owner() []byte {
 	return hash[:ownerSize]
 }
 
-// additionalData binds encoding, key id, namespace and owner to the content: none
-// can be exchanged without the tag failing. Neither a key id nor a namespace's name
-// contains the separator.
+// additionalData binds encoding, key id, namespace and owner to the content. Neither a key
+// id nor a namespace's name contains the separator.
 func (c *Codec) additionalData(keyID string, owner []byte) []byte {
 	return append([]byte(EncodingEncrypted+"\x00"+keyID+"\x00"+c.namespace+"\x00"), owner...)
 }
@@ -325,9 +322,8 @@ func (c *Codec) open(p *commonpb.Payload) ([]byte, error) {
 	return compressed, nil
 }
 
-// Reason is the codec's part of an error of a converter: it names what is to be done
-// and nothing of the payload. Another error, which may quote what it could not read, is
-// replaced.
+// Reason is the codec's part of a converter's error. Another error, which may quote what
+// it could not read, is replaced.
 func Reason(err error) error {
 	for _, known := range []error{ErrUnknownKey, ErrCorrupt, ErrNotEncrypted, ErrOtherWorkflow} {
 		if errors.Is(err, known) {

@@ -11,9 +11,8 @@ func NewDataConverter(codec converter.PayloadCodec) converter.DataConverter {
 	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
 }
 
-// NewFailureConverter returns a failure converter that puts the message and the
-// stack trace of every failure through the data converter. Error types and
-// activity IDs stay readable, so they must not hold patient data.
+// NewFailureConverter puts the message and the stack trace of every failure through the
+// data converter. Error types and activity IDs stay readable.
 func NewFailureConverter(dc converter.DataConverter) converter.FailureConverter {
 	return temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
 		DataConverter:          dc,

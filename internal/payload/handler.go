@@ -26,28 +26,15 @@ const (
 	maxRequests = 2
 )
 
-// How long a client of [NewServer] may take.
-const (
-	headerTimeout = 5 * time.Second
-	readTimeout   = 30 * time.Second
-	// writeTimeout counts from the end of the header: it holds the wait for other
-	// requests.
-	writeTimeout   = 2 * time.Minute
-	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 16 << 10
-)
-
 // Access is who may use a codec endpoint, and for what.
 type Access struct {
 	// Origins are the pages that may use it in a browser ("http://127.0.0.1:8080",
 	// scheme and port included, no wildcard), so that no other page that the operator
 	// has open can decode anything.
 	Origins []string
-	// Remote also serves clients that are not on this machine. There is no
-	// authentication: they can read every payload.
+	// Remote also serves clients that are not on this machine, without authentication.
 	Remote bool
-	// Encode also encodes. A client that may write to the namespace can then start
-	// workflows as we do.
+	// Encode also encodes: a client can then start workflows as we do.
 	Encode bool
 }
 
@@ -56,14 +43,14 @@ type Access struct {
 // them. A request's payloads may decompress to [MaxDecodedBytes] together. Slow clients
 // are cut off.
 //
-// Payloads are decoded for the namespace that the header X-Namespace names, as the UI
-// does, or else for the codec's own. They may be of any of its workflows, since a
-// request does not name one. What no key encrypted is passed on as it is: it can be read
-// in Temporal anyway, and an operator must be able to look at a forged payload.
+// Payloads are decoded for the namespace in the header X-Namespace, as the UI does, or
+// else for the codec's own, and may be of any of its workflows. What no key encrypted is
+// passed on as it is: an operator must be able to look at a forged payload.
 func NewServer(codec *Codec, access Access) *http.Server {
 	return &http.Server{
-		Handler: newHandler(codec, access), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		Handler: newHandler(codec, access), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 2 * time.Minute, // from the end of the header, with the wait for other requests
+		IdleTimeout:  2 * time.Minute, MaxHeaderBytes: 16 << 10,
 	}
 }
 

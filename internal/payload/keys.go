@@ -138,13 +138,12 @@ func (r *KeyRing) String() string {
 	return "[keys " + strings.Join(r.ids, ", ") + "]"
 }
 
-// Format makes every verb of package fmt print [KeyRing.String]: %+v and %#v
-// would otherwise walk into the cipher and print the expanded key.
+// Format makes every verb of package fmt print [KeyRing.String]: %+v would else print the
+// expanded key.
 func (r *KeyRing) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
 
 // LogValue makes package slog log [KeyRing.String].
 func (r *KeyRing) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// MarshalText makes encoders print [KeyRing.String]; it does not give back what
-// [KeyRing.UnmarshalText] read.
+// MarshalText makes encoders print [KeyRing.String].
 func (r *KeyRing) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -22,9 +22,9 @@ const (
 	statusAccepted = 202 // HTTP: the call has begun something that goes on
 )
 
-// Parse reads the body of an SQS message: an EventBridge event, as it is or in
-// an SNS notification's Message, or a bare CloudTrail record (what a rule with
-// an input path of $.detail delivers).
+// Parse reads the body of an SQS message: an EventBridge event, as it is or in an SNS
+// notification's Message, or a bare CloudTrail record (of a rule with the input path
+// $.detail).
 func Parse(body []byte, scope Scope) Result {
 	if len(body) > MaxBody {
 		return Result{}.malformed("body is larger than an SQS message can be")
@@ -140,8 +140,7 @@ func parseRecord(event, record object, scope Scope) Result {
 }
 
 // storeOf is the configured datastore that a record is about; named is false when the
-// record names none. Its parameters go first, then other members that name it: CloudTrail
-// omits parameters that are larger than 100 KB.
+// record names none. CloudTrail omits parameters that are larger than 100 KB.
 func storeOf(event, record object, scope Scope) (configured string, named bool) {
 	for _, member := range []string{"requestParameters", "additionalEventData", "responseElements"} {
 		of := record.object(member)
@@ -179,9 +178,9 @@ func (s Scope) namedType(name string, k kind) string {
 	return s.resourceType(name)
 }
 
-// written adds the windows of a write that completed at the cause's time, and, when the
-// write goes on after its answer, the job to follow. A job that is no bundle has written
-// nothing yet: it opens no window.
+// written adds the windows of a write that completed at the cause's time, and, when it
+// goes on after its answer, the job to follow. A job that is no bundle has written nothing
+// yet.
 func (r Result) written(k kind, eventID string, goesOn bool, scope Scope) Result {
 	lookback := max(scope.Lookback, 0)
 	if k == bundle {

@@ -61,9 +61,8 @@ type Result struct {
 	// UnknownEvent is set when the record starts something and we don't know its name.
 	UnknownEvent bool
 	Datastore    string // configured
-	// Cause is what the message is, by one of the cdc.By constants, and its time: a
-	// record's eventTime, the earliest event of a notification, the time of a job's
-	// event. Both are empty where they were not needed.
+	// Cause is what the message is, by one of the cdc.By constants, and its time, the
+	// earliest one of a notification. Both are empty where they were not needed.
 	Cause cdc.Cause
 	// Windows are to be opened, oldest first, each once; Late likewise, in the bulk
 	// lane, because their trigger is older than LateAfter.
@@ -88,9 +87,8 @@ const (
 	// LateAfter is how old a trigger may be for its windows to be opened among the live
 	// ones. What is older has waited in the queue, or is forged.
 	LateAfter = time.Hour
-	// MaxWindows is how many windows one message may open: a record opens 62 at
-	// most, with the longest CDC_LOOKBACK, and a notification's events happen within
-	// moments.
+	// MaxWindows is how many windows one message may open: a record opens 62 at most,
+	// with the longest CDC_LOOKBACK.
 	MaxWindows = 100
 	// MaxDeletes is how many deletes one notification may name: as many as one bundle
 	// can make (AWS General Reference, "HealthLake endpoints and quotas").
