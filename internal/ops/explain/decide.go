@@ -206,35 +206,29 @@ func needsOperator(class string) bool {
 
 func (f *facts) noWindow(r *Result) {
 	age := f.now.Sub(f.found.version.Time())
-	toContinue := "to publish it without its trigger: " + f.captureCommand()
+	old := age.Round(time.Second)
 	queued, dead := messages(f.triggers.Queue), messages(f.triggers.DLQ)
+	r.Verdict, r.Advice = WaitingForTrigger, "to publish it without its trigger: "+f.captureCommand()
 	switch {
 	case f.now.Sub(f.window.End()) >= f.retention:
-		r.Verdict = OlderThanRetention
+		r.Verdict, r.Advice = OlderThanRetention, "to publish it again: "+f.replayCommand()
 		r.Reason = fmt.Sprintf("the version exists, and its window is older (%s) than Temporal keeps closed executions (%s): its ledger, if there was one, has expired, and whether it was published cannot be told",
-			age.Round(time.Second), f.retention)
-		r.Advice = "to publish it again: " + f.replayCommand()
+			old, f.retention)
 	case queued > 0:
-		r.Verdict = WaitingForTrigger
 		r.Reason = fmt.Sprintf("no trigger has opened its window yet; %s in the trigger queue, and its trigger may be among them", messagesAre(queued))
-		r.Advice = "check that workers run and take messages from the queue: `starter status` shows both; " + toContinue
+		r.Advice = "check that workers run and take messages from the queue: `starter status` shows both; " + r.Advice
 	case dead > 0:
-		r.Verdict = WaitingForTrigger
 		r.Reason = fmt.Sprintf("no trigger has opened its window; %s in the dead-letter queue, and its trigger may be among them", messagesAre(dead))
-		r.Advice = "the log says why they could not be read; `starter redrive` moves them back; " + toContinue
+		r.Advice = "the log says why they could not be read; `starter redrive` moves them back; " + r.Advice
 	case age < cdc.RecordDelay:
-		r.Verdict = WaitingForTrigger
-		r.Reason = fmt.Sprintf("no trigger has opened its window yet; it is %s old, and CloudTrail's records come up to %s late", age.Round(time.Second), cdc.RecordDelay)
-		r.Advice = toContinue
+		r.Reason = fmt.Sprintf("no trigger has opened its window yet; it is %s old, and CloudTrail's records come up to %s late", old, cdc.RecordDelay)
 	case f.triggers.Unknown != "":
-		r.Verdict = NoTrigger
+		r.Verdict, r.Advice = NoTrigger, f.auditOrCapture()
 		r.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old. Its trigger may be in the trigger queue or the dead-letter queue, which could not be read (%s), or CloudTrail has lost the record",
-			age.Round(time.Second), f.triggers.Unknown)
-		r.Advice = f.auditOrCapture()
+			old, f.triggers.Unknown)
 	default:
-		r.Verdict = NoTrigger
-		r.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old and both queues are empty, so CloudTrail has most likely lost the record", age.Round(time.Second))
-		r.Advice = f.auditOrCapture()
+		r.Verdict, r.Advice = NoTrigger, f.auditOrCapture()
+		r.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old and both queues are empty, so CloudTrail has most likely lost the record", old)
 	}
 	if f.triggers.NoWorker && r.Verdict != OlderThanRetention {
 		r.Reason += "; no worker polls the task queue " + f.triggers.TaskQueue
@@ -261,25 +255,24 @@ func messagesAre(n int) string {
 
 // lacking is of a version whose window has closed without it.
 func (f *facts) lacking(r *Result) {
+	if f.found.state.Standing == Current {
+		r.Verdict, r.Advice = Missed, f.auditOrCapture()
+		r.Reason = "its window has closed without it: search did not show it up to the last pass"
+		if !f.searched() {
+			r.Advice = f.captureCommand()
+			r.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type", statuses(f.runs))
+		}
+		return
+	}
 	closed := slices.DeleteFunc(slices.Clone(f.runs), func(run *Run) bool { return run.Closed.IsZero() })
 	last := closed[len(closed)-1]
+	r.Verdict = Superseded
 	switch at := f.found.state.ReplacedAt; {
-	case f.found.state.Standing == Current && !f.searched():
-		r.Verdict = Missed
-		r.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type", statuses(f.runs))
-		r.Advice = f.captureCommand()
-	case f.found.state.Standing == Current:
-		r.Verdict = Missed
-		r.Reason = "its window has closed without it: search did not show it up to the last pass"
-		r.Advice = f.auditOrCapture()
 	case !f.searched():
-		r.Verdict = Superseded
 		r.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type; it %s", last.Status, f.replacement())
-	case !at.IsZero() && !f.found.state.AtLatest && at.After(last.Closed):
-		r.Verdict = Superseded
+	case !f.found.state.AtLatest && at.After(last.Closed):
 		r.Reason = "its window has closed without it; it " + f.replacement() + ", after the window had closed: search did not show it in time"
 	default:
-		r.Verdict = Superseded
 		r.Reason = "its window has closed without it; it " + f.replacement() + ", and search shows only the newest version"
 	}
 }
