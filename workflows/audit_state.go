@@ -12,8 +12,8 @@ import (
 // Temporal's payload limit.
 const maxFound = 4_000
 
-// resume makes the last run's state the beginning of this one's. Types that are not
-// configured any more are dropped; one that comes back begins anew.
+// resume makes the last run's state the beginning of this one's, without types that are
+// not configured any more.
 func resume(s *cdc.AuditState, types []string) {
 	s.Totals, s.Expired, s.Pending = cdc.AuditTotals{}, nil, nil
 	audited := make(map[string]cdc.Span)
@@ -44,9 +44,8 @@ func startAt(s *cdc.AuditState, types []string, begin time.Time) {
 }
 
 // nextNew is the oldest span that is not audited of some type, for all types that were
-// audited that far. Where another type was audited before, it is the span that was
-// audited then; else it is as wide as it may be, up to where another type begins or
-// ends.
+// audited that far: the span that was audited of another type, if any was, else as wide a
+// one as it may be, up to where another type begins or ends.
 func nextNew(s *cdc.AuditState, types []string, end time.Time, width time.Duration) (part cdc.AuditPart, ok bool) {
 	from, known := auditedThrough(s, types)
 	if !known || !from.Before(end) {
@@ -229,8 +228,8 @@ func addFound(s *cdc.AuditState, versions []cdc.Version) {
 	}
 }
 
-// healedBefore is how many versions of a type earlier audits healed in the span, or in
-// a part of it the rounds that followed a job.
+// healedBefore is how many versions of a type were healed in the span before, by earlier
+// audits or by the rounds that followed a job.
 func healedBefore(s *cdc.AuditState, span cdc.Span, name string) int {
 	healed := 0
 	for _, h := range s.Healed {

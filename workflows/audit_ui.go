@@ -65,13 +65,10 @@ func (a *audit) describe(ctx workflow.Context) {
 // reasonsOf is how many types of an unresolved span have which reason.
 func reasonsOf(u cdc.UnresolvedSpan) string {
 	counts := make(map[string]int)
-	var names []string
 	for _, t := range u.Types {
-		if counts[t.Reason] == 0 {
-			names = append(names, t.Reason)
-		}
 		counts[t.Reason]++
 	}
+	names := sortedKeys(counts)
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%s (%d types)", name, counts[name])
 	}

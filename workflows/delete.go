@@ -152,8 +152,7 @@ func (d *publishDelete) publish(ctx workflow.Context) error {
 	}
 }
 
-// waitForRetry waits until the next try is due. The error is errDeleteSkipped when an
-// operator has skipped the delete instead.
+// waitForRetry waits until the next try is due, or errDeleteSkipped.
 func (d *publishDelete) waitForRetry(ctx workflow.Context, reason string) error {
 	if err := d.operator.show(ctx, d.waiting(ctx)); err != nil {
 		return err
@@ -174,8 +173,7 @@ func (d *publishDelete) waitForRetry(ctx workflow.Context, reason string) error 
 	return nil
 }
 
-// isNamed reports whether a skip names the delete, by its type: as what EventBridge
-// rejects, or as what the store does not let us read.
+// isNamed reports whether a skip names the delete, by its type, as what it waits for.
 func (d *publishDelete) isNamed(s cdc.Skip) bool {
 	if d.retry.Class == cdc.ClassEvent {
 		return slices.Contains(s.Versions, d.in.Delete.Type)

@@ -12,12 +12,10 @@ import (
 
 // operator is the one way in which windows, slices, deletes and ranges wait for an
 // operator: it receives the signals, ends the waits that they interrupt, and keeps
-// CdcState. What waits is a cdc.Retry, which says when it is tried again and from when
-// on it counts as waiting.
+// CdcState. What waits is a cdc.Retry.
 //
-// However long something waits, its history stays bounded: what waits tries at most
-// every cdc.MaxDelay and lets the execution continue as new; slices, which would keep
-// it from that, are cancelled (slices.go).
+// However long something waits, its history stays bounded: it is tried at most every
+// cdc.MaxDelay, and the execution continues as new, for which slices are cancelled.
 type operator struct {
 	retry, skip workflow.ReceiveChannel
 	// upserts is set when the execution was started with our search attributes. Each

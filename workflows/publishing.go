@@ -28,10 +28,9 @@ func startPublishing(ctx workflow.Context, in cdc.PublishInput) *publishing {
 	return p
 }
 
-// result waits until the bus has accepted the batch. When it has accepted nothing for
-// some minutes, lasts is called with the reason, and with an empty class when that is
-// over: the tries go on meanwhile within a second Publish, which leaves nothing in the
-// history however long it takes.
+// result waits until the bus has accepted the batch. When it has accepted nothing for some
+// minutes, lasts is called with the reason, and with an empty class when that is over. The
+// tries go on within a second Publish, which leaves nothing in the history.
 func (p *publishing) result(ctx workflow.Context, lasts func(cdc.Class) error) (cdc.PublishResult, error) {
 	result, err := p.get(ctx)
 	if class, _, ok := failed(ctx, err); ok {
@@ -106,14 +105,11 @@ func accepted(batch []cdc.Change, result cdc.PublishResult) ([]cdc.Change, cdc.C
 
 // changesSummary says how many changes of which types, never which ones.
 func changesSummary(changes []cdc.Change) string {
-	var names []string
 	counts := make(map[string]int)
 	for _, change := range changes {
-		if counts[change.Type] == 0 {
-			names = append(names, change.Type)
-		}
 		counts[change.Type]++
 	}
+	names := sortedKeys(counts)
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%s %d", name, counts[name])
 	}

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"slices"
-	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -35,10 +34,8 @@ type captureRange struct {
 	// timing is set while a worker waits for the first part that is due.
 	timing bool
 	// err ends the range.
-	err error
-	// describedAt is when the plan was last described.
-	describedAt time.Time
-	operator    operator
+	err      error
+	operator operator
 	// skips are those that came while a worker worked on the part.
 	skips map[*cdc.RangePart][]cdc.Skip
 }

@@ -131,7 +131,7 @@ func (r *captureRange) progress(ctx workflow.Context) cdc.Progress {
 	for i, slice := range r.open {
 		open[i] = slice.id
 	}
-	p := r.plan.Progress(r.describedAt, open)
+	p := r.plan.Progress(workflow.Now(ctx), open)
 	unavailable := make(map[string]cdc.Class)
 	for _, part := range r.plan.Parts {
 		if part.Retry.Failing() {
@@ -143,7 +143,6 @@ func (r *captureRange) progress(ctx workflow.Context) cdc.Progress {
 
 // describe sets the text that the Temporal UI shows of the range now.
 func (r *captureRange) describe(ctx workflow.Context) {
-	r.describedAt = workflow.Now(ctx)
 	p := r.progress(ctx)
 	parts := []string{fmt.Sprintf("**%s** · %d published · %d slices · %d searches", p.Range.Text(),
 		r.plan.Counts.Published, r.plan.Slices, r.plan.Counts.Searches)}

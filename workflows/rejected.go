@@ -68,19 +68,13 @@ func (r *rejectedChanges) waits() []cdc.Wait {
 
 // published applies the result of a batch, which may hold changes rejected before.
 func (r *rejectedChanges) published(ctx workflow.Context, batch []cdc.Change, rejections []cdc.Rejection) {
-	again := false
+	tried := make(map[string]cdc.HashSet)
 	for _, change := range batch {
-		carried := r.carried[change.Type]
-		carried.Remove(r.salt.Hash(change.Version))
-		again = again || r.has(change.Version)
+		hash, carried := r.salt.Hash(change.Version), r.carried[change.Type]
+		carried.Remove(hash)
+		addHash(tried, change.Type, hash)
 	}
-	if again {
-		tried := make(map[string]cdc.HashSet)
-		for _, change := range batch {
-			addHash(tried, change.Type, r.salt.Hash(change.Version))
-		}
-		r.keep(func(c cdc.Change) bool { return !tried[c.Type].Has(r.salt.Hash(c.Version)) })
-	}
+	r.keep(func(c cdc.Change) bool { return !tried[c.Type].Has(r.salt.Hash(c.Version)) })
 	for _, rejection := range rejections {
 		change := batch[rejection.Index]
 		r.changes = append(r.changes, change)
@@ -149,8 +143,7 @@ func (r *rejectedChanges) skip(ctx workflow.Context, resourceType string) cdc.Ha
 	return skipped
 }
 
-// forget drops what was carried over of a type and a whole pass did not show again: it
-// was superseded.
+// forget drops what was carried over of a type and a whole pass did not show again.
 func (r *rejectedChanges) forget(resourceType string) { delete(r.carried, resourceType) }
 
 // sortedKeys are a map's keys in a fixed order: workflow code must be deterministic.

@@ -259,9 +259,9 @@ func (s *captureSlice) publishRejected(ctx workflow.Context) error {
 	return s.published(ctx)
 }
 
-// continueAsNew goes on in a new run. The bodies of what EventBridge rejected are not
-// carried over: the new run lists the pages from the start and reads them again. An
-// operator may have ended the slice while its last Publish was waited for.
+// continueAsNew goes on in a new run, which lists the pages from the start to read the
+// bodies of what EventBridge rejected again. An operator may have ended the slice while
+// its last Publish was waited for.
 func (s *captureSlice) continueAsNew(ctx workflow.Context) error {
 	if err := s.published(ctx); err != nil {
 		return err

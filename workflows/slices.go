@@ -29,8 +29,7 @@ type openSlice struct {
 	cancel workflow.CancelFunc
 }
 
-// startSlice starts the k-th slice of this execution. A parent that is
-// terminated terminates its slices; a rerun reads what they had published.
+// startSlice starts the k-th slice of this execution.
 func startSlice(ctx workflow.Context, k int, in cdc.CaptureSliceInput) *openSlice {
 	id := cdc.SliceID(workflow.GetInfo(ctx).WorkflowExecution.ID, in.Type, in.Span.From, k)
 	ctx, cancel := workflow.WithCancel(ctx)
@@ -77,8 +76,7 @@ func (w *captureWindow) slices() []workflow.Future {
 	return open
 }
 
-// applyClosedSlices adds what slices that have closed published. The pages of one that
-// did not complete start again, with what it had published.
+// applyClosedSlices adds what slices that have closed published.
 func (w *captureWindow) applyClosedSlices(ctx workflow.Context) error {
 	for _, t := range w.types {
 		if t.slice == nil || !t.slice.future.IsReady() {
@@ -115,8 +113,8 @@ func (t *windowType) restartPages(ctx workflow.Context) {
 	t.Lost, t.Retry, t.Due, t.Confirm = "", cdc.Retry{}, workflow.Now(ctx).Add(sliceDelay), true
 }
 
-// readLostSlices reads the ledgers of slices that did not complete: an operator
-// terminated them. One that cannot be read holds up its own type only.
+// readLostSlices reads the ledgers of slices that an operator terminated. One that cannot
+// be read holds up its own type only.
 func (w *captureWindow) readLostSlices(ctx workflow.Context) error {
 	for _, t := range w.types {
 		if t.Lost == "" || t.Due.After(workflow.Now(ctx)) {
@@ -143,8 +141,7 @@ func (w *captureWindow) readLostSlices(ctx workflow.Context) error {
 	return nil
 }
 
-// awaitSlices waits for the open slices, so that the window can continue as new. Those
-// that are open for long are cancelled.
+// awaitSlices waits for the open slices, and cancels those that are open for long.
 func (w *captureWindow) awaitSlices(ctx workflow.Context) error {
 	until := workflow.Now(ctx).Add(cancelSlicesAfter)
 	for len(w.slices()) > 0 {

@@ -22,9 +22,8 @@ func CaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (cdc.Capture
 	return cdc.CaptureWindowResult{Ledger: w.ledger, Counts: w.counts}, nil
 }
 
-// captureWindow is a running CaptureWindow. One coroutine works off the types:
-// each has its own next step and when it is due, so that a type that cannot be
-// read, or that has thousands of pages, holds up no other.
+// captureWindow is a running CaptureWindow. Each type has its own next step and when it is
+// due, so that one that cannot be read, or has thousands of pages, holds up no other.
 type captureWindow struct {
 	in     cdc.CaptureWindowInput
 	origin cdc.Origin

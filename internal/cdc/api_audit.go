@@ -22,8 +22,7 @@ type AuditInput struct {
 	StartAt time.Time `json:"startAt,omitzero"`
 	// Versions is VersionsLatest or VersionsAll.
 	Versions string `json:"versions"`
-	// CapturedBy and SourceTime are those of the windows that the audit runs. A zero
-	// SourceTime is the audit's own start.
+	// CapturedBy and SourceTime (zero: the audit's start) are those of the windows it runs.
 	CapturedBy string    `json:"capturedBy"`
 	SourceTime time.Time `json:"sourceTime,omitzero"`
 	// After is how old a span must be for a scheduled audit.
@@ -35,8 +34,7 @@ type AuditInput struct {
 	// Span is [job's start - CDC_LOOKBACK, job's start + 1 s), and rounds extend it to the
 	// present until one finds nothing new. The statements come at the end.
 	Follow bool `json:"follow,omitempty"`
-	// Skip puts what is missing into the ledgers as skipped, unpublished
-	// (CDC_IMPORTS=summary).
+	// Skip puts what is missing into the ledgers as skipped, unpublished.
 	Skip bool `json:"skip,omitempty"`
 	// DryRun only counts what is missing: nothing is healed or stated.
 	DryRun       bool `json:"dryRun,omitempty"`
@@ -100,8 +98,7 @@ type AuditFigures struct {
 	Deletes    DeleteCounts `json:"deletes"`
 	// Open are not published yet, by windows that are open and sweep the type.
 	Open int `json:"open"`
-	// Unreadable are entries that search shows and that are no readable version: no
-	// id, version or time.
+	// Unreadable are entries that search shows and that are no readable version.
 	Unreadable int `json:"unreadable"`
 }
 
@@ -130,8 +127,7 @@ type FirstWindowResult struct {
 	Types []string  `json:"types,omitempty"`
 }
 
-// AuditSpanInput compares what the store holds of a span with the ledgers of its
-// windows.
+// AuditSpanInput compares what the store holds of a span with its windows' ledgers.
 type AuditSpanInput struct {
 	Datastore string `json:"datastore"`
 	// Span lies on windows' edges.
@@ -167,8 +163,7 @@ type AuditSpanResult struct {
 	Types []TypeAudit `json:"types,omitempty"`
 	// Windows are those that miss something, are open or cannot be read, oldest first.
 	Windows []WindowGap `json:"windows,omitempty"`
-	// Elsewhere are versions before the span that are in no ledger (VersionsAll), as
-	// many as a result may hold.
+	// Elsewhere are versions before the span that are in no ledger (VersionsAll).
 	Elsewhere []Version `json:"elsewhere,omitempty"`
 	Counts    Counts    `json:"counts"`
 }
@@ -189,8 +184,7 @@ type TypeAudit struct {
 	Incomplete bool `json:"incomplete,omitempty"`
 	// Digest is of the idempotency keys of what is in the store: see Statement.
 	Digest string `json:"digest"`
-	// HistoryUnavailable is for how many resources the store has no history
-	// (VersionsAll): opted out, or erased.
+	// HistoryUnavailable is for how many resources the store has no history (VersionsAll).
 	HistoryUnavailable int `json:"historyUnavailable,omitempty"`
 	// MissingBytes and MissingReferences are those of the missing versions, with Measure.
 	MissingBytes      int64 `json:"missingBytes,omitempty"`

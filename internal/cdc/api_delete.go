@@ -22,13 +22,12 @@ type PublishDeleteResult struct {
 	Exact bool `json:"exact,omitempty"`
 	// Skipped is set when an operator skipped it: it was not published.
 	Skipped bool `json:"skipped,omitempty"`
-	// Contradicted is set when the store shows the resource alive and its history
-	// without a delete of that time: it was not published.
+	// Contradicted is set when it was not published: the store shows the resource alive, and
+	// no delete of that time in its history.
 	Contradicted bool `json:"contradicted,omitempty"`
 }
 
-// ReadDeleteInput asks the store about a resource that a record or a notification
-// calls deleted.
+// ReadDeleteInput asks the store about a resource that was reported as deleted.
 type ReadDeleteInput struct {
 	Origin Origin `json:"origin"`
 	Delete Delete `json:"delete"`

@@ -63,8 +63,7 @@ type RangePlan struct {
 	CaptureRangeResult
 }
 
-// RangePart is a span of one type, or the recent part of a backfill in one
-// datastore.
+// RangePart is a span of one type, or the recent part of a backfill in one datastore.
 type RangePart struct {
 	Datastore string `json:"datastore"`
 	// Type is empty for a part that is audited, which is of all types.
@@ -79,8 +78,7 @@ type RangePart struct {
 	Retry Retry `json:"retry,omitzero"`
 	// Known are versions that a slice of the part published before it was cancelled.
 	Known HashSet `json:"known,omitzero"`
-	// Lost is the workflow ID of a slice of the part that did not complete and whose
-	// ledger must be read first.
+	// Lost is the workflow ID of a slice that did not complete: its ledger is read first.
 	Lost string `json:"lost,omitempty"`
 }
 
@@ -114,8 +112,7 @@ type RangeSlice struct {
 type CaptureRangeResult struct {
 	Counts Counts `json:"counts"`
 	Slices int    `json:"slices"`
-	// Total and Done are versions, as they were counted when the range was planned
-	// and as its parts were finished.
+	// Total and Done are versions, by the counts of the parts.
 	Total int `json:"total,omitempty"`
 	Done  int `json:"done,omitempty"`
 	// Missing versions of a backfill's recent part that could not be healed.

@@ -27,12 +27,10 @@ type SliceState struct {
 	Published HashSet `json:"published"`
 	// Skipped are those that an operator skipped.
 	Skipped HashSet `json:"skipped,omitzero"`
-	// Rejected are those that EventBridge rejected and that are to be read again, Bus
-	// how often they were tried.
+	// Rejected are those that EventBridge rejected, Bus how often they were tried.
 	Rejected HashSet `json:"rejected,omitzero"`
 	Bus      Retry   `json:"bus,omitzero"`
-	// PageKnown are the versions already read from the page that Next names, which
-	// did not fit into one result.
+	// PageKnown are the versions already read from the page that Next names.
 	PageKnown HashSet `json:"pageKnown"`
 	Counts    Counts  `json:"counts"`
 	// Trail is what the pages were since the first one.

@@ -39,8 +39,8 @@ type WindowState struct {
 	Counts Counts      `json:"counts"`
 	// Slices is how many slices the window has started.
 	Slices int `json:"slices"`
-	// Rejected are the versions, by type, that EventBridge rejected and that are to
-	// be read again: bodies are not carried over. Bus is how often they were tried.
+	// Rejected are the versions, by type, that EventBridge rejected: bodies, to be read
+	// again, are not carried over. Bus is how often they were tried.
 	Rejected map[string]HashSet `json:"rejected,omitempty"`
 	Bus      Retry              `json:"bus,omitzero"`
 	// Wanted is where the wanted versions stand, by type.
@@ -68,8 +68,7 @@ type TypeState struct {
 	Pages int `json:"pages,omitempty"`
 	// Retry is set while the type, or the ledger of its lost slice, cannot be read.
 	Retry Retry `json:"retry,omitzero"`
-	// Lost is the workflow ID of a slice of the type that did not complete and whose
-	// ledger is still to be read.
+	// Lost is as in RangePart.
 	Lost string `json:"lost,omitempty"`
 	// Closed is set when no further pass is due.
 	Closed bool `json:"closed,omitempty"`
@@ -89,8 +88,7 @@ type HydrateInput struct {
 	Salt Salt `json:"salt"`
 	// Requests are worked off in order, until the result is full.
 	Requests []PageRequest `json:"requests"`
-	// AllTypes is set when every open type is requested: only such an attempt shows
-	// whether the store as a whole fails.
+	// AllTypes is set when every open type is requested.
 	AllTypes bool `json:"allTypes,omitempty"`
 	// FailIfAllUnavailable makes an attempt for all types that can read none of them fail:
 	// Temporal retries it, which leaves nothing in the history. After some minutes, or

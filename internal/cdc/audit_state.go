@@ -7,9 +7,8 @@ import "time"
 type AuditState struct {
 	// StartedAt is when the run started; a continue-as-new keeps it.
 	StartedAt time.Time `json:"startedAt"`
-	// Audited is the time range of each type that was audited, back to the horizon:
-	// what lies in it was stated, or is in Unresolved. It is empty, [t, t), for a type
-	// that begins at t.
+	// Audited is the time range of each type, back to the horizon, that was stated or is in
+	// Unresolved. It is empty, [t, t), for a type that begins at t.
 	Audited map[string]Span `json:"audited,omitempty"`
 	// Edges are where audited spans end, ascending, back to the horizon: a type's spans
 	// are its Audited, cut at the Edges in it. So statements made again keep their spans.
@@ -19,14 +18,13 @@ type AuditState struct {
 	// Pending are the spans that this run is still to audit again: unresolved ones, those
 	// with Found versions, and halves of what was too much for one listing.
 	Pending []AuditPart `json:"pending,omitempty"`
-	// Found are the versions that were found after their span was audited, within the
-	// horizon, and FoundDropped how many more there were than are kept (VersionsAll).
+	// Found are the versions that were found after their span was audited (VersionsAll), and
+	// FoundDropped how many more there were than are kept.
 	Found        []Version `json:"found,omitempty"`
 	FoundDropped int       `json:"foundDropped,omitempty"`
 	// Healed is for the statements that are made again.
 	Healed []HealedSpan `json:"healed,omitempty"`
-	// Expired spans had grown older than the horizon, in this run, before they were
-	// audited or resolved.
+	// Expired spans became older than the horizon unaudited or unresolved, in this run.
 	Expired []AuditPart `json:"expired,omitempty"`
 	// Statements of an audit of one span that count any version, and StatementsOmitted
 	// how many more there were than are kept.
@@ -41,8 +39,7 @@ type AuditState struct {
 // FollowState is how far an audit has followed a job: in rounds that heal what is new,
 // and at the end by stating the whole time range.
 type FollowState struct {
-	// Rounds is how many rounds were started, the last one at RoundStart. It audits up
-	// to RoundEnd, a window's edge.
+	// Rounds were started, the last one, up to RoundEnd, a window's edge, at RoundStart.
 	Rounds     int       `json:"rounds"`
 	RoundStart time.Time `json:"roundStart"`
 	RoundEnd   time.Time `json:"roundEnd"`

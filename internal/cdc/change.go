@@ -14,8 +14,7 @@ type Version struct {
 	ID string `json:"id"`
 	// VersionID is meta.versionId, a decimal string from "1" in HealthLake.
 	VersionID string `json:"version"`
-	// LastUpdated is meta.lastUpdated as the store wrote it (RFC 3339, with 3
-	// or 9 fractional digits).
+	// LastUpdated is meta.lastUpdated as the store wrote it, in RFC 3339.
 	LastUpdated string `json:"lastUpdated"`
 }
 
@@ -65,15 +64,13 @@ const (
 // Change is a version to publish.
 type Change struct {
 	Version
-	// Body is the resource byte for byte as the store gave it; empty when the
-	// change goes as a reference.
+	// Body is the resource byte for byte as the store gave it; empty for a reference.
 	Body []byte `json:"body,omitempty"`
 	// Reason says why there is no Body.
 	Reason string `json:"reason,omitempty"`
 }
 
-// Delete is a deletion that a record or a notification reports, usually without the
-// resource's id.
+// Delete is a deletion that a record, usually without an id, or a notification reports.
 type Delete struct {
 	// EventID is the id of the CloudTrail or notification event.
 	EventID string `json:"eventId"`

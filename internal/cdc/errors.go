@@ -57,8 +57,7 @@ func (c Class) Known() bool {
 	return known
 }
 
-// Retryable reports whether the same request may succeed later without anyone doing
-// anything.
+// Retryable reports whether the same request may succeed later by itself.
 func (c Class) Retryable() bool { return retryable[c] }
 
 // NeedsOperator reports whether the error lasts until somebody does something. That of a
@@ -67,8 +66,8 @@ func (c Class) NeedsOperator() bool {
 	return c != "" && c != ClassPageToken && c != ClassTooLarge && !c.Retryable()
 }
 
-// Error is an error of the datastore or of the bus. Its text holds the
-// operation's template, the class and the status, never a URL, an id or a body.
+// Error is an error of the datastore or of the bus. Its text never holds a URL, an id or
+// a body.
 type Error struct {
 	// Op is what was being done, as a route template: "GET {Type}?_lastUpdated".
 	Op    string

@@ -97,15 +97,10 @@ func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, erro
 		m.Change = ChangeCreated
 	}
 	m.ResourceID, m.VersionID, m.LastUpdated = c.ID, c.VersionID, c.LastUpdated
-	if c.Reason != "" {
-		m.Payload, m.Reason = PayloadReference, c.Reason
-		return f.event(m, c.Type, c.Time(), nil)
-	}
-	if len(c.Body) == 0 {
+	if c.Reason == "" && len(c.Body) == 0 {
 		return Event{}, errors.New("building event: change has neither a body nor a reason for none")
 	}
-	m.Payload = PayloadFull
-	return f.event(m, c.Type, c.Time(), c.Body)
+	return f.event(m, c.Type, c.Time(), c.Body, c.Reason)
 }
 
 // DeleteEvent builds the event of a delete: an unresolved one where no id is known. An
@@ -130,7 +125,7 @@ func (f EventFormat) DeleteEvent(d Delete, o Origin, now time.Time) (Event, erro
 	}
 	m.IdempotencyKey = fmt.Sprintf("%s/%s/_delete/%s", o.Datastore, name, d.EventID)
 	m.Resolution, m.Scope = "unresolved", d.Scope
-	return f.event(m, name, d.EventTime, nil)
+	return f.event(m, name, d.EventTime, nil, "")
 }
 
 func (f EventFormat) exactDelete(m meta, d Delete) (Event, error) {
@@ -149,14 +144,7 @@ func (f EventFormat) exactDelete(m meta, d Delete) (Event, error) {
 	if !t.Time().IsZero() {
 		at = t.Time()
 	}
-	switch {
-	case t.Reason != "":
-		m.Payload, m.Reason = PayloadReference, t.Reason
-		return f.event(m, d.Type, at, nil)
-	case len(t.Body) > 0:
-		m.Payload = PayloadFull
-	}
-	return f.event(m, d.Type, at, t.Body)
+	return f.event(m, d.Type, at, t.Body, t.Reason)
 }
 
 // DeleteOverhead is as Overhead, for the event of an exact delete.
@@ -182,7 +170,14 @@ func (f EventFormat) meta(o Origin, resourceType string, now time.Time) meta {
 	}
 }
 
-func (f EventFormat) event(m meta, resourceType string, at time.Time, body []byte) (Event, error) {
+// event has the body as data, unless there is a reason for a reference.
+func (f EventFormat) event(m meta, resourceType string, at time.Time, body []byte, reason string) (Event, error) {
+	switch {
+	case reason != "":
+		m.Payload, m.Reason, body = PayloadReference, reason, nil
+	case len(body) > 0:
+		m.Payload = PayloadFull
+	}
 	var detail bytes.Buffer
 	detail.WriteString(`{"meta":`)
 	encoder := json.NewEncoder(&detail)

@@ -12,8 +12,8 @@ var (
 	idPattern   = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
 )
 
-// maxNameBytes is the length in bytes up to which an id or a version is valid:
-// eight times FHIR's id. Ids stand in paths, three bytes for each of theirs.
+// maxNameBytes bounds an id or a version: eight times FHIR's id, three bytes in a path for
+// each of theirs.
 const maxNameBytes = 512
 
 // ValidType reports whether name has the form of a FHIR resource type.
@@ -32,8 +32,8 @@ func UsableID(id string) bool {
 	return id != "" && len(id) <= maxNameBytes && utf8.ValidString(id) && !strings.ContainsFunc(id, unfit)
 }
 
-// unfit reports whether a character has no place in an id. U+FFFD is what stands for
-// bytes that could not be decoded: two ids must not become the same.
+// unfit reports whether a character has no place in an id. U+FFFD stands for bytes that
+// could not be decoded: two ids would become the same.
 func unfit(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
 
 // UsableVersion reports whether text can be a meta.versionId. It has no slash, so that

@@ -57,9 +57,8 @@ func (s *Salt) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// HashSet is a set of hashes. In JSON it is base64 of the hashes in ascending
-// order, 8 bytes each, big-endian: 150,000 stay under Temporal's payload limit
-// of 2 MiB. The zero value is empty and ready to use.
+// HashSet is a set of hashes, in JSON base64 of 8 bytes each, ascending, big-endian:
+// 150,000 stay under Temporal's payload limit of 2 MiB. The zero value is ready to use.
 type HashSet struct{ set map[Hash]struct{} }
 
 // Has reports whether h is in the set.
@@ -140,8 +139,7 @@ func (s *HashSet) UnmarshalJSON(data []byte) error {
 type TypeLedger struct {
 	// Published holds the versions that EventBridge accepted.
 	Published HashSet `json:"published"`
-	// Skipped holds the versions that an operator skipped, or that a window was
-	// told to skip.
+	// Skipped holds the versions that an operator, or a window's Skip, skipped.
 	Skipped HashSet `json:"skipped"`
 }
 
@@ -166,8 +164,7 @@ type Ledger struct {
 	Types map[string]*TypeLedger `json:"types"`
 }
 
-// Type returns the entry of a resource type, making it: from then on the type
-// counts as swept.
+// Type returns the entry of a resource type, making it: the type counts as swept.
 func (l *Ledger) Type(resourceType string) *TypeLedger {
 	if l.Types == nil {
 		l.Types = make(map[string]*TypeLedger)

@@ -1,14 +1,12 @@
 package cdc
 
-// MaxIdlePages is how many pages of one list in a row may show nothing that those
-// before it did not, before the list is taken for one without end.
+// MaxIdlePages is after how many pages in a row without anything new a list ends.
 const MaxIdlePages = 20
 
 // PageTrail is what the pages of one list were so far: a store may link its pages in
 // a circle, or link on without end.
 type PageTrail struct {
-	// Seen are salted hashes of the links that were followed and of what the pages
-	// held.
+	// Seen are salted hashes of the links that were followed and of the pages' Content.
 	Seen HashSet `json:"seen,omitzero"`
 	// Idle is how many pages in a row showed nothing new.
 	Idle int `json:"idle,omitempty"`

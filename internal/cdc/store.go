@@ -9,8 +9,7 @@ import (
 // (HealthLake developer guide, "FHIR search parameters").
 const PageSize = 100
 
-// SearchRequest asks for the first page of the versions of one type whose
-// meta.lastUpdated lies in a span.
+// SearchRequest asks for the first page of one type's versions of a span.
 type SearchRequest struct {
 	Datastore string
 	Type      string
@@ -21,8 +20,7 @@ type SearchRequest struct {
 	ID string
 	// IDsOnly asks for id and meta only (_elements=id,meta).
 	IDsOnly bool
-	// Total asks the store to count the matches, the margin's included
-	// (_total=accurate).
+	// Total asks for the number of matches, the margin's included (_total=accurate).
 	Total bool
 }
 

@@ -4,8 +4,7 @@ import "fmt"
 
 // Wait is one thing of an execution that waits for an operator.
 type Wait struct {
-	// Type is the resource type; empty for a ledger, and for a delete that names
-	// none.
+	// Type is empty for a ledger, and for a delete that names none.
 	Type string `json:"type,omitempty"`
 	// Versions, or deletes, are as many as EventBridge rejects.
 	Versions int `json:"versions,omitempty"`
@@ -19,8 +18,7 @@ type Wait struct {
 
 // Skip names what an operator skips of an execution: no more than was seen to wait.
 type Skip struct {
-	// Versions are the types whose versions (or delete) EventBridge rejects: those
-	// go into the ledger as skipped.
+	// Versions are the types whose versions (or delete) EventBridge rejects.
 	Versions []string `json:"versions,omitempty"`
 	// Types are those that cannot be read: they close without being swept.
 	Types []string `json:"types,omitempty"`

@@ -62,16 +62,9 @@ func WindowsTouching(datastore string, from, to time.Time) []Window {
 	return windows
 }
 
-// floor is the edge at or before t, in UTC. time.Truncate counts from the year 1.
-func floor(t time.Time) time.Time {
-	width := int64(WindowWidth / time.Second)
-	seconds := t.Unix()
-	rest := seconds % width
-	if rest < 0 {
-		rest += width
-	}
-	return time.Unix(seconds-rest, 0).UTC()
-}
+// floor is the edge at or before t, in UTC. Truncate counts from the year 1, which is a
+// multiple of ten seconds before the Unix epoch.
+func floor(t time.Time) time.Time { return t.UTC().Truncate(WindowWidth) }
 
 // Span is a half-open range [From, To) of meta.lastUpdated.
 type Span struct {
