@@ -33,8 +33,8 @@ const (
 // searches, but for the CapabilityStatement.
 var ReadOps = []string{opRead, opVRead, opHistory, opHistoryNext}
 
-// Search asks for the first page, of at most cdc.PageSize resources. A page that is larger
-// than an answer may be, this one or a further one, is answered as an empty page whose
+// Search asks for the first page, of at most cdc.PageSize resources. A page, also a
+// further one, that is larger than an answer may be is answered as an empty page whose
 // Next begins the list again: of ids alone (Page.IDsOnly).
 func (c *Client) Search(ctx context.Context, req cdc.SearchRequest) (cdc.Page, error) {
 	asked := list{span: req.Span, id: req.ID, idsOnly: req.IDsOnly, total: req.Total, count: cdc.PageSize}
@@ -131,10 +131,7 @@ func (c *Client) Count(ctx context.Context, datastore, resourceType string, span
 		}
 		return err
 	})
-	if err != nil {
-		return 0, err
-	}
-	return total, nil
+	return total, err
 }
 
 // Read asks for a resource's current version. One that is not there, or is
@@ -163,24 +160,22 @@ func (c *Client) VRead(ctx context.Context, datastore, resourceType, id, version
 
 func (c *Client) resource(ctx context.Context, r request, id, version string) (cdc.Resource, error) {
 	var resource cdc.Resource
-	err := c.do(ctx, r, func(a answer) (err error) {
-		resource, err = decodeResource(a.body)
+	err := c.do(ctx, r, func(a answer) error {
+		read, err := decodeResource(a.body)
 		switch {
 		case errors.Is(err, errNotJSON):
 			return err
-		case resource.Type != r.resourceType || resource.ID != id:
+		case read.Type != r.resourceType || read.ID != id:
 			return errNotAsked
 		case err != nil:
 			return errUnreadable
-		case version != "" && resource.VersionID != version:
+		case version != "" && read.VersionID != version:
 			return errNotAsked
 		}
+		resource = read
 		return nil
 	})
-	if err != nil {
-		return cdc.Resource{}, err
-	}
-	return resource, nil
+	return resource, err
 }
 
 // SearchableTypes returns, sorted, the types that the store's CapabilityStatement lists

@@ -44,10 +44,7 @@ func (c *Client) History(ctx context.Context, datastore, resourceType, id, next 
 		first.RawQuery = encodeQuery(asked.historyQuery())
 		return cdc.Page{Total: -1, Next: asked.mark(first.RequestURI())}, nil
 	}
-	if err != nil {
-		return cdc.Page{}, err
-	}
-	return page, nil
+	return page, err
 }
 
 // versions returns the versions of one resource, and the entries that are none of its.
