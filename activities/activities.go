@@ -30,7 +30,7 @@ type Observer interface {
 	Audited(s cdc.Statement)
 }
 
-// Activities' methods are the activities.
+// Activities has the activities as its methods.
 type Activities struct {
 	Reader *Reader
 	Bus    Bus

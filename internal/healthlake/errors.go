@@ -13,21 +13,9 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// What an operator can do, by what went wrong.
 const (
-	adviceNoKeys      = "no AWS credentials could be had: check the worker's credential chain"
-	adviceForbidden   = "check the worker's IAM permissions on the datastore, AWS_REGION and the machine's clock"
-	adviceNoAnswer    = "no answer in time: check the store's health and the network"
-	adviceNoConnect   = "no connection: check CDC_HEALTHLAKE_ENDPOINT, the network and the store's health"
-	adviceCertificate = "the endpoint's certificate is not trusted: check CDC_HEALTHLAKE_ENDPOINT and the machine's root certificates"
-	adviceRedirect    = "the store redirects, which is not followed: check CDC_HEALTHLAKE_ENDPOINT"
-	adviceNotThere    = "check CDC_DATASTORES and CDC_HEALTHLAKE_ENDPOINT, and that the store knows the resource type"
-	adviceRejected    = "the store does not accept this request: check that it searches this resource type by _lastUpdated"
-	advicePut         = "the store does not accept this resource: check that it supports FHIR Subscriptions, and has less than 50"
-	adviceStatus      = "the answer has a status that no FHIR read has: check what stands between us and the store"
-	adviceCutOff      = "the answer is cut off"
-	adviceEmptySpan   = "the span is empty: its end must be after its beginning"
-	adviceNoID        = "an id or a version is empty, too long, or holds control characters"
+	adviceEmptySpan = "the span is empty: its end must be after its beginning"
+	adviceNoID      = "an id or a version is empty, too long, or holds control characters"
 )
 
 // transferError classifies a request without a whole answer; status is 0 without any.
@@ -43,19 +31,19 @@ func transferError(ctx, bounded context.Context, op string, status int, err erro
 	case errors.Is(ctx.Err(), context.Canceled):
 		return failed(cdc.ClassInterrupted, "")
 	case bounded.Err() != nil:
-		return failed(cdc.ClassUnavailable, adviceNoAnswer)
+		return failed(cdc.ClassUnavailable, "no answer in time: check the store's health and the network")
 	case errors.Is(err, errNoKeys):
-		return failed(cdc.ClassForbidden, adviceNoKeys)
+		return failed(cdc.ClassForbidden, "no AWS credentials could be had: check the worker's credential chain")
 	case errors.As(err, &certificate):
-		return failed(cdc.ClassUnavailable, adviceCertificate)
+		return failed(cdc.ClassUnavailable, "the endpoint's certificate is not trusted: check CDC_HEALTHLAKE_ENDPOINT and the machine's root certificates")
 	case errors.Is(err, errTooLarge) && op != opCount && op != opMetadata: // which have nothing smaller to ask for
 		return failed(cdc.ClassTooLarge, errTooLarge.Error())
 	case errors.Is(err, errTooLarge):
 		return malformed(op, status, errTooLarge)
 	case status == 0 || errors.As(err, &network):
-		return failed(cdc.ClassUnavailable, adviceNoConnect)
+		return failed(cdc.ClassUnavailable, "no connection: check CDC_HEALTHLAKE_ENDPOINT, the network and the store's health")
 	default:
-		return malformed(op, status, errors.New(adviceCutOff))
+		return malformed(op, status, errors.New("the answer is cut off"))
 	}
 }
 
@@ -102,21 +90,21 @@ func classify(op string, status int, decided cdc.Class) (class cdc.Class, advice
 	case status >= 500 || status == http.StatusRequestTimeout || decided == cdc.ClassUnavailable:
 		return cdc.ClassUnavailable, ""
 	case status == http.StatusUnauthorized || status == http.StatusForbidden || decided == cdc.ClassForbidden:
-		return cdc.ClassForbidden, adviceForbidden
+		return cdc.ClassForbidden, "check the worker's IAM permissions on the datastore, AWS_REGION and the machine's clock"
 	case gone && (op == opRead || op == opVRead || op == opHistory):
 		return cdc.ClassNotFound, ""
 	case (op == opNext || op == opHistoryNext) && (gone || status == http.StatusBadRequest):
 		return cdc.ClassPageToken, ""
 	case status < 300:
-		return cdc.ClassMalformed, adviceStatus
+		return cdc.ClassMalformed, "the answer has a status that no FHIR read has: check what stands between us and the store"
 	case status < 400:
-		return cdc.ClassRejected, adviceRedirect
+		return cdc.ClassRejected, "the store redirects, which is not followed: check CDC_HEALTHLAKE_ENDPOINT"
 	case op == opPut:
-		return cdc.ClassRejected, advicePut
+		return cdc.ClassRejected, "the store does not accept this resource: check that it supports FHIR Subscriptions, and has less than 50"
 	case gone:
-		return cdc.ClassRejected, adviceNotThere
+		return cdc.ClassRejected, "check CDC_DATASTORES and CDC_HEALTHLAKE_ENDPOINT, and that the store knows the resource type"
 	default:
-		return cdc.ClassRejected, adviceRejected
+		return cdc.ClassRejected, "the store does not accept this request: check that it searches this resource type by _lastUpdated"
 	}
 }
 
