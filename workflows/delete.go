@@ -15,10 +15,7 @@ func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.Publish
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidEventID(in.Delete.EventID) {
 		return cdc.PublishDeleteResult{}, invalidInput("a delete needs a datastore and an event id")
 	}
-	d := &publishDelete{in: in, operator: newOperator(ctx, in.Attributes)}
-	if in.Resume != nil {
-		d.retry = *in.Resume
-	}
+	d := &publishDelete{in: in, retry: in.Resume, operator: newOperator(ctx, in.Attributes)}
 	err := workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) { return d.progress(ctx), nil })
 	if err != nil {
 		return cdc.PublishDeleteResult{}, err
@@ -167,7 +164,7 @@ func (d *publishDelete) waitForRetry(ctx workflow.Context, reason string) error 
 		return errDeleteSkipped
 	}
 	if historyIsLarge(ctx) {
-		d.in.Resume, d.in.Read = &d.retry, d.in.Read || d.retry.Class == cdc.ClassEvent
+		d.in.Resume, d.in.Read = d.retry, d.in.Read || d.retry.Class == cdc.ClassEvent
 		return workflow.NewContinueAsNewError(ctx, cdc.WorkflowPublishDelete, d.in)
 	}
 	return nil

@@ -114,13 +114,12 @@ func busWait(class cdc.Class) []cdc.Wait {
 // failed reports whether an activity's error is one that its workflow plans for, with its
 // class and the pause that the store demands. Any other ends the workflow.
 func failed(ctx workflow.Context, err error) (class cdc.Class, retryAfter time.Duration, ok bool) {
-	var activity *temporal.ActivityError
-	var canceled *temporal.CanceledError
-	if ctx.Err() != nil || !errors.As(err, &activity) || errors.As(err, &canceled) {
+	_, ofActivity := errors.AsType[*temporal.ActivityError](err)
+	if ctx.Err() != nil || !ofActivity || temporal.IsCanceledError(err) {
 		return "", 0, false
 	}
-	var failure *temporal.ApplicationError
-	if !errors.As(err, &failure) {
+	failure, ok := errors.AsType[*temporal.ApplicationError](err)
+	if !ok {
 		return cdc.ClassUnavailable, 0, true // an attempt that was not heard of again
 	}
 	class = cdc.Class(failure.Type())
@@ -142,11 +141,10 @@ func countType(ctx workflow.Context, metric, datastore, resourceType string) {
 
 // classOf is the class of an activity's error, empty for any other.
 func classOf(err error) cdc.Class {
-	var failure *temporal.ApplicationError
-	if !errors.As(err, &failure) {
-		return ""
+	if failure, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return cdc.Class(failure.Type())
 	}
-	return cdc.Class(failure.Type())
+	return ""
 }
 
 func invalidInput(what string) error {

@@ -10,8 +10,8 @@ type PublishDeleteInput struct {
 	Attributes bool `json:"attributes,omitempty"`
 	// Resume is where the delete goes on after a continue-as-new; Read is set when the
 	// resource was read before that, and Delete holds the Tombstone.
-	Resume *Retry `json:"resume,omitempty"`
-	Read   bool   `json:"read,omitempty"`
+	Resume Retry `json:"resume,omitzero"`
+	Read   bool  `json:"read,omitempty"`
 }
 
 // PublishDeleteResult is the result of a PublishDelete. Audits count it.

@@ -1,7 +1,6 @@
 package cdc
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -148,7 +147,7 @@ func IDsOf(resources []ResourceID, resourceType string) []string {
 			ids = append(ids, r.ID)
 		}
 	}
-	slices.SortFunc(ids, cmp.Compare)
+	slices.Sort(ids)
 	return slices.Compact(ids)
 }
 
