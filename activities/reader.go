@@ -14,8 +14,8 @@ import (
 const (
 	// readReserve is how long before its deadline an attempt begins no further read.
 	readReserve = 20 * time.Second
-	// changeBytes is what a change takes in a result beside its body and the
-	// texts of its version: JSON names, quotes and the digits of base64's end.
+	// changeBytes is what a change takes in a result beside its body and the texts of its
+	// version, in JSON.
 	changeBytes = 96
 	// maxFailedReads is how many resources readBodies passes over because their reads
 	// fail, before it leaves the rest to the next attempt.
@@ -209,8 +209,8 @@ func (r *Reader) Body(ctx context.Context, origin cdc.Origin, span cdc.Span, ver
 	return r.Change(origin, resource), span.Contains(resource.Time()), reads, nil
 }
 
-// version reads exactly this version: the current one by a read, an older one from
-// history. Its number of requests is n.
+// version reads exactly this version, with n requests: the current one by a read, an older
+// one from history.
 func (r *Reader) version(ctx context.Context, datastore string, version cdc.Version) (resource cdc.Resource, n int, err error) {
 	resource, err = r.read(ctx, datastore, version.Type, version.ID)
 	if err == nil && resource.VersionID == version.VersionID {
@@ -272,15 +272,14 @@ func (r *Reader) concernsOne(datastore, resourceType, id string, err error) bool
 	return true
 }
 
-// OfUnusualID reports whether an error may be about the id alone. An id that FHIR does
-// not have may be read differently by everything on the way to the store, so that any
-// answer is an answer to that id.
+// OfUnusualID reports whether an error may be about the id alone: an id that FHIR does not
+// have may be read differently on the way to the store.
 func OfUnusualID(id string, class cdc.Class) bool {
 	return !cdc.ValidResourceID(id) && (class == cdc.ClassForbidden || class == cdc.ClassMalformed)
 }
 
-// CountUnreadable counts and logs the entries of a page that are no readable version,
-// as far as they lie, or may lie, in the span.
+// CountUnreadable counts and logs the entries of a page that are no readable version and
+// may lie in the span.
 func (r *Reader) CountUnreadable(datastore, resourceType string, span cdc.Span, entries []cdc.Unreadable) {
 	n := 0
 	for _, entry := range entries {

@@ -16,8 +16,8 @@ var errStopping = errors.New("consumer is stopping")
 const openTimeout = 2 * time.Minute
 
 // circuitBreaker pauses the work while Temporal is unavailable. The first caller whose
-// call fails trips it and repeats its call, with a backoff, until Temporal answers; all
-// others, and the polls, wait for that.
+// call fails trips it and repeats its call until Temporal answers; all others, and the
+// polls, wait for that.
 type circuitBreaker struct {
 	logger  *slog.Logger
 	metrics Metrics

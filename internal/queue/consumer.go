@@ -24,7 +24,7 @@ import (
 type Opener interface {
 	// OpenWindow starts the window's execution.
 	OpenWindow(ctx context.Context, w cdc.Window, cause cdc.Cause) (opened bool, err error)
-	// PublishDelete starts the publishing of a delete. by is one of the cdc.By constants.
+	// PublishDelete's by is one of the cdc.By constants.
 	PublishDelete(ctx context.Context, datastore string, d cdc.Delete, by string) (opened bool, err error)
 	// Import starts the audit of what an import has written.
 	Import(ctx context.Context, datastore string, i cdc.Import, cause cdc.Cause) (opened bool, err error)
@@ -95,10 +95,9 @@ func newConsumer(cfg Config, l limits) *Consumer {
 	return c
 }
 
-// Run polls until ctx is done. Then no new poll begins; those in flight, whose
-// messages would be stranded by a cancel, finish; what is in hand is worked off
-// within the grace or released; acknowledgements are flushed; and Run returns nil.
-// An error says that the queue does not exist.
+// Run polls until ctx is done. Then the polls in flight finish, what is in hand is worked
+// off within the grace or released, acknowledgements are flushed, and Run returns nil. An
+// error says that the queue does not exist.
 func (c *Consumer) Run(ctx context.Context) error {
 	if err := c.checkQueue(ctx); err != nil {
 		return fmt.Errorf("checking the trigger queue: %w", err)

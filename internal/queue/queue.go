@@ -47,16 +47,13 @@ type Queue struct {
 	redrivePolicy string
 }
 
-// ErrNoQueue says that no trigger queue is configured.
-var ErrNoQueue = errors.New("the trigger queue is not known: set CDC_QUEUE_URL")
-
 // ErrNoDLQ says that the trigger queue has no dead-letter queue.
 var ErrNoDLQ = errors.New("the trigger queue has no dead-letter queue: set a redrive policy on it, as deploy/ does")
 
 // Find looks at the trigger queue.
 func Find(ctx context.Context, api API, url string) (Queue, error) {
 	if url == "" {
-		return Queue{}, ErrNoQueue
+		return Queue{}, errors.New("the trigger queue is not known: set CDC_QUEUE_URL")
 	}
 	found, err := look(ctx, api, url)
 	if err != nil {
