@@ -47,7 +47,7 @@ func (a *Activities) ReadDelete(ctx context.Context, in cdc.ReadDeleteInput) (cd
 	result.Counts.Reads += pages
 	switch class := cdc.ClassOf(err); {
 	case class == "":
-	case class == cdc.ClassNotFound || class == cdc.ClassRejected || class == cdc.ClassTooLarge && !result.Gone:
+	case class == cdc.ClassNotFound || class == cdc.ClassInvalidRequest || class == cdc.ClassTooLarge && !result.Gone:
 		// None is kept, or none can be read. A resource that can be read may have been
 		// deleted before, and a read may lag.
 		result.Final = result.Gone
@@ -77,7 +77,7 @@ func (a *Activities) lastHistory(ctx context.Context, in cdc.ReadDeleteInput) (e
 	for pages < historyPages {
 		page, err := a.Reader.Store.History(ctx, in.Origin.Datastore, in.Delete.Type, in.Delete.ResourceID, next)
 		pages++
-		if cdc.ClassOf(err) == cdc.ClassPageToken {
+		if cdc.ClassOf(err) == cdc.ClassPageTokenRejected {
 			// The pages start again with the attempt.
 			err = &cdc.Error{Op: "GET {Type}/{id}/_history?page", Class: cdc.ClassUnavailable}
 		}

@@ -257,7 +257,7 @@ func (h *hydration) read(ctx context.Context, request cdc.PageRequest) reading {
 // refused starts the pages again.
 func notGiven(request cdc.PageRequest, err error) cdc.PageResult {
 	page := cdc.PageResult{Type: request.Type, State: cdc.PageUnavailable, Next: request.Next, Remaining: -1, Class: cdc.ClassOf(err)}
-	if page.Class == cdc.ClassPageToken && request.Next != "" {
+	if page.Class == cdc.ClassPageTokenRejected && request.Next != "" {
 		page.State, page.Next = cdc.PageIncomplete, ""
 		return page
 	}

@@ -72,7 +72,7 @@ func (m *measurement) pages(ctx context.Context) error {
 			Datastore: m.in.Origin.Datastore, Type: m.in.Type, Span: m.in.Span, Next: next, Bulk: true,
 		}, func() { Heartbeat(ctx) })
 		m.result.Counts.Searches += searches
-		if cdc.ClassOf(err) == cdc.ClassPageToken && next != "" && restarts < measureRestarts {
+		if cdc.ClassOf(err) == cdc.ClassPageTokenRejected && next != "" && restarts < measureRestarts {
 			next, restarts, trail = "", restarts+1, cdc.PageTrail{}
 			continue
 		}

@@ -37,7 +37,7 @@ func (s *pagedStore) Search(context.Context, cdc.SearchRequest) (cdc.Page, error
 func (s *pagedStore) Next(_ context.Context, _, _, next string) (cdc.Page, error) {
 	if s.expire > 0 {
 		s.expire--
-		return cdc.Page{}, &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageToken, Status: 400}
+		return cdc.Page{}, &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 400}
 	}
 	var from int
 	_, err := fmt.Sscan(next, &from)
@@ -97,7 +97,7 @@ func TestMeasureSpan(t *testing.T) {
 
 	store.expire = measureRestarts + 1
 	_, err = ranging(store).MeasureSpan(t.Context(), cdc.MeasureInput{Origin: rangeOrigin, Type: "Patient", Span: rangeSpan})
-	require.ErrorContains(t, err, string(cdc.ClassPageToken), "Temporal tries again")
+	require.ErrorContains(t, err, string(cdc.ClassPageTokenRejected), "Temporal tries again")
 	_, err = ranging(store).MeasureSpan(t.Context(), cdc.MeasureInput{Origin: rangeOrigin, Type: "no type", Span: rangeSpan})
 	require.ErrorContains(t, err, string(cdc.ClassInvalidInput))
 }

@@ -222,7 +222,7 @@ func (r *Reader) version(ctx context.Context, datastore string, version cdc.Vers
 	resource, err = Quickly(ctx, func() (cdc.Resource, error) {
 		return r.Store.VRead(ctx, datastore, version.Type, version.ID, version.VersionID)
 	})
-	if cdc.ClassOf(err) == cdc.ClassRejected {
+	if cdc.ClassOf(err) == cdc.ClassInvalidRequest {
 		// A store without history refuses the route: the version is gone.
 		err = &cdc.Error{Op: "GET {Type}/{id}/_history/{version}", Class: cdc.ClassNotFound}
 	}
@@ -263,7 +263,7 @@ func (r *Reader) concernsOne(datastore, resourceType, id string, err error) bool
 	if class == cdc.ClassNotFound {
 		return true
 	}
-	if class != cdc.ClassRejected && class != cdc.ClassInvalidInput && !OfUnusualID(id, class) {
+	if class != cdc.ClassInvalidRequest && class != cdc.ClassInvalidInput && !OfUnusualID(id, class) {
 		return false
 	}
 	r.Observer.Invalid(datastore, resourceType, 1)

@@ -142,7 +142,7 @@ func (d *publishDelete) publish(ctx workflow.Context) error {
 			d.retry = cdc.Retry{}
 			return err
 		}
-		d.retry.Failed(workflow.Now(ctx), cdc.ClassEvent, 0)
+		d.retry.Failed(workflow.Now(ctx), cdc.ClassEventRejected, 0)
 		if err := d.waitForRetry(ctx, "rejected by EventBridge: "+result.Rejected[0].Code); err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (d *publishDelete) waitForRetry(ctx workflow.Context, reason string) error 
 		return errDeleteSkipped
 	}
 	if historyIsLarge(ctx) {
-		d.in.Resume, d.in.Read = d.retry, d.in.Read || d.retry.Class == cdc.ClassEvent
+		d.in.Resume, d.in.Read = d.retry, d.in.Read || d.retry.Class == cdc.ClassEventRejected
 		return workflow.NewContinueAsNewError(ctx, cdc.WorkflowPublishDelete, d.in)
 	}
 	return nil
@@ -172,7 +172,7 @@ func (d *publishDelete) waitForRetry(ctx workflow.Context, reason string) error 
 
 // isNamed reports whether a skip names the delete, by its type, as what it waits for.
 func (d *publishDelete) isNamed(s cdc.Skip) bool {
-	if d.retry.Class == cdc.ClassEvent {
+	if d.retry.Class == cdc.ClassEventRejected {
 		return slices.Contains(s.Versions, d.in.Delete.Type)
 	}
 	return slices.Contains(s.Types, d.in.Delete.Type)
@@ -182,7 +182,7 @@ func (d *publishDelete) waiting(ctx workflow.Context) []cdc.Wait {
 	var all []cdc.Wait
 	switch {
 	case !d.retry.Waits(workflow.Now(ctx)):
-	case d.retry.Class == cdc.ClassEvent:
+	case d.retry.Class == cdc.ClassEventRejected:
 		all = append(all, cdc.Wait{Type: d.in.Delete.Type, Versions: 1})
 	default:
 		all = append(all, cdc.Wait{Type: d.in.Delete.Type, Class: d.retry.Class})
@@ -195,7 +195,7 @@ func (d *publishDelete) progress(ctx workflow.Context) cdc.Progress {
 	p := cdc.Progress{Rejected: make(map[string]int), Waiting: d.waiting(ctx)}
 	switch {
 	case !d.retry.Failing():
-	case d.retry.Class == cdc.ClassEvent:
+	case d.retry.Class == cdc.ClassEventRejected:
 		p.Rejected[d.in.Delete.Type] = 1
 	default:
 		p.Unavailable = map[string]cdc.Class{d.in.Delete.Type: d.retry.Class}

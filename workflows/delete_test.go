@@ -71,7 +71,7 @@ func TestPublishExactDelete(t *testing.T) {
 	ago := func(minutes int) time.Time { return start.Add(-time.Duration(minutes) * time.Minute) }
 	at := start.Add(1500 * time.Millisecond) // of the delete; its record says when it completed, cut to seconds
 	const byEvent, second = "/_delete/e1", "/_history/2"
-	none := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassRejected, Status: 400}
+	none := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassInvalidRequest, Status: 400}
 	gone := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassNotFound, Status: 404}
 	forbidden := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassForbidden, Status: 403}
 	for name, c := range map[string]struct {
@@ -139,7 +139,7 @@ func TestPublishExactDelete(t *testing.T) {
 // resource that lives and was never deleted, or not then, however late its history is.
 func TestContradictedDelete(t *testing.T) {
 	at := start.Add(1500 * time.Millisecond)
-	none := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassRejected, Status: 400}
+	none := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassInvalidRequest, Status: 400}
 	for name, bury := range map[string]func(*graveyard){
 		"alive":              func(g *graveyard) { g.put(start.Add(-time.Hour)) },
 		"updated just now":   func(g *graveyard) { g.put(start.Add(-time.Hour)); g.put(at) },
@@ -209,7 +209,7 @@ func reportedDelete(at time.Time) cdc.PublishDeleteInput {
 // who fixes that, or skips the delete.
 func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 	forbidden := &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassForbidden, Status: 403}
-	rejected := &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassRejected, Status: 400}
+	rejected := &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassInvalidRequest, Status: 400}
 	later := start.Add(20 * time.Minute)
 	for name, c := range map[string]struct {
 		bury  func(*graveyard)
@@ -223,7 +223,7 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 		},
 		"and contradict it": {
 			func(g *graveyard) { g.noRead = rejected }, func(g *graveyard) { g.noRead = nil },
-			cdc.ClassRejected, cdc.PublishDeleteResult{Contradicted: true},
+			cdc.ClassInvalidRequest, cdc.PublishDeleteResult{Contradicted: true},
 		},
 		"history of one that lives": {
 			func(g *graveyard) { g.noHistory = forbidden }, func(g *graveyard) { g.noHistory = nil },

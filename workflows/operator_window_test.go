@@ -93,7 +93,7 @@ func TestThrottledTypeDoesNotWaitForAnOperator(t *testing.T) {
 
 // Whatever lasts waits for an operator, whatever its class, and can be skipped.
 func TestWhateverLastsWaitsForAnOperator(t *testing.T) {
-	for _, class := range []cdc.Class{cdc.ClassMalformed, cdc.ClassThrottled, cdc.ClassUnavailable, cdc.ClassPageToken} {
+	for _, class := range []cdc.Class{cdc.ClassMalformed, cdc.ClassThrottled, cdc.ClassUnavailable, cdc.ClassPageTokenRejected} {
 		t.Run(string(class), func(t *testing.T) {
 			w := newWorld(t)
 			w.store.fail = func(c call) error {
@@ -352,7 +352,7 @@ func TestRerunWhoseLedgerIsSkippedPublishesNothing(t *testing.T) {
 	given := w.now().Add(time.Hour)
 	states := w.states()
 	w.when(given, func() {
-		require.Equal(t, cdc.ClassLedger, w.progress().Ledger)
+		require.Equal(t, cdc.ClassLedgerUnreadable, w.progress().Ledger)
 		w.skip(cdc.Skip{Types: []string{"Patient"}, Versions: []string{"Patient"}})
 	})
 	w.when(given.Add(time.Second), func() {

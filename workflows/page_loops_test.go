@@ -54,7 +54,7 @@ func TestSliceThatStartsAgainDoesNotGoRound(t *testing.T) {
 	w.store.fail = func(c call) error {
 		if c.further && len(w.store.calls) > 9 && refused < 2 {
 			refused++
-			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageToken, Status: 400}
+			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 400}
 		}
 		return nil
 	}

@@ -57,7 +57,7 @@ func retriesBut(classes ...cdc.Class) *temporal.RetryPolicy {
 // operatorRetries leave what needs an operator, or has failed for some minutes, to the
 // workflow.
 func operatorRetries(before cdc.Retry) *temporal.RetryPolicy {
-	policy := retriesBut(cdc.ClassForbidden, cdc.ClassRejected)
+	policy := retriesBut(cdc.ClassForbidden, cdc.ClassInvalidRequest)
 	policy.MaximumAttempts = cdc.MaxAttempts
 	if before.Failing() {
 		policy.MaximumAttempts = 1
@@ -113,7 +113,7 @@ func operatorPolicy(ctx workflow.Context, datastore string, bulk bool, before cd
 // wantedPolicy leaves errors that last to the window, which searches its types
 // meanwhile and tries again later.
 func wantedPolicy(ctx workflow.Context, datastore string, bulk bool, summary string) workflow.Context {
-	retry := retriesBut(cdc.ClassForbidden, cdc.ClassRejected)
+	retry := retriesBut(cdc.ClassForbidden, cdc.ClassInvalidRequest)
 	retry.MaximumAttempts = wantedAttempts
 	return pagePolicy(ctx, datastore, bulk, retry, summary)
 }
@@ -174,7 +174,7 @@ func healPolicy(ctx workflow.Context, datastore, summary string) workflow.Contex
 func ledgerPolicy(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: ledgerTimeout,
-		RetryPolicy:         retriesBut(cdc.ClassLedger),
+		RetryPolicy:         retriesBut(cdc.ClassLedgerUnreadable),
 		Summary:             summary,
 	})
 }

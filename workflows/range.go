@@ -51,7 +51,7 @@ func newCaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (*captureRa
 	if in.Plan != nil {
 		r.plan = *in.Plan
 	} else {
-		r.plan = cdc.RangePlan{Started: workflow.Now(ctx), Parts: wholeParts(in)}
+		r.plan = cdc.RangePlan{Started: workflow.Now(ctx), Parts: initialParts(in)}
 	}
 	r.describe(ctx)
 	return r, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
@@ -120,7 +120,7 @@ func (r *captureRange) work(ctx workflow.Context) {
 
 // worker works on one part after the other, until the parts are done or the run ends.
 func (r *captureRange) worker(ctx workflow.Context) {
-	for !r.ending(ctx) {
+	for !r.mustStop(ctx) {
 		part := nextPart(&r.plan, r.busy, workflow.Now(ctx))
 		if part == nil && len(r.plan.Parts) == 0 {
 			return
@@ -145,7 +145,9 @@ func (r *captureRange) worker(ctx workflow.Context) {
 	}
 }
 
-func (r *captureRange) ending(ctx workflow.Context) bool {
+// mustStop reports whether workers begin no further part: an error, a cancellation, or a
+// history so large that the range continues as new.
+func (r *captureRange) mustStop(ctx workflow.Context) bool {
 	return r.err != nil || ctx.Err() != nil || historyIsLarge(ctx)
 }
 

@@ -110,10 +110,10 @@ func (r *captureRange) origin(datastore string) cdc.Origin {
 // capture publishes a part with a slice. Of a slice that an operator terminated the
 // ledger is read first, and the part goes on with another.
 func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error {
-	if err := workflow.Await(ctx, func() bool { return !r.plan.Paused || r.ending(ctx) }); err != nil {
+	if err := workflow.Await(ctx, func() bool { return !r.plan.Paused || r.mustStop(ctx) }); err != nil {
 		return err
 	}
-	if r.ending(ctx) {
+	if r.mustStop(ctx) {
 		return nil // the part stays
 	}
 	ids := cdc.IDsOf(r.in.IDs, part.Type)

@@ -32,9 +32,9 @@ func hasRecent(in cdc.CaptureRangeInput) bool {
 	return !in.Border.IsZero() && in.Border.Before(in.Span.To)
 }
 
-// wholeParts are the parts that a range begins with, the next one last: first the recent
+// initialParts are the parts that a range begins with, the next one last: first the recent
 // part of each datastore, while its ledgers are there, then the types in order.
-func wholeParts(in cdc.CaptureRangeInput) []*cdc.RangePart {
+func initialParts(in cdc.CaptureRangeInput) []*cdc.RangePart {
 	var parts []*cdc.RangePart
 	older := in.Span
 	if hasRecent(in) {

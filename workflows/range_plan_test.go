@@ -12,7 +12,7 @@ import (
 func TestWholeParts(t *testing.T) {
 	in := cdc.CaptureRangeInput{Datastores: []string{"d", "e"}, Types: []string{"Claim", "Patient"}, Span: span(0, 100)}
 	order := func(in cdc.CaptureRangeInput) (names []string) {
-		parts := wholeParts(in)
+		parts := initialParts(in)
 		for i := len(parts) - 1; i >= 0; i-- { // the next one is last
 			names = append(names, parts[i].Datastore+" "+parts[i].Type+" "+parts[i].Span.From.Format("15:04:05")+" "+parts[i].Span.To.Format("15:04:05"))
 		}
@@ -32,7 +32,7 @@ func TestWholeParts(t *testing.T) {
 
 	named := in
 	named.IDs = []cdc.ResourceID{{Type: "Patient", ID: "a"}, {Type: "Patient", ID: "b"}, {Type: "Patient", ID: "a"}}
-	parts := wholeParts(named)
+	parts := initialParts(named)
 	require.Len(t, parts, 2, "only types of which a resource is named")
 	require.Equal(t, 2, parts[0].Count)
 }

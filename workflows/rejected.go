@@ -85,7 +85,7 @@ func (r *rejectedChanges) published(ctx workflow.Context, batch []cdc.Change, re
 		return
 	}
 	due := r.retry.Due
-	r.retry.Failed(workflow.Now(ctx), cdc.ClassEvent, 0)
+	r.retry.Failed(workflow.Now(ctx), cdc.ClassEventRejected, 0)
 	if r.retryingNow > 0 {
 		r.retry.Due = due
 	}

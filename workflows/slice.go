@@ -59,7 +59,7 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 		s.known.Merge(s.state.Published)
 		s.known.Merge(s.state.Skipped)
 	}
-	s.rejected = newRejected(in.Salt, map[string]cdc.HashSet{in.Type: s.state.Rejected}, s.state.Bus)
+	s.rejected = newRejected(in.Salt, map[string]cdc.HashSet{in.Type: s.state.Rejected}, s.state.RejectedRetry)
 	s.state.Rejected = cdc.HashSet{}
 	if r := in.Range; r != nil && r.Began.IsZero() {
 		r.Began = workflow.Now(ctx)
@@ -206,7 +206,7 @@ func (s *captureSlice) published(ctx workflow.Context) error {
 func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult) (last bool, err error) {
 	if page.Restart {
 		s.restartPages()
-		return s.waitForStore(ctx, cdc.ClassPageToken, 0)
+		return s.waitForStore(ctx, cdc.ClassPageTokenRejected, 0)
 	}
 	s.state.Retry = cdc.Retry{} // the store gives it, or a part of it
 	if page.State == cdc.PageIncomplete {
@@ -283,7 +283,7 @@ func (s *captureSlice) continueAsNew(ctx workflow.Context) error {
 			s.in.Range.At, s.state.Counts.NotFound = 0, 0
 		}
 	}
-	s.state.Rejected, s.state.Bus = s.rejected.all()[s.in.Type], s.rejected.retry
+	s.state.Rejected, s.state.RejectedRetry = s.rejected.all()[s.in.Type], s.rejected.retry
 	s.drainPauses(ctx)
 	s.in.Resume = &s.state
 	return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureSlice, s.in)

@@ -132,7 +132,7 @@ func TestPageTokenRejectedInASlice(t *testing.T) {
 		}
 		if further++; further == 3 || further == 9 || further == 20 {
 			refused++
-			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageToken, Status: 410}
+			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 410}
 		}
 		return nil
 	}
@@ -209,7 +209,7 @@ func TestDeletedSliceHoldsUpItsTypeOnly(t *testing.T) {
 		require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(slow))
 		require.Equal(t, []string{cdc.StateWaiting}, *states)
 		waits := w.progress().Waiting
-		require.Equal(t, []cdc.Wait{{Type: "Patient", Class: cdc.ClassLedger, Ledger: true}}, waits)
+		require.Equal(t, []cdc.Wait{{Type: "Patient", Class: cdc.ClassLedgerUnreadable, Ledger: true}}, waits)
 		require.Greater(t, len(w.runs.asked), 3)
 		w.skip(cdc.SkipOf(waits))
 	})

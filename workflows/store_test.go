@@ -167,7 +167,7 @@ func (s *store) Search(_ context.Context, r cdc.SearchRequest) (cdc.Page, error)
 func (s *store) Next(_ context.Context, _, resourceType, next string) (cdc.Page, error) {
 	parts := strings.Split(next, "|")
 	if len(parts) != 4 {
-		return cdc.Page{}, &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassRejected, Status: 400}
+		return cdc.Page{}, &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassInvalidRequest, Status: 400}
 	}
 	offset, _ := strconv.Atoi(parts[0])
 	idsOnly := parts[1] == "ids"
@@ -257,7 +257,7 @@ func (s *store) History(_ context.Context, _, resourceType, id, _ string) (cdc.P
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.history {
-		return cdc.Page{}, &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassRejected, Status: 400}
+		return cdc.Page{}, &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassInvalidRequest, Status: 400}
 	}
 	var page cdc.Page
 	for _, v := range slices.Backward(s.log) {

@@ -223,6 +223,6 @@ func TestErrorsOfALedgerNameNoResource(t *testing.T) {
 	w.when(w.now().Add(time.Second), w.env.CancelWorkflow)
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, in)
 	require.Len(t, failures, 1)
-	require.Contains(t, failures[0], string(cdc.ClassLedger))
+	require.Contains(t, failures[0], string(cdc.ClassLedgerUnreadable))
 	require.NotContains(t, failures[0], "SECRET")
 }

@@ -24,7 +24,7 @@ func backoffs(from time.Time, n int) []time.Time {
 func TestUnavailableTypeHoldsUpNoOther(t *testing.T) {
 	for name, failure := range map[string]error{
 		"forbidden":   &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403},
-		"rejected":    &cdc.Error{Op: "GET {Type}", Class: cdc.ClassRejected, Status: 400},
+		"rejected":    &cdc.Error{Op: "GET {Type}", Class: cdc.ClassInvalidRequest, Status: 400},
 		"unavailable": lasting(cdc.ClassUnavailable, 500),
 		"throttled":   lasting(cdc.ClassThrottled, 429),
 	} {
@@ -134,7 +134,7 @@ func TestRejectedPageTokenStartsThePagesAgain(t *testing.T) {
 			w.store.fail = func(c call) error {
 				if c.further && failures > 0 && len(w.store.calls)%3 == 0 {
 					failures--
-					return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageToken, Status: 400}
+					return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 400}
 				}
 				return nil
 			}
@@ -152,7 +152,7 @@ func TestPageTokenThatIsAlwaysRejectedBacksOff(t *testing.T) {
 	healed := end(30 * time.Minute)
 	w.store.fail = func(c call) error {
 		if c.further && c.at.Before(healed) {
-			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageToken, Status: 400}
+			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 400}
 		}
 		return nil
 	}

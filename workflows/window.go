@@ -70,7 +70,7 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 		resume = &cdc.WindowState{Ledger: w.ledger, Types: firstPasses(in, workflow.Now(ctx))}
 	}
 	w.ledger, w.counts, w.started = resume.Ledger, resume.Counts, resume.Slices
-	w.rejected = newRejected(w.ledger.Salt, resume.Rejected, resume.Bus)
+	w.rejected = newRejected(w.ledger.Salt, resume.Rejected, resume.RejectedRetry)
 	for _, t := range resume.Types {
 		w.types = append(w.types, &windowType{TypeState: t})
 	}
@@ -247,7 +247,7 @@ func (w *captureWindow) mayContinueAsNew(ctx workflow.Context) bool {
 func (w *captureWindow) continueAsNew(ctx workflow.Context) error {
 	next := w.in
 	next.Resume = &cdc.WindowState{
-		Ledger: w.ledger, Counts: w.counts, Slices: w.started, Rejected: w.rejected.all(), Bus: w.rejected.retry,
+		Ledger: w.ledger, Counts: w.counts, Slices: w.started, Rejected: w.rejected.all(), RejectedRetry: w.rejected.retry,
 	}
 	next.Wanted, next.Resume.Wanted = w.carryWanted()
 	for _, t := range w.types {

@@ -174,7 +174,7 @@ func (t *windowType) pageAgain(page cdc.PageResult, now time.Time) {
 	if t.Next == "" {
 		t.Trail = cdc.PageTrail{} // the pages start again
 	}
-	if page.Class == cdc.ClassPageToken {
+	if page.Class == cdc.ClassPageTokenRejected {
 		t.Retry.Failed(now, page.Class, 0)
 		t.Due = t.Retry.Due
 		return

@@ -46,11 +46,11 @@ func (l *listing) readHistory(ctx context.Context, id string) error {
 	for {
 		page, err := l.historyPage(ctx, id, next)
 		switch class := cdc.ClassOf(err); {
-		case class == cdc.ClassNotFound, class == cdc.ClassRejected, class == cdc.ClassTooLarge, class == cdc.ClassInvalidInput,
+		case class == cdc.ClassNotFound, class == cdc.ClassInvalidRequest, class == cdc.ClassTooLarge, class == cdc.ClassInvalidInput,
 			activities.OfUnusualID(id, class):
 			l.noHistory.Add(1)
 			return nil
-		case class == cdc.ClassPageToken && try < maxTries && activities.Pause(ctx, try, 0):
+		case class == cdc.ClassPageTokenRejected && try < maxTries && activities.Pause(ctx, try, 0):
 			next, try, trail = "", try+1, cdc.PageTrail{}
 			continue
 		case err != nil:

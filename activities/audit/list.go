@@ -90,7 +90,7 @@ func (l *listing) read(ctx context.Context, span cdc.Span) error {
 			return nil
 		case err == nil:
 			// once more, for what was passed over
-		case cdc.ClassOf(err) != cdc.ClassPageToken || try == maxTries || !activities.Pause(ctx, try, 0):
+		case cdc.ClassOf(err) != cdc.ClassPageTokenRejected || try == maxTries || !activities.Pause(ctx, try, 0):
 			return err
 		}
 	}

@@ -54,7 +54,7 @@ func TestAuditSpanStartsAgainWhenATokenIsRefused(t *testing.T) {
 		return 0
 	}
 	result = audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
-	require.Equal(t, cdc.ClassPageToken, result.Types[0].Unavailable, "not indefinitely")
+	require.Equal(t, cdc.ClassPageTokenRejected, result.Types[0].Unavailable, "not indefinitely")
 }
 
 func TestAuditSpanCutsLongListings(t *testing.T) {

@@ -150,7 +150,7 @@ func (l *ledgers) read(ctx context.Context, start time.Time, n int) (*windowLedg
 	case "":
 		w.Current = found
 		maps.DeleteFunc(w.Ledger.Types, func(name string, _ *cdc.TypeLedger) bool { return !slices.Contains(l.in.Types, name) })
-	case cdc.ClassLedger:
+	case cdc.ClassLedgerUnreadable:
 		w.unreadable = true
 	default:
 		return nil, err

@@ -102,7 +102,7 @@ func TestRerunWaitsForOpenSlice(t *testing.T) {
 	require.Equal(t, captured{WorkflowID: window.RerunID(1), Started: true}, rerun)
 	r.pendingActivity(t, "the rerun waits for the slice", rerun.WorkflowID, func(a *workflowpb.PendingActivityInfo) bool {
 		return failing("Ledger")(a) && a.GetAttempt() > 2 &&
-			a.GetLastFailure().GetApplicationFailureInfo().GetType() == string(cdc.ClassOpen)
+			a.GetLastFailure().GetApplicationFailureInfo().GetType() == string(cdc.ClassStillOpen)
 	})
 	now, _ := r.subscriber.Len()
 	require.Equal(t, before, now, "it has published nothing")

@@ -157,7 +157,7 @@ func (r *rig) onlyOneTypeWaits(t *testing.T, test storeFault, window cdc.Window)
 		})
 		require.Less(t, r.cameOf(test.datastore, "Patient"), test.patients)
 	} else {
-		want := map[simulator.FaultKind]cdc.Class{simulator.Forbid: cdc.ClassForbidden, simulator.Reject: cdc.ClassRejected}
+		want := map[simulator.FaultKind]cdc.Class{simulator.Forbid: cdc.ClassForbidden, simulator.Reject: cdc.ClassInvalidRequest}
 		until(t, "the window reports the type that waits", func(ctx context.Context) bool {
 			progress, err := r.progress(ctx, window.ID())
 			return err == nil && progress.Unavailable["Patient"] == want[test.fault.Kind]

@@ -27,9 +27,9 @@ type SliceState struct {
 	Published HashSet `json:"published"`
 	// Skipped are those that an operator skipped.
 	Skipped HashSet `json:"skipped,omitzero"`
-	// Rejected are those that EventBridge rejected, Bus how often they were tried.
-	Rejected HashSet `json:"rejected,omitzero"`
-	Bus      Retry   `json:"bus,omitzero"`
+	// Rejected are those that EventBridge rejected, RejectedRetry when they are tried again.
+	Rejected      HashSet `json:"rejected,omitzero"`
+	RejectedRetry Retry   `json:"rejectedRetry,omitzero"`
 	// PageKnown are the versions already read from the page that Next names.
 	PageKnown HashSet `json:"pageKnown"`
 	Counts    Counts  `json:"counts"`

@@ -40,9 +40,9 @@ type WindowState struct {
 	// Slices is how many slices the window has started.
 	Slices int `json:"slices"`
 	// Rejected are the versions, by type, that EventBridge rejected: bodies, to be read
-	// again, are not carried over. Bus is how often they were tried.
-	Rejected map[string]HashSet `json:"rejected,omitempty"`
-	Bus      Retry              `json:"bus,omitzero"`
+	// again, are not carried over. RejectedRetry says when they are tried again.
+	Rejected      map[string]HashSet `json:"rejected,omitempty"`
+	RejectedRetry Retry              `json:"rejectedRetry,omitzero"`
 	// Wanted is where the wanted versions stand, by type.
 	Wanted map[string]Retry `json:"wanted,omitempty"`
 }

@@ -78,5 +78,5 @@ func TestErrorSaysWhatToDo(t *testing.T) {
 	require.Equal(t, ClassUnavailable, ClassOf(errors.New("anything")))
 	require.Empty(t, ClassOf(nil))
 	require.True(t, ClassThrottled.Retryable())
-	require.False(t, ClassRejected.Retryable())
+	require.False(t, ClassInvalidRequest.Retryable())
 }

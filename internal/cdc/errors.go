@@ -23,21 +23,21 @@ const (
 	ClassTooLarge Class = "TooLarge"
 	// ClassForbidden: 401 or 403. Retry with long delays and tell the operator.
 	ClassForbidden Class = "Forbidden"
-	// ClassRejected: any other 4xx to a request that we built. Tell the operator.
-	ClassRejected Class = "Rejected"
-	// ClassPageToken: a page token that the store rejected. Start the pages again.
-	ClassPageToken Class = "PageTokenRejected"
+	// ClassInvalidRequest: any other 4xx to a request that we built. Tell the operator.
+	ClassInvalidRequest Class = "InvalidRequest"
+	// ClassPageTokenRejected: a page token that the store rejected. Start the pages again.
+	ClassPageTokenRejected Class = "PageTokenRejected"
 	// ClassNotFound: 404 or 410 to a read: the version is not there (any more).
 	ClassNotFound Class = "NotFound"
 	// ClassBusMissing: the event bus does not exist. Retry and tell the operator.
 	ClassBusMissing Class = "BusMissing"
-	// ClassLedger: a ledger that cannot be read: gone with the retention, or
+	// ClassLedgerUnreadable: a ledger that cannot be read: gone with the retention, or
 	// encrypted by a key that is not in the ring. Tell the operator.
-	ClassLedger Class = "LedgerUnreadable"
-	// ClassEvent: an event that EventBridge does not accept as it is. Tell the operator.
-	ClassEvent Class = "EventRejected"
-	// ClassOpen: an execution that must close first is still open. Retry.
-	ClassOpen Class = "StillOpen"
+	ClassLedgerUnreadable Class = "LedgerUnreadable"
+	// ClassEventRejected: an event that EventBridge does not accept as it is. Tell the operator.
+	ClassEventRejected Class = "EventRejected"
+	// ClassStillOpen: an execution that must close first is still open. Retry.
+	ClassStillOpen Class = "StillOpen"
 	// ClassInvalidInput: what a workflow or activity was given makes no sense. Never retry.
 	ClassInvalidInput Class = "InvalidInput"
 	// ClassInterrupted: the process is stopping. Retry elsewhere.
@@ -46,9 +46,9 @@ const (
 
 // retryable has every class of an activity's error.
 var retryable = map[Class]bool{
-	ClassThrottled: true, ClassUnavailable: true, ClassMalformed: true, ClassInterrupted: true, ClassOpen: true,
-	ClassForbidden: false, ClassRejected: false, ClassPageToken: false, ClassNotFound: false, ClassBusMissing: false,
-	ClassLedger: false, ClassEvent: false, ClassInvalidInput: false,
+	ClassThrottled: true, ClassUnavailable: true, ClassMalformed: true, ClassInterrupted: true, ClassStillOpen: true,
+	ClassForbidden: false, ClassInvalidRequest: false, ClassPageTokenRejected: false, ClassNotFound: false, ClassBusMissing: false,
+	ClassLedgerUnreadable: false, ClassEventRejected: false, ClassInvalidInput: false,
 }
 
 // Known reports whether an activity's error can be of the class.
@@ -63,7 +63,7 @@ func (c Class) Retryable() bool { return retryable[c] }
 // NeedsOperator reports whether the error lasts until somebody does something. That of a
 // page token does not: the pages start again.
 func (c Class) NeedsOperator() bool {
-	return c != "" && c != ClassPageToken && c != ClassTooLarge && !c.Retryable()
+	return c != "" && c != ClassPageTokenRejected && c != ClassTooLarge && !c.Retryable()
 }
 
 // Error is an error of the datastore or of the bus. Its text never holds a URL, an id or

@@ -30,13 +30,13 @@ func TestRetryDelaysGrowAndAreBounded(t *testing.T) {
 // once.
 func TestRetryWaitsForAnOperator(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	for _, class := range []Class{ClassThrottled, ClassUnavailable, ClassMalformed, ClassPageToken, ClassInterrupted, ClassOpen} {
+	for _, class := range []Class{ClassThrottled, ClassUnavailable, ClassMalformed, ClassPageTokenRejected, ClassInterrupted, ClassStillOpen} {
 		var r Retry
 		r.Failed(now, class, 0)
 		require.False(t, r.Waits(now.Add(operatorAfter-1)), class)
 		require.True(t, r.Waits(now.Add(operatorAfter)), class)
 	}
-	for _, class := range []Class{ClassForbidden, ClassRejected, ClassBusMissing, ClassLedger, ClassEvent} {
+	for _, class := range []Class{ClassForbidden, ClassInvalidRequest, ClassBusMissing, ClassLedgerUnreadable, ClassEventRejected} {
 		var r Retry
 		r.Failed(now, class, 0)
 		require.True(t, r.Waits(now), class)

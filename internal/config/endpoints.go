@@ -55,7 +55,7 @@ func awsHost(host string) (region string, isAWS bool) {
 
 // endpoints checks the addresses of the services: nothing goes to AWS unencrypted, and
 // everything lies in the region for which requests are signed.
-func (s *settings) endpoints(c *Config) {
+func (s *settings) checkEndpoints(c *Config) {
 	for _, name := range []string{"CDC_HEALTHLAKE_ENDPOINT", "CDC_QUEUE_URL", endpointAll, endpointSQS, endpointEvents} {
 		u, err := url.Parse(s.given(name))
 		if err != nil || u.Host == "" {
@@ -89,7 +89,7 @@ func (c *Config) CheckBus(bus string) error {
 // plaintext requires that everything is on this machine or in a network of its
 // containers. Programs that read no queue and publish nothing need no endpoint, but one
 // that is set must be local.
-func (s *settings) plaintext(c *Config, p Program) {
+func (s *settings) checkPlaintext(c *Config, p Program) {
 	var elsewhere []string
 	look := func(name, address string, needed bool) {
 		switch {

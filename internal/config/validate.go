@@ -49,16 +49,16 @@ func (s *settings) validate(c *Config, p Program) {
 	for _, v := range variables {
 		s.check(!strings.Contains(v.requiredBy, string(p)) || s.values[v.name] != "", v.name, "is required by the %s: %s", p, v.help)
 	}
-	s.stores(c)
-	s.healthLake(c)
+	s.checkStores(c)
+	s.checkHealthLake(c)
 	s.check(c.QueueURL == "" || baseURL(c.QueueURL), "CDC_QUEUE_URL", "is not the http or https URL of a queue")
 	err := c.CheckBus(c.EventBus)
 	s.check(c.EventBus == "" || err == nil, "CDC_EVENT_BUS", "%v", err)
-	s.endpoints(c)
-	s.capture(c)
-	s.audit(c)
-	s.events(c)
-	s.payloads(c, p)
+	s.checkEndpoints(c)
+	s.checkCapture(c)
+	s.checkAudit(c)
+	s.checkEvents(c)
+	s.checkPayloads(c, p)
 	s.check(taskQueuePattern.MatchString(c.TaskQueue), "CDC_TASK_QUEUE", "%q is not 1 to %d of A-Z a-z 0-9 . _ / -", c.TaskQueue, maxTaskQueue)
 	s.check(c.MetricsAddr == "" || validAddr(c.MetricsAddr), "CDC_METRICS_ADDR", "%q is not host:port", c.MetricsAddr)
 	s.oneOf("CDC_LOG_FORMAT", c.LogFormat, LogJSON, LogText)
@@ -69,7 +69,7 @@ func (s *settings) oneOf(name, value string, allowed ...string) {
 	s.check(slices.Contains(allowed, value), name, "%q is not one of %s", value, strings.Join(allowed, ", "))
 }
 
-func (s *settings) stores(c *Config) {
+func (s *settings) checkStores(c *Config) {
 	for _, id := range c.Datastores {
 		s.check(cdc.ValidDatastore(id), "CDC_DATASTORES", "%q is not a datastore id: 1 to 64 of A-Z a-z 0-9 _ -", id)
 	}
@@ -86,7 +86,7 @@ func (s *settings) stores(c *Config) {
 }
 
 // healthLake checks HealthLake's base URL, and makes the default one.
-func (s *settings) healthLake(c *Config) {
+func (s *settings) checkHealthLake(c *Config) {
 	s.check(c.Region != "", "AWS_REGION", "is required: requests are signed for a region; set it, or a region in the AWS profile")
 	s.check(regionPattern.MatchString(c.Region), "AWS_REGION", "%q is not a region", c.Region)
 	if c.HealthLakeEndpoint == "" {
@@ -97,7 +97,7 @@ func (s *settings) healthLake(c *Config) {
 	c.HealthLakeEndpoint = strings.TrimRight(c.HealthLakeEndpoint, "/")
 }
 
-func (s *settings) capture(c *Config) {
+func (s *settings) checkCapture(c *Config) {
 	s.check(c.Lookback >= 0 && c.Lookback <= maxLookback, "CDC_LOOKBACK", "%v is not between 0s and %v", c.Lookback, maxLookback)
 	for i, d := range c.Passes {
 		s.check(d > 0 && d <= maxPassDelay, "CDC_PASSES", "%v is not above 0s and at most %v", d, maxPassDelay)
@@ -109,7 +109,7 @@ func (s *settings) capture(c *Config) {
 	s.oneOf("CDC_IMPORTS", c.Imports, ImportsPublish, ImportsSummary, ImportsOff)
 }
 
-func (s *settings) audit(c *Config) {
+func (s *settings) checkAudit(c *Config) {
 	s.check(c.AuditEvery >= 0, "CDC_AUDIT_EVERY", "%v is negative", c.AuditEvery)
 	s.check(c.AuditAfter >= 0, "CDC_AUDIT_AFTER", "%v is negative", c.AuditAfter)
 	s.check(c.AuditHorizon >= 0, "CDC_AUDIT_HORIZON", "%v is negative", c.AuditHorizon)
@@ -123,17 +123,17 @@ func (s *settings) audit(c *Config) {
 		"%v contradicts CDC_AUDIT_AFTER: nothing would be old enough (%v) and within the horizon", c.AuditHorizon, c.AuditAfter)
 }
 
-func (s *settings) events(c *Config) {
+func (s *settings) checkEvents(c *Config) {
 	s.oneOf("CDC_EVENT_PAYLOAD", c.EventPayload, cdc.PayloadFull, cdc.PayloadReference)
 	s.check(c.MaxEventBytes >= minEventBytes && c.MaxEventBytes <= maxEventBytes, "CDC_MAX_EVENT_BYTES",
 		"%d is not between %d and %d, EventBridge's limit for a call", c.MaxEventBytes, minEventBytes, maxEventBytes)
-	s.eventName("CDC_EVENT_SOURCE", c.EventSource, c.ResourceTypes, sourcePattern, maxSource)
-	s.eventName("CDC_DETAIL_TYPE", c.DetailType, c.ResourceTypes, detailTypePattern, maxDetailType)
+	s.checkEventName("CDC_EVENT_SOURCE", c.EventSource, c.ResourceTypes, sourcePattern, maxSource)
+	s.checkEventName("CDC_DETAIL_TYPE", c.DetailType, c.ResourceTypes, detailTypePattern, maxDetailType)
 	s.check(!strings.HasPrefix(strings.ToLower(c.EventSource), "aws."), "CDC_EVENT_SOURCE", "must not start with aws.: EventBridge keeps that for AWS")
 }
 
 // eventName checks what a source or detail type becomes for each resource type.
-func (s *settings) eventName(name, template string, types []string, allowed *regexp.Regexp, maxLength int) {
+func (s *settings) checkEventName(name, template string, types []string, allowed *regexp.Regexp, maxLength int) {
 	s.check(!strings.ContainsAny(cdc.EventName(template, ""), "{}"), name, "%q has a placeholder other than {type} and {Type}", template)
 	for _, t := range types {
 		if t == allTypes {
@@ -148,7 +148,7 @@ func (s *settings) eventName(name, template string, types []string, allowed *reg
 	}
 }
 
-func (s *settings) payloads(c *Config, p Program) {
+func (s *settings) checkPayloads(c *Config, p Program) {
 	s.check(c.PayloadKeys != nil || c.InsecurePlaintext, "CDC_PAYLOAD_KEYS",
 		"is required: payloads hold patient data; give id:base64key, or set CDC_INSECURE_PLAINTEXT=true for a trial with synthetic data")
 	if !c.InsecurePlaintext {
@@ -156,7 +156,7 @@ func (s *settings) payloads(c *Config, p Program) {
 	}
 	s.check(c.PayloadKeys == nil, "CDC_INSECURE_PLAINTEXT", "contradicts CDC_PAYLOAD_KEYS: unset one of them")
 	s.check(c.AcceptPlaintextUntil.IsZero(), "CDC_ACCEPT_PLAINTEXT_UNTIL", "contradicts CDC_INSECURE_PLAINTEXT: without keys nothing is migrated; unset one of them")
-	s.plaintext(c, p)
+	s.checkPlaintext(c, p)
 }
 
 func baseURL(s string) bool {

@@ -68,7 +68,7 @@ func (b *busCheck) ask(ctx context.Context) *cdc.Error {
 				b.Logger.Warn("cannot check that the event bus exists; events to a missing bus would be lost: allow events:DescribeEventBus",
 					"class", string(failure.Class), "code", failure.Code, "status", failure.Status)
 			})
-		case failure.Class == cdc.ClassRejected:
+		case failure.Class == cdc.ClassInvalidRequest:
 			// The name itself is not a bus's.
 			failure.Class, failure.Advice = cdc.ClassBusMissing, advice[cdc.ClassBusMissing]
 			return failure

@@ -24,7 +24,7 @@ var advice = map[cdc.Class]string{
 	cdc.ClassMalformed:   adviceUnavailable,
 	cdc.ClassForbidden:   "allow events:PutEvents on the bus to this program's role, and check its credentials",
 	cdc.ClassBusMissing:  "create the event bus or correct CDC_EVENT_BUS; nothing is dropped meanwhile",
-	cdc.ClassRejected:    "EventBridge does not accept the request; check AWS_REGION, CDC_EVENT_BUS and CDC_MAX_EVENT_BYTES, and see its error code; nothing is dropped meanwhile",
+	cdc.ClassInvalidRequest:    "EventBridge does not accept the request; check AWS_REGION, CDC_EVENT_BUS and CDC_MAX_EVENT_BYTES, and see its error code; nothing is dropped meanwhile",
 }
 
 const (
@@ -36,12 +36,12 @@ const (
 // (EventBridge API reference). With cdc.ClassEvent EventBridge will never accept the
 // entry; the others are about the bus.
 var entryCodes = map[string]cdc.Class{
-	"InvalidArgument":                     cdc.ClassEvent,
-	"MalformedDetail":                     cdc.ClassEvent,
-	"RedactionFailure":                    cdc.ClassEvent,
-	"NotAuthorizedForSourceException":     cdc.ClassEvent,
-	"NotAuthorizedForDetailTypeException": cdc.ClassEvent,
-	"ValidationException":                 cdc.ClassEvent,
+	"InvalidArgument":                     cdc.ClassEventRejected,
+	"MalformedDetail":                     cdc.ClassEventRejected,
+	"RedactionFailure":                    cdc.ClassEventRejected,
+	"NotAuthorizedForSourceException":     cdc.ClassEventRejected,
+	"NotAuthorizedForDetailTypeException": cdc.ClassEventRejected,
+	"ValidationException":                 cdc.ClassEventRejected,
 	"AccessDeniedException":               cdc.ClassForbidden,
 	"InvalidAccountIdException":           cdc.ClassBusMissing,
 	"ResourceNotFoundException":           cdc.ClassBusMissing,
@@ -96,7 +96,7 @@ func callError(op string, err error) *cdc.Error {
 // blamesContent reports whether a PutEvents call may have been rejected for what is in
 // it.
 func blamesContent(e *cdc.Error) bool {
-	if e.Class != cdc.ClassRejected {
+	if e.Class != cdc.ClassInvalidRequest {
 		return false
 	}
 	switch e.Code {
@@ -121,7 +121,7 @@ func callClass(status int, code string) cdc.Class {
 	case class == cdc.ClassUnavailable || status == 0 || status >= 500 || status == http.StatusRequestTimeout:
 		return cdc.ClassUnavailable
 	default:
-		return cdc.ClassRejected
+		return cdc.ClassInvalidRequest
 	}
 }
 

@@ -32,8 +32,8 @@ func TestPublishWholeCallFailures(t *testing.T) {
 		"expired":         {reply{status: 400, code: "ExpiredTokenException"}, cdc.ClassForbidden, 1},
 		"bad key":         {reply{status: 400, code: "UnrecognizedClientException"}, cdc.ClassForbidden, 1},
 		"no bus":          {reply{status: 400, code: "ResourceNotFoundException"}, cdc.ClassBusMissing, 1},
-		"other 4xx":       {reply{status: 400, code: "OperationDisabledException"}, cdc.ClassRejected, 1},
-		"code that talks": {reply{status: 400, code: "patient-7 is bad"}, cdc.ClassRejected, 1},
+		"other 4xx":       {reply{status: 400, code: "OperationDisabledException"}, cdc.ClassInvalidRequest, 1},
+		"code that talks": {reply{status: 400, code: "patient-7 is bad"}, cdc.ClassInvalidRequest, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bus := newBusServer(t)

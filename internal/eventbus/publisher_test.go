@@ -205,7 +205,7 @@ func TestPublishTakesNoAnswerToACallForARejection(t *testing.T) {
 			}
 			events := someEvents(31)
 			result, err := bus.publisher(t).Publish(t.Context(), events, nil, ignored)
-			e := errorOfClass(t, err, cdc.ClassRejected)
+			e := errorOfClass(t, err, cdc.ClassInvalidRequest)
 			require.Equal(t, failure.code, e.Code)
 			require.Empty(t, result.Rejected)
 			want := slices.Concat(detailsOf(events[:3]), detailsOf(events[4:8]), detailsOf(events[9:14]), detailsOf(events[15:]))
@@ -224,7 +224,7 @@ func TestPublishToABusThatTakesNothing(t *testing.T) {
 	bus := newBusServer(t)
 	bus.put = func(int, []entry) reply { return reply{status: http.StatusBadRequest, code: "ValidationException"} }
 	result, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, ignored)
-	requireClass(t, err, cdc.ClassRejected)
+	requireClass(t, err, cdc.ClassInvalidRequest)
 	require.Empty(t, result.Rejected)
 	require.Len(t, bus.sizes(), 2*(2*maxEntries-1), "each call in halves, down to single entries")
 }

@@ -190,7 +190,7 @@ func (r *run) record(call []int, answers []types.PutEventsResultEntry) (again []
 		}
 		code := cleanCode(aws.ToString(answer.ErrorCode))
 		class := entryClass(code)
-		if class == cdc.ClassEvent {
+		if class == cdc.ClassEventRejected {
 			r.reject(i, code)
 			continue
 		}

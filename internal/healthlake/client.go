@@ -72,7 +72,7 @@ func (c *Client) further(r *request, next string) (of list, err error) {
 	link, of := unmarked(next)
 	if r.target, err = c.follow(r.datastore, link); err != nil {
 		return list{}, &cdc.Error{
-			Op: r.op, Class: cdc.ClassRejected,
+			Op: r.op, Class: cdc.ClassInvalidRequest,
 			Advice: err.Error() + ", so it is not followed: write CDC_HEALTHLAKE_ENDPOINT as the store names itself",
 		}
 	}

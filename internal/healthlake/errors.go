@@ -50,7 +50,7 @@ func transferError(ctx, bounded context.Context, op string, status int, err erro
 // undecoded classifies an answer that did arrive whole and is not what was asked for.
 func undecoded(op string, status int, err error) *cdc.Error {
 	if errors.Is(err, errUnreadable) {
-		return &cdc.Error{Op: op, Class: cdc.ClassRejected, Status: status, Advice: err.Error()}
+		return &cdc.Error{Op: op, Class: cdc.ClassInvalidRequest, Status: status, Advice: err.Error()}
 	}
 	return malformed(op, status, err)
 }
@@ -94,17 +94,17 @@ func classify(op string, status int, decided cdc.Class) (class cdc.Class, advice
 	case gone && (op == opRead || op == opVRead || op == opHistory):
 		return cdc.ClassNotFound, ""
 	case (op == opNext || op == opHistoryNext) && (gone || status == http.StatusBadRequest):
-		return cdc.ClassPageToken, ""
+		return cdc.ClassPageTokenRejected, ""
 	case status < 300:
 		return cdc.ClassMalformed, "the answer has a status that no FHIR read has: check what stands between us and the store"
 	case status < 400:
-		return cdc.ClassRejected, "the store redirects, which is not followed: check CDC_HEALTHLAKE_ENDPOINT"
+		return cdc.ClassInvalidRequest, "the store redirects, which is not followed: check CDC_HEALTHLAKE_ENDPOINT"
 	case op == opPut:
-		return cdc.ClassRejected, "the store does not accept this resource: check that it supports FHIR Subscriptions, and has less than 50"
+		return cdc.ClassInvalidRequest, "the store does not accept this resource: check that it supports FHIR Subscriptions, and has less than 50"
 	case gone:
-		return cdc.ClassRejected, "check CDC_DATASTORES and CDC_HEALTHLAKE_ENDPOINT, and that the store knows the resource type"
+		return cdc.ClassInvalidRequest, "check CDC_DATASTORES and CDC_HEALTHLAKE_ENDPOINT, and that the store knows the resource type"
 	default:
-		return cdc.ClassRejected, "the store does not accept this request: check that it searches this resource type by _lastUpdated"
+		return cdc.ClassInvalidRequest, "the store does not accept this request: check that it searches this resource type by _lastUpdated"
 	}
 }
 

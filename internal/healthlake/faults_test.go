@@ -73,21 +73,21 @@ func TestClassesOfStatus(t *testing.T) {
 		ops     map[string]cdc.Class // where the operation decides
 		code    string
 	}{
-		{name: "400", handler: refusing(400), class: cdc.ClassRejected, ops: map[string]cdc.Class{opNext: cdc.ClassPageToken, opHistoryNext: cdc.ClassPageToken}},
-		{name: "400 validation", handler: refusing(400, code, "ValidationException:http://elsewhere/"), class: cdc.ClassRejected,
-			ops: map[string]cdc.Class{opNext: cdc.ClassPageToken, opHistoryNext: cdc.ClassPageToken}, code: "ValidationException"},
+		{name: "400", handler: refusing(400), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{opNext: cdc.ClassPageTokenRejected, opHistoryNext: cdc.ClassPageTokenRejected}},
+		{name: "400 validation", handler: refusing(400, code, "ValidationException:http://elsewhere/"), class: cdc.ClassInvalidRequest,
+			ops: map[string]cdc.Class{opNext: cdc.ClassPageTokenRejected, opHistoryNext: cdc.ClassPageTokenRejected}, code: "ValidationException"},
 		{name: "400 throttling", handler: refusing(400, code, "ThrottlingException"), class: cdc.ClassThrottled, code: "ThrottlingException"},
 		{name: "400 expired", handler: refusing(400, code, "ExpiredTokenException"), class: cdc.ClassForbidden, code: "ExpiredTokenException"},
-		{name: "400 chatty", handler: refusing(400, code, secretID), class: cdc.ClassRejected, ops: map[string]cdc.Class{opNext: cdc.ClassPageToken, opHistoryNext: cdc.ClassPageToken}},
+		{name: "400 chatty", handler: refusing(400, code, secretID), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{opNext: cdc.ClassPageTokenRejected, opHistoryNext: cdc.ClassPageTokenRejected}},
 		{name: "401", handler: refusing(401), class: cdc.ClassForbidden},
 		{name: "403", handler: refusing(403, code, "AccessDeniedException"), class: cdc.ClassForbidden, code: "AccessDeniedException"},
-		{name: "404", handler: refusing(404), class: cdc.ClassRejected, ops: map[string]cdc.Class{
-			opNext: cdc.ClassPageToken, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound, opHistory: cdc.ClassNotFound, opHistoryNext: cdc.ClassPageToken}},
-		{name: "410", handler: refusing(410), class: cdc.ClassRejected, ops: map[string]cdc.Class{
-			opNext: cdc.ClassPageToken, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound, opHistory: cdc.ClassNotFound, opHistoryNext: cdc.ClassPageToken}},
+		{name: "404", handler: refusing(404), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{
+			opNext: cdc.ClassPageTokenRejected, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound, opHistory: cdc.ClassNotFound, opHistoryNext: cdc.ClassPageTokenRejected}},
+		{name: "410", handler: refusing(410), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{
+			opNext: cdc.ClassPageTokenRejected, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound, opHistory: cdc.ClassNotFound, opHistoryNext: cdc.ClassPageTokenRejected}},
 		{name: "408", handler: refusing(408), class: cdc.ClassUnavailable},
-		{name: "412", handler: refusing(412), class: cdc.ClassRejected},
-		{name: "422", handler: refusing(422), class: cdc.ClassRejected},
+		{name: "412", handler: refusing(412), class: cdc.ClassInvalidRequest},
+		{name: "422", handler: refusing(422), class: cdc.ClassInvalidRequest},
 		{name: "429", handler: refusing(429), class: cdc.ClassThrottled},
 		{name: "500", handler: refusing(500), class: cdc.ClassUnavailable},
 		{name: "503", handler: refusing(503, code, "ServiceUnavailable"), class: cdc.ClassUnavailable, code: "ServiceUnavailable"},
@@ -121,7 +121,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		s := newStore(t, refusing(status, "Location", elsewhere.URL+"/"+secretID))
 		_, err := searchPatients(s.client(t))
-		e := requireClass(t, cdc.ClassRejected, err)
+		e := requireClass(t, cdc.ClassInvalidRequest, err)
 		require.Equal(t, status, e.Status)
 		require.Len(t, s.asked(), 1)
 	}

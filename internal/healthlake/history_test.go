@@ -62,7 +62,7 @@ func TestHistoryIsFollowedWithinTheStoreOnly(t *testing.T) {
 	require.NoError(t, err)
 	asked := len(s.asked())
 	_, err = c.History(ctx, testDatastore, "Patient", secretID, page.Next)
-	requireClass(t, cdc.ClassRejected, err)
+	requireClass(t, cdc.ClassInvalidRequest, err)
 	require.Len(t, s.asked(), asked, "nothing was sent")
 	for _, id := range []string{"", "a\nb", "a\xff"} {
 		_, err := c.History(ctx, testDatastore, "Patient", id, "")

@@ -95,7 +95,7 @@ func TestStrayLinksAreRefused(t *testing.T) {
 		require.Error(t, err, link)
 		require.Equal(t, link, c.portable(testDatastore, link, list{count: 100}))
 		_, err = c.Next(context.Background(), testDatastore, "Patient", link)
-		requireClass(t, cdc.ClassRejected, err)
+		requireClass(t, cdc.ClassInvalidRequest, err)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestForeignNextLink(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page.Resources, 1)
 	_, err = c.Next(context.Background(), testDatastore, "Patient", page.Next)
-	requireClass(t, cdc.ClassRejected, err)
+	requireClass(t, cdc.ClassInvalidRequest, err)
 	require.Len(t, s.asked(), 1)
 }
 

@@ -158,7 +158,7 @@ func TestUnusualIDsAreRequested(t *testing.T) {
 		require.NoError(t, err, id)
 		require.Len(t, page.Resources, 1)
 		require.Len(t, s.asked(), 3)
-		for status, class := range map[int]cdc.Class{404: cdc.ClassNotFound, 410: cdc.ClassNotFound, 400: cdc.ClassRejected} {
+		for status, class := range map[int]cdc.Class{404: cdc.ClassNotFound, 410: cdc.ClassNotFound, 400: cdc.ClassInvalidRequest} {
 			s := newStore(t, refusing(status))
 			_, err := s.client(t).Read(ctx, testDatastore, "Patient", id)
 			requireClass(t, class, err)
@@ -169,9 +169,9 @@ func TestUnusualIDsAreRequested(t *testing.T) {
 // TestResourceThatIsNoReadableVersion is an answer, not a fault that passes.
 func TestResourceThatIsNoReadableVersion(t *testing.T) {
 	for body, class := range map[string]cdc.Class{
-		`{"resourceType":"Patient","id":"1","meta":{"versionId":2,"lastUpdated":"2026-03-01T12:00:02Z"}}`: cdc.ClassRejected,
-		`{"resourceType":"Patient","id":"1"}`:                         cdc.ClassRejected,
-		`{"resourceType":"Patient","id":"1","a":"` + "\xff" + `"}`:    cdc.ClassRejected,
+		`{"resourceType":"Patient","id":"1","meta":{"versionId":2,"lastUpdated":"2026-03-01T12:00:02Z"}}`: cdc.ClassInvalidRequest,
+		`{"resourceType":"Patient","id":"1"}`:                         cdc.ClassInvalidRequest,
+		`{"resourceType":"Patient","id":"1","a":"` + "\xff" + `"}`:    cdc.ClassInvalidRequest,
 		`{"resourceType":"OperationOutcome"}`:                         cdc.ClassMalformed,
 		patient("2", "1"):                                             cdc.ClassMalformed,
 		`{"resourceType":"Patient","id":"1","meta":{"versionId":"1",`: cdc.ClassMalformed,

@@ -53,7 +53,7 @@ func TestDefinitions(t *testing.T) {
 	require.Equal(t, body, string(read))
 
 	_, err = c.PutDefinition(ctx, testDatastore, "Subscription", "other", []byte(body))
-	require.Equal(t, cdc.ClassRejected, cdc.ClassOf(err))
+	require.Equal(t, cdc.ClassInvalidRequest, cdc.ClassOf(err))
 	require.ErrorContains(t, err, "FHIR Subscriptions")
 	for _, id := range []string{"", "..", "a/b"} {
 		_, err = c.PutDefinition(ctx, testDatastore, "Subscription", id, []byte(body))

@@ -27,7 +27,7 @@ func TestLedgerHoldsWhatSlicesPublishedThatAreCarriedAsLost(t *testing.T) {
 
 	delete(e, slice)
 	_, err = readLedger(e, window.ID())
-	requireClass(t, cdc.ClassLedger, err)
+	requireClass(t, cdc.ClassLedgerUnreadable, err)
 }
 
 // A slice that was cancelled, or goes on in a new run, has not swept its type.

@@ -37,9 +37,9 @@ func TestLedgerOfACompletedRun(t *testing.T) {
 
 func TestLedgerThatIsNotKnownIsAnError(t *testing.T) {
 	_, err := readLedger(executions{}, window.ID())
-	requireClass(t, cdc.ClassLedger, err)
+	requireClass(t, cdc.ClassLedgerUnreadable, err)
 	_, err = readLedger(executions{window.ID(): {status: running}}, window.ID())
-	requireClass(t, cdc.ClassOpen, err)
+	requireClass(t, cdc.ClassStillOpen, err)
 	_, err = readLedger(executions{window.ID(): {status: completed, result: "not a ledger"}}, window.ID())
 	require.Error(t, err)
 
@@ -47,7 +47,7 @@ func TestLedgerThatIsNotKnownIsAnError(t *testing.T) {
 	in, _ := batch("Patient", "a")
 	spoiled.did("Publish", in, "not a result")
 	_, err = readLedger(executions{window.ID(): {status: terminated, events: spoiled.events}}, window.ID())
-	requireClass(t, cdc.ClassLedger, err)
+	requireClass(t, cdc.ClassLedgerUnreadable, err)
 }
 
 func TestLedgerIsRebuiltFromHistory(t *testing.T) {
@@ -95,8 +95,8 @@ func TestLedgerFromHistoryHoldsItsSlices(t *testing.T) {
 
 	e[slice2] = execution{status: running}
 	_, err = readLedger(e, window.ID())
-	requireClass(t, cdc.ClassOpen, err)
+	requireClass(t, cdc.ClassStillOpen, err)
 	delete(e, slice2)
 	_, err = readLedger(e, window.ID())
-	requireClass(t, cdc.ClassLedger, err)
+	requireClass(t, cdc.ClassLedgerUnreadable, err)
 }

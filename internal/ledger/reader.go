@@ -1,7 +1,7 @@
 // Package ledger reads what windows and slices have published: the ledger that a
 // completed one returns, and the one that is rebuilt from the history of any other.
 //
-// A ledger that cannot be read is an error of class [cdc.ClassLedger], and never an
+// A ledger that cannot be read is an error of class [cdc.ClassLedgerUnreadable], and never an
 // empty ledger.
 package ledger
 
@@ -23,7 +23,7 @@ type Reader struct {
 }
 
 // Closed reads what a window's run, or a slice, has published. One that is open, or
-// that has an open slice, is an error of class [cdc.ClassOpen].
+// that has an open slice, is an error of class [cdc.ClassStillOpen].
 func (r Reader) Closed(ctx context.Context, workflowID string) (cdc.Ledger, error) {
 	info, err := r.describe(ctx, workflowID)
 	if err != nil {
@@ -31,7 +31,7 @@ func (r Reader) Closed(ctx context.Context, workflowID string) (cdc.Ledger, erro
 	}
 	if cdc.IsOpen(info.GetStatus()) {
 		return cdc.Ledger{}, &cdc.Error{
-			Op: "reading ledger", Class: cdc.ClassOpen, Advice: fmt.Sprintf("execution %s is still open", workflowID),
+			Op: "reading ledger", Class: cdc.ClassStillOpen, Advice: fmt.Sprintf("execution %s is still open", workflowID),
 		}
 	}
 	return r.closed(ctx, workflowID, info)
@@ -100,7 +100,7 @@ func (r Reader) ofResult(ctx context.Context, workflowID, runID string) (cdc.Led
 	return result.Ledger, classed(err)
 }
 
-// classed gives an error the class [cdc.ClassLedger] when it lasts: what was read has
+// classed gives an error the class [cdc.ClassLedgerUnreadable] when it lasts: what was read has
 // expired or cannot be decoded. Other errors are Temporal's, and pass.
 func classed(err error) error {
 	switch {
@@ -114,5 +114,5 @@ func classed(err error) error {
 }
 
 func unreadable(format string, args ...any) error {
-	return &cdc.Error{Op: "reading ledger", Class: cdc.ClassLedger, Advice: fmt.Sprintf(format, args...)}
+	return &cdc.Error{Op: "reading ledger", Class: cdc.ClassLedgerUnreadable, Advice: fmt.Sprintf(format, args...)}
 }

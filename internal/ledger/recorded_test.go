@@ -64,7 +64,7 @@ func TestHistoryAndResultTellTheSameLedger(t *testing.T) {
 			other := cdc.WindowAt("other", cdc.WindowAt("", version("Patient", "a").Time()).Start).ID()
 			r.Executions.Client = executions{other: {status: terminated, events: events}}
 			_, err = r.Closed(t.Context(), other)
-			requireClass(t, cdc.ClassLedger, err)
+			requireClass(t, cdc.ClassLedgerUnreadable, err)
 		})
 	}
 }

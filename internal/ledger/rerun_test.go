@@ -31,5 +31,5 @@ func TestLedgerOfARerunThatNeverReadTheOneBefore(t *testing.T) {
 	requireSame(t, ledgerWith("Patient", "a", "b", "c"), second)
 
 	_, err = readLedger(known, window.RerunID(1))
-	require.ErrorContains(t, err, string(cdc.ClassLedger), "expired is not empty")
+	require.ErrorContains(t, err, string(cdc.ClassLedgerUnreadable), "expired is not empty")
 }

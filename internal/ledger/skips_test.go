@@ -93,5 +93,5 @@ func TestSkippedSliceHasNotSweptItsType(t *testing.T) {
 func TestLedgerThatWasGivenUpStaysUnread(t *testing.T) {
 	h := begun(cdc.CaptureWindowInput{Window: window, Salt: salt, Rerun: 1}).signaled(cdc.SignalSkip, cdc.Skip{Ledger: true})
 	_, err := readLedger(executions{window.RerunID(1): {status: terminated, events: h.events}}, window.RerunID(1))
-	requireClass(t, cdc.ClassLedger, err)
+	requireClass(t, cdc.ClassLedgerUnreadable, err)
 }

@@ -63,7 +63,7 @@ func (p *Probes) datastore(ctx context.Context, datastore string) (string, error
 		switch {
 		case err == nil:
 			searched[name], date = true, page.Date
-		case errors.As(err, &store) && store.Class == cdc.ClassRejected:
+		case errors.As(err, &store) && store.Class == cdc.ClassInvalidRequest:
 			rejected = append(rejected, name)
 			failed[err.Error()] = append(failed[err.Error()], name)
 		case errors.As(err, &store) && store.Class == cdc.ClassUnavailable:

@@ -201,7 +201,7 @@ func (f *facts) waiting(r *Result) {
 
 // needsOperator reports whether a failure of this class waits for someone.
 func needsOperator(class string) bool {
-	return class != "" && !cdc.Class(class).Retryable() && cdc.Class(class) != cdc.ClassPageToken
+	return class != "" && !cdc.Class(class).Retryable() && cdc.Class(class) != cdc.ClassPageTokenRejected
 }
 
 func (f *facts) noWindow(r *Result) {

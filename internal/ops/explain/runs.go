@@ -66,7 +66,7 @@ func (e *Explainer) findRuns(ctx context.Context, f *facts) (pending []*workflow
 
 func (e *Explainer) ledger(ctx context.Context, id string) (cdc.Ledger, error) {
 	found, err := ledger.Reader{Executions: e.Executions}.Closed(ctx, id)
-	if cdc.ClassOf(err) == cdc.ClassOpen {
+	if cdc.ClassOf(err) == cdc.ClassStillOpen {
 		err = fmt.Errorf("a slice of %s has not closed yet: try again in a moment", id)
 	} else if err != nil {
 		err = fmt.Errorf("reading the ledger of %s: %w", id, err)

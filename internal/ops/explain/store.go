@@ -42,7 +42,7 @@ func presenceOf(err error) (presence, error) {
 		return deleted, nil
 	case e.Class == cdc.ClassNotFound:
 		return absent, nil
-	case e.Class == cdc.ClassRejected:
+	case e.Class == cdc.ClassInvalidRequest:
 		return notServed, nil
 	default:
 		return notServed, err

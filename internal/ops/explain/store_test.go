@@ -54,7 +54,7 @@ func (s *aStore) VRead(_ context.Context, _, _, _, version string) (cdc.Resource
 	n, err := strconv.Atoi(version)
 	switch {
 	case s.noHist:
-		return cdc.Resource{}, &cdc.Error{Op: "GET", Class: cdc.ClassRejected, Status: http.StatusBadRequest}
+		return cdc.Resource{}, &cdc.Error{Op: "GET", Class: cdc.ClassInvalidRequest, Status: http.StatusBadRequest}
 	case err != nil || n < 1 || n > len(s.versions) || s.versions[n-1] == "lost":
 		return cdc.Resource{}, problem(http.StatusNotFound)
 	case s.versions[n-1] == "deleted":
@@ -67,7 +67,7 @@ func (s *aStore) VRead(_ context.Context, _, _, _, version string) (cdc.Resource
 func (s *aStore) History(_ context.Context, _, _, _, next string) (cdc.Page, error) {
 	s.reads++
 	if s.noHist {
-		return cdc.Page{}, &cdc.Error{Op: "GET", Class: cdc.ClassRejected, Status: http.StatusBadRequest}
+		return cdc.Page{}, &cdc.Error{Op: "GET", Class: cdc.ClassInvalidRequest, Status: http.StatusBadRequest}
 	}
 	var all []cdc.Resource
 	for n := len(s.versions); n > 0; n-- {
@@ -167,6 +167,6 @@ func TestStoreErrorsAreErrors(t *testing.T) {
 		_, err := reader{store: &aStore{fails: class}, Request: Request{Type: "Patient", ID: "p"}}.find(t.Context())
 		require.Equal(t, class, cdc.ClassOf(err))
 	}
-	f := find(t, &aStore{fails: cdc.ClassRejected}, "")
+	f := find(t, &aStore{fails: cdc.ClassInvalidRequest}, "")
 	require.Equal(t, Absent, f.state.Standing, "the store does not know the type")
 }

@@ -85,10 +85,10 @@ func TestWaitingIn(t *testing.T) {
 	require.Equal(t, cdc.ClassBusMissing, found[3].Class)
 	require.Contains(t, found[3].What, "the event bus, which accepts nothing (BusMissing)")
 
-	found = waitingIn("window/d/r1", &cdc.Progress{Waiting: []cdc.Wait{{Ledger: true, Class: cdc.ClassLedger}}})
+	found = waitingIn("window/d/r1", &cdc.Progress{Waiting: []cdc.Wait{{Ledger: true, Class: cdc.ClassLedgerUnreadable}}})
 	require.Len(t, found, 1)
 	require.True(t, found[0].Operator)
-	require.Equal(t, cdc.ClassLedger, found[0].Class)
+	require.Equal(t, cdc.ClassLedgerUnreadable, found[0].Class)
 	require.Contains(t, found[0].What, "CDC_PAYLOAD_KEYS")
 	found = waitingIn(cdc.DeleteID("0123456789abcdef0123456789abcdef", "e1"), &cdc.Progress{Waiting: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}}})
 	require.Len(t, found, 1)

@@ -32,7 +32,7 @@ func (m *memory) ReadDefinition(_ context.Context, datastore, resourceType, id s
 func (m *memory) PutDefinition(_ context.Context, datastore, resourceType, id string, body []byte) (bool, error) {
 	if resourceType == typeSubscription {
 		if _, found := m.all[datastore+"/"+typeTopic+"/"+id]; !found {
-			return false, &cdc.Error{Op: "PUT {Type}/{id}", Class: cdc.ClassRejected, Status: 400}
+			return false, &cdc.Error{Op: "PUT {Type}/{id}", Class: cdc.ClassInvalidRequest, Status: 400}
 		}
 	}
 	var resource map[string]any
