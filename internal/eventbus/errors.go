@@ -19,12 +19,12 @@ const (
 
 // What an operator can do about an error.
 var advice = map[cdc.Class]string{
-	cdc.ClassThrottled:   "EventBridge throttles; ask for a higher PutEvents quota if this stays",
-	cdc.ClassUnavailable: adviceUnavailable,
-	cdc.ClassMalformed:   adviceUnavailable,
-	cdc.ClassForbidden:   "allow events:PutEvents on the bus to this program's role, and check its credentials",
-	cdc.ClassBusMissing:  "create the event bus or correct CDC_EVENT_BUS; nothing is dropped meanwhile",
-	cdc.ClassInvalidRequest:    "EventBridge does not accept the request; check AWS_REGION, CDC_EVENT_BUS and CDC_MAX_EVENT_BYTES, and see its error code; nothing is dropped meanwhile",
+	cdc.ClassThrottled:      "EventBridge throttles; ask for a higher PutEvents quota if this stays",
+	cdc.ClassUnavailable:    adviceUnavailable,
+	cdc.ClassMalformed:      adviceUnavailable,
+	cdc.ClassForbidden:      "allow events:PutEvents on the bus to this program's role, and check its credentials",
+	cdc.ClassBusMissing:     "create the event bus or correct CDC_EVENT_BUS; nothing is dropped meanwhile",
+	cdc.ClassInvalidRequest: "EventBridge does not accept the request; check AWS_REGION, CDC_EVENT_BUS and CDC_MAX_EVENT_BYTES, and see its error code; nothing is dropped meanwhile",
 }
 
 const (
