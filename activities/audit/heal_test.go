@@ -26,7 +26,7 @@ type opener struct {
 	closes map[string]time.Time
 	most   int
 	fail   error
-	// waits tells whether a run waits for an operator now; nil is never.
+	// waits reports whether a run waits for an operator now; nil is never.
 	waits func(id string) bool
 }
 

@@ -102,7 +102,7 @@ func recordSlices(t *testing.T, r *rig, c *recorder) {
 	c.record(t, "window-rerun-with-slices", rerun.WorkflowID)
 }
 
-// recordDelete records the publishing of a delete that its record tells of.
+// recordDelete records the publishing of a delete that its record reports.
 func recordDelete(t *testing.T, r *rig, c *recorder) {
 	patient, err := r.writer.Create(t.Context(), "Patient", []byte(`{"resourceType":"Patient"}`))
 	require.NoError(t, err)

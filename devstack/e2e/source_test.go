@@ -177,7 +177,7 @@ func TestNotificationBeforeAfterAndWithoutItsRecord(t *testing.T) {
 	report := r.drained(t)
 	complete(t, report)
 	require.Equal(t, 3, report.Total.Published)
-	require.Equal(t, 1, report.Total.DeletesPublished, "no record tells of it")
+	require.Equal(t, 1, report.Total.DeletesPublished, "no record reports it")
 	gone := r.event(t, versionKey(ds, "Patient", "without", 2))
 	require.Equal(t, cdc.BySubscription, gone.Meta.CapturedBy)
 	require.Equal(t, "full", gone.Meta.Payload)

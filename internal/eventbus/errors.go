@@ -33,7 +33,7 @@ const (
 )
 
 // entryCodes are the codes of PutEventsResultEntry that do not pass by themselves
-// (EventBridge API reference). With cdc.ClassEvent EventBridge will never accept the
+// (EventBridge API reference). With cdc.ClassEventRejected EventBridge will never accept the
 // entry; the others are about the bus.
 var entryCodes = map[string]cdc.Class{
 	"InvalidArgument":                     cdc.ClassEventRejected,

@@ -49,8 +49,8 @@ func (c *Client) Search(ctx context.Context, req cdc.SearchRequest) (cdc.Page, e
 }
 
 // Next asks for a further page, by Page.Next. When the store refuses the page's
-// token the class is cdc.ClassPageToken; a link that leaves the datastore's base
-// is cdc.ClassRejected, and nothing is sent.
+// token the class is cdc.ClassPageTokenRejected; a link that leaves the datastore's base
+// is cdc.ClassInvalidRequest, and nothing is sent.
 func (c *Client) Next(ctx context.Context, datastore, resourceType, next string) (cdc.Page, error) {
 	r, err := c.get(opNext, datastore, resourceType, nil)
 	if err != nil {
@@ -136,7 +136,7 @@ func (c *Client) Count(ctx context.Context, datastore, resourceType string, span
 
 // Read asks for a resource's current version. One that is not there, or is
 // deleted, is cdc.ClassNotFound; one that is larger than an answer may be is
-// cdc.ClassTooLarge; one that is no readable version is cdc.ClassRejected.
+// cdc.ClassTooLarge; one that is no readable version is cdc.ClassInvalidRequest.
 func (c *Client) Read(ctx context.Context, datastore, resourceType, id string) (cdc.Resource, error) {
 	r, err := c.get(opRead, datastore, resourceType, nil, id)
 	if err != nil {

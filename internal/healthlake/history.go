@@ -10,8 +10,8 @@ import (
 
 // History asks for a page of a resource's history, newest first: the first one, or by
 // Page.Next a further one. A resource without history is cdc.ClassNotFound; a store that
-// keeps none for the type refuses with cdc.ClassRejected, a page's token with
-// cdc.ClassPageToken. A page that is larger than an answer may be is answered as an empty
+// keeps none for the type refuses with cdc.ClassInvalidRequest, a page's token with
+// cdc.ClassPageTokenRejected. A page that is larger than an answer may be is answered as an empty
 // one, whose Next begins the history again in smaller pages.
 func (c *Client) History(ctx context.Context, datastore, resourceType, id, next string) (cdc.Page, error) {
 	asked := list{count: cdc.PageSize}

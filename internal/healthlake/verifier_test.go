@@ -104,7 +104,7 @@ func escapedAgain(path string) string {
 	return b.String()
 }
 
-// wellEscaped tells whether text holds unreserved characters and upper-case
+// wellEscaped reports whether text holds unreserved characters and upper-case
 // escapes of others only.
 func wellEscaped(text string) bool {
 	for i := 0; i < len(text); i++ {

@@ -251,7 +251,7 @@ func TestParseNotificationOfDeletes(t *testing.T) {
 	}
 }
 
-// One notification tells of windows and of several deletes.
+// One notification reports windows and of several deletes.
 func TestParseNotificationOfWritesAndDeletes(t *testing.T) {
 	const at = "2026-11-23T15:04:05.912Z"
 	deleted := func(id, focus any) tree {
