@@ -179,7 +179,7 @@ func (s *spanAudit) update(again cdc.AuditSpanResult) {
 		}
 	}
 	s.result.Windows = again.Windows
-	s.result.Elsewhere = append(s.result.Elsewhere, again.Elsewhere...)
+	s.result.Earlier = append(s.result.Earlier, again.Earlier...)
 }
 
 func indexOf(types []cdc.TypeAudit, name string) int {

@@ -168,7 +168,7 @@ func (a *audit) record(s *spanAudit, statements []cdc.Statement, rejected []stri
 
 	setUnresolved(&a.state, s.part, s.unresolved(rejected), s.stuck(unresolvedSpan(&a.state, s.part.Span).Stuck))
 	if a.scheduled() {
-		addFound(&a.state, s.result.Elsewhere)
+		addFound(&a.state, s.result.Earlier)
 	}
 }
 

@@ -163,7 +163,7 @@ func (a *auditor) compare(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSp
 	}
 	for at, versions := range a.elsewhere {
 		if in.Span.Contains(at) {
-			result.Elsewhere = append(result.Elsewhere, versions...)
+			result.Earlier = append(result.Earlier, versions...)
 		}
 	}
 	return result, nil

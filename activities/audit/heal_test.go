@@ -138,7 +138,7 @@ func TestHealStartsNothingOlderThanTheHorizon(t *testing.T) {
 			gaps = append(gaps, gapAt(6+n, -1)) // they close a minute after the one below has become too old
 		}
 		gaps = append(gaps, gapAt(0, -1), gapAt(1, 3))
-		in := cdc.HealInput{Datastore: testStore, Windows: gaps, Horizon: time.Since(windowAt(testStore, 0).Start) + time.Minute - cdc.HorizonSlack}
+		in := cdc.HealInput{Datastore: testStore, Windows: gaps, Horizon: time.Since(windowAt(testStore, 0).Start) + time.Minute - cdc.ExpiryGrace}
 		result, err := heal(t, o, in)
 		require.NoError(t, err)
 		require.Equal(t, cdc.HealResult{Started: healsAtOnce, Expired: 2}, result)

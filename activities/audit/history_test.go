@@ -42,11 +42,11 @@ func TestAuditSpanFindsReplacedVersions(t *testing.T) {
 	require.Equal(t, []cdc.WindowGap{
 		{Start: auditStart, Run: 0, Missing: 1, Types: []string{"Patient"}, Wanted: []cdc.Version{replaced}},
 	}, result.Windows)
-	require.Equal(t, []cdc.Version{earlier}, result.Elsewhere)
+	require.Equal(t, []cdc.Version{earlier}, result.Earlier)
 	require.Positive(t, result.Counts.Reads)
 
 	// Without a time since when it is promised, what is before the span is nobody's.
-	require.Empty(t, audited(t, a, everything(2, "Patient")).Elsewhere)
+	require.Empty(t, audited(t, a, everything(2, "Patient")).Earlier)
 	// And what search shows is all that "latest" is about.
 	in.Versions = cdc.VersionsLatest
 	store.histories = nil
@@ -92,7 +92,7 @@ func TestAuditSpanOfVersionsThatWereFound(t *testing.T) {
 	result := audited(t, auditor(t, store, e), in)
 	require.Equal(t, 1, result.Types[0].Missing)
 	require.Equal(t, []cdc.Version{found}, result.Windows[0].Wanted)
-	require.Empty(t, result.Elsewhere, "versions after the span are later audits'")
+	require.Empty(t, result.Earlier, "versions after the span are later audits'")
 	require.Zero(t, result.Types[1].InStore)
 
 	e.closedWith(auditStart, 1, publishedLedger(found))

@@ -97,7 +97,7 @@ func TestAuditSpanLooksElsewhereWithinTheHorizonOnly(t *testing.T) {
 	span := cdc.Span{From: auditStart.Add(4 * cdc.WindowWidth), To: auditStart.Add(5 * cdc.WindowWidth)}
 	in := cdc.AuditSpanInput{Span: span, Types: []string{"Patient"}, Versions: cdc.VersionsAll}
 	in.Since = map[string]time.Time{"Patient": auditStart}
-	require.Equal(t, []cdc.Version{old, recent}, audited(t, auditor(t, store, e), in).Elsewhere)
-	in.Horizon = time.Since(auditStart) - cdc.WindowWidth - cdc.HorizonSlack
-	require.Equal(t, []cdc.Version{recent}, audited(t, auditor(t, store, e), in).Elsewhere)
+	require.Equal(t, []cdc.Version{old, recent}, audited(t, auditor(t, store, e), in).Earlier)
+	in.Horizon = time.Since(auditStart) - cdc.WindowWidth - cdc.ExpiryGrace
+	require.Equal(t, []cdc.Version{recent}, audited(t, auditor(t, store, e), in).Earlier)
 }

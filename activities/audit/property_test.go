@@ -235,7 +235,7 @@ func TestAuditSpanComparesAnyStoreWithAnyWindows(t *testing.T) {
 			}
 		}
 		// The horizon moves on while the test runs, by far less than half a window.
-		horizon := time.Since(auditStart) - time.Duration(expired)*cdc.WindowWidth + cdc.WindowWidth/2 - cdc.HorizonSlack
+		horizon := time.Since(auditStart) - time.Duration(expired)*cdc.WindowWidth + cdc.WindowWidth/2 - cdc.ExpiryGrace
 		result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(windows), Types: types, Horizon: horizon})
 		require.Len(t, result.Types, len(types))
 		for _, got := range result.Types {

@@ -218,9 +218,9 @@ func (s *spanAudit) add(c compared, elsewhere []cdc.Version) {
 			}
 		}
 	}
-	s.done.Elsewhere = append(s.done.Elsewhere, elsewhere...)
+	s.done.Earlier = append(s.done.Earlier, elsewhere...)
 	s.done.Types = append(s.done.Types, c.audit)
-	named := len(s.done.Elsewhere)
+	named := len(s.done.Earlier)
 	for _, gap := range s.done.Windows {
 		named += len(gap.Wanted)
 	}
@@ -238,7 +238,7 @@ func (s *spanAudit) add(c compared, elsewhere []cdc.Version) {
 		gap := &s.done.Windows[i]
 		gap.Wanted = gap.Wanted[:min(len(gap.Wanted), maxNamed/2)]
 	}
-	s.done.Elsewhere = s.done.Elsewhere[:min(len(s.done.Elsewhere), maxNamed/2)]
+	s.done.Earlier = s.done.Earlier[:min(len(s.done.Earlier), maxNamed/2)]
 }
 
 func (s *spanAudit) gap(start time.Time) *cdc.WindowGap {

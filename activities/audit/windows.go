@@ -55,7 +55,7 @@ func newLedgers(s *spanAudit) *ledgers {
 // beyondHorizon reports whether the ledger of the window with that start may be gone
 // by now.
 func beyondHorizon(start time.Time, horizon time.Duration) bool {
-	return start.Before(time.Now().Add(-horizon - cdc.HorizonSlack))
+	return start.Before(time.Now().Add(-horizon - cdc.ExpiryGrace))
 }
 
 // newestRuns are the numbers of the newest runs of the windows that visibility shows in a

@@ -143,17 +143,17 @@ type AuditSpanInput struct {
 	Found []Version `json:"found,omitempty"`
 	// Measure reads the bodies of what is missing, for a dry run's figures.
 	Measure bool `json:"measure,omitempty"`
-	// Horizon and HorizonSlack: ledgers of windows that are older, when they are read,
+	// Horizon and ExpiryGrace: ledgers of windows that are older, when they are read,
 	// may be gone, and count as unreadable.
 	Horizon time.Duration `json:"horizon"`
 	// Attributes is set when deletes are found by the search attribute CdcWindowStart.
 	Attributes bool `json:"attributes,omitempty"`
 }
 
-// HorizonSlack is how much older than the horizon a window may have become since the
+// ExpiryGrace is how much older than the horizon a window may have become since the
 // audit started. It is half of what the horizon leaves of the namespace's retention
 // (CDC_AUDIT_HORIZON: two hours at least).
-const HorizonSlack = time.Hour
+const ExpiryGrace = time.Hour
 
 // AuditSpanResult is what an audit of a span found.
 type AuditSpanResult struct {
@@ -163,9 +163,9 @@ type AuditSpanResult struct {
 	Types []TypeAudit `json:"types,omitempty"`
 	// Windows are those that miss something, are open or cannot be read, oldest first.
 	Windows []WindowGap `json:"windows,omitempty"`
-	// Elsewhere are versions before the span that are in no ledger (VersionsAll).
-	Elsewhere []Version `json:"elsewhere,omitempty"`
-	Counts    Counts    `json:"counts"`
+	// Earlier are versions before the span that are in no ledger (VersionsAll).
+	Earlier []Version `json:"earlier,omitempty"`
+	Counts  Counts    `json:"counts"`
 }
 
 // TypeAudit is what an audit found of one type in a span.
@@ -242,15 +242,4 @@ type HealResult struct {
 	Started int `json:"started"`
 	Open    int `json:"open"`
 	Expired int `json:"expired,omitempty"`
-}
-
-// WindowRun is how a window is run for other reasons than a trigger.
-type WindowRun struct {
-	// Types to sweep; empty means all that are configured.
-	Types []string
-	// Wanted are versions that search does not show.
-	Wanted []Version
-	Cause
-	// Skip puts what the run finds into the ledger as skipped, unpublished.
-	Skip bool
 }

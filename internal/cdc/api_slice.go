@@ -1,5 +1,7 @@
 package cdc
 
+import "time"
+
 // CaptureSliceInput starts a CaptureSlice: page after page of one type's span.
 type CaptureSliceInput struct {
 	Origin Origin `json:"origin"`
@@ -20,6 +22,29 @@ type CaptureSliceInput struct {
 	Range *RangeSlice `json:"range,omitempty"`
 	// Resume is where the slice goes on after a continue-as-new.
 	Resume *SliceState `json:"resume,omitempty"`
+}
+
+// RangeSlice is what a slice of a range has beyond a window's.
+type RangeSlice struct {
+	// Listing is set when listings of ids follow the pages until one finds nothing new.
+	Listing bool `json:"listing,omitempty"`
+	// Rate is how many versions a second this slice publishes at most; 0 is any.
+	Rate float64 `json:"rate,omitempty"`
+	// Bus is as in PublishInput.
+	Bus string `json:"bus,omitempty"`
+	// IDs are the only resources to read: their current versions, by reads. At is
+	// the index of the next one.
+	IDs []string `json:"ids,omitempty"`
+	At  int      `json:"at,omitempty"`
+	// Began is when the slice's first run began.
+	Began time.Time `json:"began,omitzero"`
+	// Listings is how many listings were started, Found what the last one found.
+	Listings int `json:"listings,omitempty"`
+	Found    int `json:"found,omitempty"`
+	// Paused is set while the range is paused; Ready is when the rate lets the slice
+	// publish again.
+	Paused bool      `json:"paused,omitempty"`
+	Ready  time.Time `json:"ready,omitzero"`
 }
 
 // SliceState is what a slice carries over a continue-as-new.

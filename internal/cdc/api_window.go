@@ -32,6 +32,17 @@ type CaptureWindowInput struct {
 	Resume *WindowState `json:"resume,omitempty"`
 }
 
+// WindowRun is how a window is run for other reasons than a trigger.
+type WindowRun struct {
+	// Types to sweep; empty means all that are configured.
+	Types []string
+	// Wanted are versions that search does not show.
+	Wanted []Version
+	Cause
+	// Skip puts what the run finds into the ledger as skipped, unpublished.
+	Skip bool
+}
+
 // WindowState is what a window carries over a continue-as-new.
 type WindowState struct {
 	Ledger Ledger      `json:"ledger"`
