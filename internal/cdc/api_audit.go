@@ -164,7 +164,7 @@ type AuditSpanResult struct {
 	// Windows are those that miss something, are open or cannot be read, oldest first.
 	Windows []WindowGap `json:"windows,omitempty"`
 	// Earlier are versions before the span that are in no ledger (VersionsAll).
-	Earlier []Version `json:"earlier,omitempty"`
+	Earlier []Version `json:"elsewhere,omitempty"`
 	Counts  Counts    `json:"counts"`
 }
 
