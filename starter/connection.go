@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	workflowpb "go.temporal.io/api/workflow/v1"
-
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/healthlake"
 	"healthlake-cdc/internal/preflight"
@@ -103,12 +101,6 @@ func (c *connection) matchesWorkers(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
-}
-
-// describe returns what Temporal has of an execution, nil when there is none.
-func (c *connection) describe(ctx context.Context, id string) (*workflowpb.WorkflowExecutionInfo, error) {
-	described, err := c.Describe(ctx, id)
-	return described.GetWorkflowExecutionInfo(), err
 }
 
 func (c *connection) stores(ctx context.Context) (*healthlake.Client, error) {

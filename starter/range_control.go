@@ -91,7 +91,7 @@ func (c *connection) awaitPaused(ctx context.Context, id string, paused bool, st
 		if err == nil && progress.Range != nil && progress.Range.Paused == paused {
 			return nil
 		}
-		if info, err := c.describe(limited, id); err == nil && !cdc.IsOpen(info.GetStatus()) {
+		if info, err := c.Latest(limited, id); err == nil && !cdc.IsOpen(info.GetStatus()) {
 			return fmt.Errorf("%s has closed (%s) before it could be %s", id, info.GetStatus(), state)
 		}
 		if sleep(limited, queryEvery); limited.Err() != nil {
@@ -144,7 +144,7 @@ func (c *connection) openRange(ctx context.Context, name string) (id string, err
 	}
 	var open, closed []string
 	for _, id := range ids {
-		info, err := c.describe(ctx, id)
+		info, err := c.Latest(ctx, id)
 		switch {
 		case err != nil:
 			return "", err

@@ -102,7 +102,7 @@ func (s *session) skip(ctx context.Context, in io.Reader, id string, types []str
 
 // waiting is the progress of an execution. It is an error when nothing waits in it.
 func (c *connection) waiting(ctx context.Context, id string) (none cdc.Progress, err error) {
-	info, err := c.describe(ctx, id)
+	info, err := c.Latest(ctx, id)
 	switch {
 	case err != nil:
 		return none, err

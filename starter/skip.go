@@ -29,7 +29,7 @@ func (c *connection) skipAndWait(ctx context.Context, id string, before cdc.Prog
 			}
 			send = false
 		}
-		info, err := c.describe(limited, id)
+		info, err := c.Latest(limited, id)
 		if err == nil && !cdc.IsOpen(info.GetStatus()) {
 			return c.closedAfterSkip(ctx, id, info, before, waits)
 		}

@@ -110,11 +110,10 @@ func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 	began := time.Now()
 	var waiting time.Time // since then, for an operator
 	for look := 1; ; look++ {
-		described, err := h.Executions.Describe(ctx, workflowID)
+		info, err := h.Executions.Latest(ctx, workflowID)
 		if err != nil {
 			return false, err
 		}
-		info := described.GetWorkflowExecutionInfo()
 		if !cdc.IsOpen(info.GetStatus()) {
 			return true, nil
 		}

@@ -103,11 +103,11 @@ func (l *ledgers) refresh(ctx context.Context, starts []time.Time) error {
 		known := l.window(start)
 		newest := known.run
 		for {
-			described, err := l.Executions.Describe(ctx, cdc.WindowAt(l.in.Datastore, start).RerunID(newest+1))
+			next, err := l.Executions.Latest(ctx, cdc.WindowAt(l.in.Datastore, start).RerunID(newest+1))
 			if err != nil {
 				return nil, err
 			}
-			if described == nil {
+			if next == nil {
 				break
 			}
 			newest++

@@ -25,7 +25,7 @@ type Reader struct {
 // Closed reads what a window's run, or a slice, has published. One that is open, or
 // that has an open slice, is an error of class [cdc.ClassStillOpen].
 func (r Reader) Closed(ctx context.Context, workflowID string) (cdc.Ledger, error) {
-	info, err := r.describe(ctx, workflowID)
+	info, err := r.latest(ctx, workflowID)
 	if err != nil {
 		return cdc.Ledger{}, err
 	}
@@ -52,7 +52,7 @@ type Current struct {
 // from its history, and the same of every open slice that it names. What is being
 // published at the moment is not known yet.
 func (r Reader) Current(ctx context.Context, workflowID string) (Current, error) {
-	info, err := r.describe(ctx, workflowID)
+	info, err := r.latest(ctx, workflowID)
 	if err != nil {
 		return Current{}, err
 	}
@@ -69,12 +69,12 @@ func (r Reader) Current(ctx context.Context, workflowID string) (Current, error)
 	}, err
 }
 
-func (r Reader) describe(ctx context.Context, workflowID string) (*workflowpb.WorkflowExecutionInfo, error) {
-	described, err := r.Executions.Describe(ctx, workflowID)
-	if err == nil && described == nil {
+func (r Reader) latest(ctx context.Context, workflowID string) (*workflowpb.WorkflowExecutionInfo, error) {
+	info, err := r.Executions.Latest(ctx, workflowID)
+	if err == nil && info == nil {
 		err = unreadable("no execution %s in this namespace: it never ran or is older than the retention", workflowID)
 	}
-	return described.GetWorkflowExecutionInfo(), err
+	return info, err
 }
 
 func (r Reader) closed(ctx context.Context, workflowID string, info *workflowpb.WorkflowExecutionInfo) (cdc.Ledger, error) {

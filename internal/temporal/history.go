@@ -44,8 +44,8 @@ func (e Executions) ConverterOf(workflowID string) converter.DataConverter {
 	return converter.WithDataConverterSerializationContext(e.Data, converter.WorkflowSerializationContext{WorkflowID: workflowID})
 }
 
-// Describe describes the latest run of a workflow ID; nil when there is none.
-func (e Executions) Describe(ctx context.Context, workflowID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+// Latest returns the latest run of a workflow ID, nil when there is none.
+func (e Executions) Latest(ctx context.Context, workflowID string) (*workflowpb.WorkflowExecutionInfo, error) {
 	described, err := e.Client.DescribeWorkflowExecution(ctx, workflowID, "")
 	if IsNotFound(err) {
 		return nil, nil //nolint:nilnil // none
@@ -53,7 +53,7 @@ func (e Executions) Describe(ctx context.Context, workflowID string) (*workflows
 	if err != nil {
 		return nil, fmt.Errorf("describing %s: %w", workflowID, err)
 	}
-	return described, nil
+	return described.GetWorkflowExecutionInfo(), nil
 }
 
 // IsNotFound reports whether Temporal has no such execution: there never was one, or it

@@ -62,14 +62,13 @@ type ExistingRange struct {
 // Existing reads the range of a workflow ID: the newest one, where there were
 // several (dry runs).
 func (l *Launcher) Existing(ctx context.Context, id string) (existing ExistingRange, err error) {
-	described, err := l.connection.Describe(ctx, id)
+	info, err := l.connection.Latest(ctx, id)
 	if err != nil {
 		return existing, err
 	}
 	if err := l.connection.Input(ctx, id, "", &existing.Input); err != nil {
 		return existing, err
 	}
-	info := described.GetWorkflowExecutionInfo()
 	existing.Status = info.GetStatus()
 	if info.GetCloseTime() != nil {
 		existing.Closed = info.GetCloseTime().AsTime()

@@ -20,14 +20,14 @@ func (l *Launcher) OpenWindow(ctx context.Context, window cdc.Window, cause cdc.
 func (l *Launcher) Capture(ctx context.Context, window cdc.Window, cause cdc.Cause) (id string, started bool, err error) {
 	for n := 0; ; n++ {
 		id = window.RerunID(n)
-		existing, err := l.connection.Describe(ctx, id)
+		existing, err := l.connection.Latest(ctx, id)
 		switch {
 		case err != nil:
 			return id, false, err
 		case existing == nil:
 			started, err := l.Run(ctx, window, n, cdc.WindowRun{Cause: cause})
 			return id, started, err
-		case cdc.IsOpen(existing.GetWorkflowExecutionInfo().GetStatus()):
+		case cdc.IsOpen(existing.GetStatus()):
 			return id, false, nil
 		}
 	}

@@ -55,7 +55,7 @@ func TestInputIsOfItsWorkflow(t *testing.T) {
 	require.ErrorIs(t, err, ErrUndecodable)
 	require.ErrorIs(t, err, payload.ErrOtherWorkflow)
 	require.True(t, IsNotFound(conn.Input(t.Context(), "c", "", &in)))
-	described, err := conn.Describe(t.Context(), "c")
+	latest, err := conn.Latest(t.Context(), "c")
 	require.NoError(t, err)
-	require.Nil(t, described)
+	require.Nil(t, latest)
 }

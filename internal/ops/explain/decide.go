@@ -6,23 +6,24 @@ import (
 	"strings"
 	"time"
 
+	workflowpb "go.temporal.io/api/workflow/v1"
+
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/queue"
 )
 
-type facts struct {
-	request             Request
-	found               found
+// explanation is a version's result, and what Explain has found out to decide it.
+type explanation struct {
+	Result
+	version             cdc.Version
 	configured, audited bool
 	now                 time.Time
 	retention           time.Duration
-	// window is zero when the version's time is not known.
-	window cdc.Window
-	runs   []*Run
 	// open is the run that is open, holder the first one whose ledger has the version;
-	// nil without one. The open run searches openTypes.
+	// nil without one. The open run searches openTypes; pending are its activities.
 	open, holder    *Run
 	openTypes       []string
+	pending         []*workflowpb.PendingActivityInfo
 	skippedInLedger bool
 	// rejected and publishing are of the open run; failing is the class of the last
 	// failure of the one under way.
@@ -35,53 +36,62 @@ type facts struct {
 	triggers Triggers
 }
 
-func (f *facts) decide(r *Result) {
-	switch f.found.state.Standing {
+// decide sets the verdict, its reason and the advice.
+func (x *explanation) decide() {
+	switch x.Store.Standing {
 	case Absent:
-		r.Verdict = NeverExisted
-		r.Reason = "the store has no such resource and no trace of one: it was never written, or was erased with its history ($erase, $purge)"
-		if !f.configured {
-			r.Reason += "; its type is not in CDC_RESOURCE_TYPES either"
+		x.Verdict = NeverExisted
+		x.Reason = "the store has no such resource and no trace of one: it was never written, or was erased with its history ($erase, $purge)"
+		if !x.configured {
+			x.Reason += "; its type is not in CDC_RESOURCE_TYPES either"
 		}
 		return
 	case NotWritten:
-		r.Verdict = NeverExisted
-		r.Reason = fmt.Sprintf("the resource exists, this version does not: the newest in the store is %s", f.found.state.CurrentVersion)
+		x.Verdict = NeverExisted
+		x.Reason = fmt.Sprintf("the resource exists, this version does not: the newest in the store is %s", x.Store.CurrentVersion)
 		return
 	case NotStored:
-		r.Verdict = NoHistory
-		r.Reason = "the version existed, but the store's history does not have it (history can be off for a type, and lags by minutes)"
-		if f.found.state.ReplacedBy != "" || f.found.state.ByDelete {
-			r.Reason += "; it " + f.replacement()
+		x.Verdict = NoHistory
+		x.Reason = "the version existed, but the store's history does not have it (history can be off for a type, and lags by minutes)"
+		if x.Store.ReplacedBy != "" || x.Store.ByDelete {
+			x.Reason += "; it " + x.replacement()
 		}
-		r.Reason += ". Without its time its window is not known, nor whether it was published"
+		x.Reason += ". " + timeNotKnown
 		return
 	case Tombstone:
-		r.Verdict, r.Reason = Deleted, "this version is the delete. "+deletesUnresolved
+		x.Verdict, x.Reason = Deleted, "this version is the delete. "+deletesUnresolved
 		return
 	case Gone:
-		if f.found.version.VersionID == "" {
-			r.Verdict = Deleted
-			r.Reason = "the resource is deleted, and the store has no history of it: its last version is not known. " + deletesUnresolved
+		if x.version.VersionID == "" {
+			x.Verdict = Deleted
+			x.Reason = "the resource is deleted, and the store has no history of it: its last version is not known. " + deletesUnresolved
 			return
 		}
 	}
-	f.version(r)
+	if x.Window == nil {
+		x.Verdict, x.Reason = NoHistory, "the store does not say when the version was written. "+timeNotKnown
+		return
+	}
+	x.decideVersion()
 	switch {
-	case f.found.state.Standing == Gone:
-		r.Reason = fmt.Sprintf("the resource is deleted; version %s was the last. Of that version (%s): %s. %s",
-			r.Version, r.Verdict, r.Reason, deletesUnresolved)
-		r.Verdict = Deleted
-	case r.Verdict == Published && f.found.state.Standing == Replaced:
-		r.Reason += "; it " + f.replacement()
+	case x.Store.Standing == Gone:
+		x.Reason = fmt.Sprintf("the resource is deleted; version %s was the last. Of that version (%s): %s. %s",
+			x.Version, x.Verdict, x.Reason, deletesUnresolved)
+		x.Verdict = Deleted
+	case x.Verdict == Published && x.Store.Standing == Replaced:
+		x.Reason += "; it " + x.replacement()
 	}
 }
 
-const deletesUnresolved = "CloudTrail hides which resource was deleted: unless a FHIR Subscription named it, its event is unresolved, and whether it was published cannot be told by the resource"
+// What reasons say in two places.
+const (
+	deletesUnresolved = "CloudTrail hides which resource was deleted: unless a FHIR Subscription named it, its event is unresolved, and whether it was published cannot be told by the resource"
+	timeNotKnown      = "Without its time its window is not known, nor whether it was published"
+)
 
 // replacement says what followed the version, after "it".
-func (f *facts) replacement() string {
-	s := f.found.state
+func (x *explanation) replacement() string {
+	s := x.Store
 	text := "was replaced by version " + s.ReplacedBy
 	if s.ByDelete {
 		text = "was replaced by a delete"
@@ -97,105 +107,108 @@ func (f *facts) replacement() string {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// version is of a version whose time is known.
-func (f *facts) version(r *Result) {
+// decideVersion decides for a version whose time is known.
+func (x *explanation) decideVersion() {
 	switch {
-	case f.holder != nil && f.skippedInLedger:
-		r.Verdict, r.Reason = Skipped, "skipped by an operator: it is in the ledger as skipped"
-		if f.holder.Skips {
-			r.Reason = "skipped by CDC_IMPORTS: an import wrote it, and it is in the ledger as skipped"
-			r.Advice = "to publish it anyway: " + f.replayCommand()
+	case x.holder != nil && x.skippedInLedger:
+		x.Verdict, x.Reason = Skipped, "skipped by an operator: it is in the ledger as skipped"
+		if x.holder.Skips {
+			x.Reason = "skipped by CDC_IMPORTS: an import wrote it, and it is in the ledger as skipped"
+			x.Advice = "to publish it anyway: " + x.replayCommand()
 		}
-	case r.Publication != nil:
-		f.published(r)
-	case f.holder != nil:
-		r.Verdict = Published
-		r.Reason = "the ledger of " + f.holder.WorkflowID + " has it as published; the history with EventBridge's id has expired"
-	case !f.skippedAt.IsZero():
-		r.Publication, r.Verdict = f.rejected, Skipped
-		r.Reason = fmt.Sprintf("skipped by an operator at %s: EventBridge rejected it, and its window is still open for something else", stamp(f.skippedAt))
-	case f.rejected != nil && f.publishing == nil:
-		r.Publication, r.Verdict = f.rejected, WaitingForOperator
-		r.Reason = fmt.Sprintf("EventBridge rejected its event (%s) at %s; the window stays open and tries again", f.rejected.Rejected, stamp(f.rejected.At))
-		r.Advice = "check what the code means, often a wrong CDC_EVENT_SOURCE or CDC_DETAIL_TYPE; once EventBridge accepts the event the window continues. `starter retry " + f.rejected.WorkflowID + "` tries now, `starter skip` of the same skips it for good"
-	case f.publishing != nil:
-		r.Publication, r.Verdict = f.publishing, Publishing
-		r.Reason = fmt.Sprintf("it is being published, attempt %d", f.publishing.Attempt)
-		if f.failing != "" {
-			r.Reason += "; the last attempt failed: " + f.failing
+	case x.Publication != nil:
+		x.decidePublished()
+	case x.holder != nil:
+		x.Verdict = Published
+		x.Reason = "the ledger of " + x.holder.WorkflowID + " has it as published; the history with EventBridge's id has expired"
+	case !x.skippedAt.IsZero():
+		x.Publication, x.Verdict = x.rejected, Skipped
+		x.Reason = fmt.Sprintf("skipped by an operator at %s: EventBridge rejected it, and its window is still open for something else", stamp(x.skippedAt))
+	case x.rejected != nil && x.publishing == nil:
+		x.Publication, x.Verdict = x.rejected, WaitingForOperator
+		x.Reason = fmt.Sprintf("EventBridge rejected its event (%s) at %s; the window stays open and tries again", x.rejected.Rejected, stamp(x.rejected.At))
+		x.Advice = "check what the code means, often a wrong CDC_EVENT_SOURCE or CDC_DETAIL_TYPE; once EventBridge accepts the event the window continues. `starter retry " + x.rejected.WorkflowID + "` tries now, `starter skip` of the same skips it for good"
+	case x.publishing != nil:
+		x.Publication, x.Verdict = x.publishing, Publishing
+		x.Reason = fmt.Sprintf("it is being published, attempt %d", x.publishing.Attempt)
+		if x.failing != "" {
+			x.Reason += "; the last attempt failed: " + x.failing
 		}
-		if needsOperator(f.failing) {
-			r.Verdict, r.Advice = WaitingForOperator, "check the event bus: `worker --check` says what is missing"
+		if needsOperator(x.failing) {
+			x.Verdict, x.Advice = WaitingForOperator, "check the event bus: `worker --check` says what is missing"
 		}
-	case f.open != nil:
-		f.waiting(r)
-	case !f.configured && !f.searched():
-		r.Verdict = UnconfiguredType
-		r.Reason = f.request.Type + " is not one of the configured resource types, so no window searches it"
-		r.Advice = fmt.Sprintf("add it to CDC_RESOURCE_TYPES of all workers; what was written before needs `starter backfill --name NAME --type %s`", f.request.Type)
-	case len(f.runs) == 0:
-		f.noWindow(r)
+	case x.open != nil:
+		x.decideOpen()
+	case !x.configured && !x.searched():
+		x.Verdict = UnconfiguredType
+		x.Reason = x.Type + " is not one of the configured resource types, so no window searches it"
+		x.Advice = fmt.Sprintf("add it to CDC_RESOURCE_TYPES of all workers; what was written before needs `starter backfill --name NAME --type %s`", x.Type)
+	case len(x.Window.Runs) == 0:
+		x.decideNoWindow()
 	default:
-		f.lacking(r)
+		x.decideClosed()
 	}
 }
 
-func (f *facts) published(r *Result) {
-	p := r.Publication
-	r.Verdict = Published
-	r.Reason = fmt.Sprintf("EventBridge accepted it at %s", stamp(p.At))
-	if f.replayed {
+// decidePublished decides for a version that EventBridge accepted.
+func (x *explanation) decidePublished() {
+	p := x.Publication
+	x.Verdict = Published
+	x.Reason = fmt.Sprintf("EventBridge accepted it at %s", stamp(p.At))
+	if x.replayed {
 		by := "the replay " + p.Replay
 		if p.Replay == "" { // a backfill's slice, whose ID begins with the backfill's
 			by, _, _, _, _ = cdc.ParseSliceID(p.WorkflowID)
 		}
-		r.Reason += fmt.Sprintf(", by %s; no window in the namespace has published it", by)
+		x.Reason += fmt.Sprintf(", by %s; no window in the namespace has published it", by)
 	}
 	switch p.PayloadReason {
 	case cdc.ReasonOversize:
-		r.Reason += "; it went as a reference, without its body, because the event would have been over CDC_MAX_EVENT_BYTES"
+		x.Reason += "; it went as a reference, without its body, because the event would have been over CDC_MAX_EVENT_BYTES"
 	case cdc.ReasonConfigured:
-		r.Reason += "; it went as a reference, without its body, because CDC_EVENT_PAYLOAD was reference"
+		x.Reason += "; it went as a reference, without its body, because CDC_EVENT_PAYLOAD was reference"
 	}
 }
 
-func (f *facts) searched() bool {
-	return slices.ContainsFunc(f.runs, func(r *Run) bool { return r.Searched })
+// searched reports whether a closed run of the window searched the type.
+func (x *explanation) searched() bool {
+	return slices.ContainsFunc(x.Window.Runs, func(r *Run) bool { return r.Searched })
 }
 
-func (f *facts) waiting(r *Result) {
-	if !slices.Contains(f.openTypes, f.request.Type) {
-		if f.searched() { // a rerun for other types, of a window that has closed without it
-			f.lacking(r)
+// decideOpen decides for a version that its open window has not published yet.
+func (x *explanation) decideOpen() {
+	if !slices.Contains(x.openTypes, x.Type) {
+		if x.searched() { // a rerun for other types, of a window that has closed without it
+			x.decideClosed()
 			return
 		}
-		r.Verdict = UnconfiguredType
-		r.Reason = "its window is open, but was opened under settings without the type " + f.request.Type
-		r.Advice = "once the window has closed, and with the type in CDC_RESOURCE_TYPES, " + f.captureCommand()
+		x.Verdict = UnconfiguredType
+		x.Reason = "its window is open, but was opened under settings without the type " + x.Type
+		x.Advice = "once the window has closed, and with the type in CDC_RESOURCE_TYPES, " + x.captureCommand()
 		return
 	}
-	if f.found.state.Standing != Current {
-		r.Verdict = Superseded
-		r.Reason = "its window is open and has not published it; it " + f.replacement() + ", and search shows only the newest version"
+	if x.Store.Standing != Current {
+		x.Verdict = Superseded
+		x.Reason = "its window is open and has not published it; it " + x.replacement() + ", and search shows only the newest version"
 		return
 	}
-	r.Verdict = WaitingForPass
-	r.Reason = "its window is open, and has not published it yet"
-	if r.Window.Blocked != "" {
-		r.Reason += "; the type cannot be read: " + r.Window.Blocked
-		if needsOperator(r.Window.Blocked) {
-			r.Verdict = WaitingForOperator
-			r.Advice = "check the workers' permissions on the store, and that it can search the type: `worker --check`; the window then continues. `starter retry " + f.open.WorkflowID + "` tries now"
+	x.Verdict = WaitingForPass
+	x.Reason = "its window is open, and has not published it yet"
+	if x.Window.Blocked != "" {
+		x.Reason += "; the type cannot be read: " + x.Window.Blocked
+		if needsOperator(x.Window.Blocked) {
+			x.Verdict = WaitingForOperator
+			x.Advice = "check the workers' permissions on the store, and that it can search the type: `worker --check`; the window then continues. `starter retry " + x.open.WorkflowID + "` tries now"
 		}
 	}
 	switch {
-	case !r.Window.NextStep.IsZero():
-		r.Reason += "; the next pass or try is at " + stamp(r.Window.NextStep)
-	case f.noWorker:
-		r.Reason += "; no worker answers for " + f.open.WorkflowID
-		r.Advice = "check that workers run: `starter status` lists them"
+	case !x.Window.NextStep.IsZero():
+		x.Reason += "; the next pass or try is at " + stamp(x.Window.NextStep)
+	case x.noWorker:
+		x.Reason += "; no worker answers for " + x.open.WorkflowID
+		x.Advice = "check that workers run: `starter status` lists them"
 	default:
-		r.Reason += "; its pages are being read"
+		x.Reason += "; its pages are being read"
 	}
 }
 
@@ -204,38 +217,39 @@ func needsOperator(class string) bool {
 	return class != "" && !cdc.Class(class).Retryable() && cdc.Class(class) != cdc.ClassPageTokenRejected
 }
 
-func (f *facts) noWindow(r *Result) {
-	age := f.now.Sub(f.found.version.Time())
+// decideNoWindow decides for a version whose window has no run in the namespace.
+func (x *explanation) decideNoWindow() {
+	age := x.now.Sub(x.version.Time())
 	old := age.Round(time.Second)
-	queued, dead := messages(f.triggers.Queue), messages(f.triggers.DLQ)
-	r.Verdict, r.Advice = WaitingForTrigger, "to publish it without its trigger: "+f.captureCommand()
+	queued, dead := messages(x.triggers.Queue), messages(x.triggers.DLQ)
+	x.Verdict, x.Advice = WaitingForTrigger, "to publish it without its trigger: "+x.captureCommand()
 	switch {
-	case f.now.Sub(f.window.End()) >= f.retention:
-		r.Verdict, r.Advice = OlderThanRetention, "to publish it again: "+f.replayCommand()
-		r.Reason = fmt.Sprintf("the version exists, and its window is older (%s) than Temporal keeps closed executions (%s): its ledger, if there was one, has expired, and whether it was published cannot be told",
-			old, f.retention)
+	case x.now.Sub(x.Window.End) >= x.retention:
+		x.Verdict, x.Advice = OlderThanRetention, "to publish it again: "+x.replayCommand()
+		x.Reason = fmt.Sprintf("the version exists, and its window is older (%s) than Temporal keeps closed executions (%s): its ledger, if there was one, has expired, and whether it was published cannot be told",
+			old, x.retention)
 	case queued > 0:
-		r.Reason = fmt.Sprintf("no trigger has opened its window yet; %s in the trigger queue, and its trigger may be among them", messagesAre(queued))
-		r.Advice = "check that workers run and take messages from the queue: `starter status` shows both; " + r.Advice
+		x.Reason = fmt.Sprintf("no trigger has opened its window yet; %s in the trigger queue, and its trigger may be among them", messagesAre(queued))
+		x.Advice = "check that workers run and take messages from the queue: `starter status` shows both; " + x.Advice
 	case dead > 0:
-		r.Reason = fmt.Sprintf("no trigger has opened its window; %s in the dead-letter queue, and its trigger may be among them", messagesAre(dead))
-		r.Advice = "the log says why they could not be read; `starter redrive` moves them back; " + r.Advice
+		x.Reason = fmt.Sprintf("no trigger has opened its window; %s in the dead-letter queue, and its trigger may be among them", messagesAre(dead))
+		x.Advice = "the log says why they could not be read; `starter redrive` moves them back; " + x.Advice
 	case age < cdc.RecordDelay:
-		r.Reason = fmt.Sprintf("no trigger has opened its window yet; it is %s old, and CloudTrail's records come up to %s late", old, cdc.RecordDelay)
-	case f.triggers.Unknown != "":
-		r.Verdict, r.Advice = NoTrigger, f.auditOrCapture()
-		r.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old. Its trigger may be in the trigger queue or the dead-letter queue, which could not be read (%s), or CloudTrail has lost the record",
-			old, f.triggers.Unknown)
+		x.Reason = fmt.Sprintf("no trigger has opened its window yet; it is %s old, and CloudTrail's records come up to %s late", old, cdc.RecordDelay)
+	case x.triggers.Unknown != "":
+		x.Verdict, x.Advice = NoTrigger, x.auditOrCapture()
+		x.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old. Its trigger may be in the trigger queue or the dead-letter queue, which could not be read (%s), or CloudTrail has lost the record",
+			old, x.triggers.Unknown)
 	default:
-		r.Verdict, r.Advice = NoTrigger, f.auditOrCapture()
-		r.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old and both queues are empty, so CloudTrail has most likely lost the record", old)
+		x.Verdict, x.Advice = NoTrigger, x.auditOrCapture()
+		x.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old and both queues are empty, so CloudTrail has most likely lost the record", old)
 	}
-	if f.triggers.NoWorker && r.Verdict != OlderThanRetention {
-		r.Reason += "; no worker polls the task queue " + f.triggers.TaskQueue
+	if x.triggers.NoWorker && x.Verdict != OlderThanRetention {
+		x.Reason += "; no worker polls the task queue " + x.triggers.TaskQueue
 	}
-	if f.found.state.Standing != Current {
-		r.Reason += "; it " + f.replacement()
-		r.Advice = ""
+	if x.Store.Standing != Current {
+		x.Reason += "; it " + x.replacement()
+		x.Advice = ""
 	}
 }
 
@@ -253,27 +267,27 @@ func messagesAre(n int) string {
 	return fmt.Sprintf("%d messages are", n)
 }
 
-// lacking is of a version whose window has closed without it.
-func (f *facts) lacking(r *Result) {
-	if f.found.state.Standing == Current {
-		r.Verdict, r.Advice = Missed, f.auditOrCapture()
-		r.Reason = "its window has closed without it: search did not show it up to the last pass"
-		if !f.searched() {
-			r.Advice = f.captureCommand()
-			r.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type", statuses(f.runs))
+// decideClosed decides for a version whose window has closed without it.
+func (x *explanation) decideClosed() {
+	if x.Store.Standing == Current {
+		x.Verdict, x.Advice = Missed, x.auditOrCapture()
+		x.Reason = "its window has closed without it: search did not show it up to the last pass"
+		if !x.searched() {
+			x.Advice = x.captureCommand()
+			x.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type", statuses(x.Window.Runs))
 		}
 		return
 	}
-	closed := slices.DeleteFunc(slices.Clone(f.runs), func(run *Run) bool { return run.Closed.IsZero() })
+	closed := slices.DeleteFunc(slices.Clone(x.Window.Runs), func(run *Run) bool { return run.Closed.IsZero() })
 	last := closed[len(closed)-1]
-	r.Verdict = Superseded
-	switch at := f.found.state.ReplacedAt; {
-	case !f.searched():
-		r.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type; it %s", last.Status, f.replacement())
-	case !f.found.state.AtLatest && at.After(last.Closed):
-		r.Reason = "its window has closed without it; it " + f.replacement() + ", after the window had closed: search did not show it in time"
+	x.Verdict = Superseded
+	switch at := x.Store.ReplacedAt; {
+	case !x.searched():
+		x.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type; it %s", last.Status, x.replacement())
+	case !x.Store.AtLatest && at.After(last.Closed):
+		x.Reason = "its window has closed without it; it " + x.replacement() + ", after the window had closed: search did not show it in time"
 	default:
-		r.Reason = "its window has closed without it; it " + f.replacement() + ", and search shows only the newest version"
+		x.Reason = "its window has closed without it; it " + x.replacement() + ", and search shows only the newest version"
 	}
 }
 
@@ -286,17 +300,17 @@ func statuses(runs []*Run) string {
 }
 
 // auditOrCapture is the advice for what a scheduled audit repairs by itself.
-func (f *facts) auditOrCapture() string {
-	if !f.audited {
-		return f.captureCommand()
+func (x *explanation) auditOrCapture() string {
+	if !x.audited {
+		return x.captureCommand()
 	}
-	return "the next audit of that time publishes it (`starter status` shows how far the store is audited); to publish it now: " + f.captureCommand()
+	return "the next audit of that time publishes it (`starter status` shows how far the store is audited); to publish it now: " + x.captureCommand()
 }
 
-func (f *facts) captureCommand() string {
-	return fmt.Sprintf("`starter capture --at %s --datastore %s`", f.found.version.LastUpdated, f.request.Datastore)
+func (x *explanation) captureCommand() string {
+	return fmt.Sprintf("`starter capture --at %s --datastore %s`", x.version.LastUpdated, x.Datastore)
 }
 
-func (f *facts) replayCommand() string {
-	return fmt.Sprintf("`starter replay --name NAME --since %s --until %s --type %s`", stamp(f.window.Start), stamp(f.window.End()), f.request.Type)
+func (x *explanation) replayCommand() string {
+	return fmt.Sprintf("`starter replay --name NAME --since %s --until %s --type %s`", stamp(x.Window.Start), stamp(x.Window.End), x.Type)
 }

@@ -6,6 +6,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,105 +79,102 @@ func (e *Explainer) Explain(ctx context.Context, request Request) (Result, error
 	if err != nil {
 		return Result{}, fmt.Errorf("reading from datastore %s: %w", request.Datastore, err)
 	}
-	f := facts{
-		request: request, found: known, now: e.Now(), retention: e.Retention, audited: e.Audited,
+	x := explanation{
+		Result: Result{
+			Datastore: request.Datastore, Type: request.Type, ID: request.ID,
+			Version: known.version.VersionID, LastUpdated: known.version.LastUpdated, Store: known.state,
+		},
+		version: known.version, now: e.Now(), retention: e.Retention, audited: e.Audited,
 		configured: slices.Contains(e.Types[request.Datastore], request.Type),
 	}
-	result := Result{
-		Datastore: request.Datastore, Type: request.Type, ID: request.ID,
-		Version: known.version.VersionID, LastUpdated: known.version.LastUpdated, Store: known.state,
-	}
-	if !known.version.Time().IsZero() {
-		if err := e.window(ctx, &f, &result); err != nil {
+	if !x.version.Time().IsZero() {
+		if err := e.readExecutions(ctx, &x); err != nil {
 			return Result{}, err
 		}
 	}
-	f.decide(&result)
-	return result, nil
+	x.decide()
+	return x.Result, nil
 }
 
-func (e *Explainer) window(ctx context.Context, f *facts, result *Result) error {
-	version := f.found.version
-	f.window = cdc.WindowAt(f.request.Datastore, version.Time())
-	pending, err := e.findRuns(ctx, f)
-	if err != nil {
+// readExecutions reads what Temporal has of the version: the runs of its window, its
+// Publish, and replays.
+func (e *Explainer) readExecutions(ctx context.Context, x *explanation) error {
+	window := cdc.WindowAt(x.Datastore, x.version.Time())
+	x.Window = &Window{WorkflowID: window.ID(), Start: window.Start, End: window.End()}
+	if err := e.findRuns(ctx, window, x); err != nil {
 		return err
 	}
-	result.Window = &Window{WorkflowID: f.window.ID(), Start: f.window.Start, End: f.window.End(), Runs: f.runs}
-	if len(f.runs) == 0 {
-		f.triggers = e.Triggers(ctx)
+	if len(x.Window.Runs) == 0 {
+		x.triggers = e.Triggers(ctx)
 	}
-	if err := e.publication(ctx, f, result, pending); err != nil {
+	if err := e.findPublication(ctx, x); err != nil {
 		return err
 	}
-	if f.open != nil && result.Publication == nil {
-		e.progress(ctx, f, result.Window, pending)
+	if x.open != nil && x.Publication == nil {
+		e.findNextStep(ctx, x)
 	}
-	replayed, err := e.replays(ctx, f.request.Datastore, version)
-	if err != nil {
+	var err error
+	if x.Replays, err = e.replays(ctx, x.Datastore, x.version); err != nil {
 		return err
 	}
-	result.Replays = replayed
-	if len(replayed) > 0 && result.Publication == nil && f.holder == nil {
-		t, err := e.follow(ctx, version, replayed[0].slice, "")
+	if len(x.Replays) > 0 && x.Publication == nil && x.holder == nil {
+		t, err := e.follow(ctx, x.version, x.Replays[0].slice)
 		if err != nil {
 			return err
 		}
-		result.Publication, f.replayed = t.accepted, true
+		x.Publication, x.replayed = t.accepted, true
 	}
 	return nil
 }
 
-// publication looks for the Publish of the version in the first run whose ledger has it,
-// else in the open run.
-func (e *Explainer) publication(ctx context.Context, f *facts, result *Result, pending []*workflowpb.PendingActivityInfo) error {
-	run := f.holder
-	if run == nil {
-		run = f.open
-	}
+// findPublication looks for the Publish of the version in the first run whose ledger has
+// it, else in the open run.
+func (e *Explainer) findPublication(ctx context.Context, x *explanation) error {
+	run := cmp.Or(x.holder, x.open)
 	if run == nil {
 		return nil
 	}
-	t, err := e.follow(ctx, f.found.version, run.WorkflowID, "")
+	t, err := e.follow(ctx, x.version, run.WorkflowID)
 	if err != nil {
 		return err
 	}
-	result.Publication = t.accepted
-	if run == f.holder {
+	x.Publication = t.accepted
+	if x.holder != nil {
 		return nil
 	}
-	f.rejected, f.publishing = t.rejected, t.open
+	x.rejected, x.publishing = t.rejected, t.open
 	if t.skipped && t.accepted == nil {
-		f.skippedAt = t.skippedAt
+		x.skippedAt = t.skippedAt
 	}
-	for _, p := range pending {
+	for _, p := range x.pending {
 		if t.open != nil && p.GetActivityId() == t.open.activityID {
 			t.open.Attempt = int(p.GetAttempt())
-			f.failing = p.GetLastFailure().GetApplicationFailureInfo().GetType()
+			x.failing = lastFailure(p)
 		}
 	}
 	return nil
 }
 
-// progress queries an open window for its next step, and what blocks it.
-func (e *Explainer) progress(ctx context.Context, f *facts, window *Window, pending []*workflowpb.PendingActivityInfo) {
-	for _, p := range pending {
+// lastFailure is the error class of an activity's last attempt.
+func lastFailure(p *workflowpb.PendingActivityInfo) string {
+	return p.GetLastFailure().GetApplicationFailureInfo().GetType()
+}
+
+// findNextStep queries an open window for its next step, and what blocks it.
+func (e *Explainer) findNextStep(ctx context.Context, x *explanation) {
+	for _, p := range x.pending {
 		if p.GetActivityType().GetName() == "Hydrate" && p.GetLastFailure() != nil {
-			window.Blocked = p.GetLastFailure().GetApplicationFailureInfo().GetType()
+			x.Window.Blocked = lastFailure(p)
 			if next := p.GetScheduledTime(); next != nil {
-				window.NextStep = next.AsTime()
+				x.Window.NextStep = next.AsTime()
 			}
 		}
 	}
-	progress, err := temporal.Progress(ctx, e.Queries, f.open.WorkflowID)
+	progress, err := temporal.Progress(ctx, e.Queries, x.open.WorkflowID)
 	if err != nil {
-		f.noWorker = !errors.Is(err, temporal.ErrUndecodable)
+		x.noWorker = !errors.Is(err, temporal.ErrUndecodable)
 		return
 	}
-	if due, ok := progress.Due[f.request.Type]; ok && window.NextStep.IsZero() {
-		window.NextStep = due
-	}
-	if class := progress.Unavailable[f.request.Type]; class != "" {
-		window.Blocked = string(class)
-	}
+	x.Window.NextStep = cmp.Or(x.Window.NextStep, progress.Due[x.Type])
+	x.Window.Blocked = cmp.Or(string(progress.Unavailable[x.Type]), x.Window.Blocked)
 }

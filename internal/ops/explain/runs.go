@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/ledger"
@@ -18,24 +17,21 @@ const maxGaps = 4
 
 // findRuns finds the runs of the window, which of them has the version, and the activities
 // that are under way in the open one.
-func (e *Explainer) findRuns(ctx context.Context, f *facts) (pending []*workflowpb.PendingActivityInfo, err error) {
+func (e *Explainer) findRuns(ctx context.Context, window cdc.Window, x *explanation) error {
 	var unreadable error
 	for n, gaps := 0, 0; gaps < maxGaps; n++ {
-		id := f.window.RerunID(n)
-		described, err := e.Executions.Describe(ctx, id)
-		if err != nil {
-			return nil, err
-		}
+		id := window.RerunID(n)
+		described, err := e.Executions.Client.DescribeWorkflowExecution(ctx, id, "")
 		var in cdc.CaptureWindowInput
-		if described != nil {
+		if err == nil {
 			err = e.Executions.Input(ctx, id, "", &in)
 		}
-		if described == nil || temporal.IsNotFound(err) {
+		if temporal.IsNotFound(err) {
 			gaps++
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return fmt.Errorf("reading the run %s: %w", id, err)
 		}
 		gaps = 0
 		info := described.GetWorkflowExecutionInfo()
@@ -47,21 +43,21 @@ func (e *Explainer) findRuns(ctx context.Context, f *facts) (pending []*workflow
 			run.Closed = info.GetCloseTime().AsTime()
 		}
 		if cdc.IsOpen(info.GetStatus()) {
-			f.open, f.openTypes, pending = run, in.Types, described.GetPendingActivities()
+			x.open, x.openTypes, x.pending = run, in.Types, described.GetPendingActivities()
 		} else if has, err := e.ledger(ctx, id); err != nil {
 			unreadable = err
 		} else {
-			run.Searched, run.Has = has.Swept(f.request.Type), has.Has(f.found.version)
-			if run.Has && f.holder == nil {
-				f.holder, f.skippedInLedger = run, !has.HasPublished(f.found.version)
+			run.Searched, run.Has = has.Swept(x.Type), has.Has(x.version)
+			if run.Has && x.holder == nil {
+				x.holder, x.skippedInLedger = run, !has.HasPublished(x.version)
 			}
 		}
-		f.runs = append(f.runs, run)
+		x.Window.Runs = append(x.Window.Runs, run)
 	}
-	if f.open == nil && f.holder == nil {
-		return nil, unreadable
+	if x.open == nil && x.holder == nil {
+		return unreadable
 	}
-	return pending, nil
+	return nil
 }
 
 func (e *Explainer) ledger(ctx context.Context, id string) (cdc.Ledger, error) {

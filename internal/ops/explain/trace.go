@@ -178,8 +178,9 @@ func (t *trace) published(event *historypb.HistoryEvent, done *historypb.Activit
 
 // follow reads the history of an execution, newest run first, and of its slices, until the
 // accepted Publish is found. What has expired is left out.
-func (e *Explainer) follow(ctx context.Context, version cdc.Version, workflowID, runID string) (*trace, error) {
+func (e *Explainer) follow(ctx context.Context, version cdc.Version, workflowID string) (*trace, error) {
 	var whole *trace
+	runID := ""
 	for {
 		t := newTrace(version, e.Executions.Data)
 		err := e.Executions.Visit(ctx, workflowID, runID, t.apply)
@@ -203,7 +204,7 @@ func (e *Explainer) follow(ctx context.Context, version cdc.Version, workflowID,
 			if whole.accepted != nil {
 				break
 			}
-			inSlice, err := e.follow(ctx, version, slice, "")
+			inSlice, err := e.follow(ctx, version, slice)
 			if temporal.IsNotFound(err) {
 				continue
 			}

@@ -143,15 +143,15 @@ func endedText(status enumspb.WorkflowExecutionStatus) string {
 // reset any execution), a window's next rerun, or the next audit of a schedule. A rerun
 // that has failed too is listed by itself.
 func (c *collection) repaired(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, f Failed) (bool, error) {
-	latest, err := c.executions.Describe(ctx, f.WorkflowID)
+	latest, err := c.executions.Latest(ctx, f.WorkflowID)
 	if err != nil {
 		return false, err
 	}
-	if latest.GetWorkflowExecutionInfo().GetExecution().GetRunId() != info.GetExecution().GetRunId() {
+	if latest.GetExecution().GetRunId() != info.GetExecution().GetRunId() {
 		return true, nil // expired since it was listed, or followed by another run
 	}
 	if w, n, err := cdc.ParseWindowID(f.WorkflowID); err == nil {
-		next, err := c.executions.Describe(ctx, w.RerunID(n+1))
+		next, err := c.executions.Latest(ctx, w.RerunID(n+1))
 		return next != nil, err
 	}
 	if datastore, err := cdc.ParseScheduledAuditID(f.WorkflowID); err == nil {
@@ -169,11 +169,11 @@ func (c *collection) repaired(ctx context.Context, info *workflowpb.WorkflowExec
 // and one that has completed did without.
 func (c *collection) failedSlices(ctx context.Context, slicesOf map[string]int) error {
 	for parent, n := range slicesOf {
-		described, err := c.executions.Describe(ctx, parent)
+		info, err := c.executions.Latest(ctx, parent)
 		if err != nil {
 			return err
 		}
-		if cdc.IsOpen(described.GetWorkflowExecutionInfo().GetStatus()) {
+		if cdc.IsOpen(info.GetStatus()) {
 			c.report.Waiting = append(c.report.Waiting, Waiting{WorkflowID: parent, What: fmt.Sprintf(
 				"%d of its slices failed or were terminated: it starts others by itself; the Temporal UI says why they ended", n)})
 		}
