@@ -25,27 +25,21 @@ func (e *Explainer) replays(ctx context.Context, datastore string, version cdc.V
 	var all []Replay
 	for _, info := range executions {
 		id := info.GetExecution().GetWorkflowId()
-		name, ok := rangeName(id)
-		if !ok {
+		name, replay, err := cdc.ParseRangeID(id)
+		if err != nil {
 			continue // a dry run
 		}
+		if !replay {
+			name = id
+		}
 		v := replayVisitor{explainer: e, datastore: datastore, version: version, name: name}
-		err := e.Executions.Visit(ctx, id, info.GetExecution().GetRunId(), v.apply)
+		err = e.Executions.Visit(ctx, id, info.GetExecution().GetRunId(), v.apply)
 		if err != nil && !temporal.IsNotFound(err) {
 			return nil, err
 		}
 		all = append(all, v.found...)
 	}
 	return all, nil
-}
-
-// rangeName is a replay's name, or the whole ID of a backfill.
-func rangeName(id string) (name string, ok bool) {
-	name, replay, err := cdc.ParseRangeID(id)
-	if !replay {
-		name = id
-	}
-	return name, err == nil
 }
 
 // replayVisitor reads the history of a replay.

@@ -108,10 +108,8 @@ type Publication struct {
 	EventID string    `json:"eventId,omitempty"`
 	At      time.Time `json:"at,omitzero"`
 	// Attempt counts from 1; Step is as the Temporal UI shows it: "pass 2: 36 types".
-	Attempt int    `json:"attempt,omitempty"`
-	Step    string `json:"step,omitempty"`
-	// Pass counts from 1; 0 when not known, and for slices.
-	Pass          int       `json:"pass,omitempty"`
+	Attempt       int       `json:"attempt,omitempty"`
+	Step          string    `json:"step,omitempty"`
 	Payload       string    `json:"payload,omitempty"`
 	PayloadReason string    `json:"payloadReason,omitempty"`
 	CapturedBy    string    `json:"capturedBy,omitempty"`

@@ -3,7 +3,6 @@ package explain
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -45,16 +44,16 @@ func (t *trace) apply(event *historypb.HistoryEvent) error {
 	case event.GetWorkflowExecutionStartedEventAttributes() != nil:
 		t.earlier = event.GetWorkflowExecutionStartedEventAttributes().GetContinuedExecutionRunId()
 	case event.GetActivityTaskScheduledEventAttributes() != nil:
-		return t.schedule(event)
+		return t.noteScheduled(event)
 	case event.GetActivityTaskStartedEventAttributes() != nil:
 		started := event.GetActivityTaskStartedEventAttributes()
 		if t.open != nil && t.open.scheduled == started.GetScheduledEventId() {
 			t.open.Attempt = int(started.GetAttempt())
 		}
 	case event.GetActivityTaskCompletedEventAttributes() != nil:
-		return t.complete(event)
+		return t.noteCompleted(event)
 	case event.GetWorkflowExecutionSignaledEventAttributes() != nil:
-		return t.signaled(event)
+		return t.noteSkip(event)
 	case event.GetChildWorkflowExecutionStartedEventAttributes() != nil:
 		id := event.GetChildWorkflowExecutionStartedEventAttributes().GetWorkflowExecution().GetWorkflowId()
 		if _, resourceType, _, _, err := cdc.ParseSliceID(id); err == nil && resourceType == t.version.Type {
@@ -64,8 +63,8 @@ func (t *trace) apply(event *historypb.HistoryEvent) error {
 	return nil
 }
 
-// signaled notes what an operator skipped: what was rejected until then.
-func (t *trace) signaled(event *historypb.HistoryEvent) error {
+// noteSkip notes what an operator skipped: what was rejected until then.
+func (t *trace) noteSkip(event *historypb.HistoryEvent) error {
 	signal := event.GetWorkflowExecutionSignaledEventAttributes()
 	if signal.GetSignalName() != cdc.SignalSkip {
 		return nil
@@ -81,7 +80,8 @@ func (t *trace) signaled(event *historypb.HistoryEvent) error {
 	return nil
 }
 
-func (t *trace) schedule(event *historypb.HistoryEvent) error {
+// noteScheduled notes an activity, and whether it is a Publish that has the version.
+func (t *trace) noteScheduled(event *historypb.HistoryEvent) error {
 	attributes := event.GetActivityTaskScheduledEventAttributes()
 	t.scheduled[event.GetEventId()] = event
 	if attributes.GetActivityType().GetName() != "Publish" {
@@ -91,15 +91,15 @@ func (t *trace) schedule(event *historypb.HistoryEvent) error {
 	if err := t.converter.FromPayloads(attributes.GetInput(), &in); err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(in.Changes, t.is); i >= 0 {
+	if i := slices.IndexFunc(in.Changes, t.isVersion); i >= 0 {
 		t.open = t.publication(in, in.Changes[i])
 		t.open.activityID, t.open.scheduled, t.open.index = attributes.GetActivityId(), event.GetEventId(), i
 	}
 	return nil
 }
 
-// is reports whether a change is of the version.
-func (t *trace) is(change cdc.Change) bool {
+// isVersion reports whether a change is of the version.
+func (t *trace) isVersion(change cdc.Change) bool {
 	return change.Type == t.version.Type && change.Key() == t.version.Key()
 }
 
@@ -108,41 +108,39 @@ func (t *trace) publication(in cdc.PublishInput, change cdc.Change) *Publication
 		Step: t.step, Payload: cdc.PayloadFull,
 		CapturedBy: in.Origin.CapturedBy, SourceTime: in.Origin.SourceTime, Replay: in.Origin.Replay,
 	}
-	if _, err := fmt.Sscanf(t.step, "pass %d", &p.Pass); err != nil {
-		p.Pass = 0 // a slice's step names none
-	}
 	if change.Reason != "" {
 		p.Payload, p.PayloadReason = cdc.PayloadReference, change.Reason
 	}
 	return p
 }
 
-func (t *trace) complete(event *historypb.HistoryEvent) error {
+func (t *trace) noteCompleted(event *historypb.HistoryEvent) error {
 	done := event.GetActivityTaskCompletedEventAttributes()
 	scheduled := t.scheduled[done.GetScheduledEventId()]
 	switch scheduled.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() {
 	case "Publish":
-		return t.published(event, done)
+		return t.notePublished(event, done)
 	case "Hydrate":
 		var result cdc.HydrateResult
 		if err := t.converter.FromPayloads(done.GetResult(), &result); err != nil {
 			return err
 		}
 		for _, answer := range result.Pages {
-			t.hydrated(scheduled, answer.Changes)
+			t.noteStep(scheduled, answer.Changes)
 		}
 	case "HydratePage":
 		var result cdc.HydratePageResult
 		if err := t.converter.FromPayloads(done.GetResult(), &result); err != nil {
 			return err
 		}
-		t.hydrated(scheduled, result.Changes)
+		t.noteStep(scheduled, result.Changes)
 	}
 	return nil
 }
 
-func (t *trace) hydrated(scheduled *historypb.HistoryEvent, changes []cdc.Change) {
-	if !slices.ContainsFunc(changes, t.is) {
+// noteStep notes the step of the Hydrate that found the version, if this one did.
+func (t *trace) noteStep(scheduled *historypb.HistoryEvent, changes []cdc.Change) {
+	if !slices.ContainsFunc(changes, t.isVersion) {
 		return
 	}
 	t.step = ""
@@ -151,7 +149,8 @@ func (t *trace) hydrated(scheduled *historypb.HistoryEvent, changes []cdc.Change
 	}
 }
 
-func (t *trace) published(event *historypb.HistoryEvent, done *historypb.ActivityTaskCompletedEventAttributes) error {
+// notePublished notes what EventBridge did with the version, when this Publish has it.
+func (t *trace) notePublished(event *historypb.HistoryEvent, done *historypb.ActivityTaskCompletedEventAttributes) error {
 	p := t.open
 	if p == nil || p.scheduled != done.GetScheduledEventId() {
 		return nil // it does not hold the version
