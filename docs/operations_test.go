@@ -61,7 +61,7 @@ func servedMetrics(t *testing.T) map[string]bool {
 	m.Outcome(trigger.OutcomeTrigger)
 	m.Delay("cloudtrail", time.Second)
 	m.Invalid("store", "Patient", 1)
-	m.Window("cloudtrail", queue.EventWindowOpened)
+	m.Window("cloudtrail", true)
 	m.StoreCall(healthlake.Call{Op: "search"})
 	m.StoreCall(healthlake.Call{Op: healthlake.ReadOps[0]})
 	now := time.Now()

@@ -35,10 +35,10 @@ func TestThousandMessagesForOneWindowAreOneCall(t *testing.T) {
 		require.Equal(t, 1000, f.queue.deleted)
 		require.Equal(t, 1000, f.counts.of(EventReceived), "each received once")
 		require.Equal(t, 1000, f.counts.of(EventAcknowledged))
-		require.Equal(t, 1, f.counts.of(EventWindowOpened))
+		require.Equal(t, 1, f.counts.windowsOpened["cloudtrail"])
 		require.Equal(t, 1000, f.counts.outcomes[trigger.OutcomeTrigger])
 		require.Len(t, f.counts.delays, 1000)
-		require.Equal(t, 999, f.counts.of(EventWindowCoalesced))
+		require.Equal(t, 999, f.counts.windowsCoalesced["cloudtrail"])
 	})
 }
 
@@ -138,7 +138,7 @@ func TestLateTriggersOpenInBulk(t *testing.T) {
 		f.queue.until(f.queue.empty)
 		f.stop()
 		require.Equal(t, map[cdc.Window]bool{windows[0]: false, old: true}, f.opener.bulk)
-		require.Equal(t, 2, f.counts.of(EventWindowOpened))
+		require.Equal(t, 2, f.counts.windowsOpened["cloudtrail"])
 		require.Len(t, f.counts.delays, 2)
 	})
 }
@@ -166,12 +166,10 @@ func TestNotificationBesideRecords(t *testing.T) {
 		require.Equal(t, map[cdc.Window]int{windows[0]: 1, windows[1]: 1}, f.opener.opened)
 		require.Equal(t, 2, f.opener.calls)
 		require.Len(t, f.opener.deletes, 2)
-		require.Equal(t, 2, f.counts.of(EventWindowOpened))
-		require.Equal(t, 1, f.counts.of(EventWindowCoalesced))
-		opened := f.counts.sources["cloudtrail window_opened"]
-		require.Equal(t, 2, opened+f.counts.sources["subscription window_opened"])
-		require.Equal(t, 2-opened, f.counts.sources["cloudtrail window_coalesced"], "who did not open it joined it")
-		require.Equal(t, 1, f.counts.sources["subscription window_opened"]+f.counts.sources["subscription window_coalesced"])
+		opened := f.counts.windowsOpened["cloudtrail"]
+		require.Equal(t, 2, opened+f.counts.windowsOpened["subscription"])
+		require.Equal(t, 2-opened, f.counts.windowsCoalesced["cloudtrail"], "who did not open it joined it")
+		require.Equal(t, 1, f.counts.windowsOpened["subscription"]+f.counts.windowsCoalesced["subscription"])
 		require.Equal(t, 3, f.queue.deleted)
 	})
 }

@@ -111,18 +111,25 @@ func (o *fakeOpener) get(read func()) {
 }
 
 type counts struct {
-	mu       sync.Mutex
-	events   map[Event]int
-	sources  map[string]int // of windows: "{source} {event}"
-	outcomes map[trigger.Outcome]int
-	delays   []time.Duration
-	pauses   []bool
+	mu     sync.Mutex
+	events map[Event]int
+	// windowsOpened and windowsCoalesced are by source.
+	windowsOpened, windowsCoalesced map[string]int
+	outcomes                        map[trigger.Outcome]int
+	delays                          []time.Duration
+	pauses                          []bool
 }
 
 func (c *counts) Outcome(o trigger.Outcome) { c.do(func() { c.outcomes[o]++ }) }
 func (c *counts) Count(e Event, n int)      { c.do(func() { c.events[e] += n }) }
-func (c *counts) Window(source string, e Event) {
-	c.do(func() { c.events[e]++; c.sources[source+" "+string(e)]++ })
+func (c *counts) Window(source string, opened bool) {
+	c.do(func() {
+		if opened {
+			c.windowsOpened[source]++
+		} else {
+			c.windowsCoalesced[source]++
+		}
+	})
 }
 func (c *counts) Delay(_ string, d time.Duration) {
 	c.do(func() { c.delays = append(c.delays, d) })
@@ -179,7 +186,7 @@ func newFixture(t testing.TB, changes ...func(*limits)) *fixture {
 			opened: make(map[cdc.Window]int), deletes: make(map[string]int), imports: make(map[string]int),
 			jobs: make(map[string]int), bulk: make(map[cdc.Window]bool),
 		},
-		counts: &counts{events: make(map[Event]int), sources: make(map[string]int), outcomes: make(map[trigger.Outcome]int)},
+		counts: &counts{events: make(map[Event]int), windowsOpened: make(map[string]int), windowsCoalesced: make(map[string]int), outcomes: make(map[trigger.Outcome]int)},
 	}
 	cfg := Config{
 		Receive: f.queue.client(), Delete: f.queue.client(), QueueURL: queueURL, Opener: f.opener, Metrics: f.counts,

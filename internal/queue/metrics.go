@@ -21,25 +21,23 @@ const (
 
 	EventPollFailed Event = "poll_failed" // polls
 
-	EventWindowOpened    Event = "window_opened"    // windows
-	EventWindowJoined    Event = "window_joined"    // existed already
-	EventWindowCoalesced Event = "window_coalesced" // known to exist
-	EventDeleteOpened    Event = "delete_opened"    // deletes
-	EventDeleteJoined    Event = "delete_joined"    // existed already
-	EventImportOpened    Event = "import_opened"    // audits of imports
-	EventImportJoined    Event = "import_joined"    // existed already
-	EventJobOpened       Event = "job_opened"       // audits that follow a job
-	EventJobJoined       Event = "job_joined"       // existed already
+	EventDeleteOpened Event = "delete_opened" // deletes
+	EventDeleteJoined Event = "delete_joined" // existed already
+	EventImportOpened Event = "import_opened" // audits of imports
+	EventImportJoined Event = "import_joined" // existed already
+	EventJobOpened    Event = "job_opened"    // audits that follow a job
+	EventJobJoined    Event = "job_joined"    // existed already
 )
 
 // Metrics counts what happens. Its methods are called concurrently and must not block.
 type Metrics interface {
 	// Outcome counts one message by what it meant.
 	Outcome(outcome trigger.Outcome)
-	// Count adds n to an event's count; windows have their own.
+	// Count adds n to an event's count.
 	Count(event Event, n int)
-	// Window counts one of the window events. by is one of the cdc.By constants.
-	Window(by string, event Event)
+	// Window counts a window that a message asked for: opened, or there already. by is one
+	// of the cdc.By constants.
+	Window(by string, opened bool)
 	// Delay is how long after its time a trigger was received.
 	Delay(by string, d time.Duration)
 	// Paused is called when polling pauses because Temporal is unavailable, and when it

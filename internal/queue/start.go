@@ -57,30 +57,26 @@ func (s *windowStarter) start(ctx context.Context, r trigger.Result) error {
 
 // window makes sure that the window is open.
 func (s *windowStarter) window(ctx context.Context, w cdc.Window, cause cdc.Cause) error {
-	event := EventWindowCoalesced
+	opened := false
 	if !s.recent.has(w) {
-		_, err, _ := s.flights.Do(w.ID(), func() (any, error) {
+		_, err, _ := s.flights.Do(w.ID(), func() (_ any, err error) {
 			if s.recent.has(w) { // opened since the look above
 				return nil, nil
 			}
-			opened, err := s.breaker.call(ctx, func(ctx context.Context) (bool, error) {
+			// Only the caller that makes the flight has opened it.
+			opened, err = s.breaker.call(ctx, func(ctx context.Context) (bool, error) {
 				return s.opener.OpenWindow(ctx, w, cause)
 			})
-			if err != nil {
-				return nil, err
+			if err == nil {
+				s.recent.add(w, opened)
 			}
-			s.recent.add(w, opened)
-			event = EventWindowJoined // this caller's: whoever shared the flight did not get here
-			if opened {
-				event = EventWindowOpened
-			}
-			return nil, nil
+			return nil, err
 		})
 		if err != nil {
 			return err
 		}
 	}
-	s.metrics.Window(cause.CapturedBy, event)
+	s.metrics.Window(cause.CapturedBy, opened)
 	return nil
 }
 

@@ -121,9 +121,9 @@ func (m *Metrics) Count(event queue.Event, n int) {
 }
 
 // Window implements [queue.Metrics].
-func (m *Metrics) Window(by string, event queue.Event) {
+func (m *Metrics) Window(by string, opened bool) {
 	result := "coalesced"
-	if event == queue.EventWindowOpened {
+	if opened {
 		result = "opened"
 	}
 	m.windows.Add(noCall, 1, with("result", result, "source", by))

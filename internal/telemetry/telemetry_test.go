@@ -65,10 +65,10 @@ func TestMetricsAreServedUnderTheirNames(t *testing.T) {
 	m := tel.Metrics
 	m.Outcome(trigger.OutcomeMalformed)
 	for range 2 {
-		m.Window("subscription", queue.EventWindowOpened)
+		m.Window("subscription", true)
 	}
-	m.Window("cloudtrail", queue.EventWindowCoalesced)
-	m.Window("cloudtrail", queue.EventWindowJoined)
+	m.Window("cloudtrail", false)
+	m.Window("cloudtrail", false)
 	m.StoreCall(healthlake.Call{Op: "search", Datastore: "store", Duration: 30 * time.Millisecond})
 	m.StoreCall(healthlake.Call{Op: healthlake.ReadOps[0], Datastore: "store", Class: cdc.ClassNotFound})
 	now := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
