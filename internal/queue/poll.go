@@ -104,10 +104,10 @@ func (c *Consumer) count(result trigger.Result, now time.Time) {
 	if len(result.Windows) > 0 || len(result.Late) > 0 || len(result.Deletes) > 0 || result.Job != nil {
 		c.Metrics.Delay(result.Cause.CapturedBy, now.Sub(result.Cause.SourceTime))
 	}
-	if result.UnknownEvent {
+	if result.UnknownEvent != "" {
 		c.Metrics.Count(EventUnknownName, 1)
-		if c.names.isNew(result.EventName) {
-			c.Logger.Warn("unknown event name of a call that is not read-only: treated as a write", "event_name", result.EventName)
+		if c.names.isNew(result.UnknownEvent) {
+			c.Logger.Warn("unknown event name of a call that is not read-only: treated as a write", "event_name", result.UnknownEvent)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func FuzzParse(f *testing.F) {
 		}
 		require.True(t, got.Outcome != OutcomeJob || got.Job != nil)
 		if got.Job != nil {
-			require.True(t, got.Outcome == OutcomeJob || got.Outcome == OutcomeTrigger && got.EventName != "")
+			require.True(t, got.Outcome == OutcomeJob || got.Outcome == OutcomeTrigger && got.Cause.CapturedBy == cdc.ByCloudTrail)
 			require.Regexp(t, shownPattern, got.Job.ID)
 			require.True(t, got.Job.Span.To.After(got.Job.Span.From))
 		}
@@ -96,8 +96,8 @@ func FuzzParse(f *testing.F) {
 		if got.Datastore != "" {
 			require.True(t, ours.Datastores[got.Datastore])
 		}
-		if got.EventName != "" {
-			require.Regexp(t, namePattern, got.EventName)
+		if got.UnknownEvent != "" {
+			require.Regexp(t, namePattern, got.UnknownEvent)
 		}
 		if got.Reason != "" {
 			require.Regexp(t, reasonPattern, got.Reason)

@@ -24,20 +24,20 @@ func parseImport(event, detail object, state string, scope Scope) Result {
 	result.Datastore, named = scope.datastore(detail.word("datastoreId"), detail.text("datastoreArn"))
 	switch {
 	case !named:
-		return result.malformed("import job names no datastore")
+		return malformed("import job names no datastore")
 	case result.Datastore == "":
 		return result.as(OutcomeUnknownStore)
 	}
 	id := shownID(result.Datastore, detail.word("jobId"), event.word("id"))
 	if id == "" {
-		return result.malformed("import job has no id")
+		return malformed("import job has no id")
 	}
 	ended, ok := event.time("time")
 	if !ok {
 		ended = scope.Now // it has ended by now
 	}
 	if reason := scope.checkTime(ended); reason != "" {
-		return result.malformed(reason)
+		return malformed(reason)
 	}
 	result.Cause.SourceTime = ended
 	from, ok := detail.time("submitTime")
@@ -46,7 +46,7 @@ func parseImport(event, detail object, state string, scope Scope) Result {
 		from = ended.Add(-cdc.UnknownImport)
 	}
 	if ended.Sub(from) > MaxImport {
-		return result.malformed("import job took more than 7 days")
+		return malformed("import job took more than 7 days")
 	}
 	result.Import = &cdc.Import{
 		ID:   id,

@@ -42,15 +42,15 @@ func parseNotification(event, detail object, scope Scope) Result {
 	result.Datastore, named = scope.datastore(stores...)
 	switch {
 	case !named:
-		return result.malformed("notification names no datastore")
+		return malformed("notification names no datastore")
 	case result.Datastore == "":
 		return result.as(OutcomeUnknownStore)
 	case len(bundle) == 0:
-		return result.malformed("notification has no bundle")
+		return malformed("notification has no bundle")
 	case withEvents:
 		return result.notified(n, scope)
 	case outcome == OutcomeMalformed:
-		return result.malformed("notification has no SubscriptionStatus with a type")
+		return malformed("notification has no SubscriptionStatus with a type")
 	}
 	return result.as(outcome)
 }
@@ -94,7 +94,7 @@ func (n *notificationContent) timeOf(event object) (t time.Time, ok bool) {
 // notified adds the windows of the events whose type is configured, and the deletes.
 func (r Result) notified(n notificationContent, scope Scope) Result {
 	if len(n.events) == 0 {
-		return r.malformed("notification of events has none")
+		return malformed("notification of events has none")
 	}
 	ours := false
 	for i, raw := range n.events {
@@ -109,10 +109,10 @@ func (r Result) notified(n notificationContent, scope Scope) Result {
 		ours = true
 		t, ok := n.timeOf(event)
 		if !ok {
-			return r.malformed("notification's event has no valid time")
+			return malformed("notification's event has no valid time")
 		}
 		if reason := scope.checkTime(t); reason != "" {
-			return r.malformed(reason)
+			return malformed(reason)
 		}
 		if r.Cause.SourceTime.IsZero() || t.Before(r.Cause.SourceTime) {
 			r.Cause.SourceTime = t
@@ -122,16 +122,16 @@ func (r Result) notified(n notificationContent, scope Scope) Result {
 			d := cdc.Delete{EventID: own, Type: resourceType, ResourceID: id, EventTime: t}
 			switch {
 			case own == "":
-				return r.malformed("notification of a delete has no id")
+				return malformed("notification of a delete has no id")
 			case d.Type == "" || !cdc.ValidResourceID(id):
-				return r.malformed("notification of a delete names no resource")
+				return malformed("notification of a delete names no resource")
 			}
 			r.addDelete(d, place)
 		} else {
 			r.addWindows(scope, t, scope.Lookback)
 		}
 		if len(r.Windows)+len(r.Late) > MaxWindows || len(r.Deletes) > MaxDeletes {
-			return r.malformed("notification opens too many windows or names too many deletes")
+			return malformed("notification opens too many windows or names too many deletes")
 		}
 	}
 	switch {

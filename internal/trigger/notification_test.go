@@ -105,9 +105,7 @@ func TestParseNotificationOfDeletesWithoutAResource(t *testing.T) {
 		event := notice(eventTime, focus)
 		event["change"] = "delete"
 		got := Parse(notification(t, entries{status("event-notification", notice(eventTime, "Patient/a"), event)}).bytes(t), scope())
-		require.Equal(t, Result{
-			Outcome: OutcomeMalformed, Reason: "notification of a delete names no resource", Cause: cdc.Cause{CapturedBy: cdc.BySubscription}, Datastore: store,
-		}, got, focus)
+		require.Equal(t, malformed("notification of a delete names no resource"), got, focus)
 	}
 }
 

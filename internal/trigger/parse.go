@@ -27,15 +27,15 @@ const (
 // $.detail).
 func Parse(body []byte, scope Scope) Result {
 	if len(body) > MaxBody {
-		return Result{}.malformed("body is larger than an SQS message can be")
+		return malformed("body is larger than an SQS message can be")
 	}
 	event, ok := objectOf(body)
 	if !ok {
-		return Result{}.malformed("body is not a JSON object")
+		return malformed("body is not a JSON object")
 	}
 	if event.text("Type") == "Notification" && !event.has("source") {
 		if event, ok = objectOf(event.get("Message")); !ok {
-			return Result{}.malformed("Message of the notification is not a JSON object")
+			return malformed("Message of the notification is not a JSON object")
 		}
 	}
 	if !event.has("source") && event.has("eventSource") {
@@ -55,11 +55,11 @@ func parseEvent(event object, scope Scope) Result {
 	case source == "" && detail.has("eventSource"):
 		return parseRecord(event, detail, scope)
 	case source == "":
-		return Result{}.malformed("event has no source")
+		return malformed("event has no source")
 	case !ofService && !strings.EqualFold(source, subscriptionSource):
 		return Result{Outcome: OutcomeOtherSource}
 	case detailType == "" && !isRecord:
-		return Result{}.malformed("event has no detail-type")
+		return malformed("event has no detail-type")
 	}
 	state, isImport := cutPrefix(detailType, importDetailPrefix)
 	isNotification := strings.EqualFold(detailType, notificationDetailType)
@@ -68,7 +68,7 @@ func parseEvent(event object, scope Scope) Result {
 	case !ours:
 		return Result{Outcome: OutcomeIgnored}
 	case !isObject:
-		return Result{}.malformed("detail is not a JSON object")
+		return malformed("detail is not a JSON object")
 	case isNotification:
 		return parseNotification(event, detail, scope)
 	case isRecord:
@@ -93,10 +93,10 @@ func parseRecord(event, record object, scope Scope) Result {
 	case source != "":
 		return Result{Outcome: OutcomeOtherSource}
 	case !strings.EqualFold(event.text("source"), serviceSource):
-		return Result{}.malformed("record has no eventSource")
+		return malformed("record has no eventSource")
 	}
 	name := record.text("eventName")
-	result := Result{Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}, EventName: shownName(name)}
+	result := Result{Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}}
 	kind, known := kindOf(name)
 	status, answered := record.object("responseElements").status("statusCode")
 	switch {
@@ -113,7 +113,7 @@ func parseRecord(event, record object, scope Scope) Result {
 	parameters := record.object("requestParameters")
 	var named bool
 	if result.Datastore, named = storeOf(event, record, scope); !named {
-		return result.malformed("record names no datastore")
+		return malformed("record names no datastore")
 	}
 	if result.Datastore == "" {
 		return result.as(OutcomeUnknownStore)
@@ -123,7 +123,7 @@ func parseRecord(event, record object, scope Scope) Result {
 		return result.as(OutcomeUnconfiguredType)
 	}
 	if reason := result.timed(scope, record, event); reason != "" {
-		return result.malformed(reason)
+		return malformed(reason)
 	}
 	eventID := shownID(result.Datastore, record.word("eventID"), record.word("requestID"), event.word("id"))
 	switch kind {
@@ -135,7 +135,9 @@ func parseRecord(event, record object, scope Scope) Result {
 	case bulkDelete:
 		return result.deleted(cdc.Delete{EventID: eventID, Type: resourceType, Scope: cdc.ScopeBulk})
 	}
-	result.UnknownEvent = !known
+	if !known {
+		result.UnknownEvent = shownName(name)
+	}
 	return result.written(kind, eventID, kind == asyncWrite || status == statusAccepted, scope)
 }
 
@@ -188,7 +190,7 @@ func (r Result) written(k kind, eventID string, goesOn bool, scope Scope) Result
 	}
 	if goesOn {
 		if eventID == "" {
-			return r.malformed("record of a job has no id")
+			return malformed("record of a job has no id")
 		}
 		at := r.Cause.SourceTime
 		r.Job = &cdc.Job{ID: eventID, Span: cdc.Span{From: at.Add(-lookback), To: at.Add(eventTimeUnit)}}
@@ -203,7 +205,7 @@ func (r Result) written(k kind, eventID string, goesOn bool, scope Scope) Result
 // deleted adds the delete that a record reports.
 func (r Result) deleted(d cdc.Delete) Result {
 	if d.EventID == "" {
-		return r.malformed("record of a delete has no id")
+		return malformed("record of a delete has no id")
 	}
 	d.EventTime = r.Cause.SourceTime
 	if d.Type == "" {

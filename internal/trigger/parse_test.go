@@ -52,20 +52,20 @@ func windows(seconds ...int) []cdc.Window {
 	return list
 }
 
-func record(name string) Result {
-	return Result{EventName: name, Datastore: store, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail, SourceTime: eventTime}}
+func record() Result {
+	return Result{Datastore: store, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail, SourceTime: eventTime}}
 }
 
 func TestParseSamples(t *testing.T) {
-	trigger := func(name string, w []cdc.Window) Result {
-		r := record(name)
+	trigger := func(w []cdc.Window) Result {
+		r := record()
 		r.Outcome, r.Windows = OutcomeTrigger, w
 		return r
 	}
-	deletion := record("DeleteResource")
+	deletion := record()
 	deletion.Outcome = OutcomeDelete
 	deletion.Deletes = []cdc.Delete{{EventID: eventID, Type: "Observation", EventTime: eventTime}}
-	exact := record("DeleteResource")
+	exact := record()
 	exact.Outcome = OutcomeDeleteExact
 	exact.Deletes = []cdc.Delete{{EventID: eventID, Type: "Observation", EventTime: eventTime, ResourceID: "obs-42"}}
 	imported := func(job string) Result {
@@ -77,16 +77,16 @@ func TestParseSamples(t *testing.T) {
 	}
 	encounters := Result{Outcome: OutcomeTrigger, Datastore: store, Cause: cdc.Cause{CapturedBy: cdc.BySubscription, SourceTime: notified}, Windows: windows(0)}
 	want := map[string]Result{
-		"cloudtrail-bundle-no-type.json":     trigger("ProcessBundle", windows(-30, -20, -10, 0)),
-		"cloudtrail-create-patient.json":     trigger("CreateResource", windows(0)),
+		"cloudtrail-bundle-no-type.json":     trigger(windows(-30, -20, -10, 0)),
+		"cloudtrail-create-patient.json":     trigger(windows(0)),
 		"cloudtrail-delete-id-visible.json":  exact,
 		"cloudtrail-delete-observation.json": deletion,
-		"cloudtrail-failed-update.json":      {Outcome: OutcomeFailed, EventName: "UpdateResource", Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
-		"cloudtrail-no-response.json":        trigger("UpdateResource", windows(0)),
-		"cloudtrail-patch-observation.json":  trigger("PatchResource", windows(0)),
-		"cloudtrail-read.json":               {Outcome: OutcomeReadOnly, EventName: "ReadResource", Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
-		"cloudtrail-restore.json":            {Outcome: OutcomeRestore, EventName: "RestoreFHIRDatastore", Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
-		"cloudtrail-update-patient.json":     trigger("UpdateResource", windows(0)),
+		"cloudtrail-failed-update.json":      {Outcome: OutcomeFailed, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
+		"cloudtrail-no-response.json":        trigger(windows(0)),
+		"cloudtrail-patch-observation.json":  trigger(windows(0)),
+		"cloudtrail-read.json":               {Outcome: OutcomeReadOnly, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
+		"cloudtrail-restore.json":            {Outcome: OutcomeRestore, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
+		"cloudtrail-update-patient.json":     trigger(windows(0)),
 		"import-completed-with-errors.json":  imported("8a1f2f3c4d5e6f708192a3b4c5d6e7f9"),
 		"import-completed.json":              imported("8a1f2f3c4d5e6f708192a3b4c5d6e7f8"),
 		"subscription-full-resource.json":    encounters,
@@ -241,7 +241,7 @@ func TestParseRecord(t *testing.T) {
 			require.Equal(t, tc.want, got.Outcome, got.Reason)
 			require.Equal(t, tc.windows, got.Windows)
 			require.Equal(t, got.Outcome == OutcomeMalformed, got.Reason != "")
-			require.False(t, got.UnknownEvent)
+			require.Empty(t, got.UnknownEvent)
 		})
 	}
 }
@@ -272,8 +272,7 @@ func TestParseUnknownWriteIsATriggerAndReported(t *testing.T) {
 		got := Parse(body, scope())
 		require.Equal(t, OutcomeTrigger, got.Outcome, name)
 		require.Equal(t, windows(0), got.Windows)
-		require.True(t, got.UnknownEvent)
-		require.Equal(t, shown, got.EventName)
+		require.Equal(t, shown, got.UnknownEvent)
 	}
 	// With the date of an API's version a delete is one, and a bundle writes what it did.
 	dated := func(sample, name string) Result {
@@ -318,7 +317,7 @@ func TestParseAsynchronousWrites(t *testing.T) {
 	for name, known := range map[string]bool{"StartFHIRBulkPatchJob": true, "StartFHIRBulkPatchJob2": false, "startSomethingElseJobWithGet": false} {
 		job := Parse(decoded(t, "cloudtrail-update-patient.json").set("detail.eventName", name).bytes(t), scope())
 		require.Equal(t, OutcomeJob, job.Outcome)
-		require.Equal(t, !known, job.UnknownEvent, name)
+		require.Equal(t, known, job.UnknownEvent == "", name)
 		require.Equal(t, &following, job.Job)
 		require.Empty(t, slices.Concat(job.Windows, job.Late))
 	}
@@ -327,7 +326,7 @@ func TestParseAsynchronousWrites(t *testing.T) {
 	require.Equal(t, windows(-30, -20, -10, 0), accepted.Windows)
 	following.Span.From = eventTime.Add(-30 * time.Second)
 	require.Equal(t, &following, accepted.Job)
-	require.False(t, accepted.UnknownEvent)
+	require.Empty(t, accepted.UnknownEvent)
 	require.Equal(t, OutcomeUnconfiguredType, Parse(decoded(t, "cloudtrail-update-patient.json").
 		set("detail.eventName", "StartFHIRBulkPatchJob").set("detail.requestParameters.resourceType", "Basic").bytes(t), scope()).Outcome)
 }

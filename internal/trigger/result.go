@@ -55,11 +55,10 @@ type Result struct {
 	Outcome Outcome
 	// Reason says what is wrong with a malformed message, and nothing of its body.
 	Reason string
-	// EventName is a CloudTrail record's, if it is 1 to 64 letters and digits, else a
-	// word that says that it is not shown.
-	EventName string
-	// UnknownEvent is set when the record starts something and we don't know its name.
-	UnknownEvent bool
+	// UnknownEvent is the event name of a CloudTrail record that starts something and whose
+	// name we don't know: as it is if it is 1 to 64 letters and digits, else a word that says
+	// that it is not shown.
+	UnknownEvent string
 	Datastore    string // configured
 	// Cause is what the message is, by one of the cdc.By constants, and its time, the
 	// earliest one of a notification. Both are empty where they were not needed.
@@ -101,11 +100,9 @@ const (
 // call completed in [t, t+1s).
 const eventTimeUnit = time.Second
 
-// malformed keeps what is known already and adds what is wrong.
-func (r Result) malformed(reason string) Result {
-	return Result{Outcome: OutcomeMalformed, Reason: reason, EventName: r.EventName, Datastore: r.Datastore, Cause: cdc.Cause{CapturedBy: r.Cause.CapturedBy}}
-}
+func malformed(reason string) Result { return Result{Outcome: OutcomeMalformed, Reason: reason} }
 
+// as is the result with an outcome.
 func (r Result) as(outcome Outcome) Result {
 	r.Outcome = outcome
 	return r
