@@ -79,6 +79,8 @@ func (c *Client) further(r *request, next string) (of list, err error) {
 	return of, nil
 }
 
+// page asks for one page of a list. Instead of one that is larger than an answer may be it
+// returns an empty page whose Next begins the list again, in smaller pages.
 func (c *Client) page(ctx context.Context, r request, asked list) (cdc.Page, error) {
 	idsOnly := asked.idsOnly || r.target.Query().Has("_elements")
 	var page cdc.Page
@@ -88,18 +90,21 @@ func (c *Client) page(ctx context.Context, r request, asked list) (cdc.Page, err
 			return err
 		}
 		page = cdc.Page{Total: b.total, Date: a.date, Next: c.portable(r.datastore, b.next, asked), IDsOnly: idsOnly}
-		page.Resources, page.Unreadable = b.resources(r.resourceType)
+		if asked.historyOf != "" {
+			page.Resources, page.Unreadable = b.versions(r.resourceType, asked.historyOf)
+		} else {
+			page.Resources, page.Unreadable = b.resources(r.resourceType)
+		}
 		return nil
 	})
-	var e *cdc.Error
-	if errors.As(err, &e) && e.Class == cdc.ClassTooLarge {
-		if !asked.span.From.IsZero() && asked.smaller() {
-			first := c.target(r.datastore, asked.query(), r.resourceType)
-			return cdc.Page{Total: -1, Next: asked.mark(first.RequestURI()), IDsOnly: true}, nil
-		}
-		return cdc.Page{}, malformed(r.op, e.Status, errTooLarge)
-	}
-	if err != nil {
+	tooLarge := cdc.ClassOf(err) == cdc.ClassTooLarge
+	switch {
+	case tooLarge && asked.smaller():
+		first := c.target(r.datastore, asked.query(), asked.path(r.resourceType)...)
+		return cdc.Page{Total: -1, Next: asked.mark(first.RequestURI()), IDsOnly: asked.idsOnly}, nil
+	case tooLarge && asked.historyOf == "": // a page of a search is no single resource
+		return cdc.Page{}, malformed(r.op, http.StatusOK, errTooLarge)
+	case err != nil:
 		return cdc.Page{}, err
 	}
 	if idsOnly {

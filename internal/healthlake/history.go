@@ -1,6 +1,7 @@
 package healthlake
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -14,37 +15,20 @@ import (
 // cdc.ClassPageTokenRejected. A page that is larger than an answer may be is answered as an empty
 // one, whose Next begins the history again in smaller pages.
 func (c *Client) History(ctx context.Context, datastore, resourceType, id, next string) (cdc.Page, error) {
-	asked := list{count: cdc.PageSize}
-	r, err := c.get(opHistory, datastore, resourceType, asked.historyQuery(), id, "_history")
+	asked := list{historyOf: id, count: cdc.PageSize}
+	r, err := c.get(opHistory, datastore, resourceType, asked.query(), id, "_history")
 	if err != nil {
 		return cdc.Page{}, err
 	}
-	first := *r.target
 	if next != "" {
 		r.op = opHistoryNext
 		of, err := c.further(&r, next)
 		if err != nil {
 			return cdc.Page{}, err
 		}
-		if of.count > 0 {
-			asked = of
-		}
+		asked.count = cmp.Or(of.count, asked.count)
 	}
-	var page cdc.Page
-	err = c.do(ctx, r, func(a answer) error {
-		b, err := decodeBundle(a.body)
-		if err != nil {
-			return err
-		}
-		page = cdc.Page{Total: -1, Next: c.portable(datastore, b.next, asked)}
-		page.Resources, page.Unreadable = b.versions(resourceType, id)
-		return nil
-	})
-	if cdc.ClassOf(err) == cdc.ClassTooLarge && asked.fewer() {
-		first.RawQuery = encodeQuery(asked.historyQuery())
-		return cdc.Page{Total: -1, Next: asked.mark(first.RequestURI())}, nil
-	}
-	return page, err
+	return c.page(ctx, r, asked)
 }
 
 // versions returns the versions of one resource, and the entries that are none of its.

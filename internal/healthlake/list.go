@@ -13,10 +13,11 @@ import (
 // list is what the pages of a search or a history are of. A next link carries it behind
 // a mark: a server may page by a number under which it keeps the search.
 type list struct {
-	span    cdc.Span
-	id      string // of one resource only
-	idsOnly bool
-	total   bool
+	historyOf string // the id of the resource whose history it is; "" of a search
+	span      cdc.Span
+	id        string // of one resource only
+	idsOnly   bool
+	total     bool
 	// count is how many resources a page is asked to hold.
 	count int
 }
@@ -25,19 +26,17 @@ type list struct {
 // than an answer may be.
 var pageSizes = []int{cdc.PageSize, 25, 5, 1}
 
-// smaller turns a search's list into the next smaller one, and reports whether there
-// is one: first the same of ids alone, whose bodies are then read one by one, then
+// smaller turns a list into one of smaller pages, and reports whether there is one. That
+// of a search is first one of ids alone, whose bodies are then read one by one, then of
 // fewer of those, for a store that does not know _elements.
 func (l *list) smaller() bool {
-	if !l.idsOnly {
+	if l.historyOf == "" && l.span.From.IsZero() {
+		return false // a link without a mark
+	}
+	if l.historyOf == "" && !l.idsOnly {
 		l.idsOnly, l.count = true, cdc.PageSize
 		return true
 	}
-	return l.fewer()
-}
-
-// fewer asks for fewer resources a page, if a page may hold fewer.
-func (l *list) fewer() bool {
 	i := slices.IndexFunc(pageSizes, func(n int) bool { return n < l.count })
 	if i < 0 {
 		return false
@@ -46,15 +45,22 @@ func (l *list) fewer() bool {
 	return true
 }
 
-// query is what a search's first page is asked for with.
-func (l *list) query() url.Values {
-	query := url.Values{
-		"_lastUpdated": {
-			"ge" + instant(l.span.From.Add(-margin)),
-			"lt" + instant(l.span.To.Add(margin)),
-		},
-		"_count": {strconv.Itoa(l.count)},
+// path leads to the list, below the datastore's root.
+func (l *list) path(resourceType string) []string {
+	if l.historyOf != "" {
+		return []string{resourceType, l.historyOf, "_history"}
 	}
+	return []string{resourceType}
+}
+
+// query is what the first page is asked for with.
+func (l *list) query() url.Values {
+	query := url.Values{"_count": {strconv.Itoa(l.count)}}
+	if l.historyOf != "" {
+		return query
+	}
+	query.Set("_lastUpdated", "ge"+instant(l.span.From.Add(-margin)))
+	query.Add("_lastUpdated", "lt"+instant(l.span.To.Add(margin)))
 	if l.id != "" {
 		query.Set("_id", tokenEscapes.Replace(l.id))
 	}
@@ -66,9 +72,6 @@ func (l *list) query() url.Values {
 	}
 	return query
 }
-
-// historyQuery is what a history's first page is asked for with.
-func (l *list) historyQuery() url.Values { return url.Values{"_count": {strconv.Itoa(l.count)}} }
 
 // tokenEscapes are those of a search parameter's value (FHIR R4, search.html#escaping).
 var tokenEscapes = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)
