@@ -181,8 +181,8 @@ func (r *Reader) readBodies(ctx context.Context, origin cdc.Origin, span cdc.Spa
 
 // ofOneRead reports whether another read may succeed at once after this error.
 func ofOneRead(err error) bool {
-	var known *cdc.Error
-	return errors.As(err, &known) &&
+	known, ok := errors.AsType[*cdc.Error](err)
+	return ok &&
 		(known.Class == cdc.ClassMalformed || known.Class == cdc.ClassUnavailable && known.Status >= 500)
 }
 

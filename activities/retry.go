@@ -47,6 +47,7 @@ func quickly[T any](ctx context.Context, token func() error, request func() (T, 
 	}
 }
 
+// passesSoon reports whether the same request may succeed within the attempt.
 func passesSoon(err error) bool {
 	class := cdc.ClassOf(err)
 	return class.Retryable() && class != cdc.ClassInterrupted && retryAfter(err) <= maxQuickDelay
@@ -82,9 +83,9 @@ func jitter(d time.Duration) time.Duration {
 	return d/2 + rand.N(d) //nolint:gosec // no secret
 }
 
+// retryAfter is how long the store or the bus asked us to wait, 0 if it did not.
 func retryAfter(err error) time.Duration {
-	var known *cdc.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*cdc.Error](err); ok {
 		return known.RetryAfter
 	}
 	return 0
@@ -97,8 +98,8 @@ func ApplicationError(ctx context.Context, err error, details ...any) error {
 	if err == nil {
 		return nil
 	}
-	var known *cdc.Error
-	if !errors.As(err, &known) {
+	known, ok := errors.AsType[*cdc.Error](err)
+	if !ok {
 		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}

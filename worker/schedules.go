@@ -112,8 +112,8 @@ func (p *process) keepSchedule(ctx context.Context, datastore string) error {
 
 // stopsStart reports whether a worker must not run beside what it found.
 func stopsStart(err error) bool {
-	var other *temporal.OtherOwnerError
-	return errors.As(err, &other) || errors.Is(err, temporal.ErrUndecodable)
+	_, other := errors.AsType[*temporal.OtherOwnerError](err)
+	return other || errors.Is(err, temporal.ErrUndecodable)
 }
 
 // followSchedules looks at the schedules again while the worker runs. It ends when

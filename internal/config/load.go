@@ -110,13 +110,13 @@ func (s *settings) parse(c *Config) error {
 			reflect.TypeFor[time.Duration](): parseDuration,
 		},
 	})
-	var all env.AggregateError
-	if err != nil && !errors.As(err, &all) {
+	all, ok := errors.AsType[env.AggregateError](err)
+	if err != nil && !ok {
 		return err
 	}
 	for _, one := range all.Errors {
-		var parse env.ParseError
-		if !errors.As(one, &parse) {
+		parse, ok := errors.AsType[env.ParseError](one)
+		if !ok {
 			return one
 		}
 		for _, v := range variables {
@@ -136,12 +136,11 @@ func (s *settings) parse(c *Config) error {
 
 // readable says for users what packages strconv and time say for programmers.
 func readable(err error) error {
-	var moment *time.ParseError
-	if errors.As(err, &moment) {
+	if moment, ok := errors.AsType[*time.ParseError](err); ok {
 		return fmt.Errorf("%q is not a time: write it as 2026-12-01T00:00:00Z", moment.Value)
 	}
-	var number *strconv.NumError
-	if !errors.As(err, &number) {
+	number, ok := errors.AsType[*strconv.NumError](err)
+	if !ok {
 		return err
 	}
 	what := "a number in range"

@@ -80,12 +80,10 @@ func interrupted() *cdc.Error {
 // a ValidationException quotes what it does not like.
 func callError(op string, err error) *cdc.Error {
 	e := &cdc.Error{Op: op}
-	var response *awshttp.ResponseError
-	if errors.As(err, &response) {
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 		e.Status = response.HTTPStatusCode()
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		e.Code = cleanCode(api.ErrorCode())
 	}
 	e.Class = callClass(e.Status, e.Code)

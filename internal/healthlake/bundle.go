@@ -44,6 +44,7 @@ type entry struct {
 	ambiguous bool
 }
 
+// decodeBundle divides a Bundle, and decodes its entries one by one.
 func decodeBundle(body []byte) (bundle, error) {
 	b := bundle{total: -1}
 	var types []string
@@ -80,6 +81,9 @@ func decodeBundle(body []byte) (bundle, error) {
 	for _, list := range links {
 		b.addLinks(list)
 	}
+	if b.next != "" {
+		b.unreadableLinks = nil
+	}
 	return b, nil
 }
 
@@ -93,7 +97,6 @@ func decodeTotal(value []byte) int {
 
 // addLinks finds the next link in a list of links, or in a link without a list.
 func (b *bundle) addLinks(list []byte) {
-	var unreadable [][]byte
 	one := func(link []byte) {
 		relation, url := "", ""
 		err := eachMember(link, func(name string, value []byte) {
@@ -106,7 +109,7 @@ func (b *bundle) addLinks(list []byte) {
 		})
 		switch {
 		case err != nil || relation == "next" && url == "":
-			unreadable = append(unreadable, link)
+			b.unreadableLinks = append(b.unreadableLinks, link)
 		case relation == "next" && b.next == "":
 			b.next = url
 		}
@@ -114,12 +117,7 @@ func (b *bundle) addLinks(list []byte) {
 	if list[0] == '{' {
 		one(list)
 	} else if eachElement(list, one) != nil && string(list) != "null" {
-		unreadable = append(unreadable, list)
-	}
-	if b.next == "" {
-		b.unreadableLinks = append(b.unreadableLinks, unreadable...)
-	} else {
-		b.unreadableLinks = nil
+		b.unreadableLinks = append(b.unreadableLinks, list)
 	}
 }
 

@@ -63,8 +63,7 @@ func (m Mover) All(ctx context.Context) (moved int, err error) {
 		return 0, nil // SQS would list a task that moves nothing
 	}
 	if _, err := m.API.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(m.DeadLetters.ARN)}); err != nil {
-		var running *types.UnsupportedOperation
-		if errors.As(err, &running) {
+		if _, running := errors.AsType[*types.UnsupportedOperation](err); running {
 			return 0, errors.New("another redrive is running already; it continues by itself")
 		}
 		return 0, fmt.Errorf("starting the redrive: %w", withoutURL(err))

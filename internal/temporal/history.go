@@ -59,8 +59,8 @@ func (e Executions) Latest(ctx context.Context, workflowID string) (*workflowpb.
 // IsNotFound reports whether Temporal has no such execution: there never was one, or it
 // is older than the namespace's retention.
 func IsNotFound(err error) bool {
-	var notFound *serviceerror.NotFound
-	return errors.As(err, &notFound)
+	_, ok := errors.AsType[*serviceerror.NotFound](err)
+	return ok
 }
 
 // Visit calls visit for each event of a run's history. An error of visit is of a
