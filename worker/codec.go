@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/payload"
+	"healthlake-cdc/internal/telemetry"
 	"healthlake-cdc/internal/temporal"
 )
 
@@ -29,18 +28,11 @@ func serveCodec(ctx context.Context, cfg *config.Config, o options, logger *slog
 	if err != nil {
 		return fmt.Errorf("listening for the codec endpoint: %w: choose another --codec-addr", err)
 	}
-	server := payload.NewServer(codec, payload.Access{Origins: o.codecOrigin, Encode: o.codecEncode})
-	stopped := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.grace)
-		defer cancel()
-		stopped <- server.Shutdown(stopCtx)
-	}()
 	logger.Info("codec endpoint is serving", "address", listener.Addr().String(), "origins", o.codecOrigin,
 		"namespace", namespace, "encodes", o.codecEncode)
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	server := payload.NewServer(codec, payload.Access{Origins: o.codecOrigin, Encode: o.codecEncode})
+	if err := telemetry.Serve(ctx, server, listener, o.grace); err != nil {
 		return fmt.Errorf("serving the codec endpoint: %w", err)
 	}
-	return <-stopped
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
@@ -159,6 +160,7 @@ func withoutURL(err error) error {
 	}
 }
 
+// denied reports whether the program's role may not make the call.
 func denied(err error) bool {
 	var code interface{ ErrorCode() string }
 	return errors.As(err, &code) && (status(err) == 403 || strings.Contains(code.ErrorCode(), "AccessDenied"))
@@ -166,8 +168,7 @@ func denied(err error) bool {
 
 // status is the HTTP status of an answer, 0 when there was none.
 func status(err error) int {
-	var answer interface{ HTTPStatusCode() int }
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 		return answer.HTTPStatusCode()
 	}
 	return 0

@@ -53,26 +53,30 @@ func Listen(addr string, metrics http.Handler, ready *Readiness, logger *slog.Lo
 
 // Serve answers until ctx ends, and lets requests under way end.
 func (s *Server) Serve(ctx context.Context) error {
-	stopped := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-		defer cancel()
-		err := s.http.Shutdown(grace)
-		if err != nil {
-			// A client that never ends its request is cut off.
-			err = s.http.Close()
-		}
-		stopped <- err
-	})
-	err := s.http.Serve(s.listener)
-	if !stop() {
-		// Serve returns as soon as Shutdown begins; wait for its end.
-		err = <-stopped
-	}
-	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+	if err := Serve(ctx, s.http, s.listener, shutdownTimeout); err != nil {
 		return fmt.Errorf("serving metrics: %w", err)
 	}
 	return nil
+}
+
+// Serve serves until ctx ends. Then requests under way have the grace to end, and are cut
+// off after it.
+func Serve(ctx context.Context, server *http.Server, listener net.Listener, grace time.Duration) error {
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		err := server.Shutdown(ctx)
+		if err != nil {
+			err = server.Close()
+		}
+		stopped <- err
+	})
+	err := server.Serve(listener)
+	if !stop() {
+		return <-stopped // Serve returns as soon as Shutdown begins
+	}
+	return err
 }
 
 // writeReadiness lists the checks, one a line, without their errors: those may
