@@ -77,7 +77,7 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 				edge.UTC().Format(time.RFC3339))
 		}
 		reports, err := c.startAudits(ctx, datastores, f.types, cdc.AuditInput{
-			Span: &span, Versions: c.config.Versions, CapturedBy: cdc.ByAudit, SourceTime: now.UTC(), Horizon: horizon,
+			Span: &span, Versions: c.config.Versions, Cause: cdc.Cause{CapturedBy: cdc.ByAudit, SourceTime: now.UTC()}, Horizon: horizon,
 		})
 		if err != nil {
 			return printDone(s, reports, auditText(reports), err)

@@ -103,7 +103,7 @@ func (p *process) keepSchedule(ctx context.Context, datastore string) error {
 		return s.Follow(ctx, datastore, p.types[datastore])
 	}
 	err := s.Keep(ctx, cdc.AuditInput{
-		Datastore: datastore, Types: p.types[datastore], Versions: p.cfg.Versions, CapturedBy: cdc.ByAudit,
+		Datastore: datastore, Types: p.types[datastore], Versions: p.cfg.Versions, Cause: cdc.Cause{CapturedBy: cdc.ByAudit},
 		After: p.cfg.AuditAfter, Horizon: s.horizon,
 	})
 	s.kept[datastore] = err == nil

@@ -12,8 +12,9 @@ import (
 const (
 	// maxSpan bounds the windows whose ledgers one AuditSpan reads, to 360.
 	maxSpan = time.Hour
-	// horizonSlack is for how long a type that begins at the horizon stays within it.
-	horizonSlack = time.Minute
+	// beginMargin is how far within the horizon the audit of a type begins at least: it is
+	// not to expire before its first part is audited.
+	beginMargin = time.Minute
 )
 
 // Audit compares what the store holds of a time range with the ledgers of its windows,
@@ -75,7 +76,7 @@ func checkAudit(in cdc.AuditInput) error {
 		return invalidInput("an audit that follows a job heals what it finds")
 	case in.Horizon <= 0:
 		return invalidInput("an audit needs a horizon: raise the namespace's retention or CDC_AUDIT_HORIZON")
-	case scheduled && in.Horizon < in.After+2*horizonSlack:
+	case scheduled && in.Horizon < in.After+2*beginMargin:
 		return invalidInput("no span would be old enough and within the horizon: raise the namespace's retention or CDC_AUDIT_HORIZON")
 	}
 	return nil
@@ -134,7 +135,7 @@ func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
 // addNewTypes lets the audit of new types begin: see cdc.AuditInput's Since, but not
 // before the horizon.
 func (a *audit) addNewTypes(ctx workflow.Context) error {
-	first := a.horizon(ctx).Add(horizonSlack)
+	first := a.horizon(ctx).Add(beginMargin)
 	begin := make(map[string]time.Time)
 	var latest time.Time
 	for _, name := range a.in.Types {

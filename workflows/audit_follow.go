@@ -40,7 +40,7 @@ func (a *audit) startRound(ctx workflow.Context, from time.Time) {
 	now := workflow.Now(ctx).UTC()
 	f.Rounds++
 	f.RoundStart, f.RoundEnd = now, later(cdc.WindowAt(a.in.Datastore, now).Start, from)
-	f.FoundNew, f.Unavailable, f.Incomplete = false, false, time.Time{}
+	f.Unavailable, f.Incomplete = false, time.Time{}
 	a.restart(from)
 }
 
@@ -56,9 +56,6 @@ func (a *audit) nextRound(ctx workflow.Context) (more bool, err error) {
 		return false, nil
 	}
 	f := a.state.Follow
-	if f.FoundNew {
-		f.LastNew = f.RoundStart
-	}
 	begin := a.in.Span.Widened().From
 	if a.jobEnded() {
 		f.Stating = true
@@ -84,7 +81,7 @@ func (a *audit) jobEnded() bool {
 	switch {
 	case age >= min(maxFollow, a.in.Horizon-followReserve):
 		return true
-	case f.FoundNew || age < minFollow:
+	case f.LastNew.Equal(f.RoundStart) || age < minFollow:
 		return false
 	case f.Unavailable:
 		return f.RoundStart.Sub(f.LastNew) >= followPatience
@@ -94,30 +91,30 @@ func (a *audit) jobEnded() bool {
 }
 
 // addToRound notes what a part of a round has brought.
-func (a *audit) addToRound(s *spanAudit) {
+func (a *audit) addToRound(p *partAudit) {
 	f := a.state.Follow
 	incomplete := func(from time.Time) {
 		if f.Incomplete.IsZero() || from.Before(f.Incomplete) {
 			f.Incomplete = from
 		}
 	}
-	for _, t := range s.result.Types {
+	for _, t := range p.result.Types {
 		switch {
 		case t.Unavailable != "":
 			f.Unavailable = f.Unavailable || t.Unavailable.Retryable()
-			incomplete(s.part.Span.From)
-		case s.helped[t.Type]:
-			f.FoundNew = true
-			a.state.Totals.Healed += s.healed[t.Type]
-			addHealed(&a.state, a.hourOf(s.part.Span.From), t.Type, s.healed[t.Type])
+			incomplete(p.part.Span.From)
+		case p.lessMissing[t.Type]:
+			f.LastNew = f.RoundStart
+			a.state.Totals.Healed += p.healed[t.Type]
+			addHealed(&a.state, a.hourOf(p.part.Span.From), t.Type, p.healed[t.Type])
 		}
 	}
-	for _, gap := range s.result.Windows {
+	for _, gap := range p.result.Windows {
 		if gap.Open || gap.Missing > 0 {
 			incomplete(gap.Start)
 		}
 	}
-	a.state.Totals.Windows += s.windows
+	a.state.Totals.Windows += p.windows
 }
 
 // hourOf is the hour of the job in which t lies. The spans that are stated at the end

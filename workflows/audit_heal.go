@@ -24,40 +24,40 @@ const (
 // heal runs the windows that miss something and compares again, until nothing is missing
 // or nothing changes any more. An audit of one span waits for open windows, too, but for
 // none that waits for an operator.
-func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
-	stuck, rounds := 0, a.rounds(s)
+func (a *audit) heal(ctx workflow.Context, p *partAudit) error {
+	stuck, rounds := 0, a.rounds(p)
 	for round := 0; stuck < maxStuck && round < rounds; round++ {
-		gaps, busy := windowsOf(s.result)
-		types := s.incomplete()
+		gaps, busy := windowsOf(p.result)
+		types := p.incomplete()
 		switch {
 		case len(gaps) > 0:
-			started, err := a.healWindows(ctx, s.part.Span, gaps)
+			started, err := a.healWindows(ctx, p.part.Span, gaps)
 			if err != nil {
 				return err
 			}
-			s.windows += started
+			p.windows += started
 		case busy > 0 && !a.scheduled() && !a.following():
 			if err := sleep(ctx, workflow.Now(ctx).Add(openPause), fmt.Sprintf("%d windows are open", busy)); err != nil {
 				return err
 			}
-			types = s.part.Types // what search hides may be shown by then
+			types = p.part.Types // what search hides may be shown by then
 		default:
 			return nil
 		}
-		again, err := a.compare(ctx, s.part, types)
+		again, err := a.compare(ctx, p.part, types)
 		if err != nil {
 			return err
 		}
 		if again.Split {
-			s.result.Split = true // written to meanwhile
+			p.result.Split = true // written to meanwhile
 			return nil
 		}
-		before := remaining(s.result)
+		before := remaining(p.result)
 		if len(gaps) > 0 {
-			s.countHealed(again)
+			p.countHealed(again)
 		}
-		s.update(again)
-		if remaining(s.result) < before {
+		p.replace(again)
+		if remaining(p.result) < before {
 			stuck = 0
 		} else {
 			stuck++
@@ -70,18 +70,18 @@ func (a *audit) heal(ctx workflow.Context, s *spanAudit) error {
 // healed without progress waits for an operator: it is stated by each run, and
 // healed, once, by ever fewer of them (the 4th, 8th, 16th …), because each adds reruns
 // to its windows. When more is missing than then, it is healed as any other.
-func (a *audit) rounds(s *spanAudit) int {
+func (a *audit) rounds(p *partAudit) int {
 	if a.following() {
 		return 1 // the next round is soon
 	}
-	u := unresolvedSpan(&a.state, s.part.Span)
+	u := unresolvedSpan(&a.state, p.part.Span)
 	before := 0
 	for _, t := range u.Types {
 		before += t.Missing
 	}
 	run := u.Stuck + 1
 	switch {
-	case run <= maxStuck || s.missing > before:
+	case run <= maxStuck || p.missing > before:
 		return maxRounds
 	case run&(run-1) == 0:
 		return 1
@@ -91,9 +91,9 @@ func (a *audit) rounds(s *spanAudit) int {
 }
 
 // stuck is how many runs in a row, with this one, have healed the span without progress.
-func (s *spanAudit) stuck(before int) int {
-	now := missing(s.result)
-	if now == 0 || now < s.missing || s.windows == 0 && before == 0 {
+func (p *partAudit) stuck(before int) int {
+	now := missing(p.result)
+	if now == 0 || now < p.missing || p.windows == 0 && before == 0 {
 		return 0
 	}
 	return before + 1
@@ -101,9 +101,9 @@ func (s *spanAudit) stuck(before int) int {
 
 func (a *audit) healWindows(ctx workflow.Context, span cdc.Span, gaps []cdc.WindowGap) (started int, err error) {
 	in := cdc.HealInput{
-		Datastore: a.in.Datastore, Windows: gaps, Cause: cdc.Cause{CapturedBy: a.in.CapturedBy, SourceTime: a.in.SourceTime, Bulk: true}, Skip: a.in.Skip,
-		Horizon: a.in.Horizon,
+		Datastore: a.in.Datastore, Windows: gaps, Cause: a.in.Cause, Skip: a.in.Skip, Horizon: a.in.Horizon,
 	}
+	in.Bulk = true
 	if in.SourceTime.IsZero() {
 		in.SourceTime = a.state.StartedAt
 	}
@@ -119,7 +119,7 @@ func windowsOf(result cdc.AuditSpanResult) (gaps []cdc.WindowGap, busy int) {
 		switch {
 		case gap.Open && !gap.Waiting:
 			busy++
-		case gap.Missing > 0 && !gap.Open && !gap.Unreadable:
+		case gap.Missing > 0 && !gap.Open && !gap.NoLedger:
 			gaps = append(gaps, gap)
 		}
 	}
@@ -128,9 +128,9 @@ func windowsOf(result cdc.AuditSpanResult) (gaps []cdc.WindowGap, busy int) {
 
 // incomplete are the types to compare again after healing: those of which something
 // is missing or a window was open, which may have published or closed meanwhile.
-func (s *spanAudit) incomplete() []string {
+func (p *partAudit) incomplete() []string {
 	var types []string
-	for _, t := range s.result.Types {
+	for _, t := range p.result.Types {
 		if t.Unavailable == "" && t.Missing+t.Open+t.OpenWindows > 0 {
 			types = append(types, t.Type)
 		}
@@ -158,28 +158,28 @@ func remaining(result cdc.AuditSpanResult) int {
 // countHealed counts what healing has brought: what was missing and is not any more, but
 // for what is skipped now, or open. What the store no longer shows is not healed either,
 // which is why a statement has a bound.
-func (s *spanAudit) countHealed(again cdc.AuditSpanResult) {
-	for _, t := range s.result.Types {
+func (p *partAudit) countHealed(again cdc.AuditSpanResult) {
+	for _, t := range p.result.Types {
 		i := indexOf(again.Types, t.Type)
 		if i < 0 || again.Types[i].Unavailable != "" || t.Unavailable != "" {
 			continue
 		}
 		now := again.Types[i]
-		s.helped[t.Type] = s.helped[t.Type] || now.Missing < t.Missing
-		s.healed[t.Type] += max(0, t.Missing-now.Missing-max(0, now.Skipped-t.Skipped)-max(0, now.Open-t.Open))
+		p.lessMissing[t.Type] = p.lessMissing[t.Type] || now.Missing < t.Missing
+		p.healed[t.Type] += max(0, t.Missing-now.Missing-max(0, now.Skipped-t.Skipped)-max(0, now.Open-t.Open))
 	}
 }
 
-// update replaces the results of the types that were compared again. Of the others
+// replace replaces the results of the types that were compared again. Of the others
 // nothing was missing or open.
-func (s *spanAudit) update(again cdc.AuditSpanResult) {
+func (p *partAudit) replace(again cdc.AuditSpanResult) {
 	for _, t := range again.Types {
-		if i := indexOf(s.result.Types, t.Type); i >= 0 {
-			s.result.Types[i] = t
+		if i := indexOf(p.result.Types, t.Type); i >= 0 {
+			p.result.Types[i] = t
 		}
 	}
-	s.result.Windows = again.Windows
-	s.result.Earlier = append(s.result.Earlier, again.Earlier...)
+	p.result.Windows = again.Windows
+	p.result.Earlier = append(p.result.Earlier, again.Earlier...)
 }
 
 func indexOf(types []cdc.TypeAudit, name string) int {

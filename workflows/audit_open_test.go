@@ -144,7 +144,7 @@ func TestAuditOfWindowsWhoseLedgersAreGone(t *testing.T) {
 	in := a.scheduled("Device", "Patient")
 	in.Span = &cdc.Span{From: start, To: start.Add(5 * time.Minute)}
 	result := a.run(start.Add(time.Hour), in, nil)
-	require.Equal(t, []cdc.UnresolvedType{{Type: "Patient", Reason: cdc.UnresolvedUnreadable, Unknown: 6}}, result.Unresolved[0].Types)
+	require.Equal(t, []cdc.UnresolvedType{{Type: "Patient", Reason: cdc.UnresolvedUnknown, Unknown: 6}}, result.Unresolved[0].Types)
 	require.Empty(t, a.latest("Patient"))
 	require.Equal(t, 2, a.latest("Device")[0].Healed)
 	require.Equal(t, []int{6, 0, 5}, []int{result.Totals.Unknown, result.Totals.Missing, result.Totals.Healed})

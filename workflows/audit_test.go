@@ -149,7 +149,7 @@ func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 		reasons[u.Type] = u.Reason
 	}
 	require.Equal(t, map[string]string{
-		"Claim": cdc.UnresolvedUnavailable, "Device": cdc.UnresolvedUnreadable, "Patient": cdc.UnresolvedMissing,
+		"Claim": cdc.UnresolvedUnavailable, "Device": cdc.UnresolvedUnknown, "Patient": cdc.UnresolvedMissing,
 	}, reasons)
 	require.Empty(t, a.latest("Claim"), "no figures, no statement")
 	require.Empty(t, a.latest("Device"), "whether they were published is not known: any figure would be a guess")
@@ -257,7 +257,7 @@ func TestAuditStatesAnewWhereVersionsAreFound(t *testing.T) {
 
 	old := cdc.Version{Type: "Patient", ID: "p", VersionID: "1", LastUpdated: start.Add(time.Minute).Format(time.RFC3339Nano)}
 	before := cdc.Version{Type: "Patient", ID: "p", VersionID: "0", LastUpdated: start.Add(-time.Minute).Format(time.RFC3339Nano)}
-	a.elsewhere[start.Add(20*time.Minute)] = []cdc.Version{old, before}
+	a.earlier[start.Add(20*time.Minute)] = []cdc.Version{old, before}
 	a.put(start.Add(time.Minute), "Patient", 6, 5)
 	second := a.run(start.Add(50*time.Minute), in, &first)
 	restated := a.latest("Patient")[0]
@@ -269,7 +269,7 @@ func TestAuditStatesAnewWhereVersionsAreFound(t *testing.T) {
 	require.Equal(t, start, last.Since["Patient"])
 	require.Equal(t, []cdc.Version{old}, second.State.Found, "kept for later statements")
 
-	a.elsewhere[start.Add(35*time.Minute)] = []cdc.Version{old}
+	a.earlier[start.Add(35*time.Minute)] = []cdc.Version{old}
 	comparisons := len(a.compared)
 	a.run(start.Add(65*time.Minute), in, &second)
 	require.Len(t, a.compared, comparisons+1, "known already")

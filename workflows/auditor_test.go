@@ -48,8 +48,8 @@ type auditor struct {
 	// unavailable types, and since when a type has windows.
 	unavailable map[string]cdc.Class
 	first       map[string]time.Time
-	// elsewhere are versions that the audit of the span which holds the time finds.
-	elsewhere map[time.Time][]cdc.Version
+	// earlier are versions that the audit of the span which holds the time finds.
+	earlier map[time.Time][]cdc.Version
 	// largest is how many versions of a type one listing may hold.
 	largest int
 	// rejectStatements makes EventBridge reject those of the type.
@@ -72,7 +72,7 @@ func newAuditor(t *testing.T) *auditor {
 		unreadable: make(map[time.Time]bool), stubborn: make(map[time.Time]bool), unavailable: make(map[string]cdc.Class),
 		horizon: 22 * time.Hour, waiting: make(map[time.Time]bool), unswept: make(map[time.Time]string), opens: make(map[time.Time]bool),
 		incomplete: make(map[string]bool), invalid: make(map[string]int),
-		first: make(map[string]time.Time), elsewhere: make(map[time.Time][]cdc.Version), largest: 1 << 30,
+		first: make(map[string]time.Time), earlier: make(map[time.Time][]cdc.Version), largest: 1 << 30,
 	}
 }
 
@@ -158,10 +158,10 @@ func (a *auditor) compare(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSp
 		if gap == nil {
 			gap = &cdc.WindowGap{Start: start}
 		}
-		gap.Open, gap.Unreadable, gap.Waiting = a.open[start], a.unreadable[start], a.open[start] && a.waiting[start]
+		gap.Open, gap.NoLedger, gap.Waiting = a.open[start], a.unreadable[start], a.open[start] && a.waiting[start]
 		result.Windows = append(result.Windows, *gap)
 	}
-	for at, versions := range a.elsewhere {
+	for at, versions := range a.earlier {
 		if in.Span.Contains(at) {
 			result.Earlier = append(result.Earlier, versions...)
 		}
@@ -174,7 +174,7 @@ func (a *auditor) heal(_ context.Context, in cdc.HealInput) (cdc.HealResult, err
 	a.heals, a.healed = append(a.heals, in), append(a.healed, a.env.Now())
 	require.Equal(a.t, a.horizon, in.Horizon)
 	for _, gap := range in.Windows {
-		require.False(a.t, gap.Open || gap.Unreadable || gap.Missing == 0, "a window that is not to be run")
+		require.False(a.t, gap.Open || gap.NoLedger || gap.Missing == 0, "a window that is not to be run")
 		if a.opens[gap.Start] {
 			a.open[gap.Start] = true
 			continue
@@ -246,7 +246,7 @@ func (a *auditor) renew(at time.Time) {
 func (a *auditor) scheduled(types ...string) cdc.AuditInput {
 	in := cdc.AuditInput{
 		Datastore: datastore, Types: types, Since: make(map[string]time.Time), Versions: cdc.VersionsLatest,
-		CapturedBy: cdc.ByAudit, After: 20 * time.Minute, Horizon: a.horizon,
+		Cause: cdc.Cause{CapturedBy: cdc.ByAudit}, After: 20 * time.Minute, Horizon: a.horizon,
 	}
 	for _, name := range types {
 		in.Since[name] = start

@@ -178,8 +178,8 @@ func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
 	piece := cdc.Span{From: part.Span.From, To: earlier(part.Span.From.Add(maxAudited), part.Span.To)}
 	in := cdc.AuditInput{
 		Datastore: part.Datastore, Types: r.in.Types, Span: &piece, Versions: r.in.Versions,
-		CapturedBy: r.in.CapturedBy, SourceTime: r.in.SourceTime, DryRun: r.in.DryRun, Attributes: r.in.Attributes,
-		Horizon: r.in.Horizon,
+		Cause: cdc.Cause{CapturedBy: r.in.CapturedBy, SourceTime: r.in.SourceTime}, Horizon: r.in.Horizon,
+		DryRun: r.in.DryRun, Attributes: r.in.Attributes,
 	}
 	if closed := piece.To.Add(r.in.WindowsCloseAfter); closed.After(workflow.Now(ctx)) {
 		in.StartAt = closed // its windows are open until then, and would be waited for

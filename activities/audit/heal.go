@@ -65,7 +65,7 @@ func (h *healing) run(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(healsAtOnce)
 	for _, gap := range h.in.Windows {
-		if gap.Open || gap.Unreadable || gap.Missing == 0 {
+		if gap.Open || gap.NoLedger || gap.Missing == 0 {
 			continue
 		}
 		group.Go(func() error { return h.heal(groupCtx, gap) })

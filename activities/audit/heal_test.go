@@ -97,7 +97,7 @@ func TestHealRunsWhatMissesSomething(t *testing.T) {
 			gapAt(0, -1), gapAt(1, 0), gapAt(2, 4), gapAt(3, 0), gapAt(4, 0), gapAt(5, 0),
 		}}
 		in.Windows[2].Wanted = wanted
-		in.Windows[3].Open, in.Windows[4].Unreadable, in.Windows[5].Missing = true, true, 0
+		in.Windows[3].Open, in.Windows[4].NoLedger, in.Windows[5].Missing = true, true, 0
 		result, err := heal(t, o, in)
 		require.NoError(t, err)
 		require.Equal(t, cdc.HealResult{Started: 3}, result)

@@ -89,7 +89,7 @@ func TestAuditSpanOfAWindowThatPublishesMeanwhile(t *testing.T) {
 
 // Versions of before the span that history shows are told only where their window's
 // ledger is within the horizon.
-func TestAuditSpanLooksElsewhereWithinTheHorizonOnly(t *testing.T) {
+func TestAuditSpanLooksBeforeTheSpanWithinTheHorizonOnly(t *testing.T) {
 	store, e := newStore(t), newEngine()
 	old := store.write("Patient", "p", 1, auditStart)
 	recent := store.write("Patient", "p", 2, auditStart.Add(2*cdc.WindowWidth))

@@ -257,7 +257,7 @@ func TestAuditSpanComparesAnyStoreWithAnyWindows(t *testing.T) {
 			gap, named := found[start]
 			open, unreadable := known(start) && w.kind == isOpenNow, known(start) && w.kind == cannotBeRead
 			require.Equal(t, missing[start] > 0 || open || unreadable, named)
-			require.Equal(t, []any{missing[start], open, unreadable}, []any{gap.Missing, gap.Open, gap.Unreadable})
+			require.Equal(t, []any{missing[start], open, unreadable}, []any{gap.Missing, gap.Open, gap.NoLedger})
 		}
 	})
 }

@@ -139,13 +139,13 @@ func (s *spanAudit) compare(ctx context.Context, l *listing) error {
 		}
 		c = s.ledgers.compare(l.name, l.versions)
 	}
-	elsewhere, err := s.missingBefore(ctx, l.earlier)
+	before, err := s.missingBefore(ctx, l.earlier)
 	if err != nil {
 		return err
 	}
 	c.audit.Deletes, c.audit.HistoryUnavailable = s.deleted[l.name], int(l.noHistory.Load())
 	c.audit.Unreadable, c.audit.Incomplete = len(l.unreadable), l.incomplete
-	s.add(c, elsewhere)
+	s.add(c, before)
 	return nil
 }
 
@@ -207,7 +207,7 @@ func (s *spanAudit) missingBefore(ctx context.Context, before []cdc.Version) ([]
 	return missing, nil
 }
 
-func (s *spanAudit) add(c compared, elsewhere []cdc.Version) {
+func (s *spanAudit) add(c compared, before []cdc.Version) {
 	for start, versions := range c.missing {
 		gap := s.gap(start)
 		gap.Missing += len(versions)
@@ -218,7 +218,7 @@ func (s *spanAudit) add(c compared, elsewhere []cdc.Version) {
 			}
 		}
 	}
-	s.done.Earlier = append(s.done.Earlier, elsewhere...)
+	s.done.Earlier = append(s.done.Earlier, before...)
 	s.done.Types = append(s.done.Types, c.audit)
 	named := len(s.done.Earlier)
 	for _, gap := range s.done.Windows {
@@ -260,7 +260,7 @@ func (s *spanAudit) result() cdc.AuditSpanResult {
 	for i := range s.done.Windows {
 		gap := &s.done.Windows[i]
 		known := s.ledgers.window(gap.Start)
-		gap.Run, gap.Open, gap.Waiting, gap.Unreadable = known.run, known.Open, known.Waiting, known.unreadable
+		gap.Run, gap.Open, gap.Waiting, gap.NoLedger = known.run, known.Open, known.Waiting, known.unreadable
 		slices.Sort(gap.Types)
 	}
 	slices.SortFunc(s.done.Windows, func(x, y cdc.WindowGap) int { return x.Start.Compare(y.Start) })

@@ -22,13 +22,13 @@ type AuditInput struct {
 	StartAt time.Time `json:"startAt,omitzero"`
 	// Versions is VersionsLatest or VersionsAll.
 	Versions string `json:"versions"`
-	// CapturedBy and SourceTime (zero: the audit's start) are those of the windows it runs.
-	CapturedBy string    `json:"capturedBy"`
-	SourceTime time.Time `json:"sourceTime,omitzero"`
+	// Cause is that of the windows it runs, all in bulk. A zero SourceTime is the audit's
+	// start.
+	Cause
 	// After is how old a span must be for a scheduled audit.
 	After time.Duration `json:"after,omitempty"`
 	// Horizon is how far back ledgers are relied on, at any moment: what becomes older
-	// while an audit waits is unreadable.
+	// while an audit waits is unknown.
 	Horizon time.Duration `json:"horizon"`
 	// Follow makes the audit follow an asynchronous job of whose end nothing is reported:
 	// Span is [job's start - CDC_LOOKBACK, job's start + 1 s), and rounds extend it to the
@@ -143,8 +143,8 @@ type AuditSpanInput struct {
 	Found []Version `json:"found,omitempty"`
 	// Measure reads the bodies of what is missing, for a dry run's figures.
 	Measure bool `json:"measure,omitempty"`
-	// Horizon and ExpiryGrace: ledgers of windows that are older, when they are read,
-	// may be gone, and count as unreadable.
+	// Horizon and ExpiryGrace: ledgers of windows that are older, when they are read, may
+	// be gone, and count as unknown.
 	Horizon time.Duration `json:"horizon"`
 	// Attributes is set when deletes are found by the search attribute CdcWindowStart.
 	Attributes bool `json:"attributes,omitempty"`
@@ -164,7 +164,7 @@ type AuditSpanResult struct {
 	// Windows are those that miss something, are open or cannot be read, oldest first.
 	Windows []WindowGap `json:"windows,omitempty"`
 	// Earlier are versions before the span that are in no ledger (VersionsAll).
-	Earlier []Version `json:"elsewhere,omitempty"`
+	Earlier []Version `json:"earlier,omitempty"`
 	Counts  Counts    `json:"counts"`
 }
 
@@ -212,10 +212,10 @@ type WindowGap struct {
 	// Run is the number of the window's newest run, -1 when it never ran.
 	Run int `json:"run"`
 	// Open is set when the newest run has not closed, Waiting when it waits for an
-	// operator, as far as CdcState shows it, Unreadable when its ledger cannot be read.
-	Open       bool `json:"open,omitempty"`
-	Waiting    bool `json:"waiting,omitempty"`
-	Unreadable bool `json:"unreadable,omitempty"`
+	// operator, as far as CdcState shows it, NoLedger when its ledger cannot be read.
+	Open     bool `json:"open,omitempty"`
+	Waiting  bool `json:"waiting,omitempty"`
+	NoLedger bool `json:"noLedger,omitempty"`
 	// Missing versions, and their types in alphabetical order.
 	Missing int      `json:"missing,omitempty"`
 	Types   []string `json:"types,omitempty"`

@@ -43,10 +43,8 @@ type FollowState struct {
 	Rounds     int       `json:"rounds"`
 	RoundStart time.Time `json:"roundStart"`
 	RoundEnd   time.Time `json:"roundEnd"`
-	// FoundNew is set when the round has found something new. LastNew is the start of the
-	// last round that did, at first the job's.
-	FoundNew bool      `json:"foundNew,omitempty"`
-	LastNew  time.Time `json:"lastNew"`
+	// LastNew is the start of the last round that found something new, at first the job's.
+	LastNew time.Time `json:"lastNew"`
 	// Unavailable is set when a type could not be listed in the round for a reason that
 	// may pass.
 	Unavailable bool `json:"unavailable,omitempty"`
@@ -84,7 +82,7 @@ func (u UnresolvedSpan) Part() AuditPart {
 // Why a type of a span is unresolved.
 const (
 	UnresolvedOpen        = "open"        // an open window has not published everything
-	UnresolvedUnreadable  = "unreadable"  // a window's ledger cannot be read, or is older than the horizon
+	UnresolvedUnknown     = "unknown"     // a window's ledger cannot be read, or is older than the horizon
 	UnresolvedMissing     = "missing"     // something is missing after healing
 	UnresolvedUnavailable = "unavailable" // the store did not list the type
 	UnresolvedUnstated    = "unstated"    // EventBridge rejected the statement

@@ -43,7 +43,7 @@ func (l *Launcher) Import(ctx context.Context, datastore string, i cdc.Import, c
 	}
 	return l.startAudit(ctx, cdc.AuditInput{
 		Datastore: datastore, Types: types, Span: &i.Span, StartAt: i.Span.To.Add(settle),
-		Versions: l.Settings.Versions, CapturedBy: cause.CapturedBy, SourceTime: cause.SourceTime,
+		Versions: l.Settings.Versions, Cause: cause,
 		Skip: skip, NoStatements: skip && l.Settings.Imports == config.ImportsOff, Horizon: l.Horizon,
 	}, execution{
 		id: cdc.ImportAuditID(datastore, i.ID), summary: "import into datastore " + datastore + " " + period(i.Span),
@@ -59,7 +59,7 @@ func (l *Launcher) Follow(ctx context.Context, datastore string, j cdc.Job, caus
 	}
 	return l.startAudit(ctx, cdc.AuditInput{
 		Datastore: datastore, Types: types, Span: &j.Span, Follow: true,
-		Versions: l.Settings.Versions, CapturedBy: cause.CapturedBy, SourceTime: cause.SourceTime, Horizon: l.Horizon,
+		Versions: l.Settings.Versions, Cause: cause, Horizon: l.Horizon,
 	}, execution{
 		id:      cdc.JobAuditID(datastore, j.ID),
 		summary: fmt.Sprintf("follows a job in datastore %s that began at %s", datastore, cause.SourceTime.UTC().Format(time.DateTime)),

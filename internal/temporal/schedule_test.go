@@ -30,7 +30,7 @@ func schedulesOf(t *testing.T, f *frontend) *AuditSchedules {
 
 func auditOf(types ...string) cdc.AuditInput {
 	return cdc.AuditInput{
-		Datastore: "store", Types: types, Versions: cdc.VersionsLatest, CapturedBy: cdc.ByAudit,
+		Datastore: "store", Types: types, Versions: cdc.VersionsLatest, Cause: cdc.Cause{CapturedBy: cdc.ByAudit},
 		After: 20 * time.Minute, Horizon: 22 * time.Hour,
 	}
 }

@@ -46,7 +46,7 @@ func scheduled(t *testing.T, k *temporal.AuditSchedules) (*workflowservice.Descr
 
 func auditOf(types ...string) cdc.AuditInput {
 	return cdc.AuditInput{
-		Datastore: "store", Types: types, Versions: cdc.VersionsLatest, CapturedBy: cdc.ByAudit,
+		Datastore: "store", Types: types, Versions: cdc.VersionsLatest, Cause: cdc.Cause{CapturedBy: cdc.ByAudit},
 		After: 20 * time.Minute, Horizon: 22 * time.Hour,
 	}
 }

@@ -13,44 +13,44 @@ import (
 // maxStatements is how many statements an audit of one span has in its result.
 const maxStatements = 4_000
 
-// spanAudit is the audit of one part.
-type spanAudit struct {
-	part   cdc.AuditPart
-	result cdc.AuditSpanResult
-	// missing versions at first.
+// partAudit is the audit of one part.
+type partAudit struct {
+	part cdc.AuditPart
+	// result is of the last comparison of each type, and missing what was missing at first.
+	result  cdc.AuditSpanResult
 	missing int
-	// healed versions by type; helped are the types of which less is missing now.
-	healed map[string]int
-	helped map[string]bool
+	// healed versions by type; lessMissing are the types of which healing found less missing.
+	healed      map[string]int
+	lessMissing map[string]bool
 	// windows were run to heal.
 	windows int
 }
 
 // auditPart audits one part, heals what is missing in it, and states it.
 func (a *audit) auditPart(ctx workflow.Context, part cdc.AuditPart) error {
-	s := &spanAudit{part: part, healed: make(map[string]int), helped: make(map[string]bool)}
+	p := &partAudit{part: part, healed: make(map[string]int), lessMissing: make(map[string]bool)}
 	var err error
-	if s.result, err = a.compare(ctx, part, part.Types); err != nil {
+	if p.result, err = a.compare(ctx, part, part.Types); err != nil {
 		return err
 	}
-	s.missing = missing(s.result)
-	if !a.in.DryRun && !s.result.Split {
-		if err := a.heal(ctx, s); err != nil {
+	p.missing = missing(p.result)
+	if !a.in.DryRun && !p.result.Split {
+		if err := a.heal(ctx, p); err != nil {
 			return err
 		}
 	}
-	if s.result.Split {
+	if p.result.Split {
 		return a.split(part)
 	}
 	if a.following() {
-		a.addToRound(s)
+		a.addToRound(p)
 	} else {
-		statements := a.statements(s)
+		statements := a.statements(p)
 		rejected, err := a.publish(ctx, part, statements)
 		if err != nil {
 			return err
 		}
-		a.record(s, statements, rejected)
+		a.record(p, statements, rejected)
 	}
 	advance(&a.state, part)
 	a.width = min(2*a.width, maxSpan)
@@ -96,22 +96,25 @@ func (a *audit) split(part cdc.AuditPart) error {
 	return nil
 }
 
-// known reports whether an audit can say of each version of the type whether it was
+// canState reports whether an audit knows of each version of the type whether it was
 // published. Without that no statement would be true.
-func known(t cdc.TypeAudit) bool { return t.Unavailable == "" && t.Unknown == 0 }
+func canState(t cdc.TypeAudit) bool { return t.Unavailable == "" && t.Unknown == 0 }
 
-// statements are those of every type whose figures are known.
-func (a *audit) statements(s *spanAudit) []cdc.Statement {
+// statements are those of every type that can be stated. Of what was healed, only what
+// the store still shows counts.
+func (a *audit) statements(p *partAudit) []cdc.Statement {
 	var all []cdc.Statement
-	for _, t := range s.result.Types {
-		if !known(t) {
+	for _, t := range p.result.Types {
+		if !canState(t) {
 			continue
 		}
+		before := healedBefore(&a.state, p.part.Span, t.Type)
 		figures := t.AuditFigures
-		figures.Healed = min(t.Published, healedBefore(&a.state, s.part.Span, t.Type)+s.healed[t.Type])
+		figures.Healed = min(t.Published, before+p.healed[t.Type])
+		p.healed[t.Type] = max(0, figures.Healed-before)
 		all = append(all, cdc.Statement{
 			DatastoreID: a.in.Datastore, ResourceType: t.Type,
-			From: s.part.Span.From.UTC(), To: s.part.Span.To.UTC(), Versions: a.in.Versions,
+			From: p.part.Span.From.UTC(), To: p.part.Span.To.UTC(), Versions: a.in.Versions,
 			AuditFigures: figures, Digest: t.Digest, HistoryUnavailable: t.HistoryUnavailable,
 		})
 	}
@@ -143,46 +146,41 @@ func (a *audit) publish(ctx workflow.Context, part cdc.AuditPart, statements []c
 	return rejected, nil
 }
 
-// record adds a part's figures to the totals, and keeps what is unresolved.
-func (a *audit) record(s *spanAudit, statements []cdc.Statement, rejected []string) {
+// record adds a part's figures to the totals, and keeps its statements and what is
+// unresolved.
+func (a *audit) record(p *partAudit, statements []cdc.Statement, rejected []string) {
 	totals := &a.state.Totals
-	healed := s.healed
-	for _, statement := range statements {
-		counted := statement.AuditFigures
-		counted.Healed = max(0, statement.Healed-healedBefore(&a.state, s.part.Span, statement.ResourceType))
-		healed[statement.ResourceType] = counted.Healed
-		totals.Add(counted)
-		a.keep(statement)
-	}
-	for _, t := range s.result.Types {
-		if !known(t) {
-			totals.Healed += healed[t.Type]
+	for _, t := range p.result.Types {
+		if canState(t) {
+			totals.AuditFigures.Add(t.AuditFigures)
 		}
-		addHealed(&a.state, s.part.Span, t.Type, healed[t.Type])
+		totals.Healed += p.healed[t.Type]
+		addHealed(&a.state, p.part.Span, t.Type, p.healed[t.Type])
 		totals.Unknown += t.Unknown
 		totals.MissingBytes += t.MissingBytes
 		totals.MissingReferences += t.MissingReferences
 	}
 	totals.Spans++
-	totals.Windows += s.windows
-
-	setUnresolved(&a.state, s.part, s.unresolved(rejected), s.stuck(unresolvedSpan(&a.state, s.part.Span).Stuck))
+	totals.Windows += p.windows
 	if a.scheduled() {
-		addFound(&a.state, s.result.Earlier)
+		addFound(&a.state, p.result.Earlier)
+	} else {
+		a.keepStatements(statements)
 	}
+	setUnresolved(&a.state, p.part, p.unresolved(rejected), p.stuck(unresolvedSpan(&a.state, p.part.Span).Stuck))
 }
 
 // unresolved are the types that have to be audited again, with the reason. Unreadable
 // entries are no reason: the store may show them for years.
-func (s *spanAudit) unresolved(rejected []string) []cdc.UnresolvedType {
+func (p *partAudit) unresolved(rejected []string) []cdc.UnresolvedType {
 	var all []cdc.UnresolvedType
-	for _, t := range s.result.Types {
+	for _, t := range p.result.Types {
 		u := cdc.UnresolvedType{Type: t.Type, Class: t.Unavailable, Missing: t.Missing, Open: t.Open, Unknown: t.Unknown}
 		switch {
 		case t.Unavailable != "":
 			u.Reason = cdc.UnresolvedUnavailable
 		case t.Unknown > 0:
-			u.Reason = cdc.UnresolvedUnreadable
+			u.Reason = cdc.UnresolvedUnknown
 		case t.Missing > 0:
 			u.Reason = cdc.UnresolvedMissing
 		case t.Open > 0:
@@ -199,13 +197,16 @@ func (s *spanAudit) unresolved(rejected []string) []cdc.UnresolvedType {
 	return all
 }
 
-// keep puts a statement that counts anything into the result of an audit of one span.
-func (a *audit) keep(s cdc.Statement) {
-	switch {
-	case a.scheduled() || s.InStore+s.Superseded+s.Unreadable == 0 && s.Deletes == cdc.DeleteCounts{}:
-	case len(a.state.Statements) >= maxStatements:
-		a.state.StatementsOmitted++
-	default:
-		a.state.Statements = append(a.state.Statements, s)
+// keepStatements has the statements that count anything in the result of an audit of one
+// span.
+func (a *audit) keepStatements(statements []cdc.Statement) {
+	for _, s := range statements {
+		switch {
+		case s.InStore+s.Superseded+s.Unreadable == 0 && s.Deletes == cdc.DeleteCounts{}:
+		case len(a.state.Statements) >= maxStatements:
+			a.state.StatementsOmitted++
+		default:
+			a.state.Statements = append(a.state.Statements, s)
+		}
 	}
 }
