@@ -2,7 +2,7 @@ package audit
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	smithytime "github.com/aws/smithy-go/time"
@@ -32,9 +32,9 @@ const (
 	windowWait   = 6 * time.Minute
 )
 
-// Heal runs the windows that miss something: a rerun where one has run, the first
-// run where none has. It waits until they have closed, or its time is nearly over.
-// The numbers of the runs are in its input, so that a retry starts no others.
+// Heal runs windows: a rerun where one has run, the first run where none has. It waits
+// until they have closed, or its time is nearly over. The numbers of the runs are in its
+// input, so that a retry starts no others.
 func (a *Activities) Heal(ctx context.Context, in cdc.HealInput) (cdc.HealResult, error) {
 	if !cdc.ValidDatastore(in.Datastore) || in.Horizon <= 0 {
 		return cdc.HealResult{}, activities.InvalidInput(ctx, "healing needs a datastore and a horizon")
@@ -42,32 +42,21 @@ func (a *Activities) Heal(ctx context.Context, in cdc.HealInput) (cdc.HealResult
 	deadline, _ := ctx.Deadline()
 	h := &healing{Activities: a, in: in, until: deadline.Add(-healReserve)}
 	err := activities.WithTicks(heartbeatEvery, func() { activities.Heartbeat(ctx) }, func() error { return h.run(ctx) })
-	return h.result, activities.ApplicationError(ctx, err)
+	return cdc.HealResult{Started: int(h.started.Load())}, activities.ApplicationError(ctx, err)
 }
 
 // healing is one attempt of Heal.
 type healing struct {
 	*Activities
-	in    cdc.HealInput
-	until time.Time
-
-	mu     sync.Mutex
-	result cdc.HealResult
-}
-
-func (h *healing) count(figure *int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	*figure++
+	in      cdc.HealInput
+	until   time.Time
+	started atomic.Int32
 }
 
 func (h *healing) run(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(healsAtOnce)
 	for _, gap := range h.in.Windows {
-		if gap.Open || gap.NoLedger || gap.Missing == 0 {
-			continue
-		}
 		group.Go(func() error { return h.heal(groupCtx, gap) })
 	}
 	return group.Wait()
@@ -76,16 +65,8 @@ func (h *healing) run(ctx context.Context) error {
 // heal runs one window and waits for it. One that is older than the horizon by now is not
 // run: what was published is not known any more, and it would publish everything again.
 func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || !time.Now().Before(h.until) || beyondHorizon(gap.Start, h.in.Horizon) {
 		return ctx.Err()
-	}
-	if !time.Now().Before(h.until) {
-		h.count(&h.result.Open)
-		return nil
-	}
-	if beyondHorizon(gap.Start, h.in.Horizon) {
-		h.count(&h.result.Expired)
-		return nil
 	}
 	window := cdc.Window{Datastore: h.in.Datastore, Start: gap.Start.UTC()}
 	n := gap.Run + 1
@@ -97,25 +78,18 @@ func (h *healing) heal(ctx context.Context, gap cdc.WindowGap) error {
 	if _, err := h.Windows.Run(ctx, window, n, run); err != nil {
 		return err
 	}
-	h.count(&h.result.Started)
-	closed, err := h.closed(ctx, window.RerunID(n))
-	if err == nil && !closed {
-		h.count(&h.result.Open)
-	}
-	return err
+	h.started.Add(1)
+	return h.awaitClosed(ctx, window.RerunID(n))
 }
 
-// closed waits until the run has closed, or there is no more time for it.
-func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
+// awaitClosed waits until the run has closed, or there is no more time for it.
+func (h *healing) awaitClosed(ctx context.Context, workflowID string) error {
 	began := time.Now()
 	var waiting time.Time // since then, for an operator
 	for look := 1; ; look++ {
 		info, err := h.Executions.Latest(ctx, workflowID)
-		if err != nil {
-			return false, err
-		}
-		if !cdc.IsOpen(info.GetStatus()) {
-			return true, nil
+		if err != nil || !cdc.IsOpen(info.GetStatus()) {
+			return err
 		}
 		if !temporal.WaitsForOperator(info) {
 			waiting = time.Time{}
@@ -127,10 +101,10 @@ func (h *healing) closed(ctx context.Context, workflowID string) (bool, error) {
 			remaining = min(remaining, time.Until(waiting.Add(operatorWait)))
 		}
 		if remaining <= 0 {
-			return false, nil
+			return nil
 		}
 		if err := smithytime.SleepWithContext(ctx, min(cdc.Backoff(look, firstLook, maxLook), remaining)); err != nil {
-			return false, err
+			return err
 		}
 	}
 }

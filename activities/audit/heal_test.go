@@ -94,10 +94,9 @@ func TestHealRunsWhatMissesSomething(t *testing.T) {
 		o := newOpener(2 * time.Minute)
 		wanted := []cdc.Version{version("Patient", "w")}
 		in := cdc.HealInput{Datastore: testStore, Horizon: ages, Cause: cdc.Cause{CapturedBy: cdc.ByAudit, SourceTime: auditStart, Bulk: true}, Windows: []cdc.WindowGap{
-			gapAt(0, -1), gapAt(1, 0), gapAt(2, 4), gapAt(3, 0), gapAt(4, 0), gapAt(5, 0),
+			gapAt(0, -1), gapAt(1, 0), gapAt(2, 4),
 		}}
 		in.Windows[2].Wanted = wanted
-		in.Windows[3].Open, in.Windows[4].NoLedger, in.Windows[5].Missing = true, true, 0
 		result, err := heal(t, o, in)
 		require.NoError(t, err)
 		require.Equal(t, cdc.HealResult{Started: 3}, result)
@@ -141,13 +140,12 @@ func TestHealStartsNothingOlderThanTheHorizon(t *testing.T) {
 		in := cdc.HealInput{Datastore: testStore, Windows: gaps, Horizon: time.Since(windowAt(testStore, 0).Start) + time.Minute - cdc.ExpiryGrace}
 		result, err := heal(t, o, in)
 		require.NoError(t, err)
-		require.Equal(t, cdc.HealResult{Started: healsAtOnce, Expired: 2}, result)
+		require.Equal(t, cdc.HealResult{Started: healsAtOnce}, result)
 		require.Len(t, o.runs, healsAtOnce)
 	})
 }
 
-// Hundreds of windows are healed some at a time, and what has not closed when the
-// time is over is told.
+// Hundreds of windows are healed some at a time, and the activity ends in time.
 func TestHealHasFewWindowsOpenAndEndsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var gaps []cdc.WindowGap
@@ -166,7 +164,7 @@ func TestHealHasFewWindowsOpenAndEndsInTime(t *testing.T) {
 		result, err = o.activities().Heal(ctx, cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: gaps})
 		require.NoError(t, err)
 		require.NoError(t, ctx.Err())
-		require.Equal(t, cdc.HealResult{Started: healsAtOnce, Open: len(gaps)}, result)
+		require.Equal(t, cdc.HealResult{Started: healsAtOnce}, result)
 	})
 }
 
@@ -179,19 +177,18 @@ func TestHealLeavesWhatWaitsForAnOperator(t *testing.T) {
 			// is open.
 			waiting time.Duration
 			takes   time.Duration
-			open    int
 			took    time.Duration
 		}{
-			"for good":                              {waiting: time.Hour, takes: time.Hour, open: 1, took: operatorWait},
+			"for good":                              {waiting: time.Hour, takes: time.Hour, took: operatorWait},
 			"not long":                              {waiting: 40 * time.Second, takes: 4 * time.Minute, took: 4 * time.Minute},
-			"open for long, though for no operator": {takes: time.Hour, open: 1, took: windowWait},
+			"open for long, though for no operator": {takes: time.Hour, took: windowWait},
 		} {
 			o := newOpener(c.takes)
 			began := time.Now()
 			o.waits = func(id string) bool { return id == windowAt(testStore, 0).ID() && time.Since(began) < c.waiting }
 			result, err := heal(t, o, cdc.HealInput{Datastore: testStore, Horizon: ages, Windows: []cdc.WindowGap{gapAt(0, -1)}})
 			require.NoError(t, err)
-			require.Equal(t, cdc.HealResult{Started: 1, Open: c.open}, result, name)
+			require.Equal(t, cdc.HealResult{Started: 1}, result, name)
 			require.InDelta(t, c.took, time.Since(began), float64(maxLook), name)
 		}
 	})

@@ -223,8 +223,7 @@ type WindowGap struct {
 	Wanted []Version `json:"wanted,omitempty"`
 }
 
-// HealInput runs windows that miss something: a rerun where one has run, the first
-// run where none has.
+// HealInput runs windows that miss something.
 type HealInput struct {
 	Datastore string      `json:"datastore"`
 	Windows   []WindowGap `json:"windows"`
@@ -235,11 +234,7 @@ type HealInput struct {
 	Horizon time.Duration `json:"horizon"`
 }
 
-// HealResult is what became of the windows.
+// HealResult is how many windows were started, by any attempt.
 type HealResult struct {
-	// Started windows, by any attempt; Open ones had not closed, or were not started, when
-	// the activity's time was over; Expired ones had become older than the horizon.
 	Started int `json:"started"`
-	Open    int `json:"open"`
-	Expired int `json:"expired,omitempty"`
 }
