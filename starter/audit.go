@@ -84,7 +84,8 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 		}
 		if f.wait {
 			for i := range reports {
-				if reports[i].Result, err = s.awaitAudit(ctx, c, reports[i].WorkflowID); err != nil {
+				reports[i].Result = &cdc.AuditResult{}
+				if err := s.await(ctx, c, reports[i].WorkflowID, reports[i].Result); err != nil {
 					return err
 				}
 			}
@@ -132,14 +133,6 @@ func checkJoinedAudit(id string, running, asked []string) error {
 		return nil
 	}
 	return fmt.Errorf("%s is running already, without %s: wait until it is done, as `starter status` shows, and start it again", id, strings.Join(lacking, ", "))
-}
-
-func (s *session) awaitAudit(ctx context.Context, c *connection, id string) (*cdc.AuditResult, error) {
-	var result cdc.AuditResult
-	if err := s.await(ctx, c, id, &result); err != nil {
-		return nil, waitError(ctx, id, err)
-	}
-	return &result, nil
 }
 
 // unresolved is the error when not all is published.

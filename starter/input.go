@@ -66,15 +66,15 @@ func readNames(in io.Reader, limit int) ([]string, error) {
 	return names, nil
 }
 
-// confirm asks on a terminal; declined is the error when the answer is no.
-func (s *session) confirm(ctx context.Context, in io.Reader, declined error) error {
+// confirm asks on a terminal whether to skip; no is an error.
+func (s *session) confirm(ctx context.Context, in io.Reader) error {
 	if !isTerminal(in) {
 		return errors.New("this needs a confirmation, and there is no terminal: confirm with --yes")
 	}
 	fmt.Fprint(s.progress, "Continue? [y/N] ")
 	reply, err := interruptible(ctx, func() (string, error) { return bufio.NewReader(in).ReadString('\n') })
 	if err != nil || !slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(reply))) {
-		return declined
+		return errors.New("nothing was skipped")
 	}
 	return nil
 }

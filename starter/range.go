@@ -12,6 +12,7 @@ import (
 	sdktemporal "go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/ops/status"
 )
 
 type rangeFlags struct {
@@ -101,52 +102,39 @@ func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureR
 }
 
 func (r ranged) text(in cdc.CaptureRangeInput) string {
-	text := r.outcome()
+	var lines []string
 	if r.Joined != nil {
-		text = strings.TrimRight(r.Joined.text(r.WorkflowID)+"\n"+text, "\n")
+		lines = append(lines, r.Joined.text(r.WorkflowID))
 	}
-	if r.Result != nil {
-		text += notFoundText(len(in.IDs), len(in.Datastores), r.Result.Counts.NotFound)
-	}
-	return text
-}
-
-// outcome is what is known beyond that it was started or joined.
-func (r ranged) outcome() string {
 	switch {
 	case r.Cost != nil:
-		return r.Cost.text(r.WorkflowID, *r.Result)
+		lines = append(lines, r.Cost.text(r.WorkflowID, *r.Result))
 	case r.Result != nil:
-		text := fmt.Sprintf("%s is done: %d published", r.WorkflowID, r.Result.Counts.Published)
-		if r.Result.Total > 0 {
-			text += fmt.Sprintf(" of %d counted", r.Result.Total)
-		}
-		if c := r.Result.Counts; c.Skipped+c.SkippedTypes > 0 {
-			text += fmt.Sprintf(", an operator skipped %d versions and %d slices or types", c.Skipped, c.SkippedTypes)
-		}
-		return text + fmt.Sprintf(", %d slices, %d searches", r.Result.Slices, r.Result.Counts.Searches)
+		lines = append(lines, doneText(r.WorkflowID, *r.Result))
 	case r.Started:
-		return r.WorkflowID + " started"
-	default:
-		return ""
+		lines = append(lines, r.WorkflowID+" started")
 	}
+	if r.Result != nil && r.Result.Counts.NotFound > 0 { // not which ones: an id is patient data
+		lines = append(lines, fmt.Sprintf("not in the store, or outside the time range: %d of %d named resources",
+			r.Result.Counts.NotFound, len(in.IDs)*len(in.Datastores)))
+	}
+	return strings.Join(lines, "\n")
 }
 
-// notFoundText does not say which ones: an id is patient data.
-func notFoundText(named, datastores, notFound int) string {
-	if notFound == 0 {
-		return ""
+func doneText(id string, r cdc.CaptureRangeResult) string {
+	text := fmt.Sprintf("%s is done: %d published", id, r.Counts.Published)
+	if r.Total > 0 {
+		text += fmt.Sprintf(" of %d counted", r.Total)
 	}
-	return fmt.Sprintf("\nnot in the store, or outside the time range: %d of %d named resources", notFound, named*datastores)
+	if r.Counts.Skipped+r.Counts.SkippedTypes > 0 {
+		text += fmt.Sprintf(", an operator skipped %d versions and %d slices or types", r.Counts.Skipped, r.Counts.SkippedTypes)
+	}
+	return text + fmt.Sprintf(", %d slices, %d searches", r.Slices, r.Counts.Searches)
 }
 
-// List prices in dollars per million: EventBridge's custom events of up to 64 KB each,
-// and Temporal Cloud's actions.
-const (
-	dollarsPerEvents  = 1.0
-	dollarsPerActions = 50.0
-	million           = 1e6
-)
+// dollarsPerEvent is EventBridge's list price of $1 for a million custom events of up to
+// 64 KB each.
+const dollarsPerEvent = 1.0 / 1e6
 
 type cost struct {
 	EventBridge float64 `json:"eventBridgeDollars"`
@@ -156,8 +144,8 @@ type cost struct {
 
 func estimate(r cdc.CaptureRangeResult) *cost {
 	c := &cost{
-		EventBridge: float64(r.Counts.Events) * dollarsPerEvents / million,
-		Temporal:    float64(r.Actions) * dollarsPerActions / million,
+		EventBridge: float64(r.Counts.Events) * dollarsPerEvent,
+		Temporal:    float64(r.Actions) * status.DollarsPerAction,
 	}
 	c.Total = c.EventBridge + c.Temporal
 	return c
@@ -180,10 +168,7 @@ func (s *session) awaitRange(ctx context.Context, c *connection, id string) (*cd
 	if partial, cancelled := c.cancelledAt(ctx, id, err); cancelled {
 		return nil, fmt.Errorf("%s was cancelled after %d published; it cannot be resumed: start another one under another name", id, partial.Counts.Published)
 	}
-	if err != nil {
-		return nil, waitError(ctx, id, err)
-	}
-	return &result, nil
+	return &result, err
 }
 
 // cancelledAt reports whether a replay or backfill ended as cancelled, and what it had

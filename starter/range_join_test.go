@@ -85,9 +85,13 @@ func TestExistingState(t *testing.T) {
 }
 
 func TestNotFoundText(t *testing.T) {
-	require.Empty(t, notFoundText(3, 1, 0))
-	require.Contains(t, notFoundText(3, 1, 1), "time range: 1 of 3 named resources")
-	require.Contains(t, notFoundText(3, 2, 3), "3 of 6", "each store that has one lacks it for the other")
+	in := cdc.CaptureRangeInput{IDs: make([]cdc.ResourceID, 3), Datastores: []string{"d1"}}
+	r := ranged{Result: &cdc.CaptureRangeResult{}}
+	require.NotContains(t, r.text(in), "named")
+	r.Result.Counts.NotFound = 1
+	require.Contains(t, r.text(in), "time range: 1 of 3 named resources")
+	in.Datastores, r.Result.Counts.NotFound = []string{"d1", "d2"}, 3
+	require.Contains(t, r.text(in), "3 of 6", "each store that has one lacks it for the other")
 }
 
 func TestAnAuditThatRunsIsJoinedWhenItHasTheTypes(t *testing.T) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -89,7 +88,7 @@ func (s *session) skip(ctx context.Context, in io.Reader, id string, types []str
 		}
 		fmt.Fprintf(s.progress, "skip gives up for good, in %s: %s\n", id, waitsText(waits))
 		if !yes {
-			if err := s.confirm(ctx, in, errors.New("nothing was skipped")); err != nil {
+			if err := s.confirm(ctx, in); err != nil {
 				return err
 			}
 		}

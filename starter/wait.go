@@ -25,7 +25,8 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// await waits for the result of a workflow and shows its progress.
+// await waits for the result of a workflow and shows its progress. Ctrl-C ends the wait,
+// and not the workflow.
 func (s *session) await(ctx context.Context, c *connection, id string, result any) error {
 	done := make(chan error, 1)
 	go func() { done <- c.Client.GetWorkflow(ctx, id, "").Get(ctx, result) }()
@@ -36,7 +37,7 @@ func (s *session) await(ctx context.Context, c *connection, id string, result an
 	for {
 		select {
 		case err := <-done:
-			return err
+			return waitError(ctx, id, err)
 		case <-ticker.C:
 			line.show(c.progress(ctx, id))
 		}
@@ -45,7 +46,7 @@ func (s *session) await(ctx context.Context, c *connection, id string, result an
 
 // progress is the progress of a replay, a backfill or an audit, empty when it is not known.
 func (c *connection) progress(ctx context.Context, id string) string {
-	p, waits, err := status.Progress(ctx, c.Client, id, time.Now())
+	p, waits, err := status.ProgressWithSlices(ctx, c.Client, id, time.Now())
 	if err != nil {
 		return ""
 	}
@@ -56,12 +57,15 @@ func (c *connection) progress(ctx context.Context, id string) string {
 	return strings.Join(parts, "; ")
 }
 
-// waitError: Ctrl-C ends the wait, and not the workflow.
 func waitError(ctx context.Context, id string, err error) error {
-	if ctx.Err() != nil {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted: %s keeps running; `starter status` shows its progress", id)
+	default:
+		return fmt.Errorf("waiting for %s: %w", id, err)
 	}
-	return fmt.Errorf("waiting for %s: %w", id, err)
 }
 
 // progressLine is one line that is redrawn on a terminal; else each change is a new line.

@@ -53,7 +53,8 @@ type collection struct {
 	// unanswered is set when a query got no response: no more are made. undecoded is
 	// set when a response could not be decoded.
 	unanswered, undecoded bool
-	queried               map[string]bool
+	// queried are the workflow IDs that need no second look.
+	queried map[string]bool
 }
 
 func (c *Collector) begin() *collection {
@@ -120,7 +121,7 @@ func (c *collection) progress(ctx context.Context, workflowID string) *cdc.Progr
 		c.unanswered = true
 		return nil
 	}
-	p, _, err := Progress(ctx, c.Temporal, workflowID, c.Now().UTC())
+	p, _, err := ProgressWithSlices(ctx, c.Temporal, workflowID, c.Now().UTC())
 	switch {
 	case err == nil:
 		return p

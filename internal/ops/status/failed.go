@@ -24,8 +24,6 @@ type Failed struct {
 	// What it means, and Do what to do about it.
 	What string `json:"what"`
 	Do   string `json:"do"`
-
-	window *cdc.Window // of a window
 }
 
 const (
@@ -62,16 +60,18 @@ func (c *collection) failed(ctx context.Context) error {
 			slicesOf[parent]++
 			continue
 		}
-		f, ours := c.failure(info)
+		what, do, ours := c.consequence(id)
 		if !ours {
 			continue
 		}
-		repaired, err := c.repaired(ctx, info, f)
+		repaired, err := c.repaired(ctx, info)
 		if err != nil {
 			return err
 		}
 		if !repaired {
-			c.report.Failed = append(c.report.Failed, f)
+			c.report.Failed = append(c.report.Failed, Failed{
+				WorkflowID: id, Status: endedText(info.GetStatus()), Closed: info.GetCloseTime().AsTime(), What: what, Do: do,
+			})
 		}
 	}
 	if err := c.failedSlices(ctx, slicesOf); err != nil {
@@ -84,48 +84,35 @@ func (c *collection) failed(ctx context.Context) error {
 	return nil
 }
 
-// failure says what it means that an execution ended before it was done. ours is false
-// where nothing is to be done here: it belongs to others, or a backfill starts its audit
-// again, or it was a dry run.
-func (c *collection) failure(info *workflowpb.WorkflowExecutionInfo) (f Failed, ours bool) {
-	id := info.GetExecution().GetWorkflowId()
-	f = Failed{WorkflowID: id, Status: endedText(info.GetStatus()), Closed: info.GetCloseTime().AsTime()}
+// consequence says what it means that an execution ended before it was done, and what to
+// do about it. ours is false where nothing is to be done here: it belongs to others, or a
+// backfill starts its audit again, or it was a dry run.
+func (c *collection) consequence(id string) (what, do string, ours bool) {
 	configured := func(datastore string) bool { return slices.Contains(c.Datastores, datastore) }
 	if w, _, err := cdc.ParseWindowID(id); err == nil {
-		f.window = &w
-		f.What = "what it had not published is missing"
-		f.Do = fmt.Sprintf("`starter capture --at %s --datastore %s` runs it again: the rerun knows what was published", clock(w.Start), w.Datastore)
-		return f, configured(w.Datastore)
+		return "what it had not published is missing",
+			fmt.Sprintf("`starter capture --at %s --datastore %s` runs it again: the rerun knows what was published", clock(w.Start), w.Datastore),
+			configured(w.Datastore)
 	}
 	if _, replay, err := cdc.ParseRangeID(id); err == nil {
-		f.What = "what it had not published is missing; its name stays in use"
+		what = "what it had not published is missing; its name stays in use"
 		if replay {
-			f.What = "what it had not published was not published again; its name stays in use"
+			what = "what it had not published was not published again; its name stays in use"
 		}
-		f.Do = fmt.Sprintf("start %s again under another --name", id)
-		return f, true
+		return what, fmt.Sprintf("start %s again under another --name", id), true
 	}
 	if datastore, _, err := cdc.ParseDeleteID(id); err == nil {
-		f.What = "the delete was not published"
-		f.Do = fmt.Sprintf("`temporal workflow reset --workflow-id %s --type FirstWorkflowTask --reason again` runs it again", id)
-		return f, configured(datastore)
+		return "the delete was not published",
+			fmt.Sprintf("`temporal workflow reset --workflow-id %s --type FirstWorkflowTask --reason again` runs it again", id), configured(datastore)
 	}
 	if datastore, err := cdc.ParseScheduledAuditID(id); err == nil {
-		f.What = "the time since the last audit that completed is not audited"
-		f.Do = "the next scheduled audit continues from the last one that completed; the Temporal UI says why this one ended"
-		return f, configured(datastore)
+		return "the time since the last audit that completed is not audited",
+			"the next scheduled audit continues from the last one that completed; the Temporal UI says why this one ended", configured(datastore)
 	}
-	if _, _, err := cdc.ParseRangeAuditID(id); err == nil {
-		return f, false
-	}
-	for _, datastore := range c.Datastores {
-		if strings.HasPrefix(id, cdc.AuditScheduleID(datastore)+"/") {
-			f.What = "its time range is not audited"
-			f.Do = "`starter audit` of the same --since and --until runs it again; the Temporal UI says why this one ended"
-			return f, true
-		}
-	}
-	return f, false
+	other := strings.TrimPrefix(id, cdc.AuditScheduleID("")) // an audit of a time range, an import or a job
+	datastore, _, _ := strings.Cut(other, "/")
+	return "its time range is not audited",
+		"`starter audit` of the same --since and --until runs it again; the Temporal UI says why this one ended", configured(datastore)
 }
 
 func endedText(status enumspb.WorkflowExecutionStatus) string {
@@ -142,22 +129,23 @@ func endedText(status enumspb.WorkflowExecutionStatus) string {
 // repaired reports whether a later run took over: another of the same ID (an operator may
 // reset any execution), a window's next rerun, or the next audit of a schedule. A rerun
 // that has failed too is listed by itself.
-func (c *collection) repaired(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, f Failed) (bool, error) {
-	latest, err := c.executions.Latest(ctx, f.WorkflowID)
+func (c *collection) repaired(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) (bool, error) {
+	id := info.GetExecution().GetWorkflowId()
+	latest, err := c.executions.Latest(ctx, id)
 	if err != nil {
 		return false, err
 	}
 	if latest.GetExecution().GetRunId() != info.GetExecution().GetRunId() {
 		return true, nil // expired since it was listed, or followed by another run
 	}
-	if w, n, err := cdc.ParseWindowID(f.WorkflowID); err == nil {
+	if w, n, err := cdc.ParseWindowID(id); err == nil {
 		next, err := c.executions.Latest(ctx, w.RerunID(n+1))
 		return next != nil, err
 	}
-	if datastore, err := cdc.ParseScheduledAuditID(f.WorkflowID); err == nil {
+	if datastore, err := cdc.ParseScheduledAuditID(id); err == nil {
 		for _, store := range c.report.Stores {
 			if store.Datastore == datastore {
-				return store.Audit != nil && store.Audit.Closed.After(f.Closed), nil
+				return store.Audit != nil && store.Audit.Closed.After(info.GetCloseTime().AsTime()), nil
 			}
 		}
 	}
@@ -185,24 +173,18 @@ func (c *collection) failedSlices(ctx context.Context, slicesOf map[string]int) 
 // and names no more than maxFailed.
 func (c *collection) sumUpFailed() {
 	r := &c.report
-	slices.SortStableFunc(r.Failed, func(a, b Failed) int {
-		switch {
-		case a.window != nil && b.window == nil:
-			return -1
-		case a.window == nil && b.window != nil:
-			return 1
-		default:
-			return a.Closed.Compare(b.Closed)
-		}
-	})
+	slices.SortStableFunc(r.Failed, func(a, b Failed) int { return a.Closed.Compare(b.Closed) })
 	var windows []cdc.Window
+	ofWindows, others := []Failed{}, []Failed{}
 	for _, f := range r.Failed {
-		if f.window != nil {
-			windows = append(windows, *f.window)
+		if w, _, err := cdc.ParseWindowID(f.WorkflowID); err == nil {
+			windows, ofWindows = append(windows, w), append(ofWindows, f)
+		} else {
+			others = append(others, f)
 		}
 	}
 	r.FailedTotal = len(r.Failed)
-	r.Failed = r.Failed[:min(len(r.Failed), maxFailed)]
+	r.Failed = append(ofWindows, others...)[:min(r.FailedTotal, maxFailed)]
 	if len(windows) >= manyWindows {
 		byStart := func(a, b cdc.Window) int { return a.Start.Compare(b.Start) }
 		c.note("%d windows ended before they were done: `starter audit --since %s --until %s --wait` reruns those that miss something, within the audit's horizon",

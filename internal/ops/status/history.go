@@ -41,7 +41,7 @@ func (h *history) apply(event *historypb.HistoryEvent) error {
 		if err := h.converter.FromPayloads(done.GetResult(), &result); err != nil {
 			return err
 		}
-		h.note(in, result, event)
+		h.add(in, result, event)
 		return nil
 	}
 	if done := event.GetWorkflowExecutionCompletedEventAttributes(); done != nil {
@@ -54,7 +54,8 @@ func (h *history) apply(event *historypb.HistoryEvent) error {
 	return nil
 }
 
-func (h *history) note(in cdc.PublishInput, result cdc.PublishResult, event *historypb.HistoryEvent) {
+// add adds what EventBridge accepted of a Publish.
+func (h *history) add(in cdc.PublishInput, result cdc.PublishResult, event *historypb.HistoryEvent) {
 	at := event.GetEventTime().AsTime()
 	for i, change := range in.Changes {
 		if i >= len(result.EventIDs) || result.EventIDs[i] == "" {

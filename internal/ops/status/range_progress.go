@@ -10,10 +10,10 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// Progress is the progress of an execution, and what waits in it for an operator. Those
-// of a replay or backfill include its open slices, which it counts itself only when they
-// have closed, minutes later; a slice that does not respond is left out.
-func Progress(ctx context.Context, queries temporal.Queries, id string, now time.Time) (*cdc.Progress, []cdc.Wait, error) {
+// ProgressWithSlices queries an execution for its progress, and for what waits in it for an
+// operator. Those of a replay or backfill include its open slices, which it counts itself
+// only when they have closed, minutes later; a slice that does not respond is left out.
+func ProgressWithSlices(ctx context.Context, queries temporal.Queries, id string, now time.Time) (*cdc.Progress, []cdc.Wait, error) {
 	p, err := temporal.Progress(ctx, queries, id)
 	if err != nil {
 		return nil, nil, err

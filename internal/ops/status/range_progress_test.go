@@ -36,7 +36,7 @@ func TestProgressOfARangeHasItsOpenSlices(t *testing.T) {
 		}},
 		"s1": bus, "s2": bus,
 	}
-	p, waits, err := Progress(t.Context(), a, "replay/x", at.Add(10*time.Second))
+	p, waits, err := ProgressWithSlices(t.Context(), a, "replay/x", at.Add(10*time.Second))
 	require.NoError(t, err)
 	require.Equal(t, 160, p.Range.Done)
 	require.Equal(t, 160, p.Counts.Published)
@@ -44,6 +44,6 @@ func TestProgressOfARangeHasItsOpenSlices(t *testing.T) {
 	require.Equal(t, 30*time.Second, p.Range.ETA)
 	require.Equal(t, []cdc.Wait{{Type: "Patient", Versions: 2}}, waits, "once")
 
-	_, _, err = Progress(t.Context(), a, "replay/y", at)
+	_, _, err = ProgressWithSlices(t.Context(), a, "replay/y", at)
 	require.Error(t, err)
 }

@@ -107,6 +107,6 @@ type Worker struct {
 const (
 	// actionsPerWindow is of a window without further pages.
 	actionsPerWindow = 7
-	// dollarsPerAction is Temporal Cloud's list price of $50 for a million.
-	dollarsPerAction = 50.0 / 1e6
+	// DollarsPerAction is Temporal Cloud's list price of $50 for a million.
+	DollarsPerAction = 50.0 / 1e6
 )

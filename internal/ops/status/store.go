@@ -95,7 +95,7 @@ func (c *collection) store(ctx context.Context, datastore string) error {
 	}
 	s.WindowsPerHour = float64(count) / c.Lookback.Hours()
 	s.ActionsPerHour = s.WindowsPerHour * actionsPerWindow
-	s.DollarsPerHour = s.ActionsPerHour * dollarsPerAction
+	s.DollarsPerHour = s.ActionsPerHour * DollarsPerAction
 	s.SearchesPerHour = s.WindowsPerHour * searches
 	s.Types = types(c.Types[datastore], published)
 	if s.Audit, err = c.audit(ctx, datastore); err != nil {
