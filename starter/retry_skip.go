@@ -92,7 +92,7 @@ func (s *session) skip(ctx context.Context, in io.Reader, id string, types []str
 				return err
 			}
 		}
-		if err := c.skipAndWait(ctx, id, before, waits); err != nil {
+		if err := c.skipAndWait(ctx, id, before.Counts, waits); err != nil {
 			return err
 		}
 		return s.print(handled{WorkflowID: id, Skipped: waits}, "skipped in "+id+": "+waitsText(waits))

@@ -18,7 +18,12 @@ import (
 // not enough: an execution that is between two tries, or continues as new, waits for
 // nothing at that moment. When it waits again the signal was lost and is sent again; it
 // names no more than what was seen to wait.
-func (c *connection) skipAndWait(ctx context.Context, id string, before cdc.Progress, waits []cdc.Wait) error {
+func (c *connection) skipAndWait(ctx context.Context, id string, before cdc.Counts, waits []cdc.Wait) error {
+	// For a ledger nothing is counted: the run that works without it just stops waiting for it.
+	ledger := slices.ContainsFunc(waits, func(w cdc.Wait) bool { return w.Ledger })
+	skippedMore := func(now cdc.Counts) bool {
+		return ledger || now.Skipped+now.SkippedTypes > before.Skipped+before.SkippedTypes
+	}
 	limited, cancel := context.WithTimeout(ctx, signalTimeout)
 	defer cancel()
 	send, gone := true, false
@@ -31,7 +36,7 @@ func (c *connection) skipAndWait(ctx context.Context, id string, before cdc.Prog
 		}
 		info, err := c.Latest(limited, id)
 		if err == nil && !cdc.IsOpen(info.GetStatus()) {
-			return c.closedAfterSkip(ctx, id, info, before, waits)
+			return c.closedAfterSkip(ctx, info, skippedMore)
 		}
 		var now cdc.Progress
 		if err == nil {
@@ -39,7 +44,7 @@ func (c *connection) skipAndWait(ctx context.Context, id string, before cdc.Prog
 		}
 		if err == nil {
 			still := slices.ContainsFunc(waits, func(w cdc.Wait) bool { return stillWaits(now.Waiting, w) })
-			if !still && skippedMore(before.Counts, now.Counts, waits) {
+			if !still && skippedMore(now.Counts) {
 				return nil
 			}
 			send, gone = still && gone, !still
@@ -56,7 +61,8 @@ func (c *connection) skipAndWait(ctx context.Context, id string, before cdc.Prog
 }
 
 // closedAfterSkip says whether an execution that has closed meanwhile skipped anything.
-func (c *connection) closedAfterSkip(ctx context.Context, id string, info *workflowpb.WorkflowExecutionInfo, before cdc.Progress, waits []cdc.Wait) error {
+func (c *connection) closedAfterSkip(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, skippedMore func(cdc.Counts) bool) error {
+	id := info.GetExecution().GetWorkflowId()
 	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 		return fmt.Errorf("%s has ended as %s: what it skipped is not known", id, info.GetStatus())
 	}
@@ -72,7 +78,7 @@ func (c *connection) closedAfterSkip(ctx context.Context, id string, info *workf
 			Counts cdc.Counts `json:"counts"`
 		}
 		err = run.Get(ctx, &result)
-		skipped = skippedMore(before.Counts, result.Counts, waits)
+		skipped = skippedMore(result.Counts)
 	}
 	switch {
 	case err != nil:
@@ -81,13 +87,6 @@ func (c *connection) closedAfterSkip(ctx context.Context, id string, info *workf
 		return errors.New("nothing was skipped: a retry of what waited in " + id + " worked, and it has closed")
 	}
 	return nil
-}
-
-// skippedMore reports whether an execution counts more as skipped than before. For a
-// ledger nothing is counted: the run that works without it just stops waiting for it.
-func skippedMore(before, now cdc.Counts, waits []cdc.Wait) bool {
-	ledger := func(w cdc.Wait) bool { return w.Ledger }
-	return now.Skipped+now.SkippedTypes > before.Skipped+before.SkippedTypes || slices.ContainsFunc(waits, ledger)
 }
 
 // stillWaits reports whether the same waits still, in whatever number.

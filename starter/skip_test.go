@@ -100,7 +100,7 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				err := connected(&c.waiter).skipAndWait(t.Context(), "window/d/x", waits, waits.Waiting)
+				err := connected(&c.waiter).skipAndWait(t.Context(), "window/d/x", waits.Counts, waits.Waiting)
 				if c.says == "" {
 					require.NoError(t, err)
 				} else {
@@ -112,5 +112,5 @@ func TestSkipIsDoneWhenItIsTaken(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorContains(t, connected(&waiter{answers: []cdc.Progress{waits}}).skipAndWait(ctx, "window/d/x", waits, waits.Waiting), "interrupted")
+	require.ErrorContains(t, connected(&waiter{answers: []cdc.Progress{waits}}).skipAndWait(ctx, "window/d/x", waits.Counts, waits.Waiting), "interrupted")
 }

@@ -99,7 +99,7 @@ func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	logger := telemetry.NewLogger(stderr, cfg.LogFormat, cfg.LogLevel)
 	switch {
 	case o.probe != "":
-		return preflight.Probe(ctx, cfg, o.probe, stdout)
+		return preflight.Health(ctx, cfg, o.probe, stdout)
 	case o.check:
 		return preflight.Check(ctx, cfg, logger, stdout)
 	case o.role == roleCodec:

@@ -76,7 +76,7 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 
 // await waits for what the role needs, and for Temporal.
 func (p *process) await(ctx context.Context, probes *preflight.Probes, t *telemetry.Telemetry) error {
-	err := preflight.Await(ctx, p.options.startupWait, p.logger, preflight.Dependency{Name: "list of resource types", Probe: probes.ResourceTypes})
+	err := preflight.Await(ctx, p.options.startupWait, p.logger, preflight.Dependency{Name: "list of resource types", Probe: probes.ReadTypes})
 	if err != nil {
 		return err
 	}

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/smithy-go"
-	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -55,49 +55,49 @@ func (p *Probes) busIfVisible(ctx context.Context) (string, error) {
 }
 
 // Await probes all dependencies side by side until each is there. After the wait it
-// names every one that is not, with its last error. One whose error is terminal ends
-// the wait for all.
+// names every one that is not, with its last error. A permanent error ends the wait
+// for all.
 func Await(ctx context.Context, wait time.Duration, logger *slog.Logger, all ...Dependency) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	missing := make([]error, len(all))
-	var group errgroup.Group
+	var group sync.WaitGroup
 	for i, one := range all {
-		group.Go(func() error {
+		group.Go(func() {
 			missing[i] = one.await(ctx, logger)
-			if errors.As(missing[i], &terminal{}) {
+			if errors.As(missing[i], &permanent{}) {
 				cancel()
 			}
-			return nil
 		})
 	}
-	_ = group.Wait() // missing has the errors
-	for _, err := range missing {
-		if errors.As(err, &terminal{}) {
-			return fmt.Errorf("not started: %w", err)
-		}
-	}
-	if err := errors.Join(missing...); err != nil {
+	group.Wait()
+	err := errors.Join(missing...)
+	var final permanent
+	switch {
+	case errors.As(err, &final):
+		return fmt.Errorf("not started: %w", final)
+	case err != nil:
 		return fmt.Errorf("not started after waiting %s: %s", wait, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return nil
 }
 
+// await tries until the dependency is there, or there is no more time.
 func (d Dependency) await(ctx context.Context, logger *slog.Logger) error {
-	said := false
+	logged := false
 	for again := firstAgain; ; again = min(2*again, maxAgain) {
 		err := d.try(ctx)
 		if err == nil {
-			if said {
+			if logged {
 				logger.Info("a dependency is there now", "dependency", d.Name)
 			}
 			return nil
 		}
-		if errors.As(err, &terminal{}) {
-			return fmt.Errorf("%s: %w", d.Name, err)
+		if errors.As(err, &permanent{}) {
+			return permanent{fmt.Errorf("%s: %w", d.Name, err)}
 		}
-		if !said {
-			said = true
+		if !logged {
+			logged = true
 			logger.Warn("waiting for a dependency", "dependency", d.Name, "error", err)
 		}
 		select {
@@ -115,3 +115,8 @@ func (d Dependency) try(ctx context.Context) error {
 	_, err := d.Probe(ctx)
 	return err
 }
+
+// permanent is an error that waiting does not end.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }

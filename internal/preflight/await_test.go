@@ -32,7 +32,7 @@ func TestAwaitNamesWhatIsMissing(t *testing.T) {
 		require.Equal(t, time.Minute, time.Since(began))
 
 		began = time.Now()
-		err = Await(t.Context(), time.Minute, logger, failing("queue", 1000, down), failing("datastore x", 1, terminal{errors.New("it does not know Claim")}))
+		err = Await(t.Context(), time.Minute, logger, failing("queue", 1000, down), failing("datastore x", 1, permanent{errors.New("it does not know Claim")}))
 		require.EqualError(t, err, "not started: datastore x: it does not know Claim")
 		require.Less(t, time.Since(began), time.Minute, "waiting does not help")
 	})

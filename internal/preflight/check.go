@@ -1,3 +1,5 @@
+// Package preflight checks that a program can do its work: worker --check, the start of
+// a program, and its probes.
 package preflight
 
 import (
@@ -40,7 +42,7 @@ func Check(ctx context.Context, cfg *config.Config, logger *slog.Logger, out io.
 	c.report("settings", nil, "valid")
 	c.report("payloads", nil, cfg.Storage())
 	c.do(ctx, "AWS credentials", c.credentials)
-	c.do(ctx, "resource types", c.ResourceTypes)
+	c.do(ctx, "resource types", c.ReadTypes)
 	for _, datastore := range cfg.Datastores {
 		c.within(ctx, c.searchTimeout(datastore), "datastore", func(ctx context.Context) (string, error) { return c.datastore(ctx, datastore) })
 	}

@@ -21,9 +21,9 @@ const (
 // probeTimeout bounds a probe: a readiness check calls Temporal, which may hang.
 const probeTimeout = 5 * time.Second
 
-// Probe prints what the worker that runs beside this process, with the same settings,
+// Health prints what the worker that runs beside this process, with the same settings,
 // says of its health. It is the health check of an image that has no shell.
-func Probe(ctx context.Context, cfg *config.Config, endpoint string, out io.Writer) error {
+func Health(ctx context.Context, cfg *config.Config, endpoint string, out io.Writer) error {
 	if endpoint != probeHealth && endpoint != probeReady {
 		return fmt.Errorf("--probe %q is not one of %s, %s", endpoint, probeHealth, probeReady)
 	}

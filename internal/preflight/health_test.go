@@ -32,7 +32,7 @@ func probed(t *testing.T, endpoint string, status int) (string, error) {
 func runProbe(t *testing.T, endpoint, metricsAddr string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := Probe(t.Context(), &config.Config{MetricsAddr: metricsAddr}, endpoint, &out)
+	err := Health(t.Context(), &config.Config{MetricsAddr: metricsAddr}, endpoint, &out)
 	return out.String(), err
 }
 

@@ -21,7 +21,7 @@ type Probes struct {
 	cfg    *config.Config
 	aws    aws.Config
 	stores *healthlake.Client
-	// Types are the resource types to search, by datastore: see [Probes.ResourceTypes].
+	// Types are the resource types to search, by datastore: see [Probes.ReadTypes].
 	Types map[string][]string
 	// searched are the types of each datastore whose search succeeded before: an
 	// attempt that follows searches the others.
@@ -45,8 +45,8 @@ func (p *Probes) credentials(ctx context.Context) (string, error) {
 	return "from " + found.Source, nil
 }
 
-// ResourceTypes sets Types.
-func (p *Probes) ResourceTypes(ctx context.Context) (string, error) {
+// ReadTypes sets Types.
+func (p *Probes) ReadTypes(ctx context.Context) (string, error) {
 	types, err := ResourceTypes(ctx, p.cfg, func() (*healthlake.Client, error) { return p.stores, nil })
 	if err != nil {
 		return "", err

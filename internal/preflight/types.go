@@ -75,7 +75,7 @@ func (p *Probes) datastore(ctx context.Context, datastore string) (string, error
 	}
 	switch {
 	case len(rejected) > 0 && len(rejected) < len(types):
-		return "", terminal{fmt.Errorf("%s does not know %s: take them out of CDC_RESOURCE_TYPES", datastore, strings.Join(rejected, ", "))}
+		return "", permanent{fmt.Errorf("%s does not know %s: take them out of CDC_RESOURCE_TYPES", datastore, strings.Join(rejected, ", "))}
 	case len(failed) > 0:
 		return "", fmt.Errorf("%s does not let us search %s", datastore, failedText(failed, len(types)))
 	}
@@ -100,8 +100,3 @@ func failedText(failed map[string][]string, all int) string {
 func (p *Probes) searchTimeout(datastore string) time.Duration {
 	return checkTimeout + time.Duration(float64(len(p.Types[datastore]))/p.cfg.LiveRate()*float64(time.Second))
 }
-
-// terminal is an error that waiting does not end.
-type terminal struct{ error }
-
-func (t terminal) Unwrap() error { return t.error }
