@@ -1,8 +1,6 @@
 package activities
 
 import (
-	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -11,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 var (
@@ -18,50 +17,14 @@ var (
 	rangeOrigin = cdc.Origin{Datastore: "store", Cause: cdc.Cause{CapturedBy: cdc.ByOperator}, CorrelationID: cdc.ReplayID("again"), Replay: "again"}
 )
 
-// pagedStore is a store of one type: pages of a few resources, in memory.
-type pagedStore struct {
-	Store
-	resources []cdc.Resource
-	// expire refuses that many page tokens; current holds what reads give.
-	expire  int
-	current map[string]cdc.Resource
-	failing map[string]cdc.Class
-}
-
-const fewOfAPage = 3
-
-func (s *pagedStore) Search(context.Context, cdc.SearchRequest) (cdc.Page, error) {
-	return s.page(0), nil
-}
-
-func (s *pagedStore) Next(_ context.Context, _, _, next string) (cdc.Page, error) {
-	if s.expire > 0 {
-		s.expire--
-		return cdc.Page{}, &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 400}
+// stored is a store with pages of a few of these resources, which are of Patients.
+func stored(resources ...cdc.Resource) *healthlaketest.Store {
+	store := healthlaketest.New()
+	store.PageSize, store.Margin = 3, 2*time.Second
+	for _, r := range resources {
+		store.Log = append(store.Log, healthlaketest.Stored{Resource: r})
 	}
-	var from int
-	_, err := fmt.Sscan(next, &from)
-	return s.page(from), err
-}
-
-func (s *pagedStore) page(from int) cdc.Page {
-	to := min(len(s.resources), from+fewOfAPage)
-	page := cdc.Page{Resources: s.resources[from:to], Total: len(s.resources)}
-	if to < len(s.resources) {
-		page.Next = fmt.Sprint(to)
-	}
-	return page
-}
-
-func (s *pagedStore) Read(_ context.Context, _, _, id string) (cdc.Resource, error) {
-	if class := s.failing[id]; class != "" {
-		return cdc.Resource{}, &cdc.Error{Op: "GET {Type}/{id}", Class: class}
-	}
-	resource, ok := s.current[id]
-	if !ok {
-		return cdc.Resource{}, &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassNotFound, Status: 404}
-	}
-	return resource, nil
+	return store
 }
 
 func resourceOf(id string, at time.Time, size int) cdc.Resource {
@@ -82,12 +45,20 @@ func ranging(store Store) *Activities {
 // a page token, and in what EventBridge bills.
 func TestMeasureSpan(t *testing.T) {
 	inside := rangeSpan.From.Add(time.Hour)
-	store := &pagedStore{expire: 2, resources: []cdc.Resource{
+	store := stored(
 		resourceOf("a", inside, 100), resourceOf("before", rangeSpan.From.Add(-time.Millisecond), 100),
 		resourceOf("b", inside, 64<<10), resourceOf("after", rangeSpan.To, 100),
 		resourceOf("c", inside, 400_000), resourceOf("d", inside, 400_000), resourceOf("e", inside, 400_000),
 		resourceOf("too-large", inside, 1_000_000), resourceOf("f", inside, 1),
-	}}
+	)
+	expire := 2
+	store.Fail = func(c healthlaketest.Call) error {
+		if !c.Further || expire == 0 {
+			return nil
+		}
+		expire--
+		return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 400}
+	}
 	result, err := ranging(store).MeasureSpan(t.Context(), cdc.MeasureInput{Origin: rangeOrigin, Type: "Patient", Span: rangeSpan})
 	require.NoError(t, err)
 	require.Equal(t, 7, result.Counts.Published)
@@ -95,7 +66,7 @@ func TestMeasureSpan(t *testing.T) {
 	require.EqualValues(t, 100+64<<10+3*400_000+1, result.Counts.Bytes)
 	require.Equal(t, 1+2+3*7+1+1, result.Counts.Events)
 
-	store.expire = measureRestarts + 1
+	expire = measureRestarts + 1
 	_, err = ranging(store).MeasureSpan(t.Context(), cdc.MeasureInput{Origin: rangeOrigin, Type: "Patient", Span: rangeSpan})
 	require.ErrorContains(t, err, string(cdc.ClassPageTokenRejected), "Temporal tries again")
 	_, err = ranging(store).MeasureSpan(t.Context(), cdc.MeasureInput{Origin: rangeOrigin, Type: "no type", Span: rangeSpan})
@@ -106,10 +77,8 @@ func TestMeasureSpan(t *testing.T) {
 // what fails is left to the next attempt once something was read.
 func TestPageOfNamedResources(t *testing.T) {
 	inside := rangeSpan.From.Add(time.Hour)
-	store := &pagedStore{current: map[string]cdc.Resource{
-		"a": resourceOf("a", inside, 600_000), "outside": resourceOf("outside", rangeSpan.To, 10),
-		"b": resourceOf("b", inside, 600_000), "c": resourceOf("c", inside, 10),
-	}, failing: map[string]cdc.Class{}}
+	store := stored(resourceOf("a", inside, 600_000), resourceOf("outside", rangeSpan.To, 10),
+		resourceOf("b", inside, 600_000), resourceOf("c", inside, 10))
 	a := ranging(store)
 	ask := func(ids ...string) (cdc.HydratePageResult, error) {
 		return a.HydratePage(t.Context(), cdc.HydratePageInput{Origin: rangeOrigin, Type: "Patient", Span: rangeSpan, IDs: ids})
@@ -133,7 +102,12 @@ func TestPageOfNamedResources(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, measured.Counts.NotFound, "a dry run says so as well")
 
-	store.failing["b"] = cdc.ClassForbidden
+	store.Fail = func(c healthlaketest.Call) error {
+		if c.ID == "b" {
+			return &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassForbidden}
+		}
+		return nil
+	}
 	page, err = ask("c", "b")
 	require.NoError(t, err)
 	require.Equal(t, []string{"b"}, page.UnreadIDs)

@@ -76,7 +76,7 @@ func TestResultsStayWithinTheByteBudget(t *testing.T) {
 			for i := range c.types {
 				name := "Type" + string(rune('A'+i))
 				types = append(types, name)
-				w.store.fill(name, c.n, start.Add(time.Second), c.size)
+				w.store.Fill(name, c.n, start.Add(time.Second), c.size)
 			}
 			result := w.capture(types...)
 			require.GreaterOrEqual(t, len(bodies), c.atLeast, "left goes on in another result")
@@ -90,7 +90,7 @@ func TestLargeBodies(t *testing.T) {
 	w := newWorld(t)
 	sizes := map[string]int{"a-full": 998_000, "b-full": 998_000, "c-over": 1_000_000, "d-over": 1_500_000}
 	for id, size := range sizes {
-		w.store.write("DocumentReference", id, start.Add(time.Second), 0, size)
+		w.store.Write("DocumentReference", id, start.Add(time.Second), 0, size)
 	}
 	result := w.capture("DocumentReference")
 	w.requireExactlyOnce(all)
@@ -116,26 +116,26 @@ func TestLargeBodies(t *testing.T) {
 
 func TestBodiesTravelByteForByte(t *testing.T) {
 	w := newWorld(t)
-	v := w.store.write("Patient", "p1", start.Add(time.Second), 0, 0)
+	v := w.store.Write("Patient", "p1", start.Add(time.Second), 0, 0)
 	body := []byte(`{"resourceType":"Patient","id":"p1",  "x":1.10,"y":"<b>&\u00e9</b>","z":[1e2, 0.500]}`)
-	w.store.log[0].body = body
+	w.store.Log[0].Body = body
 	w.capture("Patient")
-	require.Len(t, w.bus.acceptedAt(v), 1)
+	require.Len(t, w.bus.acceptedAt(v.Version), 1)
 	require.Equal(t, string(body), string(w.bus.accepted[0].Data))
 }
 
 func TestReferencesModeNeverReadsABody(t *testing.T) {
 	w := newWorld(t)
 	w.real.Reader.References = true
-	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
-	w.store.write("Observation", "o1", start.Add(time.Second), 0, 300)
-	w.store.write("Observation", "o2", start.Add(time.Second), 40*time.Second, 300)
+	w.store.Fill("Patient", 1_300, start.Add(time.Second), 300)
+	w.store.Write("Observation", "o1", start.Add(time.Second), 0, 300)
+	w.store.Write("Observation", "o2", start.Add(time.Second), 40*time.Second, 300)
 	w.capture("Patient", "Observation")
-	for _, c := range w.store.made("search", "") {
-		require.True(t, c.idsOnly)
+	for _, c := range w.store.Made("search", "") {
+		require.True(t, c.IDsOnly)
 	}
-	require.Empty(t, w.store.made("read", ""))
-	require.Empty(t, w.store.made("vread", ""))
+	require.Empty(t, w.store.Made("read", ""))
+	require.Empty(t, w.store.Made("vread", ""))
 	for _, p := range w.bus.accepted {
 		require.Equal(t, "reference", p.Meta.Payload)
 		require.Equal(t, "configured", p.Meta.Reason)

@@ -100,7 +100,7 @@ func (b *bus) keys() []string {
 }
 
 // acceptedAt returns when the version was accepted.
-func (b *bus) acceptedAt(v storedVersion) []time.Time {
+func (b *bus) acceptedAt(v cdc.Version) []time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var at []time.Time

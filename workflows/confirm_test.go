@@ -7,28 +7,29 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 func TestLaterPassesAskForIDsAndReadOnlyWhatTheLedgerLacks(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 250, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 250, start.Add(time.Second), 300)
 	for _, id := range []string{"new-1", "new-2"} {
-		w.store.write("Patient", id, start.Add(2*time.Second), 40*time.Second, 300)
+		w.store.Write("Patient", id, start.Add(2*time.Second), 40*time.Second, 300)
 	}
 	var bodies []int
 	watchResults(w, &bodies)
 	result := w.capture("Patient", "Observation")
 
-	for _, c := range w.store.made("search", "Patient") {
-		require.Equal(t, !c.at.Equal(end(10*time.Second)), c.idsOnly, "every page of a later pass asks for ids only")
+	for _, c := range w.store.Made("search", "Patient") {
+		require.Equal(t, !c.At.Equal(end(10*time.Second)), c.IDsOnly, "every page of a later pass asks for ids only")
 	}
-	for _, c := range w.store.made("search", "Observation") {
-		require.False(t, c.idsOnly, "nothing is known of the type: its bodies come with the page")
+	for _, c := range w.store.Made("search", "Observation") {
+		require.False(t, c.IDsOnly, "nothing is known of the type: its bodies come with the page")
 	}
 	var read []string
-	for _, c := range w.store.made("read", "Patient") {
-		require.Equal(t, end(60*time.Second), c.at)
-		read = append(read, c.id)
+	for _, c := range w.store.Made("read", "Patient") {
+		require.Equal(t, end(60*time.Second), c.At)
+		read = append(read, c.ID)
 	}
 	require.ElementsMatch(t, []string{"new-1", "new-2"}, read)
 	require.Equal(t, []int{250 * 300, 600, 0}, bodies, "known bodies are never carried again")
@@ -41,25 +42,25 @@ func TestVersionReplacedBetweenListAndRead(t *testing.T) {
 	for name, history := range map[string]bool{"read from history": true, "left out": false} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.store.history = history
-			w.store.write("Patient", "known", start.Add(time.Second), 0, 300)
-			listed := w.store.write("Patient", "p1", start.Add(2*time.Second), 40*time.Second, 300)
+			w.store.KeepsHistory = history
+			w.store.Write("Patient", "known", start.Add(time.Second), 0, 300)
+			listed := w.store.Write("Patient", "p1", start.Add(2*time.Second), 40*time.Second, 300)
 			replaced := false
-			w.store.before = func(c call) {
-				if c.op == "read" && c.id == "p1" && !replaced {
+			w.store.Before = func(c healthlaketest.Call) {
+				if c.Op == "read" && c.ID == "p1" && !replaced {
 					replaced = true
-					w.store.write("Patient", "p1", w.now(), time.Second, 300)
+					w.store.Write("Patient", "p1", w.now(), time.Second, 300)
 				}
 			}
 			result := w.capture("Patient")
 			require.True(t, replaced)
-			require.Len(t, w.store.made("vread", "Patient"), 1)
+			require.Len(t, w.store.Made("vread", "Patient"), 1)
 			want := 0
 			if history {
 				want = 1
 			}
-			require.Len(t, w.bus.acceptedAt(listed), want)
-			w.requireExactlyOnce(func(v storedVersion) bool { return history || v.ID == "known" })
+			require.Len(t, w.bus.acceptedAt(listed.Version), want)
+			w.requireExactlyOnce(func(v healthlaketest.Stored) bool { return history || v.ID == "known" })
 			w.requireLedger(result.Ledger, "Patient")
 		})
 	}
@@ -67,21 +68,21 @@ func TestVersionReplacedBetweenListAndRead(t *testing.T) {
 
 func TestReadThatFailsIsTriedAgain(t *testing.T) {
 	w := newWorld(t)
-	w.store.write("Patient", "known", start.Add(time.Second), 0, 300)
+	w.store.Write("Patient", "known", start.Add(time.Second), 0, 300)
 	for _, id := range []string{"a", "b", "c"} {
-		w.store.write("Patient", id, start.Add(2*time.Second), 40*time.Second, 300)
+		w.store.Write("Patient", id, start.Add(2*time.Second), 40*time.Second, 300)
 	}
 	failures := map[string]int{"a": 1, "b": 2}
-	w.store.fail = func(c call) error {
-		if c.op == "read" && failures[c.id] > 0 {
-			failures[c.id]--
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Op == "read" && failures[c.ID] > 0 {
+			failures[c.ID]--
 			return lasting(cdc.ClassUnavailable, 500)
 		}
 		return nil
 	}
 	w.capture("Patient", "Observation")
 	require.Equal(t, map[string]int{"a": 0, "b": 0}, failures)
-	require.Len(t, w.store.firstPages("Observation"), 2)
+	require.Len(t, w.store.FirstPages("Observation"), 2)
 	w.requireExactlyOnce(all)
 }
 

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 // growAfter lets the history be large from the n-th completed activity of a name
@@ -27,10 +28,10 @@ func growAfter(w *world, name string, n int) {
 
 func TestWindowContinuesAsNewWithLedgerAndPasses(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 150, start.Add(time.Second), 300)
-	slow := w.store.write("Observation", "slow", start.Add(time.Second), 40*time.Second, 300)
-	w.store.fail = func(c call) error {
-		if c.resourceType == "Claim" && c.at.Before(end(20*time.Second)) {
+	w.store.Fill("Patient", 150, start.Add(time.Second), 300)
+	slow := w.store.Write("Observation", "slow", start.Add(time.Second), 40*time.Second, 300)
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Type == "Claim" && c.At.Before(end(20*time.Second)) {
 			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil
@@ -44,23 +45,23 @@ func TestWindowContinuesAsNewWithLedgerAndPasses(t *testing.T) {
 
 	w.renew(w.now())
 	result := w.run(next)
-	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Patient"))
-	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second), end(180 * time.Second)}, w.store.firstPages("Observation"))
-	require.Equal(t, backoffs(end(10*time.Second), 3), w.store.firstPages("Claim")[:3], "the backoff goes on")
-	require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(slow))
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.FirstPages("Patient"))
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second), end(180 * time.Second)}, w.store.FirstPages("Observation"))
+	require.Equal(t, backoffs(end(10*time.Second), 3), w.store.FirstPages("Claim")[:3], "the backoff goes on")
+	require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(slow.Version))
 	require.Equal(t, 151, result.Counts.Published)
-	require.Equal(t, len(w.store.made("search", "")), result.Counts.Searches)
+	require.Equal(t, len(w.store.Made("search", "")), result.Counts.Searches)
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient", "Observation", "Claim")
 }
 
 func TestWindowDoesNotContinueAsNewWhileASliceIsOpen(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 1_300, start.Add(time.Second), 300)
 	_, ids := watchSlices(w)
 	// The slice is open when the second pass of Observation is due.
-	w.store.fail = func(c call) error {
-		if c.further && c.at.Before(end(90*time.Second)) {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Further && c.At.Before(end(90*time.Second)) {
 			return lasting(cdc.ClassUnavailable, 500)
 		}
 		return nil
@@ -104,7 +105,7 @@ func TestSliceContinuesAsNewWhenEveryPublishHasReturned(t *testing.T) {
 	for name, confirm := range map[string]bool{"bodies": false, "confirm": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.store.fill("Patient", 1_250, start.Add(time.Second), 20_000)
+			w.store.Fill("Patient", 1_250, start.Add(time.Second), 20_000)
 			in := sliceInput(w, confirm)
 			runs := 0
 			for {
@@ -133,8 +134,8 @@ func TestSliceContinuesAsNewWhenEveryPublishHasReturned(t *testing.T) {
 // over, and nothing is lost.
 func TestContinueAsNewWithRejectedEntries(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 150, start.Add(time.Second), 300)
-	bad := w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
+	w.store.Fill("Patient", 150, start.Add(time.Second), 300)
+	bad := w.store.Write("Patient", "bad", start.Add(time.Second), 0, 300)
 	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(end(2*time.Hour)) }
 	in := w.input("Patient", "Observation")
 	runs := 0
@@ -151,15 +152,15 @@ func TestContinueAsNewWithRejectedEntries(t *testing.T) {
 		w.renew(w.now())
 	}
 	require.GreaterOrEqual(t, runs, 2)
-	require.Len(t, w.bus.acceptedAt(bad), 1)
+	require.Len(t, w.bus.acceptedAt(bad.Version), 1)
 	w.requireExactlyOnce(all)
 }
 
 func TestSliceContinuesAsNewWithRejectedEntries(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 350, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 350, start.Add(time.Second), 300)
 	// Sorted first, so that it is behind when the history has grown.
-	bad := w.store.write("Patient", "AAA", start.Add(time.Second), 0, 300)
+	bad := w.store.Write("Patient", "AAA", start.Add(time.Second), 0, 300)
 	tries := 0
 	w.bus.reject = func(key string) bool {
 		if key == bad.IdempotencyKey(datastore) {

@@ -1,8 +1,6 @@
 package workflows_test
 
 import (
-	"context"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,62 +8,31 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
-// graveyard is a store of one Patient, "SECRET-p", whose history is as a test
-// makes it.
+// graveyard is the store of one Patient, "SECRET-p".
 type graveyard struct {
-	*store
-	// entries are the history, oldest first, each shown lag after its write.
-	entries []cdc.Resource
-	lag     time.Duration
-	// pages is how many entries a page of history holds; 0 is all.
-	pages int
+	*healthlaketest.Store
 	// noHistory and noRead are the errors of histories and of reads.
 	noHistory, noRead error
 }
 
 const buried = "SECRET-p"
 
-func (g *graveyard) put(at time.Time) {
-	version := cdc.Version{Type: "Patient", ID: buried, VersionID: string(rune('1' + len(g.entries))), LastUpdated: at.UTC().Format(time.RFC3339Nano)}
-	body := []byte(`{"resourceType":"Patient","id":"` + buried + `","meta":{"versionId":"` + version.VersionID + `"}}`)
-	g.entries = append(g.entries, cdc.Resource{Version: version, Body: body})
-}
-
-func (g *graveyard) delete(at time.Time) {
-	g.put(at)
-	last := &g.entries[len(g.entries)-1]
-	last.Body, last.Deleted = nil, true
-}
-
-func (g *graveyard) Read(_ context.Context, _, _, _ string) (cdc.Resource, error) {
-	if g.noRead != nil {
-		return cdc.Resource{}, g.noRead
-	}
-	if n := len(g.entries); n > 0 && !g.entries[n-1].Deleted {
-		return g.entries[n-1], nil
-	}
-	return cdc.Resource{}, &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassNotFound, Status: 410}
-}
-
-func (g *graveyard) History(_ context.Context, _, _, _, next string) (cdc.Page, error) {
-	if g.noHistory != nil {
-		return cdc.Page{}, g.noHistory
-	}
-	var shown []cdc.Resource
-	for _, entry := range slices.Backward(g.entries) {
-		if !entry.Time().Add(g.lag).After(g.now()) {
-			shown = append(shown, entry)
+func newGraveyard(w *world) *graveyard {
+	g := &graveyard{Store: w.store}
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Op == "history" {
+			return g.noHistory
 		}
+		return g.noRead
 	}
-	shown = shown[len(next):] // a token is as long as what came before
-	page := cdc.Page{Resources: shown}
-	if g.pages > 0 && len(shown) > g.pages {
-		page.Resources, page.Next = shown[:g.pages], next+strings.Repeat("x", g.pages)
-	}
-	return page, nil
+	return g
 }
+
+func (g *graveyard) put(at time.Time)    { g.Write("Patient", buried, at, 0, 0) }
+func (g *graveyard) delete(at time.Time) { g.Delete("Patient", buried, at) }
 
 func TestPublishExactDelete(t *testing.T) {
 	ago := func(minutes int) time.Time { return start.Add(-time.Duration(minutes) * time.Minute) }
@@ -82,9 +49,9 @@ func TestPublishExactDelete(t *testing.T) {
 		wait time.Duration
 	}{
 		"history has it":            {func(g *graveyard) { g.put(ago(9)); g.delete(at) }, second, "1", 3 * time.Second},
-		"page after page":           {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.pages = 1 }, second, "1", 3 * time.Second},
-		"history lags":              {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.lag = 3 * time.Minute }, second, "1", 183 * time.Second},
-		"never in history":          {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.lag = time.Hour / 7 }, byEvent, "1", 6 * time.Minute},
+		"page after page":           {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.HistoryPageSize = 1 }, second, "1", 3 * time.Second},
+		"history lags":              {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.HistoryLag = 3 * time.Minute }, second, "1", 183 * time.Second},
+		"never in history":          {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.HistoryLag = time.Hour / 7 }, byEvent, "1", 6 * time.Minute},
 		"no history is kept":        {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.noHistory = none }, byEvent, "", 3 * time.Second},
 		"erased":                    {func(g *graveyard) { g.noHistory = gone }, byEvent, "", 3 * time.Second},
 		"created again":             {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.put(at.Add(time.Second)) }, second, "1", 3 * time.Second},
@@ -96,13 +63,12 @@ func TestPublishExactDelete(t *testing.T) {
 			g.put(at.Add(9 * time.Second))
 			g.delete(at.Add(20 * time.Second))
 		}, second, "1", 3 * time.Second},
-		"a tombstone without a time": {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.entries[1].LastUpdated = "" }, second, "1", 3 * time.Second},
+		"a tombstone without a time": {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.Log[1].LastUpdated = "" }, second, "1", 3 * time.Second},
 		"history may not be read":    {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.noHistory = forbidden }, byEvent, "", 6 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			g := &graveyard{store: w.store}
-			w.real.Reader.Store = g
+			g := newGraveyard(w)
 			c.bury(g)
 			record := at.Truncate(time.Second).Add(time.Second)
 			w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
@@ -143,7 +109,7 @@ func TestContradictedDelete(t *testing.T) {
 	for name, bury := range map[string]func(*graveyard){
 		"alive":              func(g *graveyard) { g.put(start.Add(-time.Hour)) },
 		"updated just now":   func(g *graveyard) { g.put(start.Add(-time.Hour)); g.put(at) },
-		"not in history yet": func(g *graveyard) { g.put(start.Add(-time.Hour)); g.lag = 2 * time.Hour },
+		"not in history yet": func(g *graveyard) { g.put(start.Add(-time.Hour)); g.HistoryLag = 2 * time.Hour },
 		"no history is kept": func(g *graveyard) { g.put(start.Add(-time.Hour)); g.noHistory = none },
 		"too large to be read": func(g *graveyard) {
 			g.put(start.Add(-time.Hour))
@@ -163,8 +129,7 @@ func TestContradictedDelete(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			g := &graveyard{store: w.store}
-			w.real.Reader.Store = g
+			g := newGraveyard(w)
 			bury(g)
 			states := w.states()
 			in := reportedDelete(at)
@@ -188,9 +153,8 @@ func TestContradictedDelete(t *testing.T) {
 // A delete of long ago is read once.
 func TestContradictedDeleteOfLongAgo(t *testing.T) {
 	w := newWorld(t)
-	g := &graveyard{store: w.store}
+	g := newGraveyard(w)
 	g.put(start.Add(-time.Hour))
-	w.real.Reader.Store = g
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, reportedDelete(time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)))
 	require.NoError(t, w.env.GetWorkflowError())
 	require.Equal(t, start.Add(3*time.Second), w.now())
@@ -233,9 +197,8 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			g := &graveyard{store: w.store}
+			g := newGraveyard(w)
 			g.put(start.Add(-time.Hour))
-			w.real.Reader.Store = g
 			c.bury(g)
 			in := reportedDelete(start)
 			in.Attributes = true
@@ -277,11 +240,10 @@ func TestExactDeleteAsAReference(t *testing.T) {
 		cdc.ReasonConfigured: func(w *world) { w.real.Reader.References = true },
 	} {
 		w := newWorld(t)
-		g := &graveyard{store: w.store}
+		g := newGraveyard(w)
 		g.put(start.Add(-time.Minute))
-		g.entries[0].Body = []byte(`{"resourceType":"Patient","text":"` + strings.Repeat("x", 600) + `"}`)
+		g.Log[0].Body = []byte(`{"resourceType":"Patient","text":"` + strings.Repeat("x", 600) + `"}`)
 		g.delete(start)
-		w.real.Reader.Store = g
 		set(w)
 		w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
 			Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
@@ -297,11 +259,10 @@ func TestExactDeleteAsAReference(t *testing.T) {
 // A store that fails for a while is read again until it answers.
 func TestExactDeleteWhileTheStoreIsDown(t *testing.T) {
 	w := newWorld(t)
-	g := &graveyard{store: w.store}
+	g := newGraveyard(w)
 	g.put(start.Add(-time.Minute))
 	g.delete(start)
 	g.noRead = lasting(cdc.ClassUnavailable, 503)
-	w.real.Reader.Store = g
 	back := start.Add(2 * time.Minute)
 	w.when(back, func() { g.noRead = nil })
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{

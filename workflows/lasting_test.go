@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 const (
@@ -116,10 +117,10 @@ func (m *meter) outlast(id, workflowType string, input any) {
 func TestWindowOutlastsThreeDays(t *testing.T) {
 	w := newWorld(t)
 	over := start.Add(lastingWait)
-	w.store.fill("Patient", slicedPatients, start.Add(time.Second), 300)
-	bad := w.store.write("Observation", "bad", start.Add(time.Second), 0, 900_000)
-	w.store.fail = func(c call) error {
-		if c.at.Before(over) && (c.resourceType == "Claim" || c.further) {
+	w.store.Fill("Patient", slicedPatients, start.Add(time.Second), 300)
+	bad := w.store.Write("Observation", "bad", start.Add(time.Second), 0, 900_000)
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.At.Before(over) && (c.Type == "Claim" || c.Further) {
 			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil
@@ -136,8 +137,8 @@ func TestSliceOutlastsThreeDays(t *testing.T) {
 	w := newWorld(t)
 	renewSlice(w)
 	over := w.now().Add(lastingWait)
-	w.store.fill("Patient", 350, start.Add(time.Second), 300)
-	bad := w.store.write("Patient", "AAA", start.Add(time.Second), 0, 900_000)
+	w.store.Fill("Patient", 350, start.Add(time.Second), 300)
+	bad := w.store.Write("Patient", "AAA", start.Add(time.Second), 0, 900_000)
 	pageOver := w.now().Add(lastingWait / 2)
 	failFurther(w, func() bool { return w.now().Before(pageOver) })
 	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(over) }
@@ -173,8 +174,8 @@ func TestRangeOutlastsThreeDays(t *testing.T) {
 	renewRange(w)
 	begin := w.now()
 	over := begin.Add(lastingWait)
-	w.store.fail = func(c call) error {
-		if c.at.Before(over) && (c.resourceType != "Patient" || c.further) {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.At.Before(over) && (c.Type != "Patient" || c.Further) {
 			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil
@@ -183,5 +184,5 @@ func TestRangeOutlastsThreeDays(t *testing.T) {
 	m.outlast(cdc.ReplayID("again"), cdc.WorkflowCaptureRange, replayOf(types...))
 	require.True(t, w.now().After(over))
 	require.Greater(t, m.runs, 3, "the slice that waits did not keep it from continuing as new")
-	require.Equal(t, w.store.keys(all), w.bus.keys())
+	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys())
 }

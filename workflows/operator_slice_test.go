@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 const slicedPatients = 1_300
@@ -15,7 +16,7 @@ const slicedPatients = 1_300
 func sliced(t *testing.T) (w *world, slice string) {
 	t.Helper()
 	w = newWorld(t)
-	w.store.fill("Patient", slicedPatients, start.Add(time.Second), 300)
+	w.store.Fill("Patient", slicedPatients, start.Add(time.Second), 300)
 	return w, cdc.SliceID(w.window.ID(), "Patient", w.window.Start, 1)
 }
 
@@ -30,8 +31,8 @@ func (w *world) sliceProgress(id string) cdc.Progress {
 
 // failFurther makes the store reject requests for further pages.
 func failFurther(w *world, refused func() bool) {
-	w.store.fail = func(c call) error {
-		if c.further && refused() {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Further && refused() {
 			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil
@@ -53,7 +54,7 @@ func TestUnavailableSliceWaitsAndIsRetriedAtOnce(t *testing.T) {
 	})
 	result := w.run(w.marked("Patient", "Observation"))
 	require.True(t, (*inputs)[0].Attributes)
-	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Observation"), "others go on")
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.FirstPages("Observation"), "others go on")
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen, cdc.StateClosed}, *states)
 	require.Equal(t, slicedPatients, result.Ledger.Published())
 	w.requireExactlyOnce(all)
@@ -70,16 +71,16 @@ func TestSkippedSliceClosesItsType(t *testing.T) {
 	require.Equal(t, end(40*time.Minute), w.now())
 	require.Equal(t, 1, result.Counts.SkippedTypes)
 	require.Equal(t, 100, result.Ledger.Published(), "what was published before stays in the ledger")
-	require.Len(t, w.store.firstPages("Patient"), 1, "no further pass")
+	require.Len(t, w.store.FirstPages("Patient"), 1, "no further pass")
 	require.Len(t, w.bus.accepted, 100)
 	require.Equal(t, end(40*time.Minute), w.now(), "at once")
-	asked := w.store.made("search", "Patient")
-	require.True(t, asked[len(asked)-1].at.Before(end(40*time.Minute)), "and the store is not asked again")
+	asked := w.store.Made("search", "Patient")
+	require.True(t, asked[len(asked)-1].At.Before(end(40*time.Minute)), "and the store is not asked again")
 }
 
 func TestSkippedVersionOfASliceIsInTheWindowsLedger(t *testing.T) {
 	w, slice := sliced(t)
-	bad := w.store.write("Patient", "zzz", start.Add(time.Second), 0, 300)
+	bad := w.store.Write("Patient", "zzz", start.Add(time.Second), 0, 300)
 	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
 	states := w.states()
 	skipped := end(40 * time.Minute)
@@ -93,12 +94,12 @@ func TestSkippedVersionOfASliceIsInTheWindowsLedger(t *testing.T) {
 	require.Equal(t, slicedPatients, result.Ledger.Published())
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen, cdc.StateClosed}, *states,
 		"the slice ceased to wait, and the window closed")
-	w.requireExactlyOnce(func(v storedVersion) bool { return v.ID != "zzz" })
+	w.requireExactlyOnce(func(v healthlaketest.Stored) bool { return v.ID != "zzz" })
 }
 
 func TestRetriedVersionOfASliceIsPublishedAtOnce(t *testing.T) {
 	w, slice := sliced(t)
-	bad := w.store.write("Patient", "zzz", start.Add(time.Second), 0, 300)
+	bad := w.store.Write("Patient", "zzz", start.Add(time.Second), 0, 300)
 	lifted := false
 	w.bus.reject = func(key string) bool { return !lifted && key == bad.IdempotencyKey(datastore) }
 	retried := end(40 * time.Minute)
@@ -107,7 +108,7 @@ func TestRetriedVersionOfASliceIsPublishedAtOnce(t *testing.T) {
 		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalRetry, nil))
 	})
 	result := w.run(w.marked("Patient"))
-	require.Equal(t, []time.Time{retried}, w.bus.acceptedAt(bad))
+	require.Equal(t, []time.Time{retried}, w.bus.acceptedAt(bad.Version))
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient")
 }
@@ -118,10 +119,10 @@ func TestSliceThatIsGivenAPageInPiecesIsNotClosedUnswept(t *testing.T) {
 	w := newWorld(t)
 	renewSlice(w)
 	over := w.now().Add(70 * time.Minute)
-	w.store.fill("Patient", 90, start.Add(time.Second), 30_000)
+	w.store.Fill("Patient", 90, start.Add(time.Second), 30_000)
 	given := 0
-	w.store.fail = func(c call) error {
-		if c.at.Before(over) {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.At.Before(over) {
 			return lasting(cdc.ClassUnavailable, 503)
 		}
 		if given++; given == 2 {

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 // marked is a window's input that keeps CdcState.
@@ -21,9 +22,9 @@ func (w *world) marked(types ...string) cdc.CaptureWindowInput {
 
 func (w *world) skip(skip cdc.Skip) { w.env.SignalWorkflow(cdc.SignalSkip, skip) }
 
-func forbidden(resourceType string, until func() bool) func(call) error {
-	return func(c call) error {
-		if c.resourceType == resourceType && until() {
+func forbidden(resourceType string, until func() bool) func(healthlaketest.Call) error {
+	return func(c healthlaketest.Call) error {
+		if c.Type == resourceType && until() {
 			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil
@@ -35,12 +36,12 @@ func always() bool { return true }
 func TestWindowIsMarkedOnceWhileItWaitsAndRetriedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	lifted := end(2*time.Hour + time.Minute)
-	w.store.fail = forbidden("Claim", func() bool { return w.now().Before(lifted) })
+	w.store.Fail = forbidden("Claim", func() bool { return w.now().Before(lifted) })
 	w.bus.reject = func(key string) bool {
 		return key == datastore+"/Patient/bad/_history/1" && w.now().Before(lifted)
 	}
-	claim := w.store.write("Claim", "c1", start.Add(time.Second), 0, 300)
-	bad := w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
+	claim := w.store.Write("Claim", "c1", start.Add(time.Second), 0, 300)
+	bad := w.store.Write("Patient", "bad", start.Add(time.Second), 0, 300)
 	states := w.states()
 	w.when(end(time.Hour), func() {
 		require.Equal(t, []string{cdc.StateWaiting}, *states, "once, however often it is tried")
@@ -52,10 +53,10 @@ func TestWindowIsMarkedOnceWhileItWaitsAndRetriedAtOnce(t *testing.T) {
 		w.env.SignalWorkflow(cdc.SignalRetry, nil)
 	})
 	result := w.run(w.marked("Claim", "Patient", "Observation"))
-	require.Contains(t, w.store.firstPages("Claim"), end(time.Hour))
+	require.Contains(t, w.store.FirstPages("Claim"), end(time.Hour))
 	require.Contains(t, w.bus.tried[bad.IdempotencyKey(datastore)], end(time.Hour))
-	require.Equal(t, []time.Time{retried}, w.bus.acceptedAt(claim))
-	require.Equal(t, []time.Time{retried}, w.bus.acceptedAt(bad))
+	require.Equal(t, []time.Time{retried}, w.bus.acceptedAt(claim.Version))
+	require.Equal(t, []time.Time{retried}, w.bus.acceptedAt(bad.Version))
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen, cdc.StateClosed}, *states,
 		"Claim found something, so that another pass followed")
 	require.Zero(t, result.Counts.Skipped)
@@ -66,7 +67,7 @@ func TestWindowIsMarkedOnceWhileItWaitsAndRetriedAtOnce(t *testing.T) {
 // A namespace without our search attributes would fail the task of an upsert for good.
 func TestWindowWithoutAttributesUpsertsNothingWhileItWaits(t *testing.T) {
 	w := newWorld(t)
-	w.store.fail = forbidden("Claim", func() bool { return w.now().Before(end(time.Hour)) })
+	w.store.Fail = forbidden("Claim", func() bool { return w.now().Before(end(time.Hour)) })
 	states := w.states()
 	in := w.marked("Claim")
 	in.Attributes = false
@@ -78,8 +79,8 @@ func TestWindowWithoutAttributesUpsertsNothingWhileItWaits(t *testing.T) {
 func TestThrottledTypeDoesNotWaitForAnOperator(t *testing.T) {
 	w := newWorld(t)
 	throttled := lasting(cdc.ClassThrottled, 429)
-	w.store.fail = func(c call) error {
-		if c.resourceType == "Claim" && w.now().Before(end(10*time.Minute)) {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Type == "Claim" && w.now().Before(end(10*time.Minute)) {
 			return throttled
 		}
 		return nil
@@ -96,8 +97,8 @@ func TestWhateverLastsWaitsForAnOperator(t *testing.T) {
 	for _, class := range []cdc.Class{cdc.ClassMalformed, cdc.ClassThrottled, cdc.ClassUnavailable, cdc.ClassPageTokenRejected} {
 		t.Run(string(class), func(t *testing.T) {
 			w := newWorld(t)
-			w.store.fail = func(c call) error {
-				if c.resourceType == "Claim" {
+			w.store.Fail = func(c healthlaketest.Call) error {
+				if c.Type == "Claim" {
 					return lasting(class, 200)
 				}
 				return nil
@@ -121,8 +122,8 @@ func TestWhateverLastsWaitsForAnOperator(t *testing.T) {
 // The same for a slice's page, and for all types at once, which Temporal retries.
 func TestWhateverLastsInASliceWaitsForAnOperator(t *testing.T) {
 	w, slice := sliced(t)
-	w.store.fail = func(c call) error {
-		if c.further {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Further {
 			return lasting(cdc.ClassMalformed, 200)
 		}
 		return nil
@@ -140,12 +141,12 @@ func TestWhateverLastsInASliceWaitsForAnOperator(t *testing.T) {
 
 func TestWindowOfAStoreThatIsGoneSaysSo(t *testing.T) {
 	w := newWorld(t)
-	w.store.fail = func(call) error { return lasting(cdc.ClassUnavailable, 503) }
+	w.store.Fail = func(healthlaketest.Call) error { return lasting(cdc.ClassUnavailable, 503) }
 	states := w.states()
 	w.when(end(2*time.Hour), func() {
 		require.Equal(t, []string{cdc.StateWaiting}, *states)
 		require.Len(t, w.progress().Waiting, 2)
-		w.store.fail = nil
+		w.store.Fail = nil
 		w.env.SignalWorkflow(cdc.SignalRetry, nil)
 	})
 	result := w.run(w.marked("Claim", "Patient"))
@@ -155,16 +156,16 @@ func TestWindowOfAStoreThatIsGoneSaysSo(t *testing.T) {
 // Where the store is audited, a type that it does not give keeps no window open: an
 // audit captures it when it can be read again.
 func TestAuditedTypeIsClosedUnsweptAfterAnHour(t *testing.T) {
-	for name, failing := range map[string]func(call) bool{
-		"a type":  func(c call) bool { return c.resourceType == "Claim" },
-		"a slice": func(c call) bool { return c.resourceType == "Claim" && c.further },
-		"a store": func(call) bool { return true },
+	for name, failing := range map[string]func(healthlaketest.Call) bool{
+		"a type":  func(c healthlaketest.Call) bool { return c.Type == "Claim" },
+		"a slice": func(c healthlaketest.Call) bool { return c.Type == "Claim" && c.Further },
+		"a store": func(healthlaketest.Call) bool { return true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.store.fill("Claim", slicedPatients, start.Add(time.Second), 300)
-			patient := w.store.write("Patient", "p", start.Add(time.Second), 0, 300)
-			w.store.fail = func(c call) error {
+			w.store.Fill("Claim", slicedPatients, start.Add(time.Second), 300)
+			patient := w.store.Write("Patient", "p", start.Add(time.Second), 0, 300)
+			w.store.Fail = func(c healthlaketest.Call) error {
 				if failing(c) {
 					return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
 				}
@@ -177,13 +178,13 @@ func TestAuditedTypeIsClosedUnsweptAfterAnHour(t *testing.T) {
 			require.True(t, w.now().After(end(time.Hour)), w.now())
 			require.True(t, w.now().Before(end(time.Hour+20*time.Minute)), w.now())
 			if name != "a store" {
-				require.Len(t, w.bus.acceptedAt(patient), 1)
+				require.Len(t, w.bus.acceptedAt(patient.Version), 1)
 			}
 			if name != "a slice" { // whose first page is in the ledger
 				require.False(t, result.Ledger.Swept("Claim"))
 			}
 			w.closed(0, result)
-			w.store.fail = nil
+			w.store.Fail = nil
 			w.run(w.rerun(1, "Claim", "Patient"))
 			w.requireExactlyOnce(all)
 		})
@@ -194,23 +195,23 @@ func TestAuditedTypeIsClosedUnsweptAfterAnHour(t *testing.T) {
 // late would be missed by both.
 func TestRerunOfAWindowThatEndedAMomentAgoWaitsForItsLastPass(t *testing.T) {
 	w := newWorldAt(t, end(time.Second))
-	late := w.store.write("Patient", "late", start.Add(time.Second), 30*time.Second, 300)
+	late := w.store.Write("Patient", "late", start.Add(time.Second), 30*time.Second, 300)
 	in := w.rerun(1, "Patient")
 	w.closed(0, cdc.CaptureWindowResult{Ledger: cdc.Ledger{Salt: salt}})
 	w.renew(end(time.Second))
 	result := w.run(in)
-	require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(late))
+	require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(late.Version))
 	require.Equal(t, 1, result.Counts.Passes)
 }
 
 func TestSkippedVersionsGoIntoTheLedger(t *testing.T) {
 	w := newWorld(t)
-	good := w.store.write("Observation", "good", start.Add(time.Second), 0, 300)
+	good := w.store.Write("Observation", "good", start.Add(time.Second), 0, 300)
 	var bad []cdc.Version
 	for _, id := range []string{"a", "b"} {
-		bad = append(bad, w.store.write("Patient", id, start.Add(time.Second), 0, 300).Version)
+		bad = append(bad, w.store.Write("Patient", id, start.Add(time.Second), 0, 300).Version)
 	}
-	kept := w.store.write("Claim", "kept", start.Add(time.Second), 0, 300)
+	kept := w.store.Write("Claim", "kept", start.Add(time.Second), 0, 300)
 	accepts := false
 	w.bus.reject = func(key string) bool { return key != good.IdempotencyKey(datastore) && !accepts }
 	states := w.states()
@@ -236,7 +237,7 @@ func TestSkippedVersionsGoIntoTheLedger(t *testing.T) {
 		require.False(t, result.Ledger.Types["Patient"].Published.Has(salt.Hash(version)))
 	}
 	require.NotContains(t, result.Ledger.Names(), "Device", "what was not swept is not in the ledger")
-	require.Equal(t, []time.Time{skipped.Add(time.Second)}, w.bus.acceptedAt(kept))
+	require.Equal(t, []time.Time{skipped.Add(time.Second)}, w.bus.acceptedAt(kept.Version))
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateClosed}, *states, "it ceased to wait by closing")
 
 	// A rerun publishes nothing of what was skipped.
@@ -246,14 +247,14 @@ func TestSkippedVersionsGoIntoTheLedger(t *testing.T) {
 	again := w.run(w.rerun(1, "Observation", "Patient", "Claim"))
 	require.Zero(t, again.Counts.Published)
 	require.Equal(t, 2, again.Ledger.Types["Patient"].Skipped.Len())
-	w.requireExactlyOnce(func(v storedVersion) bool { return v.Type != "Patient" })
+	w.requireExactlyOnce(func(v healthlaketest.Stored) bool { return v.Type != "Patient" })
 }
 
 func TestSkippedTypeClosesWithoutBeingSwept(t *testing.T) {
 	w := newWorld(t)
-	w.store.write("Patient", "p", start.Add(time.Second), 0, 300)
-	w.store.write("Claim", "c", start.Add(time.Second), 0, 300)
-	w.store.fail = forbidden("Claim", always)
+	w.store.Write("Patient", "p", start.Add(time.Second), 0, 300)
+	w.store.Write("Claim", "c", start.Add(time.Second), 0, 300)
+	w.store.Fail = forbidden("Claim", always)
 	states := w.states()
 	skipped := end(20 * time.Minute)
 	w.when(skipped, func() { w.skip(cdc.Skip{Types: []string{"Claim", "Patient"}}) })
@@ -262,15 +263,15 @@ func TestSkippedTypeClosesWithoutBeingSwept(t *testing.T) {
 	require.Equal(t, 1, result.Counts.SkippedTypes)
 	require.Equal(t, skipped, w.now())
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateClosed}, *states)
-	w.requireExactlyOnce(func(v storedVersion) bool { return v.Type == "Patient" })
+	w.requireExactlyOnce(func(v healthlaketest.Stored) bool { return v.Type == "Patient" })
 }
 
 // What the bus rejects is not carried over a continue-as-new; that it waits is,
 // and may be skipped before it was read again.
 func TestRejectedVersionsWaitOverAContinueAsNew(t *testing.T) {
 	w := newWorld(t)
-	w.store.write("Patient", "good", start.Add(time.Second), 0, 300)
-	bad := w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
+	w.store.Write("Patient", "good", start.Add(time.Second), 0, 300)
+	bad := w.store.Write("Patient", "bad", start.Add(time.Second), 0, 300)
 	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
 	growAfter(w, "Publish", 12)
 	states := w.states()
@@ -292,13 +293,13 @@ func TestRejectedVersionsWaitOverAContinueAsNew(t *testing.T) {
 	require.True(t, result.Ledger.Types["Patient"].Skipped.Has(salt.Hash(bad.Version)))
 	require.Equal(t, []string{cdc.StateClosed}, (*states)[len(*states)-1:])
 	require.NotContains(t, *states, cdc.StateWaiting, "it was marked already")
-	w.requireExactlyOnce(func(v storedVersion) bool { return v.ID == "good" })
+	w.requireExactlyOnce(func(v healthlaketest.Stored) bool { return v.ID == "good" })
 }
 
 func TestRetryPublishesEverythingRejectedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	for _, id := range []string{"a", "b", "c", "d", "e", "f", "g"} {
-		w.store.write("Patient", id, start.Add(time.Second), 0, 400_000)
+		w.store.Write("Patient", id, start.Add(time.Second), 0, 400_000)
 	}
 	w.bus.reject = func(string) bool { return true }
 	retried := end(40*time.Minute + time.Second)
@@ -319,9 +320,9 @@ func TestRetryPublishesEverythingRejectedAtOnce(t *testing.T) {
 
 func TestRerunWhoseLedgerCannotBeReadWaits(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 5, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 5, start.Add(time.Second), 300)
 	first := w.capture("Patient")
-	missed := w.store.write("Patient", "missed", start.Add(time.Second), 0, 300)
+	missed := w.store.Write("Patient", "missed", start.Add(time.Second), 0, 300)
 	in := w.rerun(1, "Patient")
 	in.Attributes = true
 	readable := w.now().Add(3*time.Hour + time.Second)
@@ -332,7 +333,7 @@ func TestRerunWhoseLedgerCannotBeReadWaits(t *testing.T) {
 		w.env.SignalWorkflow(cdc.SignalRetry, nil)
 	})
 	result := w.run(in)
-	require.Equal(t, []time.Time{readable}, w.bus.acceptedAt(missed))
+	require.Equal(t, []time.Time{readable}, w.bus.acceptedAt(missed.Version))
 	require.Equal(t, 6, result.Ledger.Published())
 	require.Equal(t, []string{cdc.StateWaiting, cdc.StateOpen, cdc.StateClosed}, *states)
 	w.requireExactlyOnce(all)
@@ -346,7 +347,7 @@ func clientOptions(id string) client.StartWorkflowOptions {
 // been, and is skipped.
 func TestRerunWhoseLedgerIsSkippedPublishesNothing(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 1_200, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 1_200, start.Add(time.Second), 300)
 	in := w.rerun(1, "Patient")
 	in.Attributes = true
 	given := w.now().Add(time.Hour)

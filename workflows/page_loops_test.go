@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 // A slice whose links lead in a circle ends, and what its pages held is published. The
@@ -17,8 +18,8 @@ func TestSliceWhoseLinksGoRoundEnds(t *testing.T) {
 	for name, grows := range map[string]bool{"in one run": false, "over several": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.store.fill("Patient", 2_600, start.Add(time.Second), 300)
-			w.store.leads = func(_, next int) int {
+			w.store.Fill("Patient", 2_600, start.Add(time.Second), 300)
+			w.store.Leads = func(_, next int) int {
 				if next == 2_000 {
 					return 500
 				}
@@ -49,10 +50,10 @@ func TestSliceWhoseLinksGoRoundEnds(t *testing.T) {
 // A slice whose store refuses a token goes the same way again: that is no circle.
 func TestSliceThatStartsAgainDoesNotGoRound(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 1_500, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 1_500, start.Add(time.Second), 300)
 	refused := 0
-	w.store.fail = func(c call) error {
-		if c.further && len(w.store.calls) > 9 && refused < 2 {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Further && len(w.store.Calls) > 9 && refused < 2 {
 			refused++
 			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 400}
 		}
@@ -78,16 +79,16 @@ func patientSlice(w *world) cdc.CaptureSliceInput {
 // state keeps of the pages before.
 func TestWindowThatSkipsEndsPagesThatGoRound(t *testing.T) {
 	w := newWorld(t)
-	w.store.totals = false
-	w.store.fill("Patient", 4_000, start.Add(time.Second), 150)
-	w.store.leads = func(_, next int) int { return next % 3_500 }
+	w.store.Totals = false
+	w.store.Fill("Patient", 4_000, start.Add(time.Second), 150)
+	w.store.Leads = func(_, next int) int { return next % 3_500 }
 	in := w.input("Patient")
 	in.Skip, in.Passes = true, passes[:1]
 	in.Bulk, in.Rerun = true, 0
 	w.renew(end(time.Hour))
 	result := w.run(in)
 	require.Equal(t, 3_500, result.Counts.Skipped)
-	require.LessOrEqual(t, len(w.store.made("search", "Patient")), 37)
+	require.LessOrEqual(t, len(w.store.Made("search", "Patient")), 37)
 }
 
 // A store that counts null is captured all the same, by the hour.
@@ -95,7 +96,7 @@ func TestRangeOfAStoreThatDoesNotCount(t *testing.T) {
 	for name, dry := range map[string]bool{"replay": false, "dry run": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.store.uncounted = start
+			w.store.Uncounted = start
 			w.fillHours("Patient", 4, 300)
 			w.fillHours("Observation", 1, 50)
 			var spans []cdc.Span
@@ -128,10 +129,10 @@ func TestRangeOfAStoreThatCeasesToCount(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 4, 3_000)
 	counts := 0
-	w.store.before = func(c call) {
-		if c.op == "count" {
+	w.store.Before = func(c healthlaketest.Call) {
+		if c.Op == "count" {
 			if counts++; counts == 3 {
-				w.store.uncounted = start
+				w.store.Uncounted = start
 			}
 		}
 	}

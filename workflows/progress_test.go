@@ -13,8 +13,8 @@ import (
 // EventBridge rejects.
 func TestProgressShowsWhatIsDueAndWhatIsRejected(t *testing.T) {
 	w := newWorld(t)
-	w.store.write("Patient", "bad", start.Add(time.Second), 0, 300)
-	w.store.write("Observation", "good", start.Add(time.Second), 0, 300)
+	w.store.Write("Patient", "bad", start.Add(time.Second), 0, 300)
+	w.store.Write("Observation", "good", start.Add(time.Second), 0, 300)
 	w.bus.reject = func(key string) bool {
 		return key == datastore+"/Patient/bad/_history/1" && w.now().Before(end(time.Hour))
 	}

@@ -19,11 +19,11 @@ func TestReplayListsUntilNothingIsNew(t *testing.T) {
 	w.fillHours("Patient", 1, 150)
 	renewRange(w)
 	at := start.Add(40 * time.Minute)
-	hidden := w.store.write("Patient", "hidden", at, w.now().Add(10*time.Second).Sub(at), 150)
+	hidden := w.store.Write("Patient", "hidden", at, w.now().Add(10*time.Second).Sub(at), 150)
 	result := w.runRange(replayOf("Patient"))
 	require.Equal(t, 151, result.Counts.Published)
-	require.Len(t, w.bus.acceptedAt(hidden), 1)
-	require.Equal(t, w.store.keys(all), w.bus.keys(), "and nothing twice")
+	require.Len(t, w.bus.acceptedAt(hidden.Version), 1)
+	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys(), "and nothing twice")
 }
 
 func TestBackfillListsUntilNothingIsNew(t *testing.T) {
@@ -35,11 +35,11 @@ func TestBackfillListsUntilNothingIsNew(t *testing.T) {
 	now := w.now()
 	for i, hidden := range []time.Duration{10 * time.Second, 22 * time.Second} {
 		at := start.Add(time.Duration(40+i) * time.Minute)
-		w.store.write("Patient", []string{"hidden", "hidden-longer"}[i], at, now.Add(hidden).Sub(at), 150)
+		w.store.Write("Patient", []string{"hidden", "hidden-longer"}[i], at, now.Add(hidden).Sub(at), 150)
 	}
 	result := w.runRange(backfillOf("Patient"))
 	require.Equal(t, 152, result.Counts.Published)
-	require.Equal(t, w.store.keys(all), w.bus.keys())
+	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys())
 	for _, p := range w.bus.accepted {
 		require.Equal(t, cdc.ByBackfill, p.Meta.By)
 		require.Equal(t, cdc.BackfillID("again"), p.Meta.Correlation)
@@ -53,7 +53,7 @@ func TestSliceOfARangeContinuesAsNewWhileItLists(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 1, 450)
 	at := start.Add(24 * time.Hour)
-	w.store.write("Patient", "hidden", start.Add(time.Minute), at.Add(10*time.Second).Sub(start.Add(time.Minute)), 150)
+	w.store.Write("Patient", "hidden", start.Add(time.Minute), at.Add(10*time.Second).Sub(start.Add(time.Minute)), 150)
 	in := cdc.CaptureSliceInput{
 		Salt:   salt,
 		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByBackfill, Bulk: true}, CorrelationID: cdc.BackfillID("again")},
@@ -74,20 +74,20 @@ func TestSliceOfARangeContinuesAsNewWhileItLists(t *testing.T) {
 		in = next
 	}
 	require.Greater(t, runs, 2)
-	require.Equal(t, w.store.keys(all), w.bus.keys(), "the hidden one is found by a listing, and nothing comes twice")
+	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys(), "the hidden one is found by a listing, and nothing comes twice")
 	require.Equal(t, 1, in.Range.Listings, "the last run began in the middle of a listing")
 }
 
 // A store may read the boundaries of a count otherwise than we mean them: what
-// seems empty is counted with a margin before it is accepts for empty.
+// seems empty is counted with a margin before it counts as empty.
 func TestBackfillOfWhatAnExactCountMisses(t *testing.T) {
 	w := newWorld(t)
 	in := backfillOf("Patient")
-	w.store.countsEarly = 500 * time.Millisecond
-	w.store.write("Patient", "at-the-edge", in.Span.To.Add(-200*time.Millisecond), 0, 150)
+	w.store.CountsEarly = 500 * time.Millisecond
+	w.store.Write("Patient", "at-the-edge", in.Span.To.Add(-200*time.Millisecond), 0, 150)
 	result := w.runRange(in)
 	require.Equal(t, 1, result.Counts.Published)
-	require.Equal(t, w.store.keys(all), w.bus.keys())
+	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys())
 }
 
 // The recent part of a backfill is audited piece by piece, before the rest and one
@@ -95,7 +95,7 @@ func TestBackfillOfWhatAnExactCountMisses(t *testing.T) {
 func TestBackfillAuditsItsRecentPart(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 2, 150)
-	w.store.fill("Patient", 30, start.Add(3*time.Hour), 150) // recent
+	w.store.Fill("Patient", 30, start.Add(3*time.Hour), 150) // recent
 	in := backfillOf("Patient", "Observation")
 	in.Border, in.Versions, in.WindowsCloseAfter = start.Add(2*time.Hour+30*time.Minute), cdc.VersionsAll, 4*time.Minute
 	in.Horizon = 22 * time.Hour

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 func TestRangeGoesOnBesideAnUnavailableType(t *testing.T) {
@@ -16,8 +17,8 @@ func TestRangeGoesOnBesideAnUnavailableType(t *testing.T) {
 	renewRange(w)
 	begin := w.now()
 	until := begin.Add(time.Hour)
-	w.store.fail = func(c call) error {
-		if c.op == "count" && c.resourceType == "Patient" && c.at.Before(until) {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Op == "count" && c.Type == "Patient" && c.At.Before(until) {
 			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil
@@ -33,7 +34,7 @@ func TestRangeGoesOnBesideAnUnavailableType(t *testing.T) {
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Observation"))
 	result := w.rangeResult()
 	require.Equal(t, 300, result.Total)
-	require.Equal(t, w.store.keys(all), w.bus.keys())
+	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys())
 }
 
 // An operator skips the unavailable type: the range closes.
@@ -42,8 +43,8 @@ func TestRangeSkipsAnUnavailableType(t *testing.T) {
 	w.fillHours("Patient", 1, 150)
 	w.fillHours("Observation", 1, 150)
 	renewRange(w)
-	w.store.fail = func(c call) error {
-		if c.op == "count" && c.resourceType == "Patient" {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Op == "count" && c.Type == "Patient" {
 			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil
@@ -64,8 +65,8 @@ func TestRangeRetriesAnUnavailableType(t *testing.T) {
 	renewRange(w)
 	begin := w.now()
 	fixed := begin.Add(6*time.Hour + time.Second)
-	w.store.fail = func(c call) error {
-		if c.op == "count" && c.at.Before(fixed) {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Op == "count" && c.At.Before(fixed) {
 			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil
@@ -83,12 +84,12 @@ func TestSkipOfAPartThatIsJustDone(t *testing.T) {
 	w.fillHours("Patient", 1, 150)
 	renewRange(w)
 	counts := 0
-	w.store.fail = func(c call) error {
-		if c.op != "count" || c.resourceType != "Claim" {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Op != "count" || c.Type != "Claim" {
 			return nil
 		}
 		switch counts++; counts {
-		case 2: // with a margin, before it is accepts for empty
+		case 2: // with a margin, before it counts as empty
 			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
 		case 3:
 			w.skip(cdc.Skip{Types: []string{"Claim"}})
@@ -98,7 +99,7 @@ func TestSkipOfAPartThatIsJustDone(t *testing.T) {
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Claim"))
 	result := w.rangeResult()
 	require.Zero(t, result.Counts.SkippedTypes)
-	require.Equal(t, w.store.keys(all), w.bus.keys())
+	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys())
 }
 
 // What waited is skipped while the range's only worker with something to do has a slice
@@ -108,11 +109,11 @@ func TestSkipEndsWaitingWhileASliceIsOpen(t *testing.T) {
 	w.fillHours("Patient", 1, 150)
 	renewRange(w)
 	begin := w.now()
-	w.store.fail = func(c call) error {
+	w.store.Fail = func(c healthlaketest.Call) error {
 		switch {
-		case c.op == "count" && c.resourceType == "Claim":
+		case c.Op == "count" && c.Type == "Claim":
 			return &cdc.Error{Op: "GET {Type}?_summary=count", Class: cdc.ClassForbidden, Status: 403}
-		case c.op == "search" && c.at.Before(begin.Add(10*time.Minute)):
+		case c.Op == "search" && c.At.Before(begin.Add(10*time.Minute)):
 			return lasting(cdc.ClassUnavailable, 500)
 		}
 		return nil
@@ -124,5 +125,5 @@ func TestSkipEndsWaitingWhileASliceIsOpen(t *testing.T) {
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Claim"))
 	require.Equal(t, 1, w.rangeResult().Counts.SkippedTypes)
-	require.Equal(t, w.store.keys(all), w.bus.keys())
+	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys())
 }

@@ -76,7 +76,7 @@ func (w *world) rangeProgress() cdc.RangeProgress {
 // fillHours writes n versions of a type into each of the first hours of the span.
 func (w *world) fillHours(resourceType string, hours, n int) {
 	for i := range hours {
-		w.store.fill(resourceType, n, start.Add(time.Duration(i)*time.Hour+30*time.Minute), 150)
+		w.store.Fill(resourceType, n, start.Add(time.Duration(i)*time.Hour+30*time.Minute), 150)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestRangeCountsFirstAndRunsAFewSlicesAtOnce(t *testing.T) {
 	require.Equal(t, 12_150, result.Counts.Published)
 	require.EqualValues(t, 12_150*150, result.Counts.Bytes)
 	require.Equal(t, 12_150, result.Counts.Events)
-	require.Equal(t, w.store.keys(all), w.bus.keys())
+	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys())
 	for _, p := range w.bus.accepted {
 		require.Equal(t, "again", p.Meta.Replay)
 		require.Equal(t, "operator", p.Meta.By)
@@ -157,7 +157,7 @@ func TestRangeIsPausedAndResumed(t *testing.T) {
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, in)
 	result := w.rangeResult()
 	require.Equal(t, 10_000, result.Counts.Published)
-	require.Equal(t, w.store.keys(all), w.bus.keys())
+	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys())
 	p := w.rangeProgress()
 	require.InDelta(t, 100, p.Rate, 10, "the pause is not counted")
 	require.Zero(t, p.ETA)
@@ -275,17 +275,17 @@ func TestRangeContinuesAsNew(t *testing.T) {
 	result := w.rangeResult()
 	require.Equal(t, 12_300, result.Total)
 	require.Equal(t, 12_300, result.Done)
-	require.Equal(t, w.store.keys(all), w.bus.keys(), "nothing lost, nothing repeated")
+	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys(), "nothing lost, nothing repeated")
 }
 
 func TestReplayOfNamedResources(t *testing.T) {
 	w := newWorld(t)
 	at := start.Add(time.Hour)
-	w.store.write("Patient", "a", at, 0, 150)
-	second := w.store.write("Patient", "a", at.Add(time.Minute), 0, 150)
-	other := w.store.write("Observation", "a", at, 0, 150)
-	w.store.write("Patient", "not-named", at, 0, 150)
-	w.store.write("Patient", "earlier", start.Add(-time.Minute), 0, 150)
+	w.store.Write("Patient", "a", at, 0, 150)
+	second := w.store.Write("Patient", "a", at.Add(time.Minute), 0, 150)
+	other := w.store.Write("Observation", "a", at, 0, 150)
+	w.store.Write("Patient", "not-named", at, 0, 150)
+	w.store.Write("Patient", "earlier", start.Add(-time.Minute), 0, 150)
 	in := replayOf("Patient", "Observation")
 	in.IDs = []cdc.ResourceID{
 		{Type: "Patient", ID: "a"}, {Type: "Patient", ID: "earlier"}, {Type: "Patient", ID: "is-not-there"},
@@ -295,8 +295,8 @@ func TestReplayOfNamedResources(t *testing.T) {
 	want := []string{second.IdempotencyKey(datastore), other.IdempotencyKey(datastore)}
 	slices.Sort(want)
 	require.Equal(t, want, w.bus.keys(), "current versions in the span, once")
-	require.Empty(t, w.store.made("search", ""))
-	require.Empty(t, w.store.made("count", ""))
+	require.Empty(t, w.store.Made("search", ""))
+	require.Empty(t, w.store.Made("count", ""))
 	require.Equal(t, 2, result.Counts.Published)
 	require.Equal(t, 2, result.Counts.NotFound, "one lies before the range, one is not there")
 
@@ -321,9 +321,9 @@ func TestDryRunSaysWhatTheRunDoes(t *testing.T) {
 	for _, in := range []cdc.CaptureRangeInput{replayOf("Patient", "Observation", "Claim"), backfillOf("Patient", "Observation", "Claim")} {
 		w := newWorld(t)
 		w.fillHours("Patient", 4, 2_600)
-		w.store.fill("Observation", 20, start.Add(time.Hour), 90_000)
-		w.store.fill("Observation", 3, start.Add(time.Hour), 700_000)
-		w.store.fill("Observation", 2, start.Add(time.Hour), 1_200_000)
+		w.store.Fill("Observation", 20, start.Add(time.Hour), 90_000)
+		w.store.Fill("Observation", 3, start.Add(time.Hour), 700_000)
+		w.store.Fill("Observation", 2, start.Add(time.Hour), 1_200_000)
 		in.DryRun = true
 		dry := w.runRange(in)
 		require.Empty(t, w.bus.keys())
@@ -332,7 +332,7 @@ func TestDryRunSaysWhatTheRunDoes(t *testing.T) {
 		require.Positive(t, dry.Actions)
 		in.DryRun = false
 		requireSameFigures(t, w.runRange(in).Counts, dry.Counts)
-		require.Equal(t, w.store.keys(all), w.bus.keys())
+		require.Equal(t, w.store.Keys(datastore, all), w.bus.keys())
 	}
 }
 

@@ -12,24 +12,24 @@ import (
 
 func TestRejectedEntryKeepsTheWindowOpenUntilAccepted(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 120, start.Add(time.Second), 300)
-	bad := w.store.write("Observation", "bad", start.Add(time.Second), 0, 300)
-	w.store.write("Observation", "good", start.Add(time.Second), 0, 300)
+	w.store.Fill("Patient", 120, start.Add(time.Second), 300)
+	bad := w.store.Write("Observation", "bad", start.Add(time.Second), 0, 300)
+	w.store.Write("Observation", "good", start.Add(time.Second), 0, 300)
 	tries := backoffs(end(10*time.Second), 12)
 	w.bus.reject = func(key string) bool {
 		return key == bad.IdempotencyKey(datastore) && w.now().Before(tries[len(tries)-1])
 	}
 	result := w.capture("Patient", "Observation")
 
-	for _, v := range w.store.log {
+	for _, v := range w.store.Log {
 		if v.ID != "bad" {
-			require.Equal(t, []time.Time{end(10 * time.Second)}, w.bus.acceptedAt(v), "the others are published at once")
+			require.Equal(t, []time.Time{end(10 * time.Second)}, w.bus.acceptedAt(v.Version), "the others are published at once")
 		}
 	}
 	require.Equal(t, tries, w.bus.tried[bad.IdempotencyKey(datastore)], "tried again after 5 s, doubled up to 15 minutes")
 	require.Equal(t, tries[len(tries)-1], w.now(), "and the window was open until it was accepts")
-	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Patient"))
-	require.Empty(t, w.store.made("read", ""), "what is kept is not read again")
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.FirstPages("Patient"))
+	require.Empty(t, w.store.Made("read", ""), "what is kept is not read again")
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient", "Observation")
 }
@@ -37,9 +37,9 @@ func TestRejectedEntryKeepsTheWindowOpenUntilAccepted(t *testing.T) {
 func TestSeveralRejectedEntriesOfSeveralPasses(t *testing.T) {
 	w := newWorld(t)
 	for i := range 12 {
-		w.store.write("Patient", "bad-"+string(rune('a'+i)), start.Add(time.Second), time.Duration(i%2)*40*time.Second, 300_000)
+		w.store.Write("Patient", "bad-"+string(rune('a'+i)), start.Add(time.Second), time.Duration(i%2)*40*time.Second, 300_000)
 	}
-	w.store.write("Patient", "good", start.Add(time.Second), 0, 300)
+	w.store.Write("Patient", "good", start.Add(time.Second), 0, 300)
 	w.bus.reject = func(key string) bool {
 		return !slices.Contains([]string{datastore + "/Patient/good/_history/1"}, key) && w.now().Before(end(time.Hour))
 	}
@@ -55,22 +55,22 @@ func TestSeveralRejectedEntriesOfSeveralPasses(t *testing.T) {
 
 func TestRejectedEntryInASlice(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 1_300, start.Add(time.Second), 300)
 	// Sorted last, so that it is on a slice's page.
-	bad := w.store.write("Patient", "zzz", start.Add(time.Second), 0, 300)
+	bad := w.store.Write("Patient", "zzz", start.Add(time.Second), 0, 300)
 	accepts := end(4 * time.Minute)
 	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(accepts) }
 	result := w.capture("Patient", "Observation")
 	tries := w.bus.tried[bad.IdempotencyKey(datastore)]
 	require.Equal(t, backoffs(end(10*time.Second), len(tries)), tries)
-	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.firstPages("Observation"))
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.FirstPages("Observation"))
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient", "Observation")
 }
 
 func TestBusThatIsMissingIsRetriedAndNothingIsLost(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 20, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 20, start.Add(time.Second), 300)
 	back := end(90 * time.Second)
 	w.bus.fail = func(at time.Time) error {
 		if at.Before(back) {

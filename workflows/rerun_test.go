@@ -22,20 +22,20 @@ func (w *world) rerun(n int, types ...string) cdc.CaptureWindowInput {
 
 func TestRerunReadsTheLedgerAndMakesOnePass(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 120, start.Add(time.Second), 300)
-	missed := w.store.write("Patient", "missed", start.Add(time.Second), 30*time.Minute, 300)
-	w.store.write("Observation", "also", start.Add(time.Second), 30*time.Minute, 300)
+	w.store.Fill("Patient", 120, start.Add(time.Second), 300)
+	missed := w.store.Write("Patient", "missed", start.Add(time.Second), 30*time.Minute, 300)
+	w.store.Write("Observation", "also", start.Add(time.Second), 30*time.Minute, 300)
 	first := w.capture("Patient", "Observation")
 	require.Equal(t, 120, first.Ledger.Published())
 	w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: first}
-	asked := len(w.store.firstPages("Patient"))
+	asked := len(w.store.FirstPages("Patient"))
 
 	second := w.run(w.rerun(1, "Patient", "Observation"))
 	require.Equal(t, []string{w.window.ID()}, w.runs.asked)
-	require.Equal(t, []time.Time{end(time.Hour)}, w.store.firstPages("Patient")[asked:], "one pass, at once")
+	require.Equal(t, []time.Time{end(time.Hour)}, w.store.FirstPages("Patient")[asked:], "one pass, at once")
 	require.Equal(t, end(time.Hour), w.now())
-	require.Equal(t, []time.Time{end(time.Hour)}, w.bus.acceptedAt(missed))
-	require.Len(t, w.store.made("read", "Patient"), 1, "only the missing body is read")
+	require.Equal(t, []time.Time{end(time.Hour)}, w.bus.acceptedAt(missed.Version))
+	require.Len(t, w.store.Made("read", "Patient"), 1, "only the missing body is read")
 	require.Equal(t, 2, second.Counts.Published)
 	require.Equal(t, 122, second.Ledger.Published(), "the ledger of the runs before is in it")
 	for _, p := range w.bus.accepted[120:] {
@@ -52,7 +52,7 @@ func TestRerunReadsTheLedgerAndMakesOnePass(t *testing.T) {
 
 func TestRerunOfAnUnreadableLedgerPublishesNothing(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 5, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 5, start.Add(time.Second), 300)
 	in := w.rerun(1, "Patient")
 	tries := backoffs(w.now(), 100)
 	w.when(tries[99].Add(time.Second), func() {
@@ -63,12 +63,12 @@ func TestRerunOfAnUnreadableLedgerPublishesNothing(t *testing.T) {
 	require.Error(t, w.env.GetWorkflowError())
 	require.Len(t, w.runs.asked, len(tries), "it is tried every 15 minutes")
 	require.Empty(t, w.bus.keys())
-	require.Empty(t, w.store.calls)
+	require.Empty(t, w.store.Calls)
 }
 
 func TestRerunWaitsForTheRunBeforeToClose(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 5, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 5, start.Add(time.Second), 300)
 	first := w.capture("Patient")
 	w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING}
 	in := w.rerun(1, "Patient")

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 	"healthlake-cdc/workflows"
 )
 
@@ -31,8 +32,8 @@ func watchSlices(w *world) (inputs *[]cdc.CaptureSliceInput, ids *[]string) {
 func TestMoreThanAThousandFurtherVersionsGoToASlice(t *testing.T) {
 	w := newWorld(t)
 	slices, ids := watchSlices(w)
-	w.store.fill("Patient", 1_150, start.Add(time.Second), 300)
-	w.store.fill("Claim", 1_050, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 1_150, start.Add(time.Second), 300)
+	w.store.Fill("Claim", 1_050, start.Add(time.Second), 300)
 	result := w.capture("Patient", "Claim", "Observation")
 
 	require.Equal(t, []string{
@@ -44,9 +45,9 @@ func TestMoreThanAThousandFurtherVersionsGoToASlice(t *testing.T) {
 	require.NotEmpty(t, (*slices)[0].Next)
 	require.True(t, (*slices)[1].Confirm)
 	require.Equal(t, 1_150, (*slices)[1].Known.Len())
-	require.Empty(t, w.store.made("read", ""), "a confirm slice reads no body that is known")
-	for _, c := range w.store.made("search", "Patient") {
-		require.Equal(t, !c.at.Equal(end(10*time.Second)), c.idsOnly)
+	require.Empty(t, w.store.Made("read", ""), "a confirm slice reads no body that is known")
+	for _, c := range w.store.Made("search", "Patient") {
+		require.Equal(t, !c.At.Equal(end(10*time.Second)), c.IDsOnly)
 	}
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient", "Claim", "Observation")
@@ -55,10 +56,10 @@ func TestMoreThanAThousandFurtherVersionsGoToASlice(t *testing.T) {
 
 func TestStoreThatDoesNotCountGoesToASliceByPages(t *testing.T) {
 	w := newWorld(t)
-	w.store.totals = false
+	w.store.Totals = false
 	slices, _ := watchSlices(w)
-	w.store.fill("Patient", 1_450, start.Add(time.Second), 300)
-	w.store.fill("Claim", 350, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 1_450, start.Add(time.Second), 300)
+	w.store.Fill("Claim", 350, start.Add(time.Second), 300)
 	result := w.capture("Patient", "Claim")
 	require.NotEmpty(t, *slices)
 	for _, slice := range *slices {
@@ -71,11 +72,11 @@ func TestStoreThatDoesNotCountGoesToASliceByPages(t *testing.T) {
 
 func TestPassBeginsWhenItsSliceHasClosedAndOthersGoOn(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
-	w.store.write("Observation", "slow", start.Add(time.Second), 30*time.Second, 300)
+	w.store.Fill("Patient", 1_300, start.Add(time.Second), 300)
+	w.store.Write("Observation", "slow", start.Add(time.Second), 30*time.Second, 300)
 	stuck := end(3 * time.Minute)
-	w.store.fail = func(c call) error {
-		if c.resourceType == "Patient" && c.further && c.at.Before(stuck) {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Type == "Patient" && c.Further && c.At.Before(stuck) {
 			return lasting(cdc.ClassUnavailable, 500)
 		}
 		return nil
@@ -89,8 +90,8 @@ func TestPassBeginsWhenItsSliceHasClosedAndOthersGoOn(t *testing.T) {
 	result := w.capture("Patient", "Observation")
 
 	require.False(t, closed.Before(stuck))
-	require.Equal(t, []time.Time{end(10 * time.Second), closed, closed.Add(2 * time.Minute)}[:2], w.store.firstPages("Patient")[:2])
-	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second), end(180 * time.Second)}, w.store.firstPages("Observation"))
+	require.Equal(t, []time.Time{end(10 * time.Second), closed, closed.Add(2 * time.Minute)}[:2], w.store.FirstPages("Patient")[:2])
+	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second), end(180 * time.Second)}, w.store.FirstPages("Observation"))
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient", "Observation")
 }
@@ -99,12 +100,12 @@ func TestPassBeginsWhenItsSliceHasClosedAndOthersGoOn(t *testing.T) {
 // not under way side by side, neither would come.
 func TestSlicePublishesOnePageWhileItReadsTheNext(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 1_300, start.Add(time.Second), 300)
 	asked := make(chan struct{})
 	var once sync.Once
 	further := 0
-	w.store.fail = func(c call) error {
-		if c.further {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Further {
 			if further++; further == 2 {
 				once.Do(func() { close(asked) })
 			}
@@ -124,10 +125,10 @@ func TestSlicePublishesOnePageWhileItReadsTheNext(t *testing.T) {
 
 func TestPageTokenRejectedInASlice(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 1_500, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 1_500, start.Add(time.Second), 300)
 	further, refused := 0, 0
-	w.store.fail = func(c call) error {
-		if !c.further {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if !c.Further {
 			return nil
 		}
 		if further++; further == 3 || further == 9 || further == 20 {
@@ -165,7 +166,7 @@ func leftBy(w *world, in cdc.CaptureSliceInput, n int) (ended, map[cdc.Key]bool)
 	var batch []cdc.Change
 	var eventIDs []string
 	published := make(map[cdc.Key]bool)
-	for _, v := range w.store.log {
+	for _, v := range w.store.Log {
 		if len(batch) < n && !in.Known.Has(salt.Hash(v.Version)) {
 			batch, eventIDs = append(batch, cdc.Change{Version: v.Version}), append(eventIDs, "event")
 			published[v.Key()] = true
@@ -179,7 +180,7 @@ func leftBy(w *world, in cdc.CaptureSliceInput, n int) (ended, map[cdc.Key]bool)
 // in the next slice, which leaves out what the first had published.
 func TestTerminatedSliceIsReadFromItsHistory(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 1_500, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 1_500, start.Add(time.Second), 300)
 	inputs, ids := watchSlices(w)
 	endFirstSlice(w)
 	var before map[cdc.Key]bool
@@ -190,7 +191,7 @@ func TestTerminatedSliceIsReadFromItsHistory(t *testing.T) {
 	require.Equal(t, w.window.ID()+"/Patient/2026-03-01T12:00:00Z/2", (*ids)[1])
 	require.Equal(t, 500, (*inputs)[1].Known.Len())
 	require.True(t, (*inputs)[1].Confirm)
-	w.requireExactlyOnce(func(v storedVersion) bool { return !before[v.Key()] })
+	w.requireExactlyOnce(func(v healthlaketest.Stored) bool { return !before[v.Key()] })
 	require.Equal(t, 1_500, result.Ledger.Published())
 	require.Equal(t, 1_500, result.Counts.Published)
 }
@@ -199,14 +200,14 @@ func TestTerminatedSliceIsReadFromItsHistory(t *testing.T) {
 // others go on, and a skip has what it published published again.
 func TestDeletedSliceHoldsUpItsTypeOnly(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 1_500, start.Add(time.Second), 300)
-	slow := w.store.write("Observation", "slow", start.Add(time.Second), 30*time.Second, 300)
+	w.store.Fill("Patient", 1_500, start.Add(time.Second), 300)
+	slow := w.store.Write("Observation", "slow", start.Add(time.Second), 30*time.Second, 300)
 	_, ids := watchSlices(w)
 	endFirstSlice(w)
 	states := w.states()
 	skipped := end(time.Hour)
 	w.when(skipped, func() {
-		require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(slow))
+		require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(slow.Version))
 		require.Equal(t, []string{cdc.StateWaiting}, *states)
 		waits := w.progress().Waiting
 		require.Equal(t, []cdc.Wait{{Type: "Patient", Class: cdc.ClassLedgerUnreadable, Ledger: true}}, waits)
@@ -237,7 +238,7 @@ func TestSliceThatWaitsIsCancelled(t *testing.T) {
 	require.Equal(t, end(11*time.Minute+time.Second), w.now())
 
 	w.renew(w.now())
-	w.store.fail = nil
+	w.store.Fail = nil
 	result := w.run(next)
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient", "Observation")
@@ -247,8 +248,8 @@ func TestSliceThatWaitsIsCancelled(t *testing.T) {
 // come meanwhile belong to this run.
 func TestSkipWhileASliceContinuesAsNewIsNotLost(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 350, start.Add(time.Second), 300)
-	bad := w.store.write("Patient", "AAA", start.Add(time.Second), 0, 300)
+	w.store.Fill("Patient", 350, start.Add(time.Second), 300)
+	bad := w.store.Write("Patient", "AAA", start.Add(time.Second), 0, 300)
 	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
 	renewSlice(w)
 	skipped := w.now().Add(time.Minute)

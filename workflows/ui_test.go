@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 // seen collects every text that a workflow shows outside its payloads.
@@ -106,19 +107,19 @@ func TestTextsOutsidePayloadsNameNoResource(t *testing.T) {
 	for i := range 30 {
 		name := fmt.Sprintf("MedicationAdministrationOfKind%c%c", 'A'+i/26, 'A'+i%26)
 		types = append(types, name)
-		w.store.fill(name, 1, start.Add(time.Second), 300)
+		w.store.Fill(name, 1, start.Add(time.Second), 300)
 	}
-	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
-	w.store.write("Observation", "SECRET-slow", start.Add(time.Second), 40*time.Second, 300)
-	w.store.write("Claim", "SECRET-claim", start.Add(time.Second), 0, 300)
-	bad := w.store.write("Observation", "SECRET-bad", start.Add(time.Second), 0, 300)
-	w.store.fail = func(c call) error {
+	w.store.Fill("Patient", 1_300, start.Add(time.Second), 300)
+	w.store.Write("Observation", "SECRET-slow", start.Add(time.Second), 40*time.Second, 300)
+	w.store.Write("Claim", "SECRET-claim", start.Add(time.Second), 0, 300)
+	bad := w.store.Write("Observation", "SECRET-bad", start.Add(time.Second), 0, 300)
+	w.store.Fail = func(c healthlaketest.Call) error {
 		switch {
-		case c.resourceType == "Claim" && c.at.Before(end(30*time.Second)):
+		case c.Type == "Claim" && c.At.Before(end(30*time.Second)):
 			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
-		case c.further && c.at.Before(end(15*time.Second)):
+		case c.Further && c.At.Before(end(15*time.Second)):
 			return lasting(cdc.ClassUnavailable, 503)
-		case c.op == "read" && c.at.Before(end(65*time.Second)):
+		case c.Op == "read" && c.At.Before(end(65*time.Second)):
 			return lasting(cdc.ClassThrottled, 429)
 		}
 		return nil
@@ -163,8 +164,8 @@ func TestTextsOutsidePayloadsNameNoResource(t *testing.T) {
 func TestSummariesShowTheStep(t *testing.T) {
 	w := newWorld(t)
 	s := watch(w)
-	w.store.fill("Patient", 2, start.Add(time.Second), 300)
-	w.store.write("Observation", "o1", start.Add(time.Second), 0, 300)
+	w.store.Fill("Patient", 2, start.Add(time.Second), 300)
+	w.store.Write("Observation", "o1", start.Add(time.Second), 0, 300)
 	w.capture("Patient", "Observation")
 	steps := []string{"12:00:20", "pass 1: 2 types", "publish 3", "12:01:10", "pass 2: 2 types"}
 	require.Len(t, s.summaries, len(steps))
@@ -188,8 +189,8 @@ func TestAttributesAreUpsertedOnceByAWindowThatPublished(t *testing.T) {
 			w := newWorld(t)
 			s := watch(w)
 			if c.publishes {
-				w.store.fill("Patient", 3, start.Add(time.Second), 300)
-				w.store.fill("Claim", 1, start.Add(time.Second), 300)
+				w.store.Fill("Patient", 3, start.Add(time.Second), 300)
+				w.store.Fill("Claim", 1, start.Add(time.Second), 300)
 			}
 			in := w.input("Patient", "Observation", "Claim")
 			in.Attributes = c.registered

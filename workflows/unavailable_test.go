@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 // backoffs are the moments of n tries, the first at from: 5 s, doubled up to 15
@@ -32,25 +33,25 @@ func TestUnavailableTypeHoldsUpNoOther(t *testing.T) {
 			w := newWorld(t)
 			tries := backoffs(end(10*time.Second), 12)
 			healed := tries[len(tries)-1]
-			w.store.fail = func(c call) error {
-				if c.resourceType == "Claim" && c.at.Before(healed) {
+			w.store.Fail = func(c healthlaketest.Call) error {
+				if c.Type == "Claim" && c.At.Before(healed) {
 					return failure
 				}
 				return nil
 			}
-			claim := w.store.write("Claim", "c1", start.Add(time.Second), 0, 500)
-			patient := w.store.write("Patient", "p1", start.Add(time.Second), 0, 500)
-			slow := w.store.write("Patient", "p2", start.Add(time.Second), 30*time.Second, 500)
+			claim := w.store.Write("Claim", "c1", start.Add(time.Second), 0, 500)
+			patient := w.store.Write("Patient", "p1", start.Add(time.Second), 0, 500)
+			slow := w.store.Write("Patient", "p2", start.Add(time.Second), 30*time.Second, 500)
 			result := w.capture("Claim", "Patient", "Observation")
 
 			onTime := []time.Time{end(10 * time.Second), end(60 * time.Second)}
-			require.Equal(t, onTime, w.store.firstPages("Observation"))
-			require.Equal(t, append(slices.Clone(onTime), end(180*time.Second)), w.store.firstPages("Patient"))
-			require.Equal(t, []time.Time{end(10 * time.Second)}, w.bus.acceptedAt(patient))
-			require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(slow))
-			require.Equal(t, tries, w.store.firstPages("Claim")[:len(tries)])
-			require.Equal(t, []time.Time{healed}, w.bus.acceptedAt(claim))
-			require.Equal(t, []time.Time{healed, healed.Add(2 * time.Minute)}, w.store.firstPages("Claim")[len(tries)-1:],
+			require.Equal(t, onTime, w.store.FirstPages("Observation"))
+			require.Equal(t, append(slices.Clone(onTime), end(180*time.Second)), w.store.FirstPages("Patient"))
+			require.Equal(t, []time.Time{end(10 * time.Second)}, w.bus.acceptedAt(patient.Version))
+			require.Equal(t, []time.Time{end(60 * time.Second)}, w.bus.acceptedAt(slow.Version))
+			require.Equal(t, tries, w.store.FirstPages("Claim")[:len(tries)])
+			require.Equal(t, []time.Time{healed}, w.bus.acceptedAt(claim.Version))
+			require.Equal(t, []time.Time{healed, healed.Add(2 * time.Minute)}, w.store.FirstPages("Claim")[len(tries)-1:],
 				"the sweep that succeeds serves both passes, and one follows for it found something")
 			w.requireExactlyOnce(all)
 			w.requireLedger(result.Ledger, "Claim", "Patient", "Observation")
@@ -60,8 +61,8 @@ func TestUnavailableTypeHoldsUpNoOther(t *testing.T) {
 
 func TestTypeUnavailableForLongKeepsTheWindowOpen(t *testing.T) {
 	w := newWorld(t)
-	w.store.fail = func(c call) error {
-		if c.resourceType == "Claim" {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Type == "Claim" {
 			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil
@@ -77,8 +78,8 @@ func TestTypeUnavailableForLongKeepsTheWindowOpen(t *testing.T) {
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.input("Claim", "Patient"))
 	require.Error(t, w.env.GetWorkflowError())
-	require.Len(t, w.store.firstPages("Patient"), 2)
-	tries := w.store.firstPages("Claim")
+	require.Len(t, w.store.FirstPages("Patient"), 2)
+	tries := w.store.FirstPages("Claim")
 	require.Equal(t, backoffs(end(10*time.Second), len(tries)), tries)
 	require.Greater(t, len(tries), 90, "a try every 15 minutes")
 }
@@ -86,15 +87,15 @@ func TestTypeUnavailableForLongKeepsTheWindowOpen(t *testing.T) {
 func TestRetryAfterIsHonoured(t *testing.T) {
 	w := newWorld(t)
 	healed := false
-	w.store.fail = func(c call) error {
-		if c.resourceType == "Claim" && !healed {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Type == "Claim" && !healed {
 			healed = true
 			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassThrottled, Status: 429, RetryAfter: 40 * time.Second}
 		}
 		return nil
 	}
 	w.capture("Claim", "Patient")
-	require.Equal(t, []time.Time{end(10 * time.Second), end(50 * time.Second), end(60 * time.Second)}, w.store.firstPages("Claim"))
+	require.Equal(t, []time.Time{end(10 * time.Second), end(50 * time.Second), end(60 * time.Second)}, w.store.FirstPages("Claim"))
 }
 
 // When no type can be read the activity fails, and Temporal's retries do the
@@ -102,19 +103,19 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 func TestStoreThatIsDownIsTheActivitysToRetry(t *testing.T) {
 	w := newWorld(t)
 	up := end(5 * time.Minute) // the environment gives up after ten attempts
-	w.store.fail = func(c call) error {
-		if c.at.Before(up) {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.At.Before(up) {
 			return lasting(cdc.ClassUnavailable, 503)
 		}
 		return nil
 	}
 	timers := 0
 	w.env.SetOnTimerScheduledListener(func(string, time.Duration) { timers++ })
-	w.store.write("Patient", "p1", start.Add(time.Second), 0, 500)
+	w.store.Write("Patient", "p1", start.Add(time.Second), 0, 500)
 	result := w.capture("Patient", "Observation")
 
 	require.LessOrEqual(t, timers, 2, "settle, and the extra pass")
-	tries := w.store.firstPages("Observation")
+	tries := w.store.FirstPages("Observation")
 	require.GreaterOrEqual(t, len(tries), 10)
 	for i := 1; i < 10; i++ {
 		want := max(time.Second<<(i-1), 3*time.Second)
@@ -128,11 +129,11 @@ func TestRejectedPageTokenStartsThePagesAgain(t *testing.T) {
 	for _, totals := range []bool{true, false} {
 		t.Run(fmt.Sprintf("totals %v", totals), func(t *testing.T) {
 			w := newWorld(t)
-			w.store.totals = totals
-			w.store.fill("Patient", 450, start.Add(time.Second), 300)
+			w.store.Totals = totals
+			w.store.Fill("Patient", 450, start.Add(time.Second), 300)
 			failures := 3
-			w.store.fail = func(c call) error {
-				if c.further && failures > 0 && len(w.store.calls)%3 == 0 {
+			w.store.Fail = func(c healthlaketest.Call) error {
+				if c.Further && failures > 0 && len(w.store.Calls)%3 == 0 {
 					failures--
 					return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 400}
 				}
@@ -148,32 +149,32 @@ func TestRejectedPageTokenStartsThePagesAgain(t *testing.T) {
 
 func TestPageTokenThatIsAlwaysRejectedBacksOff(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 150, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 150, start.Add(time.Second), 300)
 	healed := end(30 * time.Minute)
-	w.store.fail = func(c call) error {
-		if c.further && c.at.Before(healed) {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Further && c.At.Before(healed) {
 			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 400}
 		}
 		return nil
 	}
 	w.capture("Patient")
-	require.Less(t, len(w.store.made("search", "Patient")), 40, "the pages do not start again in a tight loop")
+	require.Less(t, len(w.store.Made("search", "Patient")), 40, "the pages do not start again in a tight loop")
 	w.requireExactlyOnce(all)
 }
 
 func TestUnavailableFurtherPageGoesOnThere(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 350, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 350, start.Add(time.Second), 300)
 	failures := 2
-	w.store.fail = func(c call) error {
-		if c.further && failures > 0 {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Further && failures > 0 {
 			failures--
 			return lasting(cdc.ClassUnavailable, 500)
 		}
 		return nil
 	}
 	w.capture("Patient", "Observation")
-	first := w.store.firstPages("Patient")
+	first := w.store.FirstPages("Patient")
 	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, first[:2], "the first page is not read again")
 	w.requireExactlyOnce(all)
 }

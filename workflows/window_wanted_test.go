@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 // replaced writes two versions of n resources of a type, so that search shows the
@@ -19,8 +20,8 @@ import (
 func (w *world) replaced(resourceType string, ids ...string) []cdc.Version {
 	var first []cdc.Version
 	for _, id := range ids {
-		first = append(first, w.store.write(resourceType, id, start.Add(time.Second), 0, 300).Version)
-		w.store.write(resourceType, id, start.Add(2*time.Second), 0, 300)
+		first = append(first, w.store.Write(resourceType, id, start.Add(time.Second), 0, 300).Version)
+		w.store.Write(resourceType, id, start.Add(2*time.Second), 0, 300)
 	}
 	return first
 }
@@ -56,27 +57,27 @@ func TestRerunPublishesWantedVersionsFromHistory(t *testing.T) {
 	first := w.capture("Patient", "Claim")
 	require.Equal(t, 31, first.Ledger.Published())
 	w.closed(0, first)
-	missed := w.store.write("Patient", "late", start.Add(3*time.Second), 30*time.Minute, 300)
+	missed := w.store.Write("Patient", "late", start.Add(3*time.Second), 30*time.Minute, 300)
 
 	in := w.rerun(1, "Patient", "Claim")
 	in.Bulk, in.CapturedBy = true, cdc.ByAudit
 	in.Wanted = append(append(in.Wanted, patients...), claim...)
 	// What the ledger has, what is gone, and what lies elsewhere is not published.
 	in.Wanted = append(in.Wanted,
-		w.store.log[1].Version,
+		w.store.Log[1].Version,
 		cdc.Version{Type: "Patient", ID: "purged", VersionID: "1", LastUpdated: patients[0].LastUpdated},
 		cdc.Version{Type: "Patient", ID: patients[0].ID, VersionID: "7", LastUpdated: end(time.Hour).Format(time.RFC3339)})
 	queues := w.queues()
 	result := w.run(in)
 
 	require.Equal(t, 32, result.Counts.Published)
-	require.Equal(t, []time.Time{end(time.Hour)}, w.bus.acceptedAt(missed), "its pass is made as well")
+	require.Equal(t, []time.Time{end(time.Hour)}, w.bus.acceptedAt(missed.Version), "its pass is made as well")
 	for _, v := range slices.Concat(patients, claim) {
 		require.True(t, result.Ledger.Has(v))
 	}
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient", "Claim")
-	require.Zero(t, len(w.store.made("vread", "Claim"))-1, "each is read once")
+	require.Zero(t, len(w.store.Made("vread", "Claim"))-1, "each is read once")
 	bulk := cdc.BulkTaskQueue(cdc.DefaultTaskQueue, datastore)
 	require.Equal(t, []string{bulk}, queues["Hydrate"])
 	require.Equal(t, []string{bulk}, queues["HydratePage"])
@@ -85,10 +86,10 @@ func TestRerunPublishesWantedVersionsFromHistory(t *testing.T) {
 	w.closed(1, result)
 	in = w.rerun(2, "Patient", "Claim")
 	in.Wanted = patients
-	reads := len(w.store.made("read", ""))
+	reads := len(w.store.Made("read", ""))
 	again := w.run(in)
 	require.Zero(t, again.Counts.Published)
-	require.Len(t, w.store.made("read", ""), reads, "what the ledger has is not read")
+	require.Len(t, w.store.Made("read", ""), reads, "what the ledger has is not read")
 	w.requireExactlyOnce(all)
 }
 
@@ -115,8 +116,8 @@ func TestWantedVersionsThatCannotBeReadHoldUpNoOtherType(t *testing.T) {
 			w := newWorldAt(t, end(time.Hour))
 			claims, patients := w.replaced("Claim", "c1", "c2"), w.replaced("Patient", "p")
 			lifted := w.now().Add(20 * time.Minute)
-			w.store.fail = func(c call) error {
-				if c.resourceType == "Claim" && c.op != "search" && w.now().Before(lifted) {
+			w.store.Fail = func(c healthlaketest.Call) error {
+				if c.Type == "Claim" && c.Op != "search" && w.now().Before(lifted) {
 					return &cdc.Error{Op: "GET {Type}/{id}", Class: failure.class, Status: 500, RetryAfter: 3 * time.Second}
 				}
 				return nil
@@ -126,9 +127,9 @@ func TestWantedVersionsThatCannotBeReadHoldUpNoOtherType(t *testing.T) {
 			in.Wanted = append(in.Wanted, patients...)
 			states := w.states()
 			w.when(lifted.Add(-time.Second), func() {
-				for _, v := range w.store.log {
+				for _, v := range w.store.Log {
 					if v.Version != claims[0] && v.Version != claims[1] {
-						require.NotEmpty(t, w.bus.acceptedAt(v))
+						require.NotEmpty(t, w.bus.acceptedAt(v.Version))
 					}
 				}
 				require.Equal(t, map[string]cdc.Class{"Claim": failure.class}, w.progress().Unavailable)
@@ -138,7 +139,7 @@ func TestWantedVersionsThatCannotBeReadHoldUpNoOtherType(t *testing.T) {
 			w.when(retried, func() { w.env.SignalWorkflow(cdc.SignalRetry, nil) })
 			result := w.run(in)
 			if failure.operator {
-				require.Equal(t, retried, w.bus.acceptedAt(storedVersion{Version: claims[0]})[0], "an operator's retry is followed at once")
+				require.Equal(t, retried, w.bus.acceptedAt(claims[0])[0], "an operator's retry is followed at once")
 			}
 			w.requireExactlyOnce(all)
 			w.requireLedger(result.Ledger, "Claim", "Patient")
@@ -149,8 +150,8 @@ func TestWantedVersionsThatCannotBeReadHoldUpNoOtherType(t *testing.T) {
 func TestOperatorSkipsWantedVersionsThatCannotBeRead(t *testing.T) {
 	w := newWorldAt(t, end(time.Hour))
 	claims := w.replaced("Claim", "c1", "c2")
-	w.store.fail = func(c call) error {
-		if c.op != "search" {
+	w.store.Fail = func(c healthlaketest.Call) error {
+		if c.Op != "search" {
 			return &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil
@@ -202,14 +203,14 @@ func TestRejectedWantedVersionIsPublishedAfterAContinueAsNew(t *testing.T) {
 
 	w.renew(w.now())
 	result := w.run(next)
-	require.False(t, w.bus.acceptedAt(storedVersion{Version: bad})[0].Before(accepts))
+	require.False(t, w.bus.acceptedAt(bad)[0].Before(accepts))
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient")
 }
 
 func TestWindowInBulkHasItsSlicesInBulk(t *testing.T) {
 	w := newWorldAt(t, end(time.Hour))
-	w.store.fill("Patient", 1_300, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 1_300, start.Add(time.Second), 300)
 	slices, _ := watchSlices(w)
 	in := w.input("Patient")
 	in.Bulk = true
@@ -231,8 +232,8 @@ func skipped(ledger cdc.Ledger) (n int) {
 
 func TestWindowThatSkipsPublishesNothing(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 2_500, start.Add(time.Second), 300)
-	slow := w.store.write("Claim", "slow", start.Add(time.Second), 30*time.Second, 300)
+	w.store.Fill("Patient", 2_500, start.Add(time.Second), 300)
+	slow := w.store.Write("Claim", "slow", start.Add(time.Second), 30*time.Second, 300)
 	started, _ := watchSlices(w)
 	in := w.input("Patient", "Claim", "Observation")
 	in.Skip, in.Bulk, in.CapturedBy = true, true, cdc.ByImport
@@ -241,10 +242,10 @@ func TestWindowThatSkipsPublishesNothing(t *testing.T) {
 
 	require.Empty(t, w.bus.accepted)
 	require.Empty(t, *started, "no slice")
-	require.Empty(t, w.store.made("read", ""), "no body")
-	require.Empty(t, w.store.made("vread", ""))
-	for _, c := range w.store.made("search", "") {
-		require.True(t, c.idsOnly)
+	require.Empty(t, w.store.Made("read", ""), "no body")
+	require.Empty(t, w.store.Made("vread", ""))
+	for _, c := range w.store.Made("search", "") {
+		require.True(t, c.IDsOnly)
 	}
 	require.Equal(t, 2_503, skipped(result.Ledger))
 	require.Equal(t, 2_503, result.Counts.Skipped)
@@ -255,10 +256,10 @@ func TestWindowThatSkipsPublishesNothing(t *testing.T) {
 
 func TestRerunThatSkipsKeepsWhatWasPublished(t *testing.T) {
 	w := newWorld(t)
-	w.store.fill("Patient", 5, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 5, start.Add(time.Second), 300)
 	first := w.capture("Patient")
 	w.closed(0, first)
-	w.store.fill("Patient", 1_200, start.Add(2*time.Second), 300)
+	w.store.Fill("Patient", 1_200, start.Add(2*time.Second), 300)
 	in := w.rerun(1, "Patient")
 	in.Skip = true
 	growAfter(w, "Hydrate", 1)

@@ -18,10 +18,13 @@ import (
 	"healthlake-cdc/activities"
 	"healthlake-cdc/activities/audit"
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 	"healthlake-cdc/internal/ledger"
 	"healthlake-cdc/internal/temporal"
 	"healthlake-cdc/workflows"
 )
+
+const datastore = "0123456789abcdef0123456789abcdef"
 
 // start is the start of the window under test.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -42,7 +45,7 @@ func (observer) Audited(cdc.Statement)                                       {}
 type world struct {
 	t      *testing.T
 	env    *testsuite.TestWorkflowEnvironment
-	store  *store
+	store  *healthlaketest.Store
 	bus    *bus
 	runs   *runs
 	real   *activities.Activities
@@ -57,7 +60,8 @@ func newWorld(t *testing.T) *world { return newWorldAt(t, start.Add(3*time.Secon
 
 func newWorldAt(t *testing.T, at time.Time) *world {
 	w := &world{t: t, window: cdc.WindowAt(datastore, start)}
-	w.store = &store{totals: true, dates: true, history: true}
+	w.store = healthlaketest.New()
+	w.store.Margin = 2 * time.Second
 	w.bus = &bus{}
 	w.renew(at)
 	return w
@@ -72,7 +76,7 @@ func (w *world) renew(at time.Time) {
 	w.env = suite.NewTestWorkflowEnvironment()
 	w.env.SetStartTime(at)
 	w.env.SetTestTimeout(2 * time.Minute)
-	w.store.now, w.bus.now = w.now, w.now
+	w.store.Now, w.bus.now = w.now, w.now
 	if w.bus.tried == nil {
 		w.bus.tried = make(map[string][]time.Time)
 	}
@@ -132,21 +136,21 @@ func (w *world) continued(next any) {
 
 // requireExactlyOnce compares what the bus has with the store's versions that
 // lie in the window and that keep approves.
-func (w *world) requireExactlyOnce(keep func(storedVersion) bool) {
+func (w *world) requireExactlyOnce(keep func(healthlaketest.Stored) bool) {
 	w.t.Helper()
-	want := w.store.keys(func(v storedVersion) bool { return w.window.Contains(v.Time()) && keep(v) })
+	want := w.store.Keys(datastore, func(v healthlaketest.Stored) bool { return w.window.Contains(v.Time()) && keep(v) })
 	require.Equal(w.t, want, w.bus.keys())
 }
 
-func all(storedVersion) bool { return true }
+func all(healthlaketest.Stored) bool { return true }
 
 // requireLedger requires that the result holds exactly what the bus has.
 func (w *world) requireLedger(ledger cdc.Ledger, swept ...string) {
 	w.t.Helper()
 	require.ElementsMatch(w.t, swept, ledger.Names())
 	count := 0
-	for _, v := range w.store.log {
-		if len(w.bus.acceptedAt(v)) > 0 {
+	for _, v := range w.store.Log {
+		if len(w.bus.acceptedAt(v.Version)) > 0 {
 			require.True(w.t, ledger.Has(v.Version), "published, and not in the ledger")
 			count++
 		}
@@ -180,4 +184,10 @@ func (w *world) states() *[]string {
 		}
 	}).Return(nil).Maybe()
 	return &states
+}
+
+// lasting is an error that is not retried within an attempt: the store asks to
+// wait for longer than an attempt does.
+func lasting(class cdc.Class, status int) error {
+	return &cdc.Error{Op: "GET {Type}?_lastUpdated", Class: class, Status: status, RetryAfter: 3 * time.Second}
 }

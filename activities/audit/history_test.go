@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 func everything(n int, types ...string) cdc.AuditSpanInput {
@@ -20,14 +21,14 @@ func everything(n int, types ...string) cdc.AuditSpanInput {
 func TestAuditSpanFindsReplacedVersions(t *testing.T) {
 	store, e := newStore(t), newEngine()
 	hour := -time.Hour
-	store.write("Patient", "p", 1, auditStart.Add(2*hour))          // before the type was promised
-	earlier := store.write("Patient", "p", 2, auditStart.Add(hour)) // in no ledger
-	swept := store.write("Patient", "p", 3, auditStart.Add(hour+20*time.Second))
+	store.write("Patient", "p", auditStart.Add(2*hour))          // before the type was promised
+	earlier := store.write("Patient", "p", auditStart.Add(hour)) // in no ledger
+	swept := store.write("Patient", "p", auditStart.Add(hour+20*time.Second))
 	e.closedWith(auditStart.Add(hour), 0, cdc.Ledger{})
 	e.closedWith(auditStart.Add(hour+20*time.Second), 0, cdc.Ledger{})
 	e.closedWith(auditStart.Add(hour+20*time.Second), 1, publishedLedger(swept))
-	replaced := store.write("Patient", "p", 4, auditStart.Add(time.Second))
-	shown := store.write("Patient", "p", 5, auditStart.Add(12*time.Second))
+	replaced := store.write("Patient", "p", auditStart.Add(time.Second))
+	shown := store.write("Patient", "p", auditStart.Add(12*time.Second))
 	e.closedWith(auditStart, 0, cdc.Ledger{})
 	e.closedWith(shown.Time(), 0, publishedLedger(shown))
 	a := auditor(t, store, e)
@@ -49,26 +50,26 @@ func TestAuditSpanFindsReplacedVersions(t *testing.T) {
 	require.Empty(t, audited(t, a, everything(2, "Patient")).Earlier)
 	// And what search shows is all that "latest" is about.
 	in.Versions = cdc.VersionsLatest
-	store.histories = nil
+	store.Calls = nil
 	result = audited(t, a, in)
 	require.Equal(t, 1, result.Types[0].InStore)
-	require.Empty(t, store.histories)
+	require.Empty(t, store.histories())
 }
 
 // A history is read of what is shown in another version than its first, whatever
 // the ledgers hold: the figures are the same before and after healing.
 func TestAuditSpanSaysTheSameOfHistoriesAfterHealing(t *testing.T) {
 	store, e := newStore(t), newEngine()
-	first := store.write("Patient", "swept", 1, auditStart)
-	second := store.write("Patient", "swept", 2, auditStart.Add(11*time.Second))
-	once := store.write("Patient", "once", 1, auditStart)
-	missed := store.write("Patient", "missed", 1, auditStart)
-	third := store.write("Patient", "missed", 2, auditStart.Add(11*time.Second))
+	first := store.write("Patient", "swept", auditStart)
+	second := store.write("Patient", "swept", auditStart.Add(11*time.Second))
+	once := store.write("Patient", "once", auditStart)
+	missed := store.write("Patient", "missed", auditStart)
+	third := store.write("Patient", "missed", auditStart.Add(11*time.Second))
 	e.closedWith(auditStart, 0, publishedLedger(first, once))
 	e.closedWith(auditStart.Add(10*time.Second), 0, publishedLedger(second, third))
 	a := auditor(t, store, e)
 	result := audited(t, a, everything(2, "Patient"))
-	require.ElementsMatch(t, []string{"swept", "missed"}, store.histories)
+	require.ElementsMatch(t, []string{"swept", "missed"}, store.histories())
 	require.Equal(t, []cdc.Version{missed}, result.Windows[0].Wanted)
 	require.Equal(t, 5, result.Types[0].InStore)
 	require.Zero(t, result.Types[0].Superseded)
@@ -83,8 +84,8 @@ func TestAuditSpanSaysTheSameOfHistoriesAfterHealing(t *testing.T) {
 // What audits of other spans found is in the span's figures from then on.
 func TestAuditSpanOfVersionsThatWereFound(t *testing.T) {
 	store, e := newStore(t), newEngine()
-	found := store.write("Patient", "p", 1, auditStart)
-	store.write("Patient", "p", 2, auditStart.Add(time.Hour))
+	found := store.write("Patient", "p", auditStart)
+	store.write("Patient", "p", auditStart.Add(time.Hour))
 	e.closedWith(auditStart, 0, cdc.Ledger{})
 	in := everything(1, "Patient", "Device")
 	require.Zero(t, audited(t, auditor(t, store, e), in).Types[0].InStore)
@@ -104,22 +105,29 @@ func TestAuditSpanOfVersionsThatWereFound(t *testing.T) {
 // Tombstones are no versions to publish, and a store without history is stated.
 func TestAuditSpanOfHistoriesThatHoldDeletesOrAreNotThere(t *testing.T) {
 	store, e := newStore(t), newEngine()
-	store.write("Patient", "p", 1, auditStart)
-	store.write("Patient", "p", 2, auditStart.Add(time.Second))
-	store.versions[1].Deleted = true
-	shown := store.write("Patient", "p", 3, auditStart.Add(2*time.Second))
+	store.write("Patient", "p", auditStart)
+	store.Delete("Patient", "p", auditStart.Add(time.Second))
+	shown := store.write("Patient", "p", auditStart.Add(2*time.Second))
 	e.closedWith(auditStart, 0, publishedLedger(shown))
 	result := audited(t, auditor(t, store, e), everything(1, "Patient"))
 	require.Equal(t, 2, result.Types[0].InStore, "the first and the third")
 	require.Zero(t, result.Types[0].HistoryUnavailable)
 
+	refuseHistories := func(status int) {
+		store.Fail = func(c healthlaketest.Call) error {
+			if c.Op == "history" {
+				return failure(status)
+			}
+			return nil
+		}
+	}
 	for _, status := range []int{http.StatusNotFound, http.StatusBadRequest} {
-		store.historyStatus = status
+		refuseHistories(status)
 		result = audited(t, auditor(t, store, e), everything(1, "Patient"))
 		require.Equal(t, 1, result.Types[0].HistoryUnavailable)
 		require.Equal(t, 1, result.Types[0].InStore)
 	}
-	store.historyStatus = http.StatusForbidden
+	refuseHistories(http.StatusForbidden)
 	result = audited(t, auditor(t, store, e), everything(1, "Patient"))
 	require.Equal(t, cdc.ClassForbidden, result.Types[0].Unavailable, "a missing permission is an operator's matter")
 }
@@ -129,8 +137,8 @@ func TestAuditSpanNamesNoMoreThanAResultHolds(t *testing.T) {
 	store, e := newStore(t), newEngine()
 	for i := range maxNamed + 100 {
 		id := fmt.Sprintf("p%05d", i)
-		store.write("Patient", id, 1, auditStart)
-		store.write("Patient", id, 2, auditStart.Add(time.Second))
+		store.write("Patient", id, auditStart)
+		store.write("Patient", id, auditStart.Add(time.Second))
 	}
 	require.True(t, audited(t, auditor(t, store, e), everything(2, "Patient")).Split)
 	result := audited(t, auditor(t, store, e), everything(1, "Patient"))

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 // What an open window has published counts as published: the window may be open for
@@ -17,10 +18,10 @@ func TestAuditSpanOfAnOpenWindowThatHasPublished(t *testing.T) {
 	window := cdc.WindowAt(testStore, auditStart)
 	var batch cdc.PublishInput
 	for i := range 50 {
-		batch.Changes = append(batch.Changes, cdc.Change{Version: store.write("Patient", fmt.Sprint("p", i), 1, auditStart)})
+		batch.Changes = append(batch.Changes, cdc.Change{Version: store.write("Patient", fmt.Sprint("p", i), auditStart)})
 	}
-	store.write("Patient", "late", 1, auditStart)
-	store.write("Claim", "not swept", 1, auditStart)
+	store.write("Patient", "late", auditStart)
+	store.write("Claim", "not swept", auditStart)
 	h := begun(cdc.CaptureWindowInput{Window: window, Salt: salt, Types: []string{"Patient", "Device"}}).
 		did("Publish", batch, allAccepted(batch))
 	e.executions[window.ID()] = execution{status: running, events: h.events, waits: true}
@@ -48,8 +49,8 @@ func TestAuditSpanOfAHiddenVersionInAnOpenWindow(t *testing.T) {
 	for _, given := range []bool{false, true} {
 		store, e := newStore(t), newEngine()
 		window := cdc.WindowAt(testStore, auditStart)
-		hidden := store.write("Patient", "p", 1, auditStart)
-		store.write("Patient", "p", 2, auditStart.Add(cdc.WindowWidth))
+		hidden := store.write("Patient", "p", auditStart)
+		store.write("Patient", "p", auditStart.Add(cdc.WindowWidth))
 		opened := cdc.CaptureWindowInput{Window: window, Salt: salt, Types: []string{"Patient"}}
 		if given {
 			opened.Wanted = []cdc.Version{hidden}
@@ -70,13 +71,13 @@ func TestAuditSpanOfAHiddenVersionInAnOpenWindow(t *testing.T) {
 func TestAuditSpanOfAWindowThatPublishesMeanwhile(t *testing.T) {
 	store, e := newStore(t), newEngine()
 	window := cdc.WindowAt(testStore, auditStart)
-	first := store.write("Device", "d", 1, auditStart)
-	second := store.write("Patient", "p", 1, auditStart)
+	first := store.write("Device", "d", auditStart)
+	second := store.write("Patient", "p", auditStart)
 	in := cdc.PublishInput{Changes: []cdc.Change{{Version: first}, {Version: second}}}
 	open := begun(cdc.CaptureWindowInput{Window: window, Salt: salt, Types: []string{"Device", "Patient"}})
 	e.executions[window.ID()] = execution{status: running, events: open.events}
-	store.paged = func(resourceType string) {
-		if resourceType == "Patient" {
+	store.Before = func(c healthlaketest.Call) {
+		if c.Type == "Patient" {
 			e.executions[window.ID()] = execution{status: running, events: open.did("Publish", in, allAccepted(in)).events}
 		}
 	}
@@ -91,9 +92,9 @@ func TestAuditSpanOfAWindowThatPublishesMeanwhile(t *testing.T) {
 // ledger is within the horizon.
 func TestAuditSpanLooksBeforeTheSpanWithinTheHorizonOnly(t *testing.T) {
 	store, e := newStore(t), newEngine()
-	old := store.write("Patient", "p", 1, auditStart)
-	recent := store.write("Patient", "p", 2, auditStart.Add(2*cdc.WindowWidth))
-	store.write("Patient", "p", 3, auditStart.Add(4*cdc.WindowWidth))
+	old := store.write("Patient", "p", auditStart)
+	recent := store.write("Patient", "p", auditStart.Add(2*cdc.WindowWidth))
+	store.write("Patient", "p", auditStart.Add(4*cdc.WindowWidth))
 	span := cdc.Span{From: auditStart.Add(4 * cdc.WindowWidth), To: auditStart.Add(5 * cdc.WindowWidth)}
 	in := cdc.AuditSpanInput{Span: span, Types: []string{"Patient"}, Versions: cdc.VersionsAll}
 	in.Since = map[string]time.Time{"Patient": auditStart}

@@ -182,7 +182,7 @@ func TestAuditSpanComparesAnyStoreWithAnyWindows(t *testing.T) {
 				rapid.Int64Range(-3_000_000_000, 53_000_000_000),
 				rapid.Map(rapid.Int64Range(0, windows), func(n int64) int64 { return n * int64(cdc.WindowWidth) }),
 			).Draw(t, "offset")
-			v := store.write(name, fmt.Sprintf("id-%d", i), 1, auditStart.Add(time.Duration(offset)))
+			v := store.write(name, fmt.Sprintf("id-%d", i), auditStart.Add(time.Duration(offset)))
 			w := drawn[cdc.WindowAt(testStore, v.Time()).Start]
 			if w == nil {
 				continue

@@ -14,6 +14,7 @@ import (
 
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 // What changes hands while the pages are read moves the rest up by one, so that a
@@ -21,37 +22,39 @@ import (
 func TestAuditSpanListsAgainWhatWasPassedOver(t *testing.T) {
 	store, e := newStore(t), newEngine()
 	for i := range 250 {
-		store.write("Patient", fmt.Sprintf("p%03d", i), 1, auditStart.Add(time.Second))
+		store.write("Patient", fmt.Sprintf("p%03d", i), auditStart.Add(time.Second))
 	}
-	store.paged = func(string) {
-		store.paged = nil // after the first page its first resource leaves the span
-		store.write("Patient", "p249", 2, auditStart.Add(time.Hour))
+	store.Before = func(c healthlaketest.Call) {
+		if c.Further {
+			store.Before = nil // after the first page its first resource leaves the span
+			store.write("Patient", "p000", auditStart.Add(time.Hour))
+		}
 	}
 	result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.Equal(t, 250, result.Types[0].InStore, "what any listing showed was there; without the second, 249")
-	require.Equal(t, 6, store.searches)
+	require.Len(t, store.Made("search", "Patient"), 6)
 }
 
 func TestAuditSpanStartsAgainWhenATokenIsRefused(t *testing.T) {
 	store, e := newStore(t), newEngine()
 	for i := range 150 {
-		store.write("Patient", fmt.Sprintf("p%03d", i), 1, auditStart.Add(time.Second))
+		store.write("Patient", fmt.Sprintf("p%03d", i), auditStart.Add(time.Second))
 	}
 	refusals := 0
-	store.status = func(_ string, further bool) int {
-		if refusals++; further && refusals < 4 {
-			return http.StatusBadRequest
+	store.Fail = func(c healthlaketest.Call) error {
+		if refusals++; c.Further && refusals < 4 {
+			return failure(http.StatusBadRequest)
 		}
-		return 0
+		return nil
 	}
 	result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.Equal(t, 150, result.Types[0].InStore)
 
-	store.status = func(_ string, further bool) int {
-		if further {
-			return http.StatusBadRequest
+	store.Fail = func(c healthlaketest.Call) error {
+		if c.Further {
+			return failure(http.StatusBadRequest)
 		}
-		return 0
+		return nil
 	}
 	result = audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.Equal(t, cdc.ClassPageTokenRejected, result.Types[0].Unavailable, "not indefinitely")
@@ -61,22 +64,21 @@ func TestAuditSpanCutsLongListings(t *testing.T) {
 	store, e := newStore(t), newEngine()
 	const n = longListing + 1_000
 	for i := range n {
-		store.write("Patient", fmt.Sprintf("p%05d", i), 1, auditStart.Add(time.Duration(i)*40*time.Second/n))
+		store.write("Patient", fmt.Sprintf("p%05d", i), auditStart.Add(time.Duration(i)*40*time.Second/n))
 	}
 	longest := 0
 	pages := 0
-	store.status = func(_ string, further bool) int {
-		if pages++; !further {
+	store.Before = func(c healthlaketest.Call) {
+		if pages++; !c.Further {
 			pages = 0
 		}
 		longest = max(longest, pages)
-		return 0
 	}
 	result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(4), Types: []string{"Patient"}})
 	require.Equal(t, n, result.Types[0].InStore)
 	require.Less(t, longest, longListing/cdc.PageSize)
 
-	store.total = fmt.Sprint(maxListing + 1)
+	store.Total = fmt.Sprint(maxListing + 1)
 	result = audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(4), Types: []string{"Patient"}})
 	require.True(t, result.Split)
 	require.Empty(t, result.Types)
@@ -86,9 +88,9 @@ func TestAuditSpanCutsLongListings(t *testing.T) {
 
 func TestAuditSpanOfUnavailableTypes(t *testing.T) {
 	store, e := newStore(t), newEngine()
-	store.write("Patient", "p", 1, auditStart)
+	store.write("Patient", "p", auditStart)
 	statuses := map[string]int{"Device": http.StatusForbidden, "Claim": http.StatusServiceUnavailable}
-	store.status = func(resourceType string, _ bool) int { return statuses[resourceType] }
+	store.Fail = func(c healthlaketest.Call) error { return failure(statuses[c.Type]) }
 	a := auditor(t, store, e)
 	result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Claim", "Device", "Patient"}})
 	require.Equal(t, cdc.ClassUnavailable, result.Types[0].Unavailable)
@@ -112,8 +114,8 @@ func TestAuditSpanOfUnavailableTypes(t *testing.T) {
 // A retry goes on from the types that are in the heartbeats.
 func TestAuditSpanGoesOnFromItsHeartbeats(t *testing.T) {
 	store, e := newStore(t), newEngine()
-	store.write("Patient", "p", 1, auditStart)
-	store.write("Device", "d", 1, auditStart)
+	store.write("Patient", "p", auditStart)
+	store.write("Device", "d", auditStart)
 	before := cdc.AuditSpanResult{
 		Types:   []cdc.TypeAudit{{Type: "Patient", AuditFigures: cdc.AuditFigures{InStore: 41, Published: 40, Missing: 1}}},
 		Windows: []cdc.WindowGap{{Start: auditStart, Missing: 1, Types: []string{"Patient"}}},
@@ -193,20 +195,23 @@ func TestAuditSpanAsksForTheDeletesOfItsSpan(t *testing.T) {
 // A dry run reads bodies, and counts what a rerun would publish.
 func TestAuditSpanMeasures(t *testing.T) {
 	store, e := newStore(t), newEngine()
-	known := store.write("Patient", "a", 1, auditStart)
-	store.write("Patient", "b", 1, auditStart)
-	store.writeLarge("Patient", "larger-than-the-bus", 1, auditStart, 1_000_000)
+	known := store.write("Patient", "a", auditStart)
+	store.write("Patient", "b", auditStart)
+	store.Write("Patient", "larger-than-the-bus", auditStart, 0, 1_000_000)
 	e.closedWith(auditStart, 0, publishedLedger(known))
 	a := auditor(t, store, e)
 
 	result := audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Measure: true})
 	require.Equal(t, 2, result.Types[0].Missing)
-	require.Equal(t, int64(len(store.versions[1].Body)), result.Types[0].MissingBytes)
+	require.Equal(t, int64(len(store.Log[1].Body)), result.Types[0].MissingBytes)
 	require.Equal(t, 1, result.Types[0].MissingReferences)
 
-	store.bodies = 0
+	store.Calls = nil
 	audited(t, a, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
-	require.Zero(t, store.bodies, "otherwise ids and meta are enough")
+	require.NotEmpty(t, store.Calls)
+	for _, c := range store.Calls {
+		require.True(t, c.IDsOnly, "otherwise ids and meta are enough")
+	}
 }
 
 // Visibility on SQL does not tell upper from lower case: another store's windows and
@@ -226,17 +231,10 @@ func TestAuditSpanOfOneStoreOnly(t *testing.T) {
 	require.Empty(t, got.Windows)
 }
 
-// emptyStore shows nothing.
-type emptyStore struct{ activities.Store }
-
-func (emptyStore) Search(context.Context, cdc.SearchRequest) (cdc.Page, error) {
-	return cdc.Page{}, nil
-}
-
 // At a low rate a search stands in line for longer than the heartbeat timeout.
 func TestSearchIsHeardOfWhileItWaitsForItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := auditorOf(emptyStore{}, newEngine())
+		a := auditorOf(healthlaketest.New(), newEngine())
 		a.Reader.Limits = activities.NewLimits(1, 0.01)
 		heard := 0
 		for range 2 {

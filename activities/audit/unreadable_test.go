@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
 // reported is what was reported: three of four entries are no readable version.
@@ -77,9 +79,9 @@ func TestUnreadableEntriesAreCountedWhereverPagesAreRead(t *testing.T) {
 func TestAuditCountsAnUnreadableEntryOnce(t *testing.T) {
 	s := newStore(t, append(reported(),
 		`{"resourceType":"Patient","id":"again","meta":{"versionId":"9","lastUpdated":"2026-03-01T12:00:09Z"}}`)...)
-	s.perPage = 2
-	s.total = "7" // one more than it lists, each time
-	s.history["again"] = []string{
+	s.PageSize = 2
+	s.Total = "7" // one more than it lists, each time
+	s.Histories["again"] = []string{
 		`{"resourceType":"Patient","id":"again","meta":{"versionId":"9","lastUpdated":"2026-03-01T12:00:09Z"}}`,
 		`{"resourceType":"Patient","id":"again","meta":{"versionId":8,"lastUpdated":"2026-03-01T12:00:08Z"}}`,
 		`{"resourceType":"Patient","id":"again","meta":{"versionId":"7","lastUpdated":"2026-03-01T12:00:07Z"}}`,
@@ -90,9 +92,9 @@ func TestAuditCountsAnUnreadableEntryOnce(t *testing.T) {
 	require.Equal(t, 4, result.Types[0].Unreadable, "three by search, one by history; one of each lies outside")
 	require.Equal(t, 3, result.Types[0].InStore)
 	require.True(t, result.Types[0].Incomplete, "the store counts more than it lists")
-	require.Equal(t, 3*maxTries, s.searches)
+	require.Len(t, s.Made("search", "Patient"), 3*maxTries)
 
-	s.total = "null"
+	s.Total = "null"
 	result = audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.False(t, result.Types[0].Incomplete, "a count that is null is none")
 }
@@ -130,19 +132,19 @@ func TestPagesThatGoRound(t *testing.T) {
 		for _, list := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, list), func(t *testing.T) {
 				s := newStore(t, crowd(400, 10)...)
-				s.perPage, s.link = 10, tc.link
+				s.PageSize, s.Link = 10, tc.link
 				a := s.world(t)
 				got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: list}, list)
 				require.Len(t, got, tc.held)
 				require.Equal(t, cdc.PageDone, state)
-				require.LessOrEqual(t, s.searches, tc.held/10+cdc.MaxIdlePages+5)
+				require.LessOrEqual(t, len(s.Made("search", "Patient")), tc.held/10+cdc.MaxIdlePages+5)
 				require.Contains(t, a.log.String(), "go round")
 				require.NotContains(t, a.log.String(), "p001")
 			})
 		}
 		t.Run(name+" measured", func(t *testing.T) {
 			s := newStore(t, crowd(400, 10)...)
-			s.perPage, s.link = 10, tc.link
+			s.PageSize, s.Link = 10, tc.link
 			a := s.world(t)
 			result, err := a.MeasureSpan(t.Context(), cdc.MeasureInput{Origin: origin, Type: "Patient", Span: spanOf(1)})
 			require.NoError(t, err)
@@ -150,15 +152,15 @@ func TestPagesThatGoRound(t *testing.T) {
 		})
 		t.Run(name+" audited", func(t *testing.T) {
 			s := newStore(t, crowd(400, 10)...)
-			s.perPage, s.link = 10, tc.link
+			s.PageSize, s.Link = 10, tc.link
 			a := s.world(t)
 			for _, total := range []string{"400", "null"} {
-				s.total = total
+				s.Total = total
 				result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 				require.Equal(t, tc.held, result.Types[0].InStore)
 				require.True(t, result.Types[0].Incomplete)
 			}
-			s.total = fmt.Sprint(tc.held)
+			s.Total = fmt.Sprint(tc.held)
 			result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 			require.False(t, result.Types[0].Incomplete, "everything that the store counts was listed")
 		})
@@ -168,7 +170,7 @@ func TestPagesThatGoRound(t *testing.T) {
 // The lists that were ended are counted by the metrics of Temporal's SDK.
 func TestPagesThatGoRoundAreCounted(t *testing.T) {
 	s := newStore(t, crowd(30, 10)...)
-	s.perPage, s.link = 10, func(int) string { return "?_count=10&from=10" }
+	s.PageSize, s.Link = 10, func(int) string { return "?_count=10&from=10" }
 	a := s.world(t)
 	metrics := newCounters()
 	var suite testsuite.WorkflowTestSuite
@@ -185,14 +187,14 @@ func TestPagesThatGoRoundAreCounted(t *testing.T) {
 func TestHistoryThatGoesRound(t *testing.T) {
 	second := strings.Replace(patientAt("p", 2*time.Second, 1), `"versionId":"1"`, `"versionId":"2"`, 1)
 	s := newStore(t, second)
-	s.history["p"] = []string{second, patientAt("p", time.Second, 1)}
+	s.Histories["p"] = []string{second, patientAt("p", time.Second, 1)}
 	a := s.world(t)
-	s.link = func(int) string { return "" }
+	s.Link = func(int) string { return "" }
 	result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
 	require.Zero(t, result.Types[0].HistoryUnavailable)
 	require.Equal(t, 2, result.Types[0].InStore)
 	l := newSpanAudit(t.Context(), a.audit, cdc.AuditSpanInput{Datastore: testStore, Span: spanOf(1)}).newListing("Patient")
-	s.link = func(int) string { return s.URL + "/datastore/" + testStore + "/r4/Patient/p/_history?page=again" }
+	s.Link = func(int) string { return s.URL + "/datastore/" + testStore + "/r4/Patient/p/_history?page=again" }
 	require.NoError(t, l.readHistories(t.Context(), []string{"p"}))
 	require.EqualValues(t, 1, l.noHistory.Load())
 	require.Len(t, l.versions, 2, "what it held is kept")
@@ -201,13 +203,10 @@ func TestHistoryThatGoesRound(t *testing.T) {
 // Search takes an id that FHIR does not have, and so do reads: the store's answer is
 // taken, and whatever it is concerns that resource only (reported/03).
 func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
-	unusual := map[string]string{
-		"a:1:b:2": "/a%3A1%3Ab%3A2", "a b": "/a%20b", "a/b": "/a%2Fb", "a%2Fb": "/a%252Fb", "..": "/%2E%2E", "ä": "/%C3%A4",
-		strings.Repeat("x", 200): "/" + strings.Repeat("x", 200),
-	}
+	unusual := []string{"a:1:b:2", "a b", "a/b", "a%2Fb", "..", "ä", strings.Repeat("x", 200)}
 	fresh := func(t *testing.T) *fhirStore {
 		entries := crowd(3, 10)
-		for id := range unusual {
+		for _, id := range unusual {
 			entries = append(entries, patientAt(id, time.Second, 10))
 		}
 		return newStore(t, entries...)
@@ -221,9 +220,11 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 
 	for _, status := range []int{400, 403, 404, 410} {
 		s := fresh(t)
-		for _, path := range unusual {
-			s.reads[path] = status
-			s.reads[path+"/_history/1"] = status
+		s.Fail = func(c healthlaketest.Call) error {
+			if slices.Contains(unusual, c.ID) {
+				return failure(status)
+			}
+			return nil
 		}
 		a := s.world(t)
 		got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
@@ -234,15 +235,10 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 		result := audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 		require.Equal(t, 3+len(unusual), result.Types[0].InStore)
 
-		s.mu.Lock()
-		for i, entry := range s.entries {
-			s.entries[i] = strings.Replace(entry, `"versionId":"1"`, `"versionId":"2"`, 1)
+		for i, entry := range s.Entries {
+			s.Entries[i] = strings.Replace(entry, `"versionId":"1"`, `"versionId":"2"`, 1)
 		}
-		s.history["p000"] = []string{patientAt("p000", 0, 1)}
-		for _, path := range unusual {
-			s.reads[path+"/_history"] = status
-		}
-		s.mu.Unlock()
+		s.Histories["p000"] = []string{patientAt("p000", 0, 1)}
 		result = audited(t, a.audit, cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
 		require.Empty(t, result.Types[0].Unavailable, status)
 		require.Equal(t, 3+len(unusual)-1, result.Types[0].HistoryUnavailable, "all but p000's")
@@ -258,7 +254,15 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 
 	// A resource by any name that the store cannot give does not keep those behind it.
 	s = fresh(t)
-	s.reads["/p000"] = 500
+	failing := func(status int) func(healthlaketest.Call) error {
+		return func(c healthlaketest.Call) error {
+			if c.ID == "p000" {
+				return failure(status)
+			}
+			return nil
+		}
+	}
+	s.Fail = failing(500)
 	a = s.world(t)
 	got, _, state = hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 	require.Equal(t, cdc.PageUnavailable, state, "and is asked for again later")
@@ -266,7 +270,7 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 	// What concerns all of them is an error of the type.
 	for _, status := range []int{403, 429} {
 		s = fresh(t)
-		s.reads["/p000"] = status
+		s.Fail = failing(status)
 		a = s.world(t)
 		got, _, state = hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 		require.Equal(t, cdc.PageUnavailable, state)
@@ -301,7 +305,7 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 		check(t, "Hydrate", got)
 	}
 	s := newStore(t, entries...)
-	s.limit, s.perPage = limit, 5 // the first page is not too large
+	s.limit, s.PageSize = limit, 5 // the first page is not too large
 	a := s.world(t)
 	got, _, state := hydrated(t, a, cdc.PageRequest{}, false)
 	require.Equal(t, cdc.PageDone, state)
@@ -347,7 +351,7 @@ func TestCountThatIsNull(t *testing.T) {
 	s := newStore(t, crowd(3, 1)...)
 	a := s.world(t)
 	for total, want := range map[string]int{"": 3, "null": cdc.NotCounted, "-1": cdc.NotCounted, `"3"`: cdc.NotCounted} {
-		s.total = total
+		s.Total = total
 		n, err := a.Count(t.Context(), cdc.CountInput{Datastore: testStore, Type: "Patient", Span: spanOf(1)})
 		require.NoError(t, err)
 		require.Equal(t, want, n)

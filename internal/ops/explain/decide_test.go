@@ -15,7 +15,7 @@ const minute = time.Minute
 // anExplanation is of a version of Patient that was written some time ago, in a
 // configured store, of which nothing else is known.
 func anExplanation(age time.Duration) *explanation {
-	version := (&aStore{}).at(0).Version
+	version := written("").Log[0].Version
 	window := cdc.WindowAt("d", version.Time())
 	return &explanation{
 		Result: Result{
