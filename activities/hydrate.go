@@ -31,25 +31,22 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 		return cdc.HydrateResult{}, InvalidInput(ctx, err.Error())
 	}
 	h := &hydration{r: a.Reader, in: in, started: time.Now(), mayFail: in.FailIfAllUnavailable && Attempt(ctx) < cdc.MaxAttempts}
-	exit, err := a.Reader.Limits.enter(in.Window, in.Origin.Bulk)
-	if err != nil && h.mayFail {
-		return cdc.HydrateResult{}, ApplicationError(ctx, err)
+	for _, request := range in.Requests {
+		h.result.Pages = append(h.result.Pages, notRead(request))
 	}
-	if err != nil {
-		for _, request := range in.Requests {
-			h.result.Pages = append(h.result.Pages, notGiven(request, err))
+	exit, err := a.Reader.Limits.enter(in.Window, in.Origin.Bulk)
+	switch {
+	case err != nil && h.mayFail:
+		return cdc.HydrateResult{}, ApplicationError(ctx, err)
+	case err != nil:
+		for i := range h.result.Pages {
+			notGiven(&h.result.Pages[i], err)
 		}
 		return h.result, nil
 	}
 	defer func() { exit(h.outcome()) }()
 
-	for requests := range slices.Chunk(in.Requests, searchesAtOnce) {
-		if h.full || h.late() {
-			h.postpone(requests)
-		} else {
-			h.readFirst(ctx, requests)
-		}
-	}
+	h.readFirst(ctx)
 	h.readFurther(ctx)
 	if err := ctx.Err(); err != nil {
 		return cdc.HydrateResult{}, ApplicationError(ctx, err)
@@ -65,9 +62,10 @@ type hydration struct {
 	r       *Reader
 	in      cdc.HydrateInput
 	started time.Time
-	result  cdc.HydrateResult
-	used    room
-	full    bool
+	// result has a page for each request.
+	result cdc.HydrateResult
+	used   room
+	full   bool
 	// mayFail is set when the attempt may fail, for Temporal to retry it.
 	mayFail bool
 	// retryable is the first error that may pass by itself.
@@ -84,54 +82,72 @@ type reading struct {
 	err     error
 }
 
+// notRead is the result of a request that is left to the next Hydrate.
+func notRead(request cdc.PageRequest) cdc.PageResult {
+	return cdc.PageResult{Type: request.Type, State: cdc.PageIncomplete, Next: request.Next, Remaining: -1, Trail: request.Trail}
+}
+
+// notGiven makes a page one that the store did not give. A page token that it rejected
+// starts the pages again.
+func notGiven(page *cdc.PageResult, err error) {
+	page.State, page.Class = cdc.PageUnavailable, cdc.ClassOf(err)
+	if page.Class == cdc.ClassPageTokenRejected && page.Next != "" {
+		page.State, page.Next = cdc.PageIncomplete, ""
+	} else {
+		page.RetryAfter = retryAfter(err)
+	}
+}
+
+// late reports whether the attempt begins no further search.
 func (h *hydration) late() bool { return time.Since(h.started) > hydrateBudget }
 
-// postpone leaves the requests to the next Hydrate.
-func (h *hydration) postpone(requests []cdc.PageRequest) {
-	for _, request := range requests {
-		h.result.Pages = append(h.result.Pages, cdc.PageResult{
-			Type: request.Type, State: cdc.PageIncomplete, Next: request.Next, Remaining: -1, Trail: request.Trail,
-		})
-	}
-}
-
-// readFirst reads one page of each request side by side and adds what they hold, in the
-// order of the requests.
-func (h *hydration) readFirst(ctx context.Context, requests []cdc.PageRequest) {
-	readings := make([]reading, len(requests))
-	var group errgroup.Group
-	for i, request := range requests {
-		group.Go(func() error {
-			readings[i] = h.read(ctx, request)
-			return nil
-		})
-	}
-	_ = group.Wait() // readings carry their own errors
-	for i, read := range readings {
-		h.count(read)
-		page := read.page
-		page.Changes, page.Trail = nil, requests[i].Trail
-		if h.add(&page, read.page.Changes) {
-			h.follow(ctx, &page, read.content)
-		} else {
-			page.State, page.Next = cdc.PageIncomplete, requests[i].Next
+// readFirst reads the first page of each request, some side by side, and adds what they
+// hold in the order of the requests.
+func (h *hydration) readFirst(ctx context.Context) {
+	pages := h.result.Pages
+	for requests := range slices.Chunk(h.in.Requests, searchesAtOnce) {
+		if h.full || h.late() {
+			return
 		}
-		h.result.Pages = append(h.result.Pages, page)
+		readings := make([]reading, len(requests))
+		var group errgroup.Group
+		for i, request := range requests {
+			group.Go(func() error {
+				readings[i] = h.read(ctx, request)
+				return nil
+			})
+		}
+		_ = group.Wait() // readings carry their own errors
+		for i, read := range readings {
+			pages[i].Remaining, pages[i].RetryAfter = read.page.Remaining, read.page.RetryAfter
+			h.count(read)
+			h.add(ctx, &pages[i], read)
+		}
+		pages = pages[len(requests):]
 	}
 }
 
-// follow notes a page that is in the result, and ends pages that loop. The pages
-// of a token that was refused start again, and so does their trail.
-func (h *hydration) follow(ctx context.Context, page *cdc.PageResult, content cdc.Hash) {
+// add adds a reading to the page of its type, and ends pages that loop. Where the result
+// has no room for all of it, the same page is requested again.
+func (h *hydration) add(ctx context.Context, page *cdc.PageResult, read reading) {
+	for _, change := range read.page.Changes {
+		if !h.used.fits(change) {
+			h.full, page.State = true, cdc.PageIncomplete
+			return
+		}
+		page.Changes = append(page.Changes, change)
+	}
+	page.State, page.Next, page.Class = read.page.State, read.page.Next, read.page.Class
 	switch {
-	case page.State == cdc.PageMore && page.Trail.Add(h.in.Salt, content, page.Next):
+	case page.State == cdc.PageMore && page.Trail.Add(h.in.Salt, read.content, page.Next):
 		h.r.CountPageLoop(ctx, h.in.Origin.Datastore, page.Type)
 		page.State, page.Next = cdc.PageDone, ""
 	case page.Next == "":
-		page.Trail = cdc.PageTrail{}
+		page.Trail = cdc.PageTrail{} // the pages are at an end, or start again
 	}
 }
 
+// count counts what a request took, and notes how the store answered it.
 func (h *hydration) count(read reading) {
 	h.result.Counts.Add(read.counts)
 	if !read.date.IsZero() && (h.result.StoreTime.IsZero() || read.date.Before(h.result.StoreTime)) {
@@ -140,19 +156,6 @@ func (h *hydration) count(read reading) {
 	if read.err != nil && h.retryable == nil && cdc.ClassOf(read.err).Retryable() {
 		h.retryable = read.err
 	}
-}
-
-// add appends the changes for which the result has room and reports whether all
-// of them fitted.
-func (h *hydration) add(page *cdc.PageResult, changes []cdc.Change) bool {
-	for _, change := range changes {
-		if !h.used.fits(change) {
-			h.full = true
-			return false
-		}
-		page.Changes = append(page.Changes, change)
-	}
-	return true
 }
 
 // readFurther follows the types that have a moderate number of further pages
@@ -176,17 +179,12 @@ func (h *hydration) readFurther(ctx context.Context) {
 			if page.Remaining > 0 {
 				page.Remaining = max(0, page.Remaining-cdc.PageSize)
 			}
-			if !h.add(page, read.page.Changes) {
-				page.State = cdc.PageIncomplete // the same page again, for the rest
-				break
-			}
-			// The class is of a page token that the store refused.
-			page.State, page.Next, page.Class = read.page.State, read.page.Next, read.page.Class
-			h.follow(ctx, page, read.content)
+			h.add(ctx, page, read)
 		}
 	}
 }
 
+// anyRead reports whether the store gave a page of any type.
 func (h *hydration) anyRead() bool {
 	return slices.ContainsFunc(h.result.Pages, func(page cdc.PageResult) bool {
 		return page.State == cdc.PageDone || page.State == cdc.PageMore || len(page.Changes) > 0
@@ -215,52 +213,37 @@ func (h *hydration) read(ctx context.Context, request cdc.PageRequest) reading {
 		Datastore: origin.Datastore, Type: request.Type, Span: span, Next: request.Next,
 		IDsOnly: request.Confirm || h.in.List, Bulk: origin.Bulk,
 	}, func() {})
-	read := reading{counts: cdc.Counts{Searches: searches}}
+	read := reading{page: notRead(request), counts: cdc.Counts{Searches: searches}, err: err}
 	if err != nil {
-		read.page, read.err = notGiven(request, err), err
+		notGiven(&read.page, err)
 		return read
 	}
 	read.date, read.content = found.Date, found.Content(h.in.Salt)
-	read.page = cdc.PageResult{Type: request.Type, State: cdc.PageDone, Next: found.Next, Remaining: -1}
-	if found.Next != "" {
-		read.page.State = cdc.PageMore
-	}
 	if found.Total >= 0 && request.Next == "" {
 		read.page.Remaining = max(0, found.Total-len(found.Resources))
 	}
 	fresh := unknown(span, among(request.Known, h.in.Salt), found)
-	if h.in.List {
+	switch {
+	case h.in.List:
 		for _, version := range versionsOf(fresh) {
 			read.page.Changes = append(read.page.Changes, cdc.Change{Version: version})
 		}
-		return read
-	}
-	if !request.Confirm && !found.IDsOnly {
+	case !request.Confirm && !found.IDsOnly:
 		read.page.Changes = h.r.changes(origin, fresh)
-		return read
+	default:
+		changes, unread, reads, err := h.r.readBodies(ctx, origin, span, versionsOf(fresh))
+		read.page.Changes, read.counts.Reads = changes, reads
+		if err != nil && len(changes) == 0 {
+			notGiven(&read.page, err)
+			read.err = err
+		}
+		if err != nil || len(unread) > 0 {
+			return read
+		}
 	}
-	changes, unread, reads, err := h.r.readBodies(ctx, origin, span, versionsOf(fresh))
-	read.counts.Reads = reads
-	switch {
-	case err != nil && len(changes) == 0:
-		remaining := read.page.Remaining
-		read.page, read.err = notGiven(request, err), err
-		read.page.Remaining = remaining
-	case err != nil || len(unread) > 0:
-		read.page.State, read.page.Next = cdc.PageIncomplete, request.Next
+	read.page.State, read.page.Next = cdc.PageDone, found.Next
+	if found.Next != "" {
+		read.page.State = cdc.PageMore
 	}
-	read.page.Changes = changes
 	return read
-}
-
-// notGiven is the result of a page that the store did not give. A page token that it
-// refused starts the pages again.
-func notGiven(request cdc.PageRequest, err error) cdc.PageResult {
-	page := cdc.PageResult{Type: request.Type, State: cdc.PageUnavailable, Next: request.Next, Remaining: -1, Class: cdc.ClassOf(err)}
-	if page.Class == cdc.ClassPageTokenRejected && request.Next != "" {
-		page.State, page.Next = cdc.PageIncomplete, ""
-		return page
-	}
-	page.RetryAfter = retryAfter(err)
-	return page
 }
