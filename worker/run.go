@@ -81,7 +81,10 @@ func (p *process) live(ctx context.Context, life *lifecycle) error {
 		life.set("")
 	}
 	if role != roleWorker {
-		group.Go(func() error { return p.consumer.Run(groupCtx) })
+		group.Go(func() error {
+			p.consumer.Run(groupCtx)
+			return nil
+		})
 	}
 	group.Go(func() error { return p.followSchedules(groupCtx) })
 	group.Go(func() error {

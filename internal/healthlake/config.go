@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
@@ -21,8 +22,8 @@ const (
 	DefaultMaxBodyBytes = 64 << 20
 	// requestTimeout is the time of one request, its answer's body included.
 	requestTimeout = 30 * time.Second
-	// idleConnections are kept for reuse. net/http keeps two a host, fewer than a
-	// worker's activities use at once.
+	// idleConnections are kept for reuse. The SDK keeps ten a host, fewer than a worker's
+	// activities use at once.
 	idleConnections = 64
 )
 
@@ -75,7 +76,9 @@ func New(cfg Config) (*Client, error) {
 	client := &Client{
 		endpoint: endpoint,
 		http: &http.Client{
-			Transport: newTransport(),
+			Transport: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+				t.MaxIdleConnsPerHost = idleConnections
+			}).GetTransport(),
 			// A redirect would have to be signed for wherever it points to.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -122,14 +125,4 @@ func parseEndpoint(text string) (*url.URL, error) {
 	}
 	endpoint.Path = clean
 	return endpoint, nil
-}
-
-func newTransport() http.RoundTripper {
-	standard, ok := http.DefaultTransport.(*http.Transport)
-	if !ok { // somebody replaced it
-		return http.DefaultTransport
-	}
-	transport := standard.Clone()
-	transport.MaxIdleConnsPerHost = idleConnections
-	return transport
 }

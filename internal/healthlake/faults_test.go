@@ -327,7 +327,7 @@ func TestUntrustedCertificate(t *testing.T) {
 	s.Config.ErrorLog = discardLog
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	_, err := searchPatients(s.client(t, func(c *Client) { c.http.Transport = newTransport() }))
+	_, err := searchPatients(s.client(t, func(c *Client) { c.http.Transport = http.DefaultTransport }))
 	e := requireClass(t, cdc.ClassUnavailable, err)
 	require.Contains(t, e.Advice, "certificate")
 }

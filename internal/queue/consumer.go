@@ -96,12 +96,8 @@ func newConsumer(cfg Config, l limits) *Consumer {
 }
 
 // Run polls until ctx is done. Then the polls in flight finish, what is in hand is worked
-// off within the grace or released, acknowledgements are flushed, and Run returns nil. An
-// error says that the queue does not exist.
-func (c *Consumer) Run(ctx context.Context) error {
-	if err := c.checkQueue(ctx); err != nil {
-		return fmt.Errorf("checking the trigger queue: %w", err)
-	}
+// off within the grace or released, acknowledgements are flushed, and Run returns.
+func (c *Consumer) Run(ctx context.Context) {
 	calls := context.WithoutCancel(ctx) // of SQS: a stop lets each finish
 	work, abandon := context.WithCancel(calls)
 	defer abandon()
@@ -139,7 +135,6 @@ func (c *Consumer) Run(ctx context.Context) error {
 	close(stopExtender)
 	helpers.Wait()
 	c.Logger.Info("consumer has stopped")
-	return nil
 }
 
 // Ready says why the consumer is not at work: Temporal is unavailable, or no

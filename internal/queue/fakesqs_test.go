@@ -25,8 +25,7 @@ const queueURL = "http://queue.example/111122223333/secret-queue"
 type fakeSQS struct {
 	mu          sync.Mutex
 	changed     chan struct{} // closed and replaced at every change
-	attributes  map[string]string
-	maxReceives int // more move a message to dead; 0 for ever
+	maxReceives int           // more move a message to dead; 0 for ever
 	messages    []*fakeMessage
 	dead        []*fakeMessage
 	deleted     int
@@ -48,9 +47,8 @@ type fakeMessage struct {
 
 func newFakeSQS() *fakeSQS {
 	return &fakeSQS{
-		changed:    make(chan struct{}),
-		calls:      make(map[string]int),
-		attributes: map[string]string{"VisibilityTimeout": "60", "RedrivePolicy": "{}"},
+		changed: make(chan struct{}),
+		calls:   make(map[string]int),
 	}
 }
 
@@ -121,8 +119,6 @@ func (f *fakeSQS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	answer := map[string]any{}
 	switch op {
-	case "GetQueueAttributes":
-		answer["Attributes"] = f.attributes
 	case "ReceiveMessage":
 		f.polling++
 		f.signal()

@@ -169,14 +169,21 @@ func TestDeleteOfAnInvalidReceiptIsNotRepeated(t *testing.T) {
 }
 
 func TestSQSOutageIsLoggedOnceAndOutlived(t *testing.T) {
-	for name, status := range map[string]int{"no connection": statusNoConnection, "status 503": http.StatusServiceUnavailable} {
+	for name, answer := range map[string]struct {
+		status int
+		code   string
+	}{
+		"no connection": {statusNoConnection, ""},
+		"status 503":    {http.StatusServiceUnavailable, "ServiceUnavailable"},
+		"no such queue": {http.StatusBadRequest, "QueueDoesNotExist"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture(t)
 				up := time.Now().Add(30 * time.Minute)
 				f.queue.fail = func(op string) (int, string) {
 					if op == "ReceiveMessage" && time.Now().Before(up) {
-						return status, "ServiceUnavailable"
+						return answer.status, answer.code
 					}
 					return 0, ""
 				}
@@ -196,48 +203,6 @@ func TestSQSOutageIsLoggedOnceAndOutlived(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestCheckOfTheQueue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t)
-		f.queue.fail = func(string) (int, string) { return http.StatusBadRequest, "QueueDoesNotExist" }
-		err := f.consumer.Run(t.Context())
-		require.ErrorContains(t, err, "there is no such queue: check CDC_QUEUE_URL")
-		require.NotContains(t, err.Error(), "secret-queue")
-	})
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t)
-		f.queue.attributes = map[string]string{"VisibilityTimeout": "29"}
-		f.start()
-		synctest.Wait()
-		f.stop()
-		require.Contains(t, f.log.String(), "visibility timeout is short")
-		require.Contains(t, f.log.String(), "no dead-letter queue")
-	})
-	synctest.Test(t, func(t *testing.T) { // not allowed: polls all the same
-		f := newFixture(t)
-		f.queue.fail = func(op string) (int, string) {
-			if op == "GetQueueAttributes" {
-				return http.StatusForbidden, "AccessDenied"
-			}
-			return 0, ""
-		}
-		f.queue.send(update(windowsBefore(1)[0]))
-		f.start()
-		f.queue.until(f.queue.empty)
-		f.stop()
-		require.Contains(t, f.log.String(), "grant sqs:GetQueueAttributes")
-	})
-	synctest.Test(t, func(t *testing.T) { // away: waits, and stops when asked to
-		f := newFixture(t)
-		f.queue.fail = func(string) (int, string) { return statusNoConnection, "" }
-		f.start()
-		<-time.After(time.Hour)
-		f.cancel()
-		require.NoError(t, <-f.done)
-		require.Zero(t, f.queue.calls["ReceiveMessage"])
-	})
 }
 
 // Who starts a worker on an empty queue need not wait for a long poll.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -109,6 +110,33 @@ func (c *Consumer) count(result trigger.Result, now time.Time) {
 		if c.names.isNew(result.UnknownEvent) {
 			c.Logger.Warn("unknown event name of a call that is not read-only: treated as a write", "event_name", result.UnknownEvent)
 		}
+	}
+}
+
+// health logs outages of SQS, the beginning and the end of each once. A call that began
+// before the last change says nothing new: polls take their time, and run side by side.
+type health struct {
+	logger  *slog.Logger
+	mu      sync.Mutex
+	down    bool
+	changed time.Time
+}
+
+func (h *health) failed(started time.Time, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.down && !started.Before(h.changed) {
+		h.down, h.changed = true, time.Now()
+		h.logger.Warn("SQS is unavailable: trying again; check CDC_QUEUE_URL, the credentials and the network", "cause", withoutURL(err))
+	}
+}
+
+func (h *health) succeeded(started time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.down && !started.Before(h.changed) {
+		h.logger.Info("SQS is available again", "after", time.Since(h.changed).Round(time.Second))
+		h.down, h.changed = false, time.Now()
 	}
 }
 

@@ -44,7 +44,6 @@ type Queue struct {
 	// Retention is how long the queue keeps messages, 0 where SQS does not say.
 	Retention time.Duration
 
-	visibility    time.Duration
 	redrivePolicy string
 }
 
@@ -93,6 +92,7 @@ func (q Queue) DeadLetters(ctx context.Context, api API) (Queue, error) {
 	return found, nil
 }
 
+// look reads a queue's attributes.
 func look(ctx context.Context, api API, url string) (Queue, error) {
 	out, err := api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: aws.String(url), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
@@ -104,7 +104,6 @@ func look(ctx context.Context, api API, url string) (Queue, error) {
 		n, _ := strconv.Atoi(out.Attributes[string(name)]) // 0 where SQS does not say
 		return n
 	}
-	seconds := func(name types.QueueAttributeName) time.Duration { return time.Duration(number(name)) * time.Second }
 	return Queue{
 		URL: url,
 		Depth: Depth{
@@ -112,8 +111,7 @@ func look(ctx context.Context, api API, url string) (Queue, error) {
 			InFlight: number(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
 			Delayed:  number(types.QueueAttributeNameApproximateNumberOfMessagesDelayed),
 		},
-		Retention:     seconds(types.QueueAttributeNameMessageRetentionPeriod),
-		visibility:    seconds(types.QueueAttributeNameVisibilityTimeout),
+		Retention:     time.Duration(number(types.QueueAttributeNameMessageRetentionPeriod)) * time.Second,
 		redrivePolicy: out.Attributes[string(types.QueueAttributeNameRedrivePolicy)],
 	}, nil
 }
