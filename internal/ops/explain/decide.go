@@ -19,17 +19,19 @@ type explanation struct {
 	configured, audited bool
 	now                 time.Time
 	retention           time.Duration
-	// open is the run that is open, holder the first one whose ledger has the version;
-	// nil without one. The open run searches openTypes; pending are its activities.
-	open, holder    *Run
-	openTypes       []string
-	pending         []*workflowpb.PendingActivityInfo
-	skippedInLedger bool
+	// open is the run that is open, nil without one. It searches openTypes; pending are its
+	// activities.
+	open      *Run
+	openTypes []string
+	pending   []*workflowpb.PendingActivityInfo
+	// holder is the first run whose ledger has the version, skipped or published; nil
+	// without one.
+	holder  *Run
+	skipped bool
 	// rejected and publishing are of the open run; failing is the class of the last
 	// failure of the one under way.
 	rejected, publishing *Publication
 	failing              string
-	skippedAt            time.Time
 	// replayed is set when a replay published the version, and no window did.
 	replayed bool
 	noWorker bool
@@ -110,7 +112,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z
 // decideVersion decides for a version whose time is known.
 func (x *explanation) decideVersion() {
 	switch {
-	case x.holder != nil && x.skippedInLedger:
+	case x.holder != nil && x.skipped:
 		x.Verdict, x.Reason = Skipped, "skipped by an operator: it is in the ledger as skipped"
 		if x.holder.Skips {
 			x.Reason = "skipped by CDC_IMPORTS: an import wrote it, and it is in the ledger as skipped"
@@ -121,9 +123,6 @@ func (x *explanation) decideVersion() {
 	case x.holder != nil:
 		x.Verdict = Published
 		x.Reason = "the ledger of " + x.holder.WorkflowID + " has it as published; the history with EventBridge's id has expired"
-	case !x.skippedAt.IsZero():
-		x.Publication, x.Verdict = x.rejected, Skipped
-		x.Reason = fmt.Sprintf("skipped by an operator at %s: EventBridge rejected it, and its window is still open for something else", stamp(x.skippedAt))
 	case x.rejected != nil && x.publishing == nil:
 		x.Publication, x.Verdict = x.rejected, WaitingForOperator
 		x.Reason = fmt.Sprintf("EventBridge rejected its event (%s) at %s; the window stays open and tries again", x.rejected.Rejected, stamp(x.rejected.At))

@@ -120,21 +120,21 @@ func TestDecide(t *testing.T) {
 		}},
 		"skipped": {want: Skipped, says: "skipped", given: func(x *explanation) {
 			held(x, closedRun(true, true))
-			x.skippedInLedger = true
+			x.skipped = true
 		}},
 		"skipped by CDC_IMPORTS": {want: Skipped, says: "CDC_IMPORTS", given: func(x *explanation) {
 			run := closedRun(true, true)
 			run.Skips = true
 			held(x, run)
-			x.skippedInLedger = true
+			x.skipped = true
 		}},
 		"an audit's rerun for another type is open": {want: Missed, says: "closed without it", given: func(x *explanation) {
 			x.Window.Runs = []*Run{closedRun(true, false)}
 			open(x, "Claim")
 		}},
-		"skipped, window open": {want: Skipped, says: "skipped by an operator at 2026", given: func(x *explanation) {
+		"skipped, window open": {want: Skipped, says: "skipped by an operator", given: func(x *explanation) {
 			open(x, "Patient")
-			x.rejected, x.skippedAt = &Publication{Rejected: "MalformedDetail"}, begin
+			x.holder, x.skipped = x.open, true
 		}},
 		"superseded": {want: Superseded, says: "search shows only the newest", given: func(x *explanation) {
 			replaced(x, begin.Add(minute))

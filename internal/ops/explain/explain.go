@@ -110,7 +110,7 @@ func (e *Explainer) readExecutions(ctx context.Context, x *explanation) error {
 	if err := e.findPublication(ctx, x); err != nil {
 		return err
 	}
-	if x.open != nil && x.Publication == nil {
+	if x.open != nil && x.holder == nil {
 		e.findNextStep(ctx, x)
 	}
 	var err error
@@ -143,9 +143,6 @@ func (e *Explainer) findPublication(ctx context.Context, x *explanation) error {
 		return nil
 	}
 	x.rejected, x.publishing = t.rejected, t.open
-	if t.skipped && t.accepted == nil {
-		x.skippedAt = t.skippedAt
-	}
 	for _, p := range x.pending {
 		if t.open != nil && p.GetActivityId() == t.open.activityID {
 			t.open.Attempt = int(p.GetAttempt())

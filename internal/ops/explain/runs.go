@@ -44,12 +44,13 @@ func (e *Explainer) findRuns(ctx context.Context, window cdc.Window, x *explanat
 		}
 		if cdc.IsOpen(info.GetStatus()) {
 			x.open, x.openTypes, x.pending = run, in.Types, described.GetPendingActivities()
-		} else if has, err := e.ledger(ctx, id); err != nil {
-			unreadable = err
+		}
+		if found, err := (ledger.Reader{Executions: e.Executions}).Current(ctx, id); err != nil {
+			unreadable = fmt.Errorf("reading the ledger of %s: %w", id, err)
 		} else {
-			run.Searched, run.Has = has.Swept(x.Type), has.Has(x.version)
+			run.Searched, run.Has = found.Ledger.Swept(x.Type), found.Ledger.Has(x.version)
 			if run.Has && x.holder == nil {
-				x.holder, x.skippedInLedger = run, !has.HasPublished(x.version)
+				x.holder, x.skipped = run, !found.Ledger.HasPublished(x.version)
 			}
 		}
 		x.Window.Runs = append(x.Window.Runs, run)
@@ -58,16 +59,6 @@ func (e *Explainer) findRuns(ctx context.Context, window cdc.Window, x *explanat
 		return unreadable
 	}
 	return nil
-}
-
-func (e *Explainer) ledger(ctx context.Context, id string) (cdc.Ledger, error) {
-	found, err := ledger.Reader{Executions: e.Executions}.Closed(ctx, id)
-	if cdc.ClassOf(err) == cdc.ClassStillOpen {
-		err = fmt.Errorf("a slice of %s has not closed yet: try again in a moment", id)
-	} else if err != nil {
-		err = fmt.Errorf("reading the ledger of %s: %w", id, err)
-	}
-	return found, err
 }
 
 func statusText(status enumspb.WorkflowExecutionStatus) string {

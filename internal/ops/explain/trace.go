@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
@@ -21,12 +20,8 @@ type trace struct {
 	// accepted is the Publish that EventBridge accepted, rejected the last one that it
 	// did not, and open one that has not ended.
 	accepted, rejected, open *Publication
-	// skipEvent is the event by which an operator skipped the rejected versions of the
-	// type, skippedAt its time; skipped is set when the version was among them.
-	skipEvent int64
-	skippedAt time.Time
-	skipped   bool
-	slices    []string
+	// slices are the workflow IDs of its slices of the type.
+	slices []string
 	// earlier is the run that continued as this one.
 	earlier string
 
@@ -52,30 +47,11 @@ func (t *trace) apply(event *historypb.HistoryEvent) error {
 		}
 	case event.GetActivityTaskCompletedEventAttributes() != nil:
 		return t.noteCompleted(event)
-	case event.GetWorkflowExecutionSignaledEventAttributes() != nil:
-		return t.noteSkip(event)
 	case event.GetChildWorkflowExecutionStartedEventAttributes() != nil:
 		id := event.GetChildWorkflowExecutionStartedEventAttributes().GetWorkflowExecution().GetWorkflowId()
 		if _, resourceType, _, _, err := cdc.ParseSliceID(id); err == nil && resourceType == t.version.Type {
 			t.slices = append(t.slices, id)
 		}
-	}
-	return nil
-}
-
-// noteSkip notes what an operator skipped: what was rejected until then.
-func (t *trace) noteSkip(event *historypb.HistoryEvent) error {
-	signal := event.GetWorkflowExecutionSignaledEventAttributes()
-	if signal.GetSignalName() != cdc.SignalSkip {
-		return nil
-	}
-	var skip cdc.Skip
-	if err := t.converter.FromPayloads(signal.GetInput(), &skip); err != nil {
-		return err
-	}
-	if slices.Contains(skip.Versions, t.version.Type) {
-		t.skipEvent, t.skippedAt = event.GetEventId(), event.GetEventTime().AsTime()
-		t.skipped = t.rejected != nil
 	}
 	return nil
 }
@@ -162,7 +138,7 @@ func (t *trace) notePublished(event *historypb.HistoryEvent, done *historypb.Act
 	t.open, p.At = nil, event.GetEventTime().AsTime()
 	if p.index < len(result.EventIDs) && result.EventIDs[p.index] != "" {
 		p.EventID = result.EventIDs[p.index]
-		t.accepted, t.skipped = p, false
+		t.accepted = p
 		return nil
 	}
 	for _, rejection := range result.Rejected {
@@ -171,7 +147,6 @@ func (t *trace) notePublished(event *historypb.HistoryEvent, done *historypb.Act
 		}
 	}
 	t.rejected = p
-	t.skipped = t.skipped || p.scheduled < t.skipEvent
 	return nil
 }
 
@@ -222,8 +197,5 @@ func (e *Explainer) follow(ctx context.Context, version cdc.Version, workflowID 
 // merge adds what another part of the same execution says and this one does not.
 func (t *trace) merge(other *trace) {
 	t.accepted = cmp.Or(t.accepted, other.accepted)
-	// What an earlier run was rejected may have been skipped in this one.
-	t.skipped = t.skipped || other.skipped || t.rejected == nil && other.rejected != nil && t.skipEvent > 0
 	t.rejected, t.open = cmp.Or(t.rejected, other.rejected), cmp.Or(t.open, other.open)
-	t.skippedAt = cmp.Or(t.skippedAt, other.skippedAt)
 }
