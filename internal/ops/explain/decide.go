@@ -3,7 +3,6 @@ package explain
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	workflowpb "go.temporal.io/api/workflow/v1"
@@ -171,7 +170,7 @@ func (x *explanation) decidePublished() {
 
 // searched reports whether a closed run of the window searched the type.
 func (x *explanation) searched() bool {
-	return slices.ContainsFunc(x.Window.Runs, func(r *Run) bool { return r.Searched })
+	return slices.ContainsFunc(x.Window.Runs, func(r *Run) bool { return r.Searched && !r.Closed.IsZero() })
 }
 
 // decideOpen decides for a version that its open window has not published yet.
@@ -268,34 +267,33 @@ func messagesAre(n int) string {
 
 // decideClosed decides for a version whose window has closed without it.
 func (x *explanation) decideClosed() {
+	var last *Run
+	for _, run := range x.Window.Runs {
+		if !run.Closed.IsZero() {
+			last = run
+		}
+	}
+	x.Reason = "its window has closed without it"
+	if !x.searched() {
+		x.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type", last.Status)
+	}
 	if x.Store.Standing == Current {
-		x.Verdict, x.Advice = Missed, x.auditOrCapture()
-		x.Reason = "its window has closed without it: search did not show it up to the last pass"
-		if !x.searched() {
-			x.Advice = x.captureCommand()
-			x.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type", statuses(x.Window.Runs))
+		x.Verdict, x.Advice = Missed, x.captureCommand()
+		if x.searched() {
+			x.Advice = x.auditOrCapture()
+			x.Reason += ": search did not show it up to the last pass"
 		}
 		return
 	}
-	closed := slices.DeleteFunc(slices.Clone(x.Window.Runs), func(run *Run) bool { return run.Closed.IsZero() })
-	last := closed[len(closed)-1]
 	x.Verdict = Superseded
-	switch at := x.Store.ReplacedAt; {
+	x.Reason += "; it " + x.replacement()
+	switch {
 	case !x.searched():
-		x.Reason = fmt.Sprintf("its window has ended (%s) without a search of the type; it %s", last.Status, x.replacement())
-	case !x.Store.AtLatest && at.After(last.Closed):
-		x.Reason = "its window has closed without it; it " + x.replacement() + ", after the window had closed: search did not show it in time"
+	case !x.Store.AtLatest && x.Store.ReplacedAt.After(last.Closed):
+		x.Reason += ", after the window had closed: search did not show it in time"
 	default:
-		x.Reason = "its window has closed without it; it " + x.replacement() + ", and search shows only the newest version"
+		x.Reason += ", and search shows only the newest version"
 	}
-}
-
-func statuses(runs []*Run) string {
-	texts := make([]string, len(runs))
-	for i, run := range runs {
-		texts[i] = run.Status
-	}
-	return strings.Join(texts, ", ")
 }
 
 // auditOrCapture is the advice for what a scheduled audit repairs by itself.

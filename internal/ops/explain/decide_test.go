@@ -132,6 +132,10 @@ func TestDecide(t *testing.T) {
 			x.Window.Runs = []*Run{closedRun(true, false)}
 			open(x, "Claim")
 		}},
+		"only a rerun for another type is known": {want: UnconfiguredType, says: "without the type Patient", given: func(x *explanation) {
+			open(x, "Claim")
+			x.open.Searched = true // by the run before, whose ledger it has
+		}},
 		"skipped, window open": {want: Skipped, says: "skipped by an operator", given: func(x *explanation) {
 			open(x, "Patient")
 			x.holder, x.skipped = x.open, true
