@@ -38,14 +38,19 @@ bills as actions. The depth of the queues needs CDC_QUEUE_URL.`,
 func (s *session) status(ctx context.Context, lookback time.Duration) error {
 	return s.withConnection(ctx, needsTemporal, func(c *connection) error {
 		collector := &status.Collector{
-			Temporal: c.Client, Converter: c.Data,
+			Temporal: c.Client, Executions: c.Executions,
 			TaskQueue: c.config.TaskQueue, Types: c.types, Datastores: c.config.Datastores,
-			Passes: c.config.Passes, Lookback: lookback, Queues: c.queues, Retention: c.retentionWarning, Now: time.Now,
-			Attributes: c.Attributes,
+			Passes: c.config.Passes, Lookback: lookback, Attributes: c.Attributes, Now: time.Now,
 		}
 		report, err := collector.Collect(ctx)
 		if err != nil {
 			return err
+		}
+		if report.Queue, report.DLQ, err = c.queues(ctx); err != nil {
+			report.QueueNote = err.Error()
+		}
+		if warning := c.retentionWarning(ctx); warning != "" {
+			report.Notes = append(report.Notes, warning)
 		}
 		return s.print(report, report.Text())
 	})

@@ -15,7 +15,7 @@ const maxAudits = 50
 
 // audit finds the last scheduled audit of a store that completed, and reads its result.
 func (c *collection) audit(ctx context.Context, datastore string) (*Audit, error) {
-	infos, err := c.executions.List(ctx,
+	infos, err := c.Executions.List(ctx,
 		temporal.OfType(cdc.WorkflowAudit).WithPrefix(cdc.AuditScheduleID(datastore)+"-").WithStatus("Completed"), maxAudits)
 	if err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func (c *collection) audit(ctx context.Context, datastore string) (*Audit, error
 	}
 	id := last.GetExecution().GetWorkflowId()
 	var result cdc.AuditResult
-	err = c.executions.Result(ctx, id, last.GetExecution().GetRunId(), &result)
+	err = c.Executions.Result(ctx, id, last.GetExecution().GetRunId(), &result)
 	if temporal.IsNotFound(err) {
 		return nil, nil //nolint:nilnil // it has just expired
 	}

@@ -10,16 +10,13 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/queue"
 	"healthlake-cdc/internal/temporal"
 )
 
 // Temporal is what collecting calls of the SDK's client.
 type Temporal interface {
-	temporal.Client
 	temporal.Queries
 	CountWorkflow(ctx context.Context, request *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error)
 	DescribeTaskQueue(ctx context.Context, taskQueue string, kind enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
@@ -28,18 +25,14 @@ type Temporal interface {
 // Collector holds what collecting needs.
 type Collector struct {
 	Temporal   Temporal
-	Converter  converter.DataConverter
+	Executions temporal.Executions
 	TaskQueue  string
 	Types      map[string][]string
 	Datastores []string
 	Passes     []time.Duration
 	Lookback   time.Duration
 	Attributes bool
-	// Retention says what is wrong with the namespace's.
-	Retention func(ctx context.Context) string
-	// Queues reads the depth of the queues; its error is a note in the report.
-	Queues func(ctx context.Context) (queue, dlq *queue.Depth, err error)
-	Now    func() time.Time
+	Now        func() time.Time
 }
 
 // maxQueries bounds the executions of a kind, or windows of a store, that are queried:
@@ -48,8 +41,7 @@ const maxQueries = 10
 
 type collection struct {
 	*Collector
-	executions temporal.Executions
-	report     Report
+	report Report
 	// unanswered is set when a query got no response: no more are made. undecoded is
 	// set when a response could not be decoded.
 	unanswered, undecoded bool
@@ -59,7 +51,7 @@ type collection struct {
 
 func (c *Collector) begin() *collection {
 	return &collection{
-		Collector: c, executions: temporal.Executions{Client: c.Temporal, Data: c.Converter}, queried: make(map[string]bool),
+		Collector: c, queried: make(map[string]bool),
 		report: Report{
 			At: c.Now().UTC(), Lookback: c.Lookback.Seconds(),
 			Stores: []Store{}, Ranges: []Range{}, Audits: []Range{}, Waiting: []Waiting{}, Failed: []Failed{}, Workers: []Worker{},
@@ -67,7 +59,7 @@ func (c *Collector) begin() *collection {
 	}
 }
 
-// Collect reads what the report shows.
+// Collect reads what Temporal shows: all of the report but the queues.
 func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	run := c.begin()
 	for _, step := range []func(context.Context) error{
@@ -77,14 +69,7 @@ func (c *Collector) Collect(ctx context.Context) (Report, error) {
 			return Report{}, err
 		}
 	}
-	var err error
-	if run.report.Queue, run.report.DLQ, err = c.Queues(ctx); err != nil {
-		run.report.QueueNote = err.Error()
-	}
 	run.notes()
-	if warning := c.Retention(ctx); warning != "" {
-		run.note("%s", warning)
-	}
 	return run.report, nil
 }
 
@@ -161,7 +146,7 @@ func (c *collection) openRanges(ctx context.Context) (err error) {
 }
 
 func (c *collection) open(ctx context.Context, workflowType string) ([]Range, error) {
-	open, err := c.executions.List(ctx, temporal.OfType(workflowType).Running(), maxQueries)
+	open, err := c.Executions.List(ctx, temporal.OfType(workflowType).Running(), maxQueries)
 	all := []Range{}
 	for _, info := range open {
 		id := info.GetExecution().GetWorkflowId()

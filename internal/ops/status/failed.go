@@ -44,7 +44,7 @@ func (c *collection) failed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ended, err := c.executions.List(ctx, query, maxEnded)
+	ended, err := c.Executions.List(ctx, query, maxEnded)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func endedText(status enumspb.WorkflowExecutionStatus) string {
 // that has failed too is listed by itself.
 func (c *collection) repaired(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) (bool, error) {
 	id := info.GetExecution().GetWorkflowId()
-	latest, err := c.executions.Latest(ctx, id)
+	latest, err := c.Executions.Latest(ctx, id)
 	if err != nil {
 		return false, err
 	}
@@ -139,7 +139,7 @@ func (c *collection) repaired(ctx context.Context, info *workflowpb.WorkflowExec
 		return true, nil // expired since it was listed, or followed by another run
 	}
 	if w, n, err := cdc.ParseWindowID(id); err == nil {
-		next, err := c.executions.Latest(ctx, w.RerunID(n+1))
+		next, err := c.Executions.Latest(ctx, w.RerunID(n+1))
 		return next != nil, err
 	}
 	if datastore, err := cdc.ParseScheduledAuditID(id); err == nil {
@@ -157,7 +157,7 @@ func (c *collection) repaired(ctx context.Context, info *workflowpb.WorkflowExec
 // and one that has completed did without.
 func (c *collection) failedSlices(ctx context.Context, slicesOf map[string]int) error {
 	for parent, n := range slicesOf {
-		info, err := c.executions.Latest(ctx, parent)
+		info, err := c.Executions.Latest(ctx, parent)
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
 )
 
 const store = "0123456789abcdef0123456789abcdef"
@@ -23,6 +24,7 @@ const store = "0123456789abcdef0123456789abcdef"
 // run last. The real server is asked by the end-to-end tests.
 type namespace struct {
 	Temporal
+	temporal.Client
 	runs []*workflowpb.WorkflowExecutionInfo
 }
 
@@ -101,7 +103,7 @@ func TestFailed(t *testing.T) {
 	n.has(cdc.SliceID(open.ID(), "Patient", open.Start, 1), "1", terminated, noon)
 	n.has(cdc.SliceID(open.ID(), "Patient", open.Start, 2), "1", failed, noon)
 
-	c := (&Collector{Temporal: n, Datastores: []string{store}, Now: time.Now}).begin()
+	c := (&Collector{Temporal: n, Executions: temporal.Executions{Client: n}, Datastores: []string{store}, Now: time.Now}).begin()
 	c.report.Stores = []Store{{Datastore: store, Audit: &Audit{Closed: noon}}}
 	require.NoError(t, c.failed(t.Context()))
 	var ids, statuses []string
@@ -128,7 +130,7 @@ func TestManyFailedWindows(t *testing.T) {
 	for i := range 60 {
 		n.has(cdc.WindowAt(store, noon.Add(time.Duration(i)*cdc.WindowWidth)).ID(), "1", enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, noon)
 	}
-	c := (&Collector{Temporal: n, Datastores: []string{store}, Now: time.Now}).begin()
+	c := (&Collector{Temporal: n, Executions: temporal.Executions{Client: n}, Datastores: []string{store}, Now: time.Now}).begin()
 	require.NoError(t, c.failed(t.Context()))
 	require.Len(t, c.report.Failed, maxFailed)
 	require.Equal(t, 60, c.report.FailedTotal)

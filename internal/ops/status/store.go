@@ -72,11 +72,11 @@ func (c *collection) store(ctx context.Context, datastore string) error {
 	if s.OpenWindows, err = c.count(ctx, running); err != nil {
 		return err
 	}
-	open, err := c.executions.List(ctx, running, maxOpen)
+	open, err := c.Executions.List(ctx, running, maxOpen)
 	if err != nil {
 		return err
 	}
-	recent, err := c.executions.List(ctx, opened, maxRecent)
+	recent, err := c.Executions.List(ctx, opened, maxRecent)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (c *collection) store(ctx context.Context, datastore string) error {
 	s.ActionsPerHour = s.WindowsPerHour * actionsPerWindow
 	s.DollarsPerHour = s.ActionsPerHour * DollarsPerAction
 	s.SearchesPerHour = s.WindowsPerHour * searches
-	s.Types = types(c.Types[datastore], published)
+	s.Types = typesOf(c.Types[datastore], published)
 	if s.Audit, err = c.audit(ctx, datastore); err != nil {
 		return err
 	}
@@ -106,7 +106,8 @@ func (c *collection) store(ctx context.Context, datastore string) error {
 	return nil
 }
 
-func types(configured []string, published map[string]Type) []Type {
+// typesOf lists the configured types, and those that were published.
+func typesOf(configured []string, published map[string]Type) []Type {
 	names := slices.Concat(configured, slices.Collect(maps.Keys(published)))
 	slices.Sort(names)
 	all := []Type{}
@@ -141,8 +142,8 @@ func (c *collection) read(ctx context.Context, chosen []window) (published map[s
 	published = make(map[string]Type)
 	closed, total := 0, 0
 	for _, w := range chosen {
-		h := history{converter: c.executions.ConverterOf(w.id), window: w.id, published: published, inputs: make(map[int64]cdc.PublishInput)}
-		if err := c.executions.Visit(ctx, w.id, w.runID, h.apply); err != nil && !temporal.IsNotFound(err) {
+		h := history{converter: c.Executions.ConverterOf(w.id), window: w.id, published: published, inputs: make(map[int64]cdc.PublishInput)}
+		if err := c.Executions.Visit(ctx, w.id, w.runID, h.apply); err != nil && !temporal.IsNotFound(err) {
 			return nil, 0, err
 		}
 		if h.closed {

@@ -27,7 +27,7 @@ func (c *collection) waitForOperator(ctx context.Context) error {
 	if !c.Attributes {
 		query = temporal.OfType(cdc.WorkflowCaptureSlice).Running()
 	}
-	found, err := c.executions.List(ctx, query, maxWaiting)
+	found, err := c.Executions.List(ctx, query, maxWaiting)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (c *collection) lastPass(w window) time.Time {
 
 // lateDeletes reports deletes that are not published for unusually long.
 func (c *collection) lateDeletes(ctx context.Context) error {
-	late, err := c.executions.List(ctx,
+	late, err := c.Executions.List(ctx,
 		temporal.OfType(cdc.WorkflowPublishDelete).Running().Before(temporal.StartTime, c.report.At.Add(-patience)), maxQueries)
 	if err != nil {
 		return err
