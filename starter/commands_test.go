@@ -167,7 +167,6 @@ func TestRetryAndSkip(t *testing.T) {
 
 	for says, e := range map[string]execution{
 		"it has closed": {kind: cdc.WorkflowCaptureWindow, status: completed},
-		"is a " + cdc.WorkflowAudit + ": only windows":                   {kind: cdc.WorkflowAudit, status: running},
 		"does not wait for an operator; `starter status` lists":          {kind: cdc.WorkflowCaptureWindow, status: running},
 		"waits for the event bus: there is nothing to skip; check that ": {kind: cdc.WorkflowCaptureWindow, status: running, progress: cdc.Progress{Waiting: waits[2:]}},
 	} {

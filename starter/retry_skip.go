@@ -110,11 +110,6 @@ func (c *connection) waiting(ctx context.Context, id string) (none cdc.Progress,
 	case !cdc.IsOpen(info.GetStatus()):
 		return none, fmt.Errorf("%s does not wait for an operator: it has closed", id)
 	}
-	switch name := info.GetType().GetName(); name {
-	case cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowCaptureRange, cdc.WorkflowPublishDelete:
-	default:
-		return none, fmt.Errorf("%s is a %s: only windows, slices, replays, backfills and deletes wait for an operator; `starter status` lists them", id, name)
-	}
 	progress, err := temporal.Progress(ctx, c.Client, id)
 	if err == nil && len(progress.Waiting) == 0 {
 		err = fmt.Errorf("%s does not wait for an operator; `starter status` lists what does", id)
