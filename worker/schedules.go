@@ -100,7 +100,7 @@ func (p *process) keepSchedule(ctx context.Context, datastore string) error {
 		}
 		return &temporal.OtherOwnerError{Datastore: datastore, Found: known.Input.Owner, Ours: s.Owner}
 	case s.kept[datastore]:
-		return s.Follow(ctx, datastore, p.types[datastore])
+		return s.KeepTypes(ctx, datastore, p.types[datastore])
 	}
 	err := s.Keep(ctx, cdc.AuditInput{
 		Datastore: datastore, Types: p.types[datastore], Versions: p.cfg.Versions, Cause: cdc.Cause{CapturedBy: cdc.ByAudit},

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
 	schedulepb "go.temporal.io/api/schedule/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/proto"
 
 	"healthlake-cdc/internal/cdc"
 )
@@ -81,20 +81,37 @@ func (c *Connection) AuditSchedule(ctx context.Context, datastore string) (*Audi
 // came, a new one gets now, and none is ever dropped from Since.
 //
 // A type that the schedule audits and in does not have stays for as long as a worker
-// with other types polls the datastore's task queue: [AuditSchedules.Follow] takes it out
+// with other types polls the datastore's task queue: [AuditSchedules.KeepTypes] removes it
 // later. A schedule of another owner is an [OtherOwnerError].
 func (k *AuditSchedules) Keep(ctx context.Context, in cdc.AuditInput) error {
 	in.Attributes, in.Owner = k.Attributes, k.Owner
+	return k.keep(ctx, in, true)
+}
+
+// KeepTypes looks at the datastore's schedule again while a worker runs: it adds what is
+// missing of types, and removes what is not in types once no worker with other types
+// polls any more. Everything else stays as the last worker to start has made it. A
+// schedule that is not there stays so.
+func (k *AuditSchedules) KeepTypes(ctx context.Context, datastore string, types []string) error {
+	return k.keep(ctx, cdc.AuditInput{Datastore: datastore, Types: types}, false)
+}
+
+// keep is Keep, where a worker starts, and KeepTypes.
+func (k *AuditSchedules) keep(ctx context.Context, in cdc.AuditInput, starting bool) error {
 	in.Types = slices.Sorted(slices.Values(in.Types))
 	return k.retry(ctx, in.Datastore, func(changed bool) (kept bool, err error) {
 		known, err := k.AuditSchedule(ctx, in.Datastore)
 		switch {
 		case err != nil:
 			return false, err
+		case known == nil && !starting:
+			return true, nil
 		case known == nil:
-			return false, k.create(ctx, in)
+			known = &AuditSchedule{}
+		default:
+			err = k.checkOwner(ctx, in.Datastore, known.Input.Owner, k.TakeOver && starting)
 		}
-		if err := k.mayOwn(ctx, in.Datastore, known.Input.Owner); err != nil {
+		if err != nil {
 			return false, err
 		}
 		// A server may drop a change whose conflict token is old without saying so, hence
@@ -104,46 +121,25 @@ func (k *AuditSchedules) Keep(ctx context.Context, in cdc.AuditInput) error {
 			return true, nil
 		}
 		wanted := in
+		if !starting {
+			wanted = known.Input
+		}
 		if changed {
 			// Workers that start at once with other types must not remove each other's types
-			// in turn: Follow removes them later.
-			wanted.Types = slices.Compact(slices.Sorted(slices.Values(slices.Concat(in.Types, known.Input.Types))))
+			// in turn: KeepTypes removes them later.
+			wanted.Types = union(in.Types, known.Input.Types)
 		} else {
-			wanted.Types = k.types(ctx, in.Datastore, in.Types, known.Input.Types, true)
+			wanted.Types = k.types(ctx, in.Datastore, in.Types, known.Input.Types, starting)
 		}
 		wanted.Since = k.since(known.Input.Since, wanted.Types)
-		schedule, err := k.schedule(wanted, k.state(known.schedule.GetState()))
+		schedule, err := k.schedule(wanted, known.schedule, starting)
 		if err != nil {
 			return false, err
 		}
-		return k.update(ctx, known, wanted, schedule)
-	})
-}
-
-// Follow looks at the datastore's schedule again while a worker runs: it adds what is
-// missing of types, and takes out what is not in types once no worker with other types
-// polls any more. Everything else stays as the last worker to start has made it. A
-// schedule that is not there stays so.
-func (k *AuditSchedules) Follow(ctx context.Context, datastore string, types []string) error {
-	types = slices.Sorted(slices.Values(types))
-	return k.retry(ctx, datastore, func(changed bool) (kept bool, err error) {
-		known, err := k.AuditSchedule(ctx, datastore)
-		switch {
-		case err != nil || known == nil:
-			return true, err
-		case known.Input.Owner != k.Owner:
-			return false, &OtherOwnerError{Datastore: datastore, Found: known.Input.Owner, Ours: k.Owner}
-		case changed && len(Lacking(types, known.Input.Types)) == 0:
+		if sameInput(wanted, known.Input) && shape(schedule) == shape(known.schedule) {
 			return true, nil
 		}
-		wanted := known.Input
-		wanted.Types = k.types(ctx, datastore, types, known.Input.Types, false)
-		wanted.Since = k.since(known.Input.Since, wanted.Types)
-		schedule := proto.CloneOf(known.schedule)
-		if schedule.GetAction().GetStartWorkflow().Input, err = k.ConverterOf(cdc.AuditScheduleID(datastore)).ToPayloads(wanted); err != nil {
-			return false, fmt.Errorf("encoding the audit's input: %w", err)
-		}
-		return k.update(ctx, known, wanted, schedule)
+		return false, k.write(ctx, known, wanted, schedule)
 	})
 }
 
@@ -153,6 +149,7 @@ func (k *AuditSchedules) retry(ctx context.Context, datastore string, keep func(
 	changed := false
 	for try := 1; ; try++ {
 		kept, err := keep(changed)
+		again := try < maxConflicts
 		switch code(err) {
 		case codes.OK:
 			if kept {
@@ -163,33 +160,28 @@ func (k *AuditSchedules) retry(ctx context.Context, datastore string, keep func(
 			return fmt.Errorf("%w: %w", ErrNotAllowed, err)
 		case codes.AlreadyExists, codes.FailedPrecondition, codes.Unavailable, codes.Aborted, codes.ResourceExhausted:
 		default:
-			return fmt.Errorf("keeping schedule %s: %w", cdc.AuditScheduleID(datastore), err)
+			again = false
 		}
-		if try == maxConflicts {
+		if !again || smithytime.SleepWithContext(ctx, conflictPause*time.Duration(try)) != nil {
 			return fmt.Errorf("keeping schedule %s: %w", cdc.AuditScheduleID(datastore), err)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("keeping schedule %s: %w", cdc.AuditScheduleID(datastore), err)
-		case <-time.After(conflictPause * time.Duration(try)):
 		}
 	}
 }
 
 // types are those that the schedule is to have: the configured ones, and, while a
 // worker with others polls, those that it has already.
-func (k *AuditSchedules) types(ctx context.Context, datastore string, configured, known []string, say bool) []string {
+func (k *AuditSchedules) types(ctx context.Context, datastore string, configured, known []string, starting bool) []string {
 	extra := Lacking(known, configured)
 	if len(extra) == 0 {
 		return configured
 	}
 	others, err := k.otherTypes(ctx, datastore, configured)
 	if err != nil || len(others) > 0 {
-		if say {
+		if starting {
 			k.Logger.Warn("audits go on with resource types that are not configured here, for as long as a worker with other types polls",
 				"datastore", datastore, "types", extra, "workers", others, "error", err)
 		}
-		return slices.Sorted(slices.Values(slices.Concat(configured, extra)))
+		return union(configured, extra)
 	}
 	k.Logger.Warn("taking resource types out of the audits: no worker that polls is configured with them", "datastore", datastore, "types", extra)
 	return configured
@@ -198,6 +190,11 @@ func (k *AuditSchedules) types(ctx context.Context, datastore string, configured
 // Lacking are the names of all that are not in some.
 func Lacking(all, some []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(some, name) })
+}
+
+// union are the names of both, in alphabetical order.
+func union(a, b []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(a, b))))
 }
 
 // since is from when each type is promised: types that are not known yet from now on.
@@ -214,47 +211,30 @@ func (k *AuditSchedules) since(known map[string]time.Time, types []string) map[s
 	return since
 }
 
-// create makes the schedule, paused when audits are off: it says who the owner is.
-func (k *AuditSchedules) create(ctx context.Context, in cdc.AuditInput) error {
-	in.Since = k.since(nil, in.Types)
-	schedule, err := k.schedule(in, k.state(nil))
+// write creates the schedule, or changes the known one.
+func (k *AuditSchedules) write(ctx context.Context, known *AuditSchedule, in cdc.AuditInput, schedule *schedulepb.Schedule) (err error) {
+	id, service := cdc.AuditScheduleID(in.Datastore), k.Client.WorkflowService()
+	if known.schedule == nil {
+		_, err = service.CreateSchedule(ctx, &workflowservice.CreateScheduleRequest{
+			Namespace: k.Namespace, ScheduleId: id, Schedule: schedule, Identity: k.Identity, RequestId: rand.Text(),
+		})
+	} else {
+		_, err = service.UpdateSchedule(ctx, &workflowservice.UpdateScheduleRequest{
+			Namespace: k.Namespace, ScheduleId: id, Schedule: schedule, ConflictToken: known.token, Identity: k.Identity, RequestId: rand.Text(),
+		})
+	}
 	if err != nil {
 		return err
 	}
-	_, err = k.Client.WorkflowService().CreateSchedule(ctx, &workflowservice.CreateScheduleRequest{
-		Namespace: k.Namespace, ScheduleId: cdc.AuditScheduleID(in.Datastore), Schedule: schedule, Identity: k.Identity, RequestId: rand.Text(),
-	})
-	if err == nil {
-		k.Logger.Info("made the schedule of audits", k.described(in, schedule)...)
-		k.announce(ctx, nil, in)
-	}
-	return err
+	k.Logger.Info("brought the schedule of audits in line with the settings",
+		"schedule", id, "every", k.Every.String(), "types", len(in.Types), "paused", schedule.GetState().GetPaused())
+	k.logBackfill(ctx, known.Input.Since, in)
+	return nil
 }
 
-func (k *AuditSchedules) update(ctx context.Context, known *AuditSchedule, in cdc.AuditInput, schedule *schedulepb.Schedule) (same bool, err error) {
-	if sameInput(in, known.Input) && sameShape(known.schedule, schedule) {
-		return true, nil
-	}
-	_, err = k.Client.WorkflowService().UpdateSchedule(ctx, &workflowservice.UpdateScheduleRequest{
-		Namespace: k.Namespace, ScheduleId: cdc.AuditScheduleID(in.Datastore), Schedule: schedule, ConflictToken: known.token,
-		Identity: k.Identity, RequestId: rand.Text(),
-	})
-	if err == nil {
-		k.Logger.Info("brought the schedule of audits in line with the settings", k.described(in, schedule)...)
-		k.announce(ctx, known.Input.Since, in)
-	}
-	return false, err
-}
-
-func (k *AuditSchedules) described(in cdc.AuditInput, schedule *schedulepb.Schedule) []any {
-	return []any{
-		"schedule", cdc.AuditScheduleID(in.Datastore), "every", k.Every.String(), "types", len(in.Types), "paused", schedule.GetState().GetPaused(),
-	}
-}
-
-// announce logs the command that publishes what the datastore held of new types before:
+// logBackfill logs the command that publishes what the datastore held of new types before:
 // windows and audits begin now with them.
-func (k *AuditSchedules) announce(ctx context.Context, known map[string]time.Time, in cdc.AuditInput) {
+func (k *AuditSchedules) logBackfill(ctx context.Context, known map[string]time.Time, in cdc.AuditInput) {
 	added := Lacking(in.Types, slices.Collect(maps.Keys(known)))
 	if len(added) == 0 {
 		return

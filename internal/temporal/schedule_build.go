@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"healthlake-cdc/internal/cdc"
@@ -29,12 +29,18 @@ const (
 	offNote = "paused by healthlake-cdc: "
 )
 
-// schedule is a datastore's, as the settings want it.
-func (k *AuditSchedules) schedule(in cdc.AuditInput, state *schedulepb.ScheduleState) (*schedulepb.Schedule, error) {
+// schedule is a datastore's: as the settings want it, paused when audits are off, or, when
+// no worker starts, the known one with another input.
+func (k *AuditSchedules) schedule(in cdc.AuditInput, known *schedulepb.Schedule, starting bool) (*schedulepb.Schedule, error) {
 	id := cdc.AuditScheduleID(in.Datastore)
 	input, err := k.ConverterOf(id).ToPayloads(in)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the audit's input: %w", err)
+	}
+	if !starting {
+		known = proto.CloneOf(known)
+		known.GetAction().GetStartWorkflow().Input = input
+		return known, nil
 	}
 	summary, err := k.ConverterOf(id).ToPayload("audit of datastore " + in.Datastore)
 	if err != nil {
@@ -60,7 +66,7 @@ func (k *AuditSchedules) schedule(in cdc.AuditInput, state *schedulepb.ScheduleS
 		Policies: &schedulepb.SchedulePolicies{
 			OverlapPolicy: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: durationpb.New(catchUp),
 		},
-		State: state,
+		State: k.state(known.GetState()),
 	}, nil
 }
 
@@ -85,23 +91,16 @@ func sameInput(a, b cdc.AuditInput) bool {
 	return errOne == nil && errTwo == nil && bytes.Equal(one, two)
 }
 
-// sameShape compares what the settings decide, beside the input.
-func sameShape(old, wanted *schedulepb.Schedule) bool {
-	every := func(s *schedulepb.Schedule) (all []time.Duration) {
-		for _, interval := range s.GetSpec().GetInterval() {
-			all = append(all, interval.GetInterval().AsDuration())
-		}
-		return all
+// shape is what the settings decide of a schedule beside the input, to compare.
+func shape(s *schedulepb.Schedule) string {
+	var every []time.Duration
+	for _, interval := range s.GetSpec().GetInterval() {
+		every = append(every, interval.GetInterval().AsDuration())
 	}
-	action := func(s *schedulepb.Schedule) [3]string {
-		start := s.GetAction().GetStartWorkflow()
-		attributes := fmt.Sprint(len(start.GetSearchAttributes().GetIndexedFields()))
-		return [3]string{start.GetTaskQueue().GetName(), start.GetWorkflowId(), attributes}
-	}
-	return slices.Equal(every(old), every(wanted)) && action(old) == action(wanted) &&
-		old.GetState().GetPaused() == wanted.GetState().GetPaused() && old.GetState().GetNotes() == wanted.GetState().GetNotes() &&
-		old.GetPolicies().GetOverlapPolicy() == wanted.GetPolicies().GetOverlapPolicy() &&
-		old.GetPolicies().GetCatchupWindow().AsDuration() == wanted.GetPolicies().GetCatchupWindow().AsDuration()
+	start, state, policies := s.GetAction().GetStartWorkflow(), s.GetState(), s.GetPolicies()
+	return fmt.Sprintf("%v %q %q %d %v %q %v %v", every, start.GetTaskQueue().GetName(), start.GetWorkflowId(),
+		len(start.GetSearchAttributes().GetIndexedFields()), state.GetPaused(), state.GetNotes(),
+		policies.GetOverlapPolicy(), policies.GetCatchupWindow().AsDuration())
 }
 
 // scheduleAttributes are those that every execution of ours starts with. They are plain

@@ -27,10 +27,10 @@ const markSize = 4
 // with, so that others see which resource types it is configured with and to which bus
 // it publishes: "#" and a hash of each.
 func Mark(types []string, owner cdc.Owner) string {
-	return "#" + short(strings.Join(slices.Sorted(slices.Values(types)), ",")) + "." + short(owner.Bus)
+	return "#" + shortHash(strings.Join(slices.Sorted(slices.Values(types)), ",")) + "." + shortHash(owner.Bus)
 }
 
-func short(text string) string {
+func shortHash(text string) string {
 	hash := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(hash[:markSize])
 }
@@ -56,17 +56,16 @@ func (k *AuditSchedules) pollers(ctx context.Context, owner cdc.Owner, datastore
 	return found, nil
 }
 
-// mayOwn returns an error when another fleet owns the datastore and this one may not
+// checkOwner returns an error when another fleet owns the datastore and this one may not
 // take it over.
-func (k *AuditSchedules) mayOwn(ctx context.Context, datastore string, owner cdc.Owner) error {
+func (k *AuditSchedules) checkOwner(ctx context.Context, datastore string, owner cdc.Owner, takeOver bool) (err error) {
 	if owner == k.Owner {
 		return nil
 	}
 	other := &OtherOwnerError{Datastore: datastore, Found: owner, Ours: k.Owner}
-	if !k.TakeOver {
+	if !takeOver {
 		return other
 	}
-	var err error
 	if other.Polling, err = k.stillPolling(ctx, datastore, owner); err != nil {
 		return err
 	}

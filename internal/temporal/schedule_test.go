@@ -128,13 +128,12 @@ func TestAConflictIsTriedAgain(t *testing.T) {
 	k := schedulesOf(t, f)
 	other := *k
 	f.onRead = func() { // another worker creates it after the first look, and changes it after the next
+		f.onRead = nil
+		assert.NoError(t, other.Keep(t.Context(), auditOf("Claim")))
 		f.onRead = func() {
 			f.onRead = nil
 			assert.NoError(t, other.Keep(t.Context(), auditOf("Claim", "Device")))
 		}
-		first := auditOf("Claim")
-		first.Owner = k.Owner
-		assert.NoError(t, other.create(t.Context(), first))
 	}
 	f.polledBy("worker" + Mark([]string{"Claim", "Device"}, k.Owner))
 	require.NoError(t, k.Keep(t.Context(), auditOf("Patient")))
@@ -167,7 +166,7 @@ func TestAScheduleOfAnotherKey(t *testing.T) {
 func TestTypesLeaveTheAuditsWithTheirWorkers(t *testing.T) {
 	f := startFrontend(t)
 	k := schedulesOf(t, f)
-	require.NoError(t, k.Follow(t.Context(), "store", []string{"Patient"}))
+	require.NoError(t, k.KeepTypes(t.Context(), "store", []string{"Patient"}))
 	require.Empty(t, f.schedules, "a schedule that somebody has deleted stays deleted")
 	require.NoError(t, k.Keep(t.Context(), auditOf("Patient", "Device")))
 
@@ -175,13 +174,13 @@ func TestTypesLeaveTheAuditsWithTheirWorkers(t *testing.T) {
 	ours, others := "ours"+Mark(few, k.Owner), "theirs"+Mark([]string{"Device", "Patient"}, k.Owner)
 	f.polledBy(ours, others)
 	require.NoError(t, k.Keep(t.Context(), auditOf(few...)))
-	require.NoError(t, k.Follow(t.Context(), "store", few))
+	require.NoError(t, k.KeepTypes(t.Context(), "store", few))
 	_, in := kept(t, k)
 	require.Equal(t, []string{"Device", "Patient"}, in.Types)
 
 	f.polledBy(ours)
 	k.Every = time.Hour
-	require.NoError(t, k.Follow(t.Context(), "store", few))
+	require.NoError(t, k.KeepTypes(t.Context(), "store", few))
 	schedule, in := kept(t, k)
 	require.Equal(t, few, in.Types)
 	require.Len(t, in.Since, 2)
@@ -204,7 +203,7 @@ func TestADatastoreIsTakenOver(t *testing.T) {
 			var other *OtherOwnerError
 			require.ErrorAs(t, k.Keep(t.Context(), auditOf("Patient")), &other)
 			require.Equal(t, before.Owner, other.Found)
-			require.ErrorAs(t, k.Follow(t.Context(), "store", []string{"Patient"}), &other)
+			require.ErrorAs(t, k.KeepTypes(t.Context(), "store", []string{"Patient"}), &other)
 			k.TakeOver = true
 			require.ErrorAs(t, k.Keep(t.Context(), auditOf("Patient")), &other)
 			require.Len(t, other.Polling, 1, "the old fleet still polls")
@@ -215,7 +214,7 @@ func TestADatastoreIsTakenOver(t *testing.T) {
 			require.Equal(t, owner, in.Owner)
 			require.Equal(t, owner.TaskQueue, schedule.GetAction().GetStartWorkflow().GetTaskQueue().GetName())
 			require.Equal(t, map[string]time.Time{"Patient": noon}, in.Since, "audits go on where they were")
-			require.ErrorAs(t, before.Follow(t.Context(), "store", []string{"Patient"}), &other)
+			require.ErrorAs(t, before.KeepTypes(t.Context(), "store", []string{"Patient"}), &other)
 		})
 	}
 }

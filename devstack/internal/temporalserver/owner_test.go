@@ -60,7 +60,7 @@ func TestADatastoreHasOneOwner(t *testing.T) {
 	for _, second := range []cdc.Owner{{TaskQueue: "other", Bus: "changes"}, {TaskQueue: "queue", Bus: "other"}} {
 		for name, err := range map[string]error{
 			"at start":       with(k, second).Keep(t.Context(), auditOf("Patient")),
-			"while it works": with(k, second).Follow(t.Context(), "store", []string{"Patient"}),
+			"while it works": with(k, second).KeepTypes(t.Context(), "store", []string{"Patient"}),
 		} {
 			var other *temporal.OtherOwnerError
 			require.ErrorAs(t, err, &other, name)
@@ -98,7 +98,7 @@ func TestADatastoreIsTakenOver(t *testing.T) {
 		require.Equal(t, owner, in.Owner)
 		require.Equal(t, owner.TaskQueue, found.GetSchedule().GetAction().GetStartWorkflow().GetTaskQueue().GetName())
 		require.Equal(t, map[string]time.Time{"Patient": began}, in.Since, "audits go on where they were")
-		require.ErrorContains(t, before.Follow(t.Context(), "store", []string{"Patient"}), "is captured into this namespace by another fleet")
+		require.ErrorContains(t, before.KeepTypes(t.Context(), "store", []string{"Patient"}), "is captured into this namespace by another fleet")
 		k.TakeOver = false
 		require.NoError(t, k.Keep(t.Context(), auditOf("Patient")), "a further worker of the new fleet")
 		k.Now = time.Now
@@ -118,18 +118,18 @@ func TestTypesLeaveTheAuditsWithTheirWorkers(t *testing.T) {
 	require.NoError(t, few.Keep(t.Context(), auditOf("Patient", "Group")))
 	_, in := scheduled(t, k)
 	require.Equal(t, []string{"Claim", "Device", "Group", "Patient"}, in.Types)
-	require.NoError(t, few.Follow(t.Context(), "store", []string{"Patient", "Group"}))
+	require.NoError(t, few.KeepTypes(t.Context(), "store", []string{"Patient", "Group"}))
 	_, in = scheduled(t, k)
 	require.Equal(t, []string{"Claim", "Device", "Group", "Patient"}, in.Types)
 
 	stop()
 	later(few)
-	require.NoError(t, few.Follow(t.Context(), "store", []string{"Patient", "Group"}))
+	require.NoError(t, few.KeepTypes(t.Context(), "store", []string{"Patient", "Group"}))
 	_, in = scheduled(t, k)
 	require.Equal(t, []string{"Group", "Patient"}, in.Types)
 	require.Len(t, in.Since, 4, "since when a type was audited is not forgotten")
 
-	require.NoError(t, k.Follow(t.Context(), "store", []string{"Patient", "Claim"}))
+	require.NoError(t, k.KeepTypes(t.Context(), "store", []string{"Patient", "Claim"}))
 	_, in = scheduled(t, k)
 	require.Equal(t, []string{"Claim", "Group", "Patient"}, in.Types, "the other worker still polls")
 }
@@ -139,7 +139,7 @@ func TestTypesLeaveTheAuditsWithTheirWorkers(t *testing.T) {
 func TestFollowingLeavesTheOtherSettings(t *testing.T) {
 	ns := ForTest(t)
 	k := schedulesOf(t, ns)
-	require.NoError(t, k.Follow(t.Context(), "store", []string{"Patient"}))
+	require.NoError(t, k.KeepTypes(t.Context(), "store", []string{"Patient"}))
 	known, err := k.AuditSchedule(t.Context(), "store")
 	require.NoError(t, err)
 	require.Nil(t, known, "a schedule that somebody has deleted stays deleted")
@@ -149,7 +149,7 @@ func TestFollowingLeavesTheOtherSettings(t *testing.T) {
 	all := auditOf("Patient")
 	all.Versions = cdc.VersionsAll
 	require.NoError(t, last.Keep(t.Context(), all))
-	require.NoError(t, k.Follow(t.Context(), "store", []string{"Patient", "Device"}))
+	require.NoError(t, k.KeepTypes(t.Context(), "store", []string{"Patient", "Device"}))
 	found, in := scheduled(t, k)
 	require.Equal(t, []string{"Device", "Patient"}, in.Types)
 	require.Equal(t, cdc.VersionsAll, in.Versions)
