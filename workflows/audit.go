@@ -136,8 +136,8 @@ func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
 // before the horizon.
 func (a *audit) addNewTypes(ctx workflow.Context) error {
 	first := a.horizon(ctx).Add(beginMargin)
-	begin := make(map[string]time.Time)
-	var latest time.Time
+	latest := first
+	begin := make(map[string]time.Time) // of new types
 	for _, name := range a.in.Types {
 		if _, known := a.state.Audited[name]; !known {
 			since, ok := a.in.Since[name]
@@ -156,15 +156,11 @@ func (a *audit) addNewTypes(ctx workflow.Context) error {
 			return err
 		}
 	}
-	for _, name := range a.in.Types {
-		at, isNew := begin[name]
-		if !isNew {
-			continue
-		}
+	for _, name := range sortedKeys(begin) {
 		if slices.Contains(opened.Types, name) {
-			at = earlier(at, opened.Start)
+			begin[name] = earlier(begin[name], opened.Start)
 		}
-		startAt(&a.state, []string{name}, later(at, first))
+		startAt(&a.state, []string{name}, later(begin[name], first))
 	}
 	return nil
 }

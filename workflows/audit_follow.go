@@ -130,6 +130,6 @@ func (a *audit) maxWidth() time.Duration {
 	if !a.following() {
 		return a.width
 	}
-	through, _ := auditedThrough(&a.state, a.in.Types)
+	through := auditedThrough(&a.state, a.in.Types)
 	return min(a.width, a.hourOf(through).To.Sub(through))
 }

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// maxStuck is after how many rounds without progress a span waits for the next run, or
-	// for an operator.
+	// maxStuck is after how many rounds of a run without progress a span waits for the next
+	// run, and after how many such runs it waits for an operator.
 	maxStuck = 3
 	// maxRounds bounds the rounds of a span that is still written to.
 	maxRounds = 12
@@ -25,7 +25,7 @@ const (
 // or nothing changes any more. An audit of one span waits for open windows, too, but for
 // none that waits for an operator.
 func (a *audit) heal(ctx workflow.Context, p *partAudit) error {
-	stuck, rounds := 0, a.rounds(p)
+	stuck, rounds := 0, a.healingRounds(p)
 	for round := 0; stuck < maxStuck && round < rounds; round++ {
 		gaps, busy := windowsOf(p.result)
 		types := p.incomplete()
@@ -53,10 +53,7 @@ func (a *audit) heal(ctx workflow.Context, p *partAudit) error {
 			return nil
 		}
 		before := remaining(p.result)
-		if len(gaps) > 0 {
-			p.countHealed(again)
-		}
-		p.replace(again)
+		p.update(again, len(gaps) > 0)
 		if remaining(p.result) < before {
 			stuck = 0
 		} else {
@@ -66,11 +63,11 @@ func (a *audit) heal(ctx workflow.Context, p *partAudit) error {
 	return nil
 }
 
-// rounds is how often a span is healed in this run. One that several runs have
+// healingRounds is how often a span is healed in this run. One that several runs have
 // healed without progress waits for an operator: it is stated by each run, and
 // healed, once, by ever fewer of them (the 4th, 8th, 16th …), because each adds reruns
 // to its windows. When more is missing than then, it is healed as any other.
-func (a *audit) rounds(p *partAudit) int {
+func (a *audit) healingRounds(p *partAudit) int {
 	if a.following() {
 		return 1 // the next round is soon
 	}
@@ -155,33 +152,19 @@ func remaining(result cdc.AuditSpanResult) int {
 	return n
 }
 
-// countHealed counts what healing has brought: what was missing and is not any more, but
-// for what is skipped now, or open. What the store no longer shows is not healed either,
-// which is why a statement has a bound.
-func (p *partAudit) countHealed(again cdc.AuditSpanResult) {
-	for _, t := range p.result.Types {
-		i := indexOf(again.Types, t.Type)
-		if i < 0 || again.Types[i].Unavailable != "" || t.Unavailable != "" {
-			continue
+// update replaces the results of the types that were compared again: of the others nothing
+// was missing or open. When windows were run before, it counts as healed what was missing
+// and is not any more, but for what is skipped now, or open. What the store no longer
+// shows is not healed either, which is why statements have a bound.
+func (p *partAudit) update(again cdc.AuditSpanResult, ran bool) {
+	for _, now := range again.Types {
+		before := &p.result.Types[slices.IndexFunc(p.result.Types, func(t cdc.TypeAudit) bool { return t.Type == now.Type })]
+		if ran && now.Unavailable == "" && before.Unavailable == "" {
+			p.lessMissing[now.Type] = p.lessMissing[now.Type] || now.Missing < before.Missing
+			p.healed[now.Type] += max(0, before.Missing-now.Missing-max(0, now.Skipped-before.Skipped)-max(0, now.Open-before.Open))
 		}
-		now := again.Types[i]
-		p.lessMissing[t.Type] = p.lessMissing[t.Type] || now.Missing < t.Missing
-		p.healed[t.Type] += max(0, t.Missing-now.Missing-max(0, now.Skipped-t.Skipped)-max(0, now.Open-t.Open))
-	}
-}
-
-// replace replaces the results of the types that were compared again. Of the others
-// nothing was missing or open.
-func (p *partAudit) replace(again cdc.AuditSpanResult) {
-	for _, t := range again.Types {
-		if i := indexOf(p.result.Types, t.Type); i >= 0 {
-			p.result.Types[i] = t
-		}
+		*before = now
 	}
 	p.result.Windows = again.Windows
 	p.result.Earlier = append(p.result.Earlier, again.Earlier...)
-}
-
-func indexOf(types []cdc.TypeAudit, name string) int {
-	return slices.IndexFunc(types, func(t cdc.TypeAudit) bool { return t.Type == name })
 }

@@ -34,6 +34,7 @@ func resume(s *cdc.AuditState, types []string) {
 	s.Unresolved = unresolved
 }
 
+// startAt has the audit of types begin at a time.
 func startAt(s *cdc.AuditState, types []string, begin time.Time) {
 	if s.Audited == nil {
 		s.Audited = make(map[string]cdc.Span)
@@ -44,11 +45,11 @@ func startAt(s *cdc.AuditState, types []string, begin time.Time) {
 }
 
 // nextNew is the oldest span that is not audited of some type, for all types that were
-// audited that far: the span that was audited of another type, if any was, else as wide a
-// one as it may be, up to where another type begins or ends.
+// audited that far: the same span as of a type that was audited further, if there is one,
+// else as wide a one as it may be, up to where another type begins.
 func nextNew(s *cdc.AuditState, types []string, end time.Time, width time.Duration) (part cdc.AuditPart, ok bool) {
-	from, known := auditedThrough(s, types)
-	if !known || !from.Before(end) {
+	from := auditedThrough(s, types)
+	if from.IsZero() || !from.Before(end) {
 		return part, false
 	}
 	to := earlier(from.Add(width), end)
@@ -57,10 +58,8 @@ func nextNew(s *cdc.AuditState, types []string, end time.Time, width time.Durati
 		if audited.To.Equal(from) {
 			part.Types = append(part.Types, name)
 		}
-		for _, edge := range []time.Time{audited.From, audited.To} {
-			if edge.After(from) {
-				to = earlier(to, edge)
-			}
+		if audited.From.After(from) {
+			to = earlier(to, audited.From)
 		}
 	}
 	if isAudited(s, types, from) {
@@ -72,16 +71,18 @@ func nextNew(s *cdc.AuditState, types []string, end time.Time, width time.Durati
 	return part, !to.After(end) // it is, when CDC_AUDIT_AFTER has grown
 }
 
-// auditedThrough is how far the type is audited that is furthest behind.
-func auditedThrough(s *cdc.AuditState, types []string) (through time.Time, ok bool) {
+// auditedThrough is how far the type is audited that is furthest behind: zero before any
+// type begins.
+func auditedThrough(s *cdc.AuditState, types []string) (through time.Time) {
 	for _, name := range types {
-		if span, known := s.Audited[name]; known && (!ok || span.To.Before(through)) {
-			through, ok = span.To, true
+		if span, known := s.Audited[name]; known && (through.IsZero() || span.To.Before(through)) {
+			through = span.To
 		}
 	}
-	return through, ok
+	return through
 }
 
+// isAudited reports whether some type is audited at a time.
 func isAudited(s *cdc.AuditState, types []string, at time.Time) bool {
 	return slices.ContainsFunc(types, func(name string) bool { return s.Audited[name].Contains(at) })
 }
@@ -112,25 +113,23 @@ func expire(s *cdc.AuditState, types []string, edge time.Time) []cdc.AuditPart {
 	for _, name := range types {
 		switch span := s.Audited[name]; {
 		case span.To.Before(edge):
-			expired = addPart(expired, cdc.Span{From: span.To, To: edge}, name)
+			expired = addPart(expired, cdc.AuditPart{Span: cdc.Span{From: span.To, To: edge}, Types: []string{name}})
 			startAt(s, []string{name}, edge)
 		case span.From.Before(edge): // then it ends with an edge
 			s.Audited[name] = cdc.Span{From: s.Edges[0], To: span.To}
 		}
 	}
-	unresolved := make(map[cdc.Span]bool)
 	s.Unresolved = slices.DeleteFunc(slices.Clone(s.Unresolved), func(u cdc.UnresolvedSpan) bool {
-		if !u.Span.From.Before(edge) {
-			return false
+		old := u.Span.From.Before(edge)
+		if old {
+			expired = addPart(expired, u.Part())
 		}
-		unresolved[u.Span] = true
-		expired = append(expired, u.Part())
-		return true
+		return old
 	})
 	s.Pending = slices.DeleteFunc(slices.Clone(s.Pending), func(p cdc.AuditPart) bool {
 		old := p.Span.From.Before(edge)
-		if old && !unresolved[p.Span] {
-			expired = append(expired, p)
+		if old {
+			expired = addPart(expired, p)
 		}
 		return old
 	})
@@ -139,15 +138,13 @@ func expire(s *cdc.AuditState, types []string, edge time.Time) []cdc.AuditPart {
 	return expired
 }
 
-func addPart(parts []cdc.AuditPart, span cdc.Span, name string) []cdc.AuditPart {
-	i := slices.IndexFunc(parts, func(p cdc.AuditPart) bool { return p.Span == span })
+// addPart adds a part, or its types to the part of the same span.
+func addPart(parts []cdc.AuditPart, part cdc.AuditPart) []cdc.AuditPart {
+	i := slices.IndexFunc(parts, func(p cdc.AuditPart) bool { return p.Span == part.Span })
 	if i < 0 {
-		return append(parts, cdc.AuditPart{Span: span, Types: []string{name}})
+		return append(parts, part)
 	}
-	if !slices.Contains(parts[i].Types, name) {
-		parts[i].Types = append(slices.Clone(parts[i].Types), name)
-		slices.Sort(parts[i].Types)
-	}
+	parts[i].Types = slices.Compact(slices.Sorted(slices.Values(slices.Concat(parts[i].Types, part.Types))))
 	return parts
 }
 
@@ -195,6 +192,7 @@ func auditedSpan(s *cdc.AuditState, v cdc.Version) (cdc.Span, bool) {
 	return span, true
 }
 
+// foundIn are the versions that lie in a part.
 func foundIn(found []cdc.Version, part cdc.AuditPart) []cdc.Version {
 	var own []cdc.Version
 	for _, v := range found {
@@ -224,7 +222,7 @@ func addFound(s *cdc.AuditState, versions []cdc.Version) {
 		}
 		known[key] = true
 		s.Found = append(s.Found, v)
-		s.Pending = addPart(s.Pending, span, v.Type)
+		s.Pending = addPart(s.Pending, cdc.AuditPart{Span: span, Types: []string{v.Type}})
 	}
 }
 

@@ -24,7 +24,7 @@ func (a *audit) describe(ctx workflow.Context) {
 			f.Rounds, f.RoundEnd.UTC().Format(time.RFC3339), f.LastNew.UTC().Format(time.RFC3339))
 	}
 	text.WriteString("| | |\n|---|---|\n")
-	if through, ok := auditedThrough(&a.state, a.in.Types); ok {
+	if through := auditedThrough(&a.state, a.in.Types); !through.IsZero() {
 		fmt.Fprintf(&text, "| audited through | %s |\n", through.UTC().Format(time.RFC3339))
 	}
 	fmt.Fprintf(&text, "| to be audited until | %s |\n", a.end().UTC().Format(time.RFC3339))
@@ -84,7 +84,7 @@ func (a *audit) progress() cdc.Progress {
 	p := cdc.Progress{Counts: a.state.Totals.Counts, Done: a.state.Totals.Spans}
 	p.Counts.Published = a.state.Totals.Healed
 	p.Total = p.Done + len(a.state.Pending)
-	if through, ok := auditedThrough(&a.state, a.in.Types); ok && through.Before(a.end()) {
+	if through := auditedThrough(&a.state, a.in.Types); !through.IsZero() && through.Before(a.end()) {
 		p.Total += int((a.end().Sub(through) + maxSpan - 1) / maxSpan)
 	}
 	return p
