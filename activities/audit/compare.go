@@ -51,7 +51,7 @@ func (l *ledgers) compare(resourceType string, list []storedVersion) compared {
 		}
 	}
 	for _, window := range l.windows {
-		c.audit.Superseded += published(window.Ledger, resourceType)
+		c.audit.Superseded += publishedCount(window.Ledger, resourceType)
 		if window.openFor(resourceType) {
 			c.audit.OpenWindows++
 		}
@@ -60,8 +60,8 @@ func (l *ledgers) compare(resourceType string, list []storedVersion) compared {
 	return c
 }
 
-// published is how many versions of a type a ledger holds as published.
-func published(ledger cdc.Ledger, resourceType string) int {
+// publishedCount is how many versions of a type a ledger holds as published.
+func publishedCount(ledger cdc.Ledger, resourceType string) int {
 	if entry := ledger.Types[resourceType]; entry != nil {
 		return entry.Published.Len()
 	}

@@ -64,8 +64,8 @@ func deletesQuery(in cdc.AuditSpanInput) temporal.Query {
 		WithPrefix(cdc.DeleteID(in.Datastore, ""))
 }
 
-// countDeletes counts by type what became of the deletes of the span. What a record
-// says of a type that it did not name is nobody's.
+// countDeletes counts by type what became of the deletes of the span. Those that name no
+// type are in no statement.
 func (s *spanAudit) countDeletes(ctx context.Context) (map[string]cdc.DeleteCounts, error) {
 	closed, err := s.closedDeletes(ctx, s.in)
 	var invalid *serviceerror.InvalidArgument

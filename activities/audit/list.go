@@ -45,9 +45,9 @@ type listing struct {
 	searches int
 	reads    atomic.Int64
 
-	// versions lie in the span; shown has their keys.
+	// versions lie in the span; seen has their keys.
 	versions []storedVersion
-	shown    map[cdc.Key]bool
+	seen     map[cdc.Key]bool
 	// unreadable entries lie, or may lie, in the span.
 	unreadable map[cdc.Digest]bool
 	// incomplete is set when the store counted more than was listed, the last time it
@@ -67,7 +67,7 @@ type listing struct {
 
 func (s *spanAudit) newListing(name string) *listing {
 	l := &listing{
-		spanAudit: s, name: name, shown: make(map[cdc.Key]bool), since: s.in.Span.From,
+		spanAudit: s, name: name, seen: make(map[cdc.Key]bool), since: s.in.Span.From,
 		unreadable: make(map[cdc.Digest]bool), earlierSeen: make(map[cdc.Key]bool),
 	}
 	if since, ok := s.in.Since[name]; ok && since.Before(l.since) {
@@ -157,7 +157,7 @@ func (l *listing) page(ctx context.Context, span cdc.Span, next string) (cdc.Pag
 func (l *listing) addPage(ctx context.Context, page cdc.Page) error {
 	l.addUnreadable(page.Unreadable)
 	for _, resource := range page.Resources {
-		if l.shown[resource.Key()] || !l.in.Span.Contains(resource.Time()) {
+		if l.seen[resource.Key()] || !l.in.Span.Contains(resource.Time()) {
 			continue
 		}
 		v := storedVersion{Version: resource.Version}
@@ -180,8 +180,8 @@ func (l *listing) addUnreadable(entries []cdc.Unreadable) {
 }
 
 func (l *listing) add(v storedVersion) {
-	if key := v.Key(); !l.shown[key] {
-		l.shown[key] = true
+	if key := v.Key(); !l.seen[key] {
+		l.seen[key] = true
 		l.versions = append(l.versions, v)
 	}
 }

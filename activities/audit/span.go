@@ -139,13 +139,13 @@ func (s *spanAudit) compare(ctx context.Context, l *listing) error {
 		}
 		c = s.ledgers.compare(l.name, l.versions)
 	}
-	before, err := s.missingBefore(ctx, l.earlier)
+	earlier, err := s.inNoLedger(ctx, l.earlier)
 	if err != nil {
 		return err
 	}
 	c.audit.Deletes, c.audit.HistoryUnavailable = s.deleted[l.name], int(l.noHistory.Load())
 	c.audit.Unreadable, c.audit.Incomplete = len(l.unreadable), l.incomplete
-	s.add(c, before)
+	s.add(c, earlier)
 	return nil
 }
 
@@ -173,18 +173,18 @@ func (s *spanAudit) published(starts []time.Time) []int {
 	for i, t := range s.done.Types {
 		for _, start := range starts {
 			if t.Unavailable == "" {
-				sums[i] += published(s.ledgers.window(start).Ledger, t.Type)
+				sums[i] += publishedCount(s.ledgers.window(start).Ledger, t.Type)
 			}
 		}
 	}
 	return sums
 }
 
-// missingBefore are those of the versions before the span that are in no ledger, as far
+// inNoLedger are those of the versions before the span that are in no ledger, as far
 // back as the horizon. Where a ledger cannot be read their span is stated anew when it can.
-func (s *spanAudit) missingBefore(ctx context.Context, before []cdc.Version) ([]cdc.Version, error) {
+func (s *spanAudit) inNoLedger(ctx context.Context, earlier []cdc.Version) ([]cdc.Version, error) {
 	byWindow := make(map[time.Time][]cdc.Version)
-	for _, v := range before {
+	for _, v := range earlier {
 		start := cdc.WindowAt(s.in.Datastore, v.Time()).Start
 		byWindow[start] = append(byWindow[start], v)
 	}
@@ -207,7 +207,8 @@ func (s *spanAudit) missingBefore(ctx context.Context, before []cdc.Version) ([]
 	return missing, nil
 }
 
-func (s *spanAudit) add(c compared, before []cdc.Version) {
+// add adds what was found of a type. What the result may name has a bound: see maxNamed.
+func (s *spanAudit) add(c compared, earlier []cdc.Version) {
 	for start, versions := range c.missing {
 		gap := s.gap(start)
 		gap.Missing += len(versions)
@@ -218,7 +219,7 @@ func (s *spanAudit) add(c compared, before []cdc.Version) {
 			}
 		}
 	}
-	s.done.Earlier = append(s.done.Earlier, before...)
+	s.done.Earlier = append(s.done.Earlier, earlier...)
 	s.done.Types = append(s.done.Types, c.audit)
 	named := len(s.done.Earlier)
 	for _, gap := range s.done.Windows {
@@ -241,6 +242,7 @@ func (s *spanAudit) add(c compared, before []cdc.Version) {
 	s.done.Earlier = s.done.Earlier[:min(len(s.done.Earlier), maxNamed/2)]
 }
 
+// gap is what is known of a window that needs something.
 func (s *spanAudit) gap(start time.Time) *cdc.WindowGap {
 	i := slices.IndexFunc(s.done.Windows, func(gap cdc.WindowGap) bool { return gap.Start.Equal(start) })
 	if i < 0 {
