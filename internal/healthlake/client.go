@@ -15,7 +15,7 @@ import (
 // the precision of a boundary to the server.
 const margin = time.Second
 
-// Route templates: the only names of requests in errors, spans and metrics.
+// Route templates: the only names of requests in errors and metrics.
 const (
 	opSearch   = "GET {Type}?_lastUpdated"
 	opNext     = "GET {Type}?page"

@@ -11,8 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/trace"
 
 	"healthlake-cdc/internal/cdc"
 )
@@ -63,7 +61,6 @@ type Client struct {
 	maxBody  int64
 	timeout  time.Duration
 	observe  func(Call)
-	tracer   trace.Tracer
 	now      func() time.Time
 }
 
@@ -85,7 +82,6 @@ func New(cfg Config) (*Client, error) {
 		maxBody: cfg.MaxBodyBytes,
 		timeout: requestTimeout,
 		observe: cfg.Observe,
-		tracer:  otel.Tracer("healthlake-cdc/internal/healthlake"),
 		now:     time.Now,
 	}
 	if client.maxBody == 0 {

@@ -9,10 +9,6 @@ import (
 	"net/url"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/trace"
-
 	"healthlake-cdc/internal/cdc"
 )
 
@@ -53,32 +49,16 @@ type answer struct {
 	date time.Time
 }
 
-// do sends r in a span of its own, decodes the answer and reports the call.
+// do sends r, decodes the answer and reports the call.
 func (c *Client) do(ctx context.Context, r request, decode func(answer) error) error {
 	start := c.now()
-	ctx, span := c.tracer.Start(ctx, r.op, trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(attribute.String("cdc.datastore", r.datastore)))
-	defer span.End()
-	if r.resourceType != "" {
-		span.SetAttributes(attribute.String("fhir.resource_type", r.resourceType))
-	}
-	status, failure := c.send(ctx, r, decode)
-	call := Call{Op: r.op, Datastore: r.datastore, Duration: c.now().Sub(start)}
-	if status != 0 {
-		span.SetAttributes(attribute.Int("http.response.status_code", status))
-	}
-	if failure == nil {
-		c.observe(call)
-		return nil
-	}
-	call.Class = failure.Class
-	span.SetStatus(codes.Error, string(failure.Class))
-	c.observe(call)
-	return failure
+	err := c.send(ctx, r, decode)
+	c.observe(Call{Op: r.op, Datastore: r.datastore, Class: cdc.ClassOf(err), Duration: c.now().Sub(start)})
+	return err
 }
 
-// send sends r once and returns the status of the answer, 0 without one.
-func (c *Client) send(ctx context.Context, r request, decode func(answer) error) (int, *cdc.Error) {
+// send sends r once and decodes the answer.
+func (c *Client) send(ctx context.Context, r request, decode func(answer) error) error {
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	method := http.MethodGet
@@ -87,7 +67,7 @@ func (c *Client) send(ctx context.Context, r request, decode func(answer) error)
 	}
 	req, err := http.NewRequestWithContext(bounded, method, r.target.String(), bytes.NewReader(r.body))
 	if err != nil {
-		return 0, invalidInput(r.op, "the request cannot be built")
+		return invalidInput(r.op, "the request cannot be built")
 	}
 	req.Header.Set("Accept", "application/fhir+json")
 	req.Header.Set("User-Agent", "healthlake-cdc")
@@ -96,29 +76,29 @@ func (c *Client) send(ctx context.Context, r request, decode func(answer) error)
 	}
 	if c.signer != nil {
 		if err := c.signer.sign(bounded, req, r.body); err != nil {
-			return 0, transferError(ctx, bounded, r.op, 0, err)
+			return transferError(ctx, bounded, r.op, 0, err)
 		}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, transferError(ctx, bounded, r.op, 0, err)
+		return transferError(ctx, bounded, r.op, 0, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // reading it shows what Close could
 	status := resp.StatusCode
 	if status != http.StatusOK && (status != http.StatusCreated || r.body == nil) {
 		// At most what an OperationOutcome has, so that the connection can be used again.
 		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
-		return status, statusError(r.op, resp, c.now())
+		return statusError(r.op, resp, c.now())
 	}
 	body, err := readBody(resp, c.maxBody)
 	if err != nil {
-		return status, transferError(ctx, bounded, r.op, status, err)
+		return transferError(ctx, bounded, r.op, status, err)
 	}
 	date, _ := http.ParseTime(resp.Header.Get("Date")) // the zero time without one
 	if err := decode(answer{status: status, body: bytes.TrimPrefix(body, byteOrderMark), date: date}); err != nil {
-		return status, undecoded(r.op, status, err)
+		return undecoded(r.op, status, err)
 	}
-	return status, nil
+	return nil
 }
 
 // byteOrderMark may stand before a JSON text, to be ignored (RFC 8259, section 8.1).
