@@ -104,7 +104,7 @@ func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
 		return cdc.AuditResult{}, err
 	}
 	if a.scheduled() && a.in.Resume == nil {
-		resume(&a.state, a.in.Types)
+		newRun(&a.state, a.in.Types)
 		if err := a.addNewTypes(ctx); err != nil {
 			return cdc.AuditResult{}, err
 		}
@@ -203,7 +203,7 @@ func (a *audit) expire(ctx workflow.Context) {
 	if !a.scheduled() {
 		return
 	}
-	expired := expire(&a.state, a.in.Types, a.horizon(ctx))
+	expired := expireBefore(&a.state, a.in.Types, a.horizon(ctx))
 	a.state.Expired = append(a.state.Expired, expired...)
 	for _, part := range expired {
 		seconds := int64(part.Span.To.Sub(part.Span.From)/time.Second) * int64(len(part.Types))

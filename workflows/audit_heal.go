@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// maxStuck is after how many rounds of a run without progress a span waits for the next
+	// maxStuck is after how many times of healing without progress a span waits for the next
 	// run, and after how many such runs it waits for an operator.
 	maxStuck = 3
-	// maxRounds bounds the rounds of a span that is still written to.
-	maxRounds = 12
+	// maxHeals bounds how often a run heals a span that is still written to.
+	maxHeals = 12
 	// openPause is how long an audit of one span waits for open windows before it compares
 	// again.
 	openPause = 30 * time.Second
@@ -25,8 +25,8 @@ const (
 // or nothing changes any more. An audit of one span waits for open windows, too, but for
 // none that waits for an operator.
 func (a *audit) heal(ctx workflow.Context, p *partAudit) error {
-	stuck, rounds := 0, a.healingRounds(p)
-	for round := 0; stuck < maxStuck && round < rounds; round++ {
+	stuck, heals := 0, a.healsOf(p)
+	for n := 0; stuck < maxStuck && n < heals; n++ {
 		gaps, busy := windowsOf(p.result)
 		types := p.incomplete()
 		switch {
@@ -63,11 +63,11 @@ func (a *audit) heal(ctx workflow.Context, p *partAudit) error {
 	return nil
 }
 
-// healingRounds is how often a span is healed in this run. One that several runs have
+// healsOf is how often a span is healed in this run. One that several runs have
 // healed without progress waits for an operator: it is stated by each run, and
 // healed, once, by ever fewer of them (the 4th, 8th, 16th …), because each adds reruns
 // to its windows. When more is missing than then, it is healed as any other.
-func (a *audit) healingRounds(p *partAudit) int {
+func (a *audit) healsOf(p *partAudit) int {
 	if a.following() {
 		return 1 // the next round is soon
 	}
@@ -79,7 +79,7 @@ func (a *audit) healingRounds(p *partAudit) int {
 	run := u.Stuck + 1
 	switch {
 	case run <= maxStuck || p.missing > before:
-		return maxRounds
+		return maxHeals
 	case run&(run-1) == 0:
 		return 1
 	default:

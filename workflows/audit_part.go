@@ -77,9 +77,9 @@ func (a *audit) compare(ctx workflow.Context, part cdc.AuditPart, types []string
 	return result, err
 }
 
-// split has the halves of a part audited instead of it. A span that nobody has audited
-// is the next one still, and shorter now. Where other types were, or earlier tries of
-// an unresolved one, the span stays the same for them.
+// split has the halves of a part audited instead of it. One whose span was never audited
+// is still the next one, and shorter now. Where the span was audited before, or of other
+// types, its edges stay, and the halves become parts to audit again.
 func (a *audit) split(part cdc.AuditPart) error {
 	early, late, ok := part.Span.Halves()
 	if !ok {

@@ -12,9 +12,9 @@ import (
 // Temporal's payload limit.
 const maxFound = 4_000
 
-// resume makes the last run's state the beginning of this one's, without types that are
+// newRun makes the last run's state the beginning of this one's, without types that are
 // not configured any more.
-func resume(s *cdc.AuditState, types []string) {
+func newRun(s *cdc.AuditState, types []string) {
 	s.Totals, s.Expired, s.Pending = cdc.AuditTotals{}, nil, nil
 	audited := make(map[string]cdc.Span)
 	for _, name := range types {
@@ -104,9 +104,9 @@ func advance(s *cdc.AuditState, part cdc.AuditPart) {
 	}
 }
 
-// expire drops what is older than the edge, and returns what of it was not audited or
+// expireBefore drops what is older than the edge, and returns what of it was not audited or
 // resolved.
-func expire(s *cdc.AuditState, types []string, edge time.Time) []cdc.AuditPart {
+func expireBefore(s *cdc.AuditState, types []string, edge time.Time) []cdc.AuditPart {
 	var expired []cdc.AuditPart
 	first, _ := searchEdge(s, edge)
 	s.Edges = s.Edges[first:]
@@ -172,7 +172,7 @@ func setUnresolved(s *cdc.AuditState, part cdc.AuditPart, types []cdc.Unresolved
 	if len(u.Types) > 0 {
 		stuck = max(stuck, u.Stuck)
 	}
-	u.Types, u.Tries, u.Stuck = append(u.Types, types...), u.Tries+1, stuck
+	u.Types, u.Runs, u.Stuck = append(u.Types, types...), u.Runs+1, stuck
 	if len(u.Types) == 0 {
 		s.Unresolved = slices.Delete(s.Unresolved, i, i+1)
 	}

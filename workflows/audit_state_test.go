@@ -35,7 +35,7 @@ func TestAuditedSpansLieEndToEnd(t *testing.T) {
 				startAt(&s, []string{name}, at(rapid.IntRange(-100, max(0, end)).Draw(t, "begin")))
 			}
 			if rapid.IntRange(0, 3).Draw(t, "expires") == 0 {
-				expire(&s, types, at(end-rapid.IntRange(100, 300).Draw(t, "horizon")))
+				expireBefore(&s, types, at(end-rapid.IntRange(100, 300).Draw(t, "horizon")))
 				for _, name := range types {
 					audited[name] = slices.DeleteFunc(audited[name], func(one cdc.Span) bool { return one.From.Before(s.Audited[name].From) })
 				}
@@ -101,14 +101,14 @@ func TestExpire(t *testing.T) {
 		{Span: span(10, 20), Types: []string{"Late"}},
 		{Span: span(0, 10), Types: []string{"Patient"}},
 		{Span: span(10, 25), Types: []string{"Patient"}},
-	}, expire(&s, types, at(20)))
+	}, expireBefore(&s, types, at(20)))
 	require.Equal(t, map[string]cdc.Span{"Late": span(20, 20), "Patient": span(25, 40), "Young": span(30, 40)}, s.Audited)
 	require.Equal(t, []time.Time{at(25), at(40)}, s.Edges)
 	require.Equal(t, span(25, 40), s.Unresolved[0].Span)
 	require.Equal(t, []cdc.AuditPart{{Span: span(25, 40), Types: []string{"Patient"}}}, s.Pending)
 	require.Equal(t, []cdc.Version{version("Patient", at(30))}, s.Found)
 	require.Len(t, s.Healed, 1)
-	require.Empty(t, expire(&s, types, at(20)))
+	require.Empty(t, expireBefore(&s, types, at(20)))
 
 	part, ok := nextNew(&s, types, at(60), time.Hour)
 	require.True(t, ok)
@@ -118,20 +118,20 @@ func TestExpire(t *testing.T) {
 }
 
 // A run begins with what the last one left unresolved, of the types that are configured.
-func TestResume(t *testing.T) {
+func TestNewRun(t *testing.T) {
 	s := cdc.AuditState{
 		Audited: map[string]cdc.Span{"Gone": span(0, 10), "Patient": span(0, 10)},
 		Unresolved: []cdc.UnresolvedSpan{
 			{Span: span(0, 5), Types: []cdc.UnresolvedType{{Type: "Gone"}}},
-			{Span: span(5, 10), Types: []cdc.UnresolvedType{{Type: "Gone"}, {Type: "Patient"}}, Tries: 3},
+			{Span: span(5, 10), Types: []cdc.UnresolvedType{{Type: "Gone"}, {Type: "Patient"}}, Runs: 3},
 		},
 		Expired: []cdc.AuditPart{{Span: span(-5, 0)}},
 		Totals:  cdc.AuditTotals{Spans: 7},
 	}
-	resume(&s, []string{"Patient"})
+	newRun(&s, []string{"Patient"})
 	require.Equal(t, cdc.AuditState{
 		Audited:    map[string]cdc.Span{"Patient": span(0, 10)},
-		Unresolved: []cdc.UnresolvedSpan{{Span: span(5, 10), Types: []cdc.UnresolvedType{{Type: "Patient"}}, Tries: 3}},
+		Unresolved: []cdc.UnresolvedSpan{{Span: span(5, 10), Types: []cdc.UnresolvedType{{Type: "Patient"}}, Runs: 3}},
 		Pending:    []cdc.AuditPart{{Span: span(5, 10), Types: []string{"Patient"}}},
 	}, s)
 }
@@ -148,13 +148,13 @@ func TestSetUnresolved(t *testing.T) {
 	setUnresolved(&s, cdc.AuditPart{Span: span(10, 20), Types: []string{"Patient"}}, []cdc.UnresolvedType{one("Patient", 1)}, 0)
 	setUnresolved(&s, cdc.AuditPart{Span: span(20, 30), Types: []string{"Patient"}}, nil, 0)
 	require.Equal(t, []cdc.UnresolvedSpan{
-		{Span: span(0, 10), Types: []cdc.UnresolvedType{one("Patient", 3)}, Tries: 1},
-		{Span: span(10, 20), Types: []cdc.UnresolvedType{one("Claim", 1), one("Patient", 1)}, Tries: 2, Stuck: 2},
+		{Span: span(0, 10), Types: []cdc.UnresolvedType{one("Patient", 3)}, Runs: 1},
+		{Span: span(10, 20), Types: []cdc.UnresolvedType{one("Claim", 1), one("Patient", 1)}, Runs: 2, Stuck: 2},
 	}, s.Unresolved)
 	setUnresolved(&s, cdc.AuditPart{Span: span(10, 20), Types: []string{"Claim", "Patient"}}, nil, 0)
 	require.Equal(t, span(0, 10), s.Unresolved[0].Span)
 	require.Len(t, s.Unresolved, 1)
-	require.Equal(t, 1, unresolvedSpan(&s, span(0, 10)).Tries)
+	require.Equal(t, 1, unresolvedSpan(&s, span(0, 10)).Runs)
 	require.Zero(t, unresolvedSpan(&s, span(10, 20)))
 }
 

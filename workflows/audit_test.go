@@ -116,7 +116,7 @@ func TestAuditComesBackUntilAllIsComplete(t *testing.T) {
 	require.Equal(t, []int{1, 0, 4}, []int{stated.Published, stated.Missing, stated.Open}, "it is about to publish them")
 
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Patient"), &first)
-	require.Equal(t, 2, second.State.Unresolved[0].Tries)
+	require.Equal(t, 2, second.State.Unresolved[0].Runs)
 	delete(a.open, window)
 	third := a.run(start.Add(65*time.Minute), a.scheduled("Patient"), &second)
 	require.Empty(t, third.State.Unresolved)

@@ -30,19 +30,10 @@ func (a *audit) describe(ctx workflow.Context) {
 	fmt.Fprintf(&text, "| to be audited until | %s |\n", a.end().UTC().Format(time.RFC3339))
 	fmt.Fprintf(&text, "| healed | %d, by %d windows |\n| skipped | %d |\n| superseded | %d |\n| statements | %d |\n",
 		t.Healed, t.Windows, t.Skipped, t.Superseded, t.Stated)
-	for _, figure := range []struct {
-		name string
-		n    int
-	}{
-		{"unreadable entries of the store", t.Unreadable},
-		{"versions of windows whose ledger is gone or cannot be read", t.Unknown},
-		{"deletes that the store contradicts", t.Deletes.Contradicted},
-	} {
-		if figure.n > 0 {
-			fmt.Fprintf(&text, "| %s | %d |\n", figure.name, figure.n)
-		}
-	}
-	fmt.Fprintf(&text, "| unresolved time ranges | %d |\n", len(a.state.Unresolved))
+	fmt.Fprintf(&text, "| unreadable entries of the store | %d |\n| versions of windows whose ledger is gone or cannot be read | %d |\n",
+		t.Unreadable, t.Unknown)
+	fmt.Fprintf(&text, "| deletes that the store contradicts | %d |\n| unresolved time ranges | %d |\n",
+		t.Deletes.Contradicted, len(a.state.Unresolved))
 	for _, part := range a.state.Expired {
 		fmt.Fprintf(&text, "\n%s grew older than the horizon unaudited or unresolved, %d types\n", spanText(part.Span), len(part.Types))
 	}
@@ -57,7 +48,7 @@ func (a *audit) describe(ctx workflow.Context) {
 		for _, t := range u.Types {
 			missing, open, unknown = missing+t.Missing, open+t.Open, unknown+t.Unknown
 		}
-		fmt.Fprintf(&text, "| %s | %s | %d | %d | %d | %d |\n", spanText(u.Span), reasonsOf(u), missing, open, unknown, u.Tries)
+		fmt.Fprintf(&text, "| %s | %s | %d | %d | %d | %d |\n", spanText(u.Span), reasonsOf(u), missing, open, unknown, u.Runs)
 	}
 	workflow.SetCurrentDetails(ctx, text.String())
 }

@@ -64,9 +64,9 @@ type AuditPart struct {
 type UnresolvedSpan struct {
 	Span  Span             `json:"span"`
 	Types []UnresolvedType `json:"types"`
-	// Tries is how many runs have audited the span.
-	Tries int `json:"tries"`
-	// Stuck is how many runs in a row have healed it without progress.
+	// Runs is how many runs have audited the span, Stuck how many in a row have healed it
+	// without progress.
+	Runs  int `json:"runs"`
 	Stuck int `json:"stuck,omitempty"`
 }
 

@@ -83,24 +83,24 @@ func (c *Connection) AuditSchedule(ctx context.Context, datastore string) (*Audi
 // A type that the schedule audits and in does not have stays for as long as a worker
 // with other types polls the datastore's task queue: [AuditSchedules.KeepTypes] removes it
 // later. A schedule of another owner is an [OtherOwnerError].
-func (k *AuditSchedules) Keep(ctx context.Context, in cdc.AuditInput) error {
-	in.Attributes, in.Owner = k.Attributes, k.Owner
-	return k.keep(ctx, in, true)
+func (s *AuditSchedules) Keep(ctx context.Context, in cdc.AuditInput) error {
+	in.Attributes, in.Owner = s.Attributes, s.Owner
+	return s.keep(ctx, in, true)
 }
 
 // KeepTypes looks at the datastore's schedule again while a worker runs: it adds what is
 // missing of types, and removes what is not in types once no worker with other types
 // polls any more. Everything else stays as the last worker to start has made it. A
 // schedule that is not there stays so.
-func (k *AuditSchedules) KeepTypes(ctx context.Context, datastore string, types []string) error {
-	return k.keep(ctx, cdc.AuditInput{Datastore: datastore, Types: types}, false)
+func (s *AuditSchedules) KeepTypes(ctx context.Context, datastore string, types []string) error {
+	return s.keep(ctx, cdc.AuditInput{Datastore: datastore, Types: types}, false)
 }
 
 // keep is Keep, where a worker starts, and KeepTypes.
-func (k *AuditSchedules) keep(ctx context.Context, in cdc.AuditInput, starting bool) error {
+func (s *AuditSchedules) keep(ctx context.Context, in cdc.AuditInput, starting bool) error {
 	in.Types = slices.Sorted(slices.Values(in.Types))
-	return k.retry(ctx, in.Datastore, func(changed bool) (kept bool, err error) {
-		known, err := k.AuditSchedule(ctx, in.Datastore)
+	return s.retry(ctx, in.Datastore, func(changed bool) (kept bool, err error) {
+		known, err := s.AuditSchedule(ctx, in.Datastore)
 		switch {
 		case err != nil:
 			return false, err
@@ -109,7 +109,7 @@ func (k *AuditSchedules) keep(ctx context.Context, in cdc.AuditInput, starting b
 		case known == nil:
 			known = &AuditSchedule{}
 		default:
-			err = k.checkOwner(ctx, in.Datastore, known.Input.Owner, k.TakeOver && starting)
+			err = s.checkOwner(ctx, in.Datastore, known.Input.Owner, s.TakeOver && starting)
 		}
 		if err != nil {
 			return false, err
@@ -117,7 +117,7 @@ func (k *AuditSchedules) keep(ctx context.Context, in cdc.AuditInput, starting b
 		// A server may drop a change whose conflict token is old without saying so, hence
 		// another look; that it finds other settings of another worker is no conflict: the
 		// last one to start wins.
-		if changed && known.Input.Owner == k.Owner && len(Lacking(in.Types, known.Input.Types)) == 0 {
+		if changed && known.Input.Owner == s.Owner && len(Lacking(in.Types, known.Input.Types)) == 0 {
 			return true, nil
 		}
 		wanted := in
@@ -129,23 +129,23 @@ func (k *AuditSchedules) keep(ctx context.Context, in cdc.AuditInput, starting b
 			// in turn: KeepTypes removes them later.
 			wanted.Types = union(in.Types, known.Input.Types)
 		} else {
-			wanted.Types = k.types(ctx, in.Datastore, in.Types, known.Input.Types, starting)
+			wanted.Types = s.types(ctx, in.Datastore, in.Types, known.Input.Types, starting)
 		}
-		wanted.Since = k.since(known.Input.Since, wanted.Types)
-		schedule, err := k.schedule(wanted, known.schedule, starting)
+		wanted.Since = s.since(known.Input.Since, wanted.Types)
+		schedule, err := s.schedule(wanted, known.schedule, starting)
 		if err != nil {
 			return false, err
 		}
 		if sameInput(wanted, known.Input) && shape(schedule) == shape(known.schedule) {
 			return true, nil
 		}
-		return false, k.write(ctx, known, wanted, schedule)
+		return false, s.write(ctx, known, wanted, schedule)
 	})
 }
 
 // retry tries until the schedule is as it should be. keep makes one change, if one is
 // to be made, after which it is looked at again.
-func (k *AuditSchedules) retry(ctx context.Context, datastore string, keep func(changed bool) (kept bool, err error)) error {
+func (s *AuditSchedules) retry(ctx context.Context, datastore string, keep func(changed bool) (kept bool, err error)) error {
 	changed := false
 	for try := 1; ; try++ {
 		kept, err := keep(changed)
@@ -170,20 +170,20 @@ func (k *AuditSchedules) retry(ctx context.Context, datastore string, keep func(
 
 // types are those that the schedule is to have: the configured ones, and, while a
 // worker with others polls, those that it has already.
-func (k *AuditSchedules) types(ctx context.Context, datastore string, configured, known []string, starting bool) []string {
+func (s *AuditSchedules) types(ctx context.Context, datastore string, configured, known []string, starting bool) []string {
 	extra := Lacking(known, configured)
 	if len(extra) == 0 {
 		return configured
 	}
-	others, err := k.otherTypes(ctx, datastore, configured)
+	others, err := s.otherTypes(ctx, datastore, configured)
 	if err != nil || len(others) > 0 {
 		if starting {
-			k.Logger.Warn("audits go on with resource types that are not configured here, for as long as a worker with other types polls",
+			s.Logger.Warn("audits go on with resource types that are not configured here, for as long as a worker with other types polls",
 				"datastore", datastore, "types", extra, "workers", others, "error", err)
 		}
 		return union(configured, extra)
 	}
-	k.Logger.Warn("taking resource types out of the audits: no worker that polls is configured with them", "datastore", datastore, "types", extra)
+	s.Logger.Warn("taking resource types out of the audits: no worker that polls is configured with them", "datastore", datastore, "types", extra)
 	return configured
 }
 
@@ -198,53 +198,53 @@ func union(a, b []string) []string {
 }
 
 // since is from when each type is promised: types that are not known yet from now on.
-func (k *AuditSchedules) since(known map[string]time.Time, types []string) map[string]time.Time {
+func (s *AuditSchedules) since(known map[string]time.Time, types []string) map[string]time.Time {
 	since := maps.Clone(known)
 	if since == nil {
 		since = make(map[string]time.Time, len(types))
 	}
 	for _, name := range types {
 		if _, ok := since[name]; !ok {
-			since[name] = k.Now().UTC().Truncate(time.Second)
+			since[name] = s.Now().UTC().Truncate(time.Second)
 		}
 	}
 	return since
 }
 
 // write creates the schedule, or changes the known one.
-func (k *AuditSchedules) write(ctx context.Context, known *AuditSchedule, in cdc.AuditInput, schedule *schedulepb.Schedule) (err error) {
-	id, service := cdc.AuditScheduleID(in.Datastore), k.Client.WorkflowService()
+func (s *AuditSchedules) write(ctx context.Context, known *AuditSchedule, in cdc.AuditInput, schedule *schedulepb.Schedule) (err error) {
+	id, service := cdc.AuditScheduleID(in.Datastore), s.Client.WorkflowService()
 	if known.schedule == nil {
 		_, err = service.CreateSchedule(ctx, &workflowservice.CreateScheduleRequest{
-			Namespace: k.Namespace, ScheduleId: id, Schedule: schedule, Identity: k.Identity, RequestId: rand.Text(),
+			Namespace: s.Namespace, ScheduleId: id, Schedule: schedule, Identity: s.Identity, RequestId: rand.Text(),
 		})
 	} else {
 		_, err = service.UpdateSchedule(ctx, &workflowservice.UpdateScheduleRequest{
-			Namespace: k.Namespace, ScheduleId: id, Schedule: schedule, ConflictToken: known.token, Identity: k.Identity, RequestId: rand.Text(),
+			Namespace: s.Namespace, ScheduleId: id, Schedule: schedule, ConflictToken: known.token, Identity: s.Identity, RequestId: rand.Text(),
 		})
 	}
 	if err != nil {
 		return err
 	}
-	k.Logger.Info("brought the schedule of audits in line with the settings",
-		"schedule", id, "every", k.Every.String(), "types", len(in.Types), "paused", schedule.GetState().GetPaused())
-	k.logBackfill(ctx, known.Input.Since, in)
+	s.Logger.Info("brought the schedule of audits in line with the settings",
+		"schedule", id, "every", s.Every.String(), "types", len(in.Types), "paused", schedule.GetState().GetPaused())
+	s.logBackfill(ctx, known.Input.Since, in)
 	return nil
 }
 
 // logBackfill logs the command that publishes what the datastore held of new types before:
 // windows and audits begin now with them.
-func (k *AuditSchedules) logBackfill(ctx context.Context, known map[string]time.Time, in cdc.AuditInput) {
+func (s *AuditSchedules) logBackfill(ctx context.Context, known map[string]time.Time, in cdc.AuditInput) {
 	added := Lacking(in.Types, slices.Collect(maps.Keys(known)))
 	if len(added) == 0 {
 		return
 	}
 	level := slog.LevelInfo // a new datastore, with all its types
-	command := fmt.Sprintf("starter backfill --name added-%s-%s --datastore %s", in.Datastore, k.Now().UTC().Format("20060102T150405Z"), in.Datastore)
+	command := fmt.Sprintf("starter backfill --name added-%s-%s --datastore %s", in.Datastore, s.Now().UTC().Format("20060102T150405Z"), in.Datastore)
 	if len(known) > 0 {
 		level = slog.LevelWarn
 		command += " --type " + strings.Join(added, ",")
 	}
-	k.Logger.Log(ctx, level, "what the datastore held of new resource types is not published by itself: to publish it, run this once every worker is configured with them",
+	s.Logger.Log(ctx, level, "what the datastore held of new resource types is not published by itself: to publish it, run this once every worker is configured with them",
 		"datastore", in.Datastore, "command", command)
 }

@@ -31,9 +31,9 @@ const (
 
 // schedule is a datastore's: as the settings want it, paused when audits are off, or, when
 // no worker starts, the known one with another input.
-func (k *AuditSchedules) schedule(in cdc.AuditInput, known *schedulepb.Schedule, starting bool) (*schedulepb.Schedule, error) {
+func (s *AuditSchedules) schedule(in cdc.AuditInput, known *schedulepb.Schedule, starting bool) (*schedulepb.Schedule, error) {
 	id := cdc.AuditScheduleID(in.Datastore)
-	input, err := k.ConverterOf(id).ToPayloads(in)
+	input, err := s.ConverterOf(id).ToPayloads(in)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the audit's input: %w", err)
 	}
@@ -42,21 +42,21 @@ func (k *AuditSchedules) schedule(in cdc.AuditInput, known *schedulepb.Schedule,
 		known.GetAction().GetStartWorkflow().Input = input
 		return known, nil
 	}
-	summary, err := k.ConverterOf(id).ToPayload("audit of datastore " + in.Datastore)
+	summary, err := s.ConverterOf(id).ToPayload("audit of datastore " + in.Datastore)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the audit's summary: %w", err)
 	}
 	start := &workflowpb.NewWorkflowExecutionInfo{
 		WorkflowId: id, WorkflowType: &commonpb.WorkflowType{Name: cdc.WorkflowAudit},
-		TaskQueue: &taskqueuepb.TaskQueue{Name: k.Owner.TaskQueue, Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
+		TaskQueue: &taskqueuepb.TaskQueue{Name: s.Owner.TaskQueue, Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
 		Input:     input, UserMetadata: &sdkpb.UserMetadata{Summary: summary},
 	}
-	if k.Attributes {
+	if s.Attributes {
 		if start.SearchAttributes, err = scheduleAttributes(in.Datastore); err != nil {
 			return nil, err
 		}
 	}
-	every := k.Every
+	every := s.Every
 	if every == 0 { // paused
 		every = catchUp
 	}
@@ -66,21 +66,21 @@ func (k *AuditSchedules) schedule(in cdc.AuditInput, known *schedulepb.Schedule,
 		Policies: &schedulepb.SchedulePolicies{
 			OverlapPolicy: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: durationpb.New(catchUp),
 		},
-		State: k.state(known.GetState()),
+		State: s.state(known.GetState()),
 	}, nil
 }
 
 // state pauses a schedule when audits are off, and resumes it when they are on again.
 // What an operator has paused stays paused.
-func (k *AuditSchedules) state(old *schedulepb.ScheduleState) *schedulepb.ScheduleState {
+func (s *AuditSchedules) state(old *schedulepb.ScheduleState) *schedulepb.ScheduleState {
 	ours := strings.HasPrefix(old.GetNotes(), offNote)
 	switch {
-	case k.Off != "" && !old.GetPaused(), k.Off != "" && ours:
-		return &schedulepb.ScheduleState{Paused: true, Notes: offNote + k.Off}
-	case k.Off == "" && old.GetPaused() && ours:
+	case s.Off != "" && !old.GetPaused(), s.Off != "" && ours:
+		return &schedulepb.ScheduleState{Paused: true, Notes: offNote + s.Off}
+	case s.Off == "" && old.GetPaused() && ours:
 		return &schedulepb.ScheduleState{}
-	case k.Off == "" && old.GetPaused():
-		k.Logger.Warn("the schedule of audits is paused by somebody: nothing is audited until it is resumed", "note", old.GetNotes())
+	case s.Off == "" && old.GetPaused():
+		s.Logger.Warn("the schedule of audits is paused by somebody: nothing is audited until it is resumed", "note", old.GetNotes())
 	}
 	return &schedulepb.ScheduleState{Paused: old.GetPaused(), Notes: old.GetNotes()}
 }

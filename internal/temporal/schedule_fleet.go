@@ -37,9 +37,9 @@ func shortHash(text string) string {
 
 // pollers are the identities of the workers that poll the datastore's task queue of
 // the owner's fleet, and for which other is true of their mark.
-func (k *AuditSchedules) pollers(ctx context.Context, owner cdc.Owner, datastore string, other func(mark string) bool) ([]string, error) {
-	described, err := k.Client.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
-		Namespace:     k.Namespace,
+func (s *AuditSchedules) pollers(ctx context.Context, owner cdc.Owner, datastore string, other func(mark string) bool) ([]string, error) {
+	described, err := s.Client.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
+		Namespace:     s.Namespace,
 		TaskQueue:     &taskqueuepb.TaskQueue{Name: cdc.LiveTaskQueue(owner.TaskQueue, datastore), Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
 		TaskQueueType: enumspb.TASK_QUEUE_TYPE_ACTIVITY,
 	})
@@ -49,7 +49,7 @@ func (k *AuditSchedules) pollers(ctx context.Context, owner cdc.Owner, datastore
 	var found []string
 	for _, poller := range described.GetPollers() {
 		_, mark, _ := strings.Cut(poller.GetIdentity(), "#")
-		if k.Now().Sub(poller.GetLastAccessTime().AsTime()) < PollerAge && other("#"+mark) {
+		if s.Now().Sub(poller.GetLastAccessTime().AsTime()) < PollerAge && other("#"+mark) {
 			found = append(found, poller.GetIdentity())
 		}
 	}
@@ -58,36 +58,36 @@ func (k *AuditSchedules) pollers(ctx context.Context, owner cdc.Owner, datastore
 
 // checkOwner returns an error when another fleet owns the datastore and this one may not
 // take it over.
-func (k *AuditSchedules) checkOwner(ctx context.Context, datastore string, owner cdc.Owner, takeOver bool) (err error) {
-	if owner == k.Owner {
+func (s *AuditSchedules) checkOwner(ctx context.Context, datastore string, owner cdc.Owner, takeOver bool) (err error) {
+	if owner == s.Owner {
 		return nil
 	}
-	other := &OtherOwnerError{Datastore: datastore, Found: owner, Ours: k.Owner}
+	other := &OtherOwnerError{Datastore: datastore, Found: owner, Ours: s.Owner}
 	if !takeOver {
 		return other
 	}
-	if other.Polling, err = k.stillPolling(ctx, datastore, owner); err != nil {
+	if other.Polling, err = s.stillPolling(ctx, datastore, owner); err != nil {
 		return err
 	}
 	if len(other.Polling) > 0 {
 		return other
 	}
-	k.Logger.Warn("taking over the datastore from another fleet: start no worker of that fleet any more, and no other one with --take-over",
-		"datastore", datastore, "from", owner.String(), "to", k.Owner.String())
+	s.Logger.Warn("taking over the datastore from another fleet: start no worker of that fleet any more, and no other one with --take-over",
+		"datastore", datastore, "from", owner.String(), "to", s.Owner.String())
 	return nil
 }
 
 // otherTypes are the workers of our fleet that are configured with other types.
-func (k *AuditSchedules) otherTypes(ctx context.Context, datastore string, types []string) ([]string, error) {
-	ours, _, _ := strings.Cut(Mark(types, k.Owner), ".")
-	return k.pollers(ctx, k.Owner, datastore, func(mark string) bool { return !strings.HasPrefix(mark, ours+".") })
+func (s *AuditSchedules) otherTypes(ctx context.Context, datastore string, types []string) ([]string, error) {
+	ours, _, _ := strings.Cut(Mark(types, s.Owner), ".")
+	return s.pollers(ctx, s.Owner, datastore, func(mark string) bool { return !strings.HasPrefix(mark, ours+".") })
 }
 
 // stillPolling are the workers of the fleet that owned the datastore before.
-func (k *AuditSchedules) stillPolling(ctx context.Context, datastore string, before cdc.Owner) ([]string, error) {
-	_, ours, _ := strings.Cut(Mark(nil, k.Owner), ".")
-	return k.pollers(ctx, before, datastore, func(mark string) bool {
-		return before.TaskQueue != k.Owner.TaskQueue || !strings.HasSuffix(mark, "."+ours)
+func (s *AuditSchedules) stillPolling(ctx context.Context, datastore string, before cdc.Owner) ([]string, error) {
+	_, ours, _ := strings.Cut(Mark(nil, s.Owner), ".")
+	return s.pollers(ctx, before, datastore, func(mark string) bool {
+		return before.TaskQueue != s.Owner.TaskQueue || !strings.HasSuffix(mark, "."+ours)
 	})
 }
 
