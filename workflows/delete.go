@@ -15,9 +15,9 @@ func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.Publish
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidEventID(in.Delete.EventID) {
 		return cdc.PublishDeleteResult{}, invalidInput("a delete needs a datastore and an event id")
 	}
-	d := &publishDelete{in: in, retry: in.Resume, operator: newOperator(ctx, in.Attributes)}
-	err := workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) { return d.progress(ctx), nil })
-	if err != nil {
+	d := &publishDelete{in: in, retry: in.Resume}
+	var err error
+	if d.operator, err = newOperator(ctx, in.Attributes, d.progress); err != nil {
 		return cdc.PublishDeleteResult{}, err
 	}
 	return d.run(ctx)
@@ -26,11 +26,11 @@ func PublishDelete(ctx workflow.Context, in cdc.PublishDeleteInput) (cdc.Publish
 // publishDelete is a running PublishDelete.
 type publishDelete struct {
 	in       cdc.PublishDeleteInput
-	operator operator
+	operator *operator
 	// retry is set while EventBridge rejects the delete, or the store does not say what
-	// became of the resource; bus while the bus accepts nothing.
-	retry cdc.Retry
-	bus   cdc.Class
+	// became of the resource.
+	retry  cdc.Retry
+	counts cdc.Counts
 }
 
 var errDeleteSkipped = errors.New("an operator skipped the delete")
@@ -117,14 +117,13 @@ func (d *publishDelete) read(ctx workflow.Context) (found cdc.ReadDeleteResult, 
 		err := workflow.ExecuteActivity(policy, do.ReadDelete, in).Get(ctx, &found)
 		if err == nil {
 			d.retry = cdc.Retry{}
-			return found, d.operator.show(ctx, d.waiting(ctx))
+			d.counts.Add(found.Counts)
+			return found, d.operator.show(ctx)
 		}
-		class, delay, ok := failed(ctx, err)
-		if !ok {
+		if err := retryLater(ctx, &d.retry, err); err != nil {
 			return found, err
 		}
-		d.retry.Failed(workflow.Now(ctx), class, delay)
-		if err := d.waitForRetry(ctx, "the deleted resource cannot be read: "+string(class)); err != nil {
+		if err := d.waitForRetry(ctx, "the deleted resource cannot be read: "+string(d.retry.Class)); err != nil {
 			return found, err
 		}
 	}
@@ -134,13 +133,13 @@ func (d *publishDelete) read(ctx workflow.Context) (found cdc.ReadDeleteResult, 
 func (d *publishDelete) publish(ctx workflow.Context) error {
 	in := cdc.PublishInput{Origin: d.in.Origin, Delete: &d.in.Delete}
 	for {
-		result, err := startPublishing(ctx, in).result(ctx, func(class cdc.Class) error {
-			d.bus = class
-			return d.operator.show(ctx, d.waiting(ctx))
-		})
-		if err != nil || len(result.Rejected) == 0 {
-			d.retry = cdc.Retry{}
+		result, err := startPublishing(ctx, in).await(ctx, d.operator)
+		if err != nil {
 			return err
+		}
+		if len(result.Rejected) == 0 {
+			d.retry, d.counts.Published = cdc.Retry{}, 1
+			return nil
 		}
 		d.retry.Failed(workflow.Now(ctx), cdc.ClassEventRejected, 0)
 		if err := d.waitForRetry(ctx, "rejected by EventBridge: "+result.Rejected[0].Code); err != nil {
@@ -151,13 +150,10 @@ func (d *publishDelete) publish(ctx workflow.Context) error {
 
 // waitForRetry waits until the next try is due, or errDeleteSkipped.
 func (d *publishDelete) waitForRetry(ctx workflow.Context, reason string) error {
-	if err := d.operator.show(ctx, d.waiting(ctx)); err != nil {
+	skips, err := d.operator.wait(ctx, d.retry.Due, reason)
+	if err != nil {
 		return err
 	}
-	if err := d.operator.sleep(ctx, d.retry.Due, reason); err != nil {
-		return err
-	}
-	_, skips := d.operator.signals()
 	if slices.ContainsFunc(skips, d.isNamed) {
 		workflow.GetLogger(ctx).Warn("an operator skipped a delete", "type", d.in.Delete.Type, "class", d.retry.Class)
 		d.retry = cdc.Retry{}
@@ -178,28 +174,14 @@ func (d *publishDelete) isNamed(s cdc.Skip) bool {
 	return slices.Contains(s.Types, d.in.Delete.Type)
 }
 
-func (d *publishDelete) waiting(ctx workflow.Context) []cdc.Wait {
-	var all []cdc.Wait
-	switch {
-	case !d.retry.Waits(workflow.Now(ctx)):
-	case d.retry.Class == cdc.ClassEventRejected:
-		all = append(all, cdc.Wait{Type: d.in.Delete.Type, Versions: 1})
-	default:
-		all = append(all, cdc.Wait{Type: d.in.Delete.Type, Class: d.retry.Class})
-	}
-	return append(all, busWait(d.bus)...)
-}
-
 // progress shows a rejected delete as one version of its type.
 func (d *publishDelete) progress(ctx workflow.Context) cdc.Progress {
-	p := cdc.Progress{Rejected: make(map[string]int), Waiting: d.waiting(ctx)}
-	switch {
-	case !d.retry.Failing():
-	case d.retry.Class == cdc.ClassEventRejected:
-		p.Rejected[d.in.Delete.Type] = 1
-	default:
-		p.Unavailable = map[string]cdc.Class{d.in.Delete.Type: d.retry.Class}
+	p := cdc.Progress{Counts: d.counts}
+	what := cdc.Wait{Type: d.in.Delete.Type}
+	if d.retry.Class == cdc.ClassEventRejected {
+		what.Versions = 1
 	}
+	p.Add(what, d.retry, workflow.Now(ctx))
 	return p
 }
 

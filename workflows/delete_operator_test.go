@@ -24,7 +24,7 @@ func TestSkippedDeleteIsNotPublished(t *testing.T) {
 	in := rejectedDelete(w, time.Time{})
 	states := w.states()
 	w.when(start.Add(20*time.Minute), func() {
-		require.Equal(t, map[string]int{"Patient": 1}, w.progress().Rejected)
+		require.Equal(t, []cdc.Wait{{Type: "Patient", Versions: 1}}, w.progress().Failing)
 		w.env.SignalWorkflow(cdc.SignalSkip, cdc.Skip{Versions: []string{"Observation"}, Types: []string{"Patient"}})
 	})
 	skipped := start.Add(21 * time.Minute)

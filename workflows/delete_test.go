@@ -205,7 +205,7 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 			states := w.states()
 			w.when(later, func() {
 				progress := w.progress()
-				require.Equal(t, map[string]cdc.Class{"Patient": c.class}, progress.Unavailable)
+				require.Equal(t, []cdc.Wait{{Type: "Patient", Class: c.class}}, progress.Failing)
 				require.Len(t, progress.Waiting, 1)
 				if c.fix == nil {
 					w.env.SignalWorkflow(cdc.SignalSkip, cdc.SkipOf(progress.Waiting))

@@ -11,8 +11,8 @@ import (
 )
 
 // operator is the one way in which windows, slices, deletes and ranges wait for an
-// operator: it receives the signals, ends the waits that they interrupt, and keeps
-// CdcState. What waits is a cdc.Retry.
+// operator: it receives the signals, ends the waits that they interrupt, and shows their
+// progress. What waits is a cdc.Retry.
 //
 // However long something waits, its history stays bounded: it is tried at most every
 // cdc.MaxDelay, and the execution continues as new, for which slices are cancelled.
@@ -22,20 +22,22 @@ type operator struct {
 	// upsert is billed, so one is made only when the execution begins or ceases to wait.
 	upserts bool
 	waiting bool
+	// progress is the execution's, without the bus.
+	progress func(workflow.Context) cdc.Progress
+	// bus is why the bus accepts nothing.
+	bus cdc.Class
 }
-
-// operatorAdvice is the text for what waits for an operator.
-const operatorAdvice = "**Waits for an operator**: fix the cause, or use `starter retry` or `starter skip` with this workflow ID."
 
 // newOperator goes on from what a run before has upserted: attributes survive a
 // continue-as-new.
-func newOperator(ctx workflow.Context, upserts bool) operator {
+func newOperator(ctx workflow.Context, upserts bool, progress func(workflow.Context) cdc.Progress) (*operator, error) {
 	state, _ := workflow.GetTypedSearchAttributes(ctx).GetKeyword(cdc.AttrState)
-	return operator{
+	o := &operator{
 		retry:   workflow.GetSignalChannel(ctx, cdc.SignalRetry),
 		skip:    workflow.GetSignalChannel(ctx, cdc.SignalSkip),
-		upserts: upserts, waiting: state == cdc.StateWaiting,
+		upserts: upserts, waiting: state == cdc.StateWaiting, progress: progress,
 	}
+	return o, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) { return o.current(ctx), nil })
 }
 
 // signals receives the signals that have come. It must be the last thing before an
@@ -82,9 +84,33 @@ func (o *operator) wake(selector workflow.Selector) {
 	}
 }
 
-// show keeps CdcState.
-func (o *operator) show(ctx workflow.Context, waits []cdc.Wait) error {
-	if !o.upserts || o.waiting == (len(waits) > 0) {
+// wait shows what waits, and waits until the moment or a signal. It returns what the
+// signals skip.
+func (o *operator) wait(ctx workflow.Context, until time.Time, summary string) (skips []cdc.Skip, err error) {
+	if err := o.show(ctx); err != nil {
+		return nil, err
+	}
+	if err := o.sleep(ctx, until, summary); err != nil {
+		return nil, err
+	}
+	_, skips = o.signals()
+	return skips, nil
+}
+
+func (o *operator) current(ctx workflow.Context) cdc.Progress {
+	p := o.progress(ctx)
+	if o.bus != "" {
+		wait := cdc.Wait{Class: o.bus, Bus: true}
+		p.Failing, p.Waiting = append(p.Failing, wait), append(p.Waiting, wait)
+	}
+	return p
+}
+
+// show keeps the details in the Temporal UI, and CdcState.
+func (o *operator) show(ctx workflow.Context) error {
+	p := o.current(ctx)
+	workflow.SetCurrentDetails(ctx, details(p))
+	if !o.upserts || o.waiting == (len(p.Waiting) > 0) {
 		return nil
 	}
 	o.waiting = !o.waiting
@@ -98,17 +124,11 @@ func (o *operator) show(ctx workflow.Context, waits []cdc.Wait) error {
 // close upserts, for an execution that ends, the figures, if it has any, and CdcState
 // with them or if it waited.
 func (o *operator) close(ctx workflow.Context, figures ...temporal.SearchAttributeUpdate) error {
+	workflow.SetCurrentDetails(ctx, details(o.current(ctx)))
 	if !o.upserts || !o.waiting && len(figures) == 0 {
 		return nil
 	}
 	return workflow.UpsertTypedSearchAttributes(ctx, append(figures, cdc.AttrState.ValueSet(cdc.StateClosed))...)
-}
-
-func busWait(class cdc.Class) []cdc.Wait {
-	if class == "" {
-		return nil
-	}
-	return []cdc.Wait{{Class: class, Bus: true}}
 }
 
 // failed reports whether an activity's error is one that its workflow plans for, with its
@@ -131,6 +151,17 @@ func failed(ctx workflow.Context, err error) (class cdc.Class, retryAfter time.D
 	default:
 		return cdc.ClassUnavailable, 0, true
 	}
+}
+
+// retryLater plans the next try of what an activity did not do, unless its error is to end
+// the workflow.
+func retryLater(ctx workflow.Context, retry *cdc.Retry, err error) error {
+	class, retryAfter, ok := failed(ctx, err)
+	if !ok {
+		return err
+	}
+	retry.Failed(workflow.Now(ctx), class, retryAfter)
+	return nil
 }
 
 // countType counts one in a metric by datastore and resource type.

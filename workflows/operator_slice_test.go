@@ -47,7 +47,7 @@ func TestUnavailableSliceWaitsAndIsRetriedAtOnce(t *testing.T) {
 	states := w.states()
 	retried := end(40 * time.Minute)
 	w.when(retried, func() {
-		require.Equal(t, map[string]cdc.Class{"Patient": cdc.ClassForbidden}, w.sliceProgress(slice).Unavailable)
+		require.Equal(t, []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}}, w.sliceProgress(slice).Failing)
 		require.Equal(t, []string{cdc.StateWaiting}, *states)
 		lifted = true
 		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalRetry, nil))
@@ -85,7 +85,7 @@ func TestSkippedVersionOfASliceIsInTheWindowsLedger(t *testing.T) {
 	states := w.states()
 	skipped := end(40 * time.Minute)
 	w.when(skipped, func() {
-		require.Equal(t, map[string]int{"Patient": 1}, w.sliceProgress(slice).Rejected)
+		require.Equal(t, []cdc.Wait{{Type: "Patient", Versions: 1}}, w.sliceProgress(slice).Failing)
 		require.NoError(t, w.env.SignalWorkflowByID(slice, cdc.SignalSkip, cdc.Skip{Versions: []string{"Patient"}}))
 	})
 	result := w.run(w.marked("Patient", "Observation"))

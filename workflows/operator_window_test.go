@@ -217,14 +217,14 @@ func TestSkippedVersionsGoIntoTheLedger(t *testing.T) {
 	states := w.states()
 	skipped := end(30 * time.Minute)
 	w.when(skipped, func() {
-		require.Equal(t, map[string]int{"Patient": 2, "Claim": 1}, w.progress().Rejected)
+		require.Equal(t, []cdc.Wait{{Type: "Claim", Versions: 1}, {Type: "Patient", Versions: 2}}, w.progress().Failing)
 		w.skip(cdc.Skip{Versions: []string{"Patient", "Device"}, Types: []string{"Claim"}})
 		w.skip(cdc.Skip{Versions: []string{"Patient"}})
 	})
 	w.when(skipped.Add(time.Second), func() {
 		require.False(t, w.env.IsWorkflowCompleted(), "Claim's version is not skipped")
 		p := w.progress()
-		require.Equal(t, map[string]int{"Claim": 1}, p.Rejected)
+		require.Equal(t, []cdc.Wait{{Type: "Claim", Versions: 1}}, p.Failing)
 		require.Equal(t, 2, p.Counts.Skipped)
 		accepts = true
 		w.env.SignalWorkflow(cdc.SignalRetry, nil)
@@ -286,7 +286,7 @@ func TestRejectedVersionsWaitOverAContinueAsNew(t *testing.T) {
 	require.NoError(t, w.env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(cdc.AttrState.ValueSet(cdc.StateWaiting))))
 	states = w.states()
 	w.when(now.Add(time.Second), func() {
-		require.Equal(t, map[string]int{"Patient": 1}, w.progress().Rejected)
+		require.Equal(t, []cdc.Wait{{Type: "Patient", Versions: 1}}, w.progress().Failing)
 		w.skip(cdc.Skip{Versions: []string{"Patient"}})
 	})
 	result := w.run(next)
@@ -353,7 +353,7 @@ func TestRerunWhoseLedgerIsSkippedPublishesNothing(t *testing.T) {
 	given := w.now().Add(time.Hour)
 	states := w.states()
 	w.when(given, func() {
-		require.Equal(t, cdc.ClassLedgerUnreadable, w.progress().Ledger)
+		require.Equal(t, []cdc.Wait{{Class: cdc.ClassLedgerUnreadable, Ledger: true}}, w.progress().Failing)
 		w.skip(cdc.Skip{Types: []string{"Patient"}, Versions: []string{"Patient"}})
 	})
 	w.when(given.Add(time.Second), func() {

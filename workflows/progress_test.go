@@ -29,18 +29,18 @@ func TestProgressShowsWhatIsDueAndWhatIsRejected(t *testing.T) {
 	}
 	checked := 0
 	at(5*time.Second, func(p cdc.Progress) {
-		require.Empty(t, p.Rejected)
+		require.Empty(t, p.Failing)
 		require.Len(t, p.Due, 2)
 		require.True(t, p.Due["Patient"].Equal(end(10*time.Second)))
 		checked++
 	})
 	at(30*time.Second, func(p cdc.Progress) {
-		require.Equal(t, map[string]int{"Patient": 1}, p.Rejected)
+		require.Equal(t, []cdc.Wait{{Type: "Patient", Versions: 1}}, p.Failing)
 		require.True(t, p.Due["Observation"].Equal(end(60*time.Second)))
 		checked++
 	})
 	at(30*time.Minute, func(p cdc.Progress) {
-		require.Equal(t, map[string]int{"Patient": 1}, p.Rejected)
+		require.Equal(t, []cdc.Wait{{Type: "Patient", Versions: 1}}, p.Failing)
 		require.Empty(t, p.Due, "no pass is left")
 		checked++
 	})

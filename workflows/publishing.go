@@ -28,19 +28,21 @@ func startPublishing(ctx workflow.Context, in cdc.PublishInput) *publishing {
 	return p
 }
 
-// result waits until the bus has accepted the batch. When it has accepted nothing for some
-// minutes, lasts is called with the reason, and with an empty class when that is over. The
-// tries go on within a second Publish, which leaves nothing in the history.
-func (p *publishing) result(ctx workflow.Context, lasts func(cdc.Class) error) (cdc.PublishResult, error) {
+// await waits until the bus has accepted the batch. When it has accepted nothing for some
+// minutes, the operator is shown that. The tries go on within a second Publish, which
+// leaves nothing in the history.
+func (p *publishing) await(ctx workflow.Context, o *operator) (cdc.PublishResult, error) {
 	result, err := p.get(ctx)
 	if class, _, ok := failed(ctx, err); ok {
-		if err := lasts(class); err != nil {
+		o.bus = class
+		if err := o.show(ctx); err != nil {
 			return result, err
 		}
 		p.in.Accepted = result.EventIDs
 		p.future = workflow.ExecuteActivity(p.policy, do.Publish, p.in)
 		if result, err = p.get(ctx); err == nil {
-			err = lasts("")
+			o.bus = ""
+			err = o.show(ctx)
 		} else if len(result.EventIDs) == 0 {
 			result.EventIDs = p.in.Accepted
 		}
@@ -86,8 +88,8 @@ func (p *publishing) get(ctx workflow.Context) (result cdc.PublishResult, err er
 	return result, err
 }
 
-// accepted are the changes of a batch that EventBridge has accepted, and their counts.
-func accepted(batch []cdc.Change, result cdc.PublishResult) ([]cdc.Change, cdc.Counts) {
+// acceptedChanges are those of a batch that EventBridge has accepted, and their counts.
+func acceptedChanges(batch []cdc.Change, result cdc.PublishResult) ([]cdc.Change, cdc.Counts) {
 	var changes []cdc.Change
 	counts := cdc.Counts{Bytes: result.Bytes, Events: result.Events}
 	for i, id := range result.EventIDs {

@@ -21,14 +21,14 @@ func TestPublishCancelledHalfwayIsNotDone(t *testing.T) {
 		cancel()
 		p := &publishing{in: cdc.PublishInput{Changes: make([]cdc.Change, 3)}, policy: ctx, future: future}
 		settable.Set(cdc.PublishResult{EventIDs: []string{"a", "", ""}, Rejected: []cdc.Rejection{{Index: 2}}}, nil)
-		result, err := p.result(ctx, func(cdc.Class) error { return nil })
+		result, err := p.await(ctx, &operator{})
 		require.ErrorIs(t, err, workflow.ErrCanceled)
 		require.Equal(t, []string{"a", "", ""}, result.EventIDs)
 
 		future, settable = workflow.NewFuture(ctx)
 		p.future = future
 		settable.Set(cdc.PublishResult{EventIDs: []string{"a", "b", ""}, Rejected: []cdc.Rejection{{Index: 2}}}, nil)
-		_, err = p.result(ctx, func(cdc.Class) error { return nil })
+		_, err = p.await(ctx, &operator{})
 		require.NoError(t, err, "it was complete when the cancellation came")
 		return nil
 	})

@@ -28,14 +28,14 @@ type captureRange struct {
 	id   string
 	// busy are the parts on which a worker works, open the slices under way.
 	busy map[*cdc.RangePart]bool
-	open []*openSlice
+	open []*childSlice
 	// changes counts what may give an idle worker something to do.
 	changes int
 	// timing is set while a worker waits for the first part that is due.
 	timing bool
 	// err ends the range.
 	err      error
-	operator operator
+	operator *operator
 	// skips are those that came while a worker worked on the part.
 	skips map[*cdc.RangePart][]cdc.Skip
 }
@@ -45,7 +45,7 @@ func newCaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (*captureRa
 		return nil, err
 	}
 	r := &captureRange{
-		in: in, id: workflow.GetInfo(ctx).WorkflowExecution.ID, operator: newOperator(ctx, in.Attributes),
+		in: in, id: workflow.GetInfo(ctx).WorkflowExecution.ID,
 		busy: make(map[*cdc.RangePart]bool), skips: make(map[*cdc.RangePart][]cdc.Skip),
 	}
 	if in.Plan != nil {
@@ -53,10 +53,11 @@ func newCaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (*captureRa
 	} else {
 		r.plan = cdc.RangePlan{Started: workflow.Now(ctx), Parts: initialParts(in)}
 	}
-	r.describe(ctx)
-	return r, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
-		return r.progress(ctx), nil
-	})
+	var err error
+	if r.operator, err = newOperator(ctx, in.Attributes, r.progress); err != nil {
+		return nil, err
+	}
+	return r, r.operator.show(ctx)
 }
 
 func checkRange(in cdc.CaptureRangeInput) error {
@@ -79,14 +80,12 @@ func checkRange(in cdc.CaptureRangeInput) error {
 
 func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error) {
 	workflow.Go(ctx, r.listen)
-	workflow.Go(ctx, r.cancelSlices)
 	r.work(ctx)
 	r.handleSignals(ctx)
 	ended := ctx.Err() != nil || r.err != nil
 	if ended {
 		r.plan.Paused = false // there is nothing to resume
 	}
-	r.describe(ctx)
 	if !ended && len(r.plan.Parts) > 0 {
 		r.in.Plan = &r.plan
 		return cdc.CaptureRangeResult{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureRange, r.in)
@@ -136,12 +135,11 @@ func (r *captureRange) worker(ctx workflow.Context) {
 		delete(r.skips, part)
 		r.changes++
 		if err == nil {
-			err = r.operator.show(ctx, r.waiting(ctx))
+			err = r.operator.show(ctx)
 		}
 		if err != nil && r.err == nil && ctx.Err() == nil {
 			r.err = err
 		}
-		r.describe(ctx)
 	}
 }
 

@@ -1,9 +1,7 @@
 package workflows
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -23,7 +21,7 @@ func (r *captureRange) listen(ctx workflow.Context) {
 			continue // operator.close upserts
 		}
 		// A worker does so when it is done with a part, which may take long.
-		if err := r.operator.show(ctx, r.waiting(ctx)); err != nil && r.err == nil {
+		if err := r.operator.show(ctx); err != nil && r.err == nil {
 			r.err = err
 		}
 	}
@@ -47,7 +45,6 @@ func (r *captureRange) handleSignals(ctx workflow.Context) {
 	}
 	if retryNow || len(skips) > 0 {
 		r.changes++
-		r.describe(ctx)
 	}
 	var pause bool
 	for workflow.GetSignalChannel(ctx, cdc.SignalPause).ReceiveAsync(&pause) {
@@ -67,7 +64,6 @@ func (r *captureRange) setPaused(ctx workflow.Context, pause bool) {
 		r.plan.PausedAt = time.Time{}
 	}
 	r.changes++
-	r.describe(ctx)
 	for _, slice := range slices.Clone(r.open) {
 		// One that has closed meanwhile has nothing to pause.
 		_ = slice.future.SignalChildWorkflow(ctx, cdc.SignalPause, pause).Get(ctx, nil)
@@ -99,60 +95,16 @@ func (r *captureRange) skip(ctx workflow.Context, part *cdc.RangePart, skips []c
 	replacePart(&r.plan, part)
 }
 
-// cancelSlices cancels the open slices when the range has to continue as new and they are
-// open for long: the next run goes on from what they had published.
-func (r *captureRange) cancelSlices(ctx workflow.Context) {
-	err := workflow.Await(ctx, func() bool { return historyIsLarge(ctx) })
-	if err == nil && len(r.open) > 0 {
-		err = workflow.Sleep(ctx, cancelSlicesAfter)
-	}
-	if err != nil {
-		return // cancelled: the slices are as well
-	}
-	for _, slice := range r.open {
-		slice.cancel()
-	}
-}
-
-func (r *captureRange) waiting(ctx workflow.Context) []cdc.Wait {
-	now := workflow.Now(ctx)
-	var all []cdc.Wait
-	for _, part := range r.plan.Parts {
-		wait := cdc.Wait{Type: part.Type, Class: part.Retry.Class, Ledger: part.Lost != ""}
-		if part.Retry.Waits(now) && !slices.Contains(all, wait) {
-			all = append(all, wait)
-		}
-	}
-	return all
-}
-
 func (r *captureRange) progress(ctx workflow.Context) cdc.Progress {
 	open := make([]string, len(r.open))
 	for i, slice := range r.open {
 		open[i] = slice.id
 	}
-	p := r.plan.Progress(workflow.Now(ctx), open)
-	unavailable := make(map[string]cdc.Class)
+	now := workflow.Now(ctx)
+	done := r.plan.Progress(now, open)
+	p := cdc.Progress{Counts: r.plan.Counts, Range: &done}
 	for _, part := range r.plan.Parts {
-		if part.Retry.Failing() {
-			unavailable[part.Type] = part.Retry.Class
-		}
+		p.Add(cdc.Wait{Type: part.Type, Ledger: part.Lost != ""}, part.Retry, now)
 	}
-	return cdc.Progress{Counts: r.plan.Counts, Range: &p, Unavailable: unavailable, Waiting: r.waiting(ctx)}
-}
-
-// describe sets the text that the Temporal UI shows of the range now.
-func (r *captureRange) describe(ctx workflow.Context) {
-	p := r.progress(ctx)
-	parts := []string{fmt.Sprintf("**%s** · %d published · %d slices · %d searches", p.Range.Text(),
-		r.plan.Counts.Published, r.plan.Slices, r.plan.Counts.Searches)}
-	for _, resourceType := range r.in.Types {
-		if class := p.Unavailable[resourceType]; class != "" {
-			parts = append(parts, fmt.Sprintf("%s cannot be read: %s", resourceType, class))
-		}
-	}
-	if len(p.Waiting) > 0 {
-		parts = append(parts, operatorAdvice)
-	}
-	workflow.SetCurrentDetails(ctx, strings.Join(parts, "\n\n"))
+	return p
 }

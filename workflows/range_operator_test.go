@@ -29,7 +29,7 @@ func TestRangeGoesOnBesideAnUnavailableType(t *testing.T) {
 		require.NoError(t, err)
 		var p cdc.Progress
 		require.NoError(t, value.Get(&p))
-		require.Equal(t, map[string]cdc.Class{"Patient": cdc.ClassForbidden}, p.Unavailable)
+		require.Equal(t, []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}}, p.Failing)
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Observation"))
 	result := w.rangeResult()

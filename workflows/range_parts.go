@@ -24,7 +24,7 @@ func (r *captureRange) count(ctx workflow.Context, part *cdc.RangePart) error {
 	for _, resourceType := range types {
 		n, err := r.countSpan(ctx, part, resourceType, part.Span)
 		if err != nil && part.Type != "" {
-			return retryLater(ctx, part, err)
+			return retryLater(ctx, &part.Retry, err)
 		}
 		// A type of an audited part that cannot be counted is reported by the audit.
 		if _, _, ok := failed(ctx, err); err != nil && !ok {
@@ -45,16 +45,6 @@ func (r *captureRange) countSpan(ctx workflow.Context, part *cdc.RangePart, reso
 	return n, err
 }
 
-// retryLater has a part tried again later, unless the error is to end the range.
-func retryLater(ctx workflow.Context, part *cdc.RangePart, err error) error {
-	class, delay, ok := failed(ctx, err)
-	if !ok {
-		return err
-	}
-	part.Retry.Failed(workflow.Now(ctx), class, delay)
-	return nil
-}
-
 // setUncounted goes on with a part by its length: the store does not count, or no longer.
 func (r *captureRange) setUncounted(part *cdc.RangePart) {
 	recount(&r.plan, part, 0)
@@ -67,7 +57,7 @@ func (r *captureRange) confirmEmpty(ctx workflow.Context, part *cdc.RangePart) e
 	n, err := r.countSpan(ctx, part, part.Type, around)
 	switch {
 	case err != nil:
-		return retryLater(ctx, part, err)
+		return retryLater(ctx, &part.Retry, err)
 	case n == cdc.NotCounted:
 		r.setUncounted(part)
 	case n == 0:
@@ -85,7 +75,7 @@ func (r *captureRange) cut(ctx workflow.Context, part *cdc.RangePart) error {
 	n, err := r.countSpan(ctx, part, part.Type, early)
 	switch {
 	case err != nil:
-		return retryLater(ctx, part, err)
+		return retryLater(ctx, &part.Retry, err)
 	case n == cdc.NotCounted:
 		r.setUncounted(part)
 	default:
@@ -126,7 +116,7 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 	r.open = append(r.open, slice)
 	var result cdc.CaptureSliceResult
 	err := slice.future.Get(ctx, &result)
-	r.open = slices.DeleteFunc(r.open, func(o *openSlice) bool { return o == slice })
+	r.open = slices.DeleteFunc(r.open, func(o *childSlice) bool { return o == slice })
 	switch {
 	case err == nil && result.Cancelled:
 		r.plan.Counts.Add(result.Counts)
@@ -151,7 +141,7 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 func (r *captureRange) readLost(ctx workflow.Context, part *cdc.RangePart) error {
 	ledger, err := sliceLedger(ctx, part.Lost)
 	if err != nil {
-		return retryLater(ctx, part, err)
+		return retryLater(ctx, &part.Retry, err)
 	}
 	r.plan.Counts.Published += part.Known.Merge(ledger.Type(part.Type).Published)
 	r.plan.Counts.Skipped += part.Known.Merge(ledger.Known(part.Type))
@@ -164,7 +154,7 @@ func (r *captureRange) measure(ctx workflow.Context, part *cdc.RangePart) error 
 	ctx = measurePolicy(ctx, part.Datastore, part.Retry, fmt.Sprintf("measure %s from %s", part.Type, part.Span.From.UTC().Format(time.DateTime)))
 	var result cdc.MeasureResult
 	if err := workflow.ExecuteActivity(ctx, do.MeasureSpan, in).Get(ctx, &result); err != nil {
-		return retryLater(ctx, part, err)
+		return retryLater(ctx, &part.Retry, err)
 	}
 	r.plan.Counts.Add(result.Counts)
 	r.plan.Actions += sliceActions(result.Pages, result.Counts.Published, len(in.IDs) == 0)

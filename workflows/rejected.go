@@ -49,25 +49,15 @@ func (r *rejectedChanges) all() map[string]cdc.HashSet {
 	return all
 }
 
-func (r *rejectedChanges) byType() map[string]int {
-	counts := make(map[string]int)
-	for name, set := range r.all() {
-		counts[name] = set.Len()
+func (r *rejectedChanges) addTo(p *cdc.Progress, now time.Time) {
+	all := r.all()
+	for _, name := range sortedKeys(all) {
+		p.Add(cdc.Wait{Type: name, Versions: all[name].Len()}, r.retry, now)
 	}
-	return counts
 }
 
-func (r *rejectedChanges) waits() []cdc.Wait {
-	var waits []cdc.Wait
-	counts := r.byType()
-	for _, name := range sortedKeys(counts) {
-		waits = append(waits, cdc.Wait{Type: name, Versions: counts[name]})
-	}
-	return waits
-}
-
-// published applies the result of a batch, which may hold changes rejected before.
-func (r *rejectedChanges) published(ctx workflow.Context, batch []cdc.Change, rejections []cdc.Rejection) {
+// update applies the result of a batch, which may hold changes rejected before.
+func (r *rejectedChanges) update(ctx workflow.Context, batch []cdc.Change, rejections []cdc.Rejection) {
 	tried := make(map[string]cdc.HashSet)
 	for _, change := range batch {
 		hash, carried := r.salt.Hash(change.Version), r.carried[change.Type]

@@ -56,7 +56,7 @@ func TestRerunOfAnUnreadableLedgerPublishesNothing(t *testing.T) {
 	in := w.rerun(1, "Patient")
 	tries := backoffs(w.now(), 100)
 	w.when(tries[99].Add(time.Second), func() {
-		require.Equal(t, cdc.ClassLedgerUnreadable, w.progress().Ledger)
+		require.Equal(t, []cdc.Wait{{Class: cdc.ClassLedgerUnreadable, Ledger: true}}, w.progress().Failing)
 		w.env.CancelWorkflow()
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, in)

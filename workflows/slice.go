@@ -23,7 +23,7 @@ func CaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (cdc.CaptureSl
 	}
 	if cancelled {
 		// It waits for what is being published, and its parent gets what was published.
-		_ = s.published(ctx)
+		_ = s.awaitPublish(ctx)
 	}
 	return cdc.CaptureSliceResult{
 		Salt: in.Salt, Published: s.state.Published, Skipped: s.state.Skipped, Counts: s.state.Counts,
@@ -39,12 +39,11 @@ type captureSlice struct {
 	known cdc.HashSet
 	// publishing is the Publish under way.
 	publishing *publishing
-	// rejected are changes that EventBridge rejected; bus is why it accepts nothing.
+	// rejected are changes that EventBridge rejected.
 	rejected rejectedChanges
-	bus      cdc.Class
 	// unswept is set when the slice was closed before its last page.
 	unswept  bool
-	operator operator
+	operator *operator
 	// paused is set while the slice waits because its range is paused.
 	paused bool
 }
@@ -53,7 +52,7 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 	if !cdc.ValidDatastore(in.Origin.Datastore) || !cdc.ValidType(in.Type) || !in.Span.To.After(in.Span.From) {
 		return nil, invalidInput("a slice needs a datastore, a resource type and a span")
 	}
-	s := &captureSlice{in: in, known: in.Known.Clone(), operator: newOperator(ctx, in.Attributes)}
+	s := &captureSlice{in: in, known: in.Known.Clone()}
 	if in.Resume != nil {
 		s.state = *in.Resume
 		s.known.Merge(s.state.Published)
@@ -64,9 +63,9 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 	if r := in.Range; r != nil && r.Began.IsZero() {
 		r.Began = workflow.Now(ctx)
 	}
-	return s, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
-		return s.progress(ctx), nil
-	})
+	var err error
+	s.operator, err = newOperator(ctx, in.Attributes, s.progress)
+	return s, err
 }
 
 func (s *captureSlice) run(ctx workflow.Context) error {
@@ -87,7 +86,7 @@ func (s *captureSlice) run(ctx workflow.Context) error {
 			return err
 		}
 	}
-	if err := s.published(ctx); err != nil {
+	if err := s.awaitPublish(ctx); err != nil {
 		return err
 	}
 	s.rejected.forget(s.in.Type)
@@ -116,7 +115,7 @@ func (s *captureSlice) page(ctx workflow.Context) (last bool, err error) {
 	if err := s.publishListed(ctx, page.Listed); err != nil {
 		return false, err
 	}
-	return s.advance(ctx, page)
+	return s.nextPage(ctx, page)
 }
 
 func (s *captureSlice) hydrate(ctx workflow.Context, in cdc.HydratePageInput, summary string) (page cdc.HydratePageResult, err error) {
@@ -162,7 +161,7 @@ func (s *captureSlice) publishListed(ctx workflow.Context, listed []cdc.Version)
 // under way at a time, with a rate no more than a second's worth.
 func (s *captureSlice) publish(ctx workflow.Context, changes []cdc.Change) error {
 	for batch := range slices.Chunk(changes, s.batchSize(len(changes))) {
-		if err := s.published(ctx); err != nil {
+		if err := s.awaitPublish(ctx); err != nil {
 			return err
 		}
 		if err := s.waitForRate(ctx, len(batch)); err != nil {
@@ -177,19 +176,16 @@ func (s *captureSlice) publish(ctx workflow.Context, changes []cdc.Change) error
 	return nil
 }
 
-// published waits for the batch under way and puts it into the ledger: when the
+// awaitPublish waits for the batch under way and puts it into the ledger: when the
 // slice is cancelled, what EventBridge had accepted of it.
-func (s *captureSlice) published(ctx workflow.Context) error {
+func (s *captureSlice) awaitPublish(ctx workflow.Context) error {
 	if s.publishing == nil {
 		return nil
 	}
-	result, err := s.publishing.result(ctx, func(class cdc.Class) error {
-		s.bus = class
-		return s.show(ctx)
-	})
+	result, err := s.publishing.await(ctx, s.operator)
 	batch := s.publishing.in.Changes
 	s.publishing = nil
-	changes, counts := accepted(batch, result)
+	changes, counts := acceptedChanges(batch, result)
 	s.state.Counts.Add(counts)
 	for _, change := range changes {
 		s.state.Published.Add(s.in.Salt.Hash(change.Version))
@@ -197,13 +193,12 @@ func (s *captureSlice) published(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	s.rejected.published(ctx, batch, result.Rejected)
-	s.describe(ctx)
+	s.rejected.update(ctx, batch, result.Rejected)
 	return nil
 }
 
-// advance goes on to the page that follows, and reports whether there is none.
-func (s *captureSlice) advance(ctx workflow.Context, page cdc.HydratePageResult) (last bool, err error) {
+// nextPage goes on to the page that follows, and reports whether there is none.
+func (s *captureSlice) nextPage(ctx workflow.Context, page cdc.HydratePageResult) (last bool, err error) {
 	if page.Restart {
 		s.restartPages()
 		return s.waitForStore(ctx, cdc.ClassPageTokenRejected, 0)
@@ -256,14 +251,14 @@ func (s *captureSlice) publishRejected(ctx workflow.Context) error {
 	if err := s.publish(ctx, s.rejected.due(workflow.Now(ctx))); err != nil {
 		return err
 	}
-	return s.published(ctx)
+	return s.awaitPublish(ctx)
 }
 
 // continueAsNew goes on in a new run, which lists the pages from the start to read the
 // bodies of what EventBridge rejected again. An operator may have ended the slice while
 // its last Publish was waited for.
 func (s *captureSlice) continueAsNew(ctx workflow.Context) error {
-	if err := s.published(ctx); err != nil {
+	if err := s.awaitPublish(ctx); err != nil {
 		return err
 	}
 	if err := s.handleSignals(ctx); err != nil {

@@ -13,7 +13,7 @@ import (
 // waitForStore waits before the page that the store does not give is requested again.
 // last is set when an operator skipped the rest, or an audit is to capture it.
 func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class, retryAfter time.Duration) (last bool, err error) {
-	if err := s.published(ctx); err != nil {
+	if err := s.awaitPublish(ctx); err != nil {
 		return false, err
 	}
 	s.state.Retry.Failed(workflow.Now(ctx), class, retryAfter)
@@ -33,7 +33,7 @@ func (s *captureSlice) waitForStore(ctx workflow.Context, class cdc.Class, retry
 	return s.unswept, err // only now: a signal may have ended it
 }
 
-// handleSignals does what an operator has asked for, and keeps CdcState.
+// handleSignals does what an operator has asked for, and shows what that has changed.
 func (s *captureSlice) handleSignals(ctx workflow.Context) error {
 	retryNow, skips := s.operator.signals()
 	if retryNow {
@@ -42,20 +42,7 @@ func (s *captureSlice) handleSignals(ctx workflow.Context) error {
 	for _, skip := range skips {
 		s.skip(ctx, skip)
 	}
-	return s.show(ctx)
-}
-
-func (s *captureSlice) show(ctx workflow.Context) error {
-	s.describe(ctx)
-	return s.operator.show(ctx, s.waiting(ctx))
-}
-
-func (s *captureSlice) waiting(ctx workflow.Context) []cdc.Wait {
-	var all []cdc.Wait
-	if !s.unswept && s.state.Retry.Waits(workflow.Now(ctx)) {
-		all = append(all, cdc.Wait{Type: s.in.Type, Class: s.state.Retry.Class})
-	}
-	return append(append(all, s.rejected.waits()...), busWait(s.bus)...)
+	return s.operator.show(ctx)
 }
 
 // skip skips what an operator names, as far as it waits.
@@ -74,23 +61,14 @@ func (s *captureSlice) skip(ctx workflow.Context, skip cdc.Skip) {
 }
 
 func (s *captureSlice) progress(ctx workflow.Context) cdc.Progress {
-	p := cdc.Progress{
-		Counts: s.state.Counts, Versions: map[string]int{s.in.Type: s.state.Published.Len()},
-		Rejected: s.rejected.byType(), Waiting: s.waiting(ctx),
-	}
-	if s.in.Range != nil {
-		p.Range = &cdc.RangeProgress{Done: s.state.Counts.Published, Paused: s.paused}
-	}
-	if s.state.Retry.Failing() {
-		p.Unavailable = map[string]cdc.Class{s.in.Type: s.state.Retry.Class}
-	}
-	return p
-}
-
-func (s *captureSlice) describe(ctx workflow.Context) {
-	more := ""
+	now := workflow.Now(ctx)
+	p := cdc.Progress{Counts: s.state.Counts, Versions: map[string]int{s.in.Type: s.state.Published.Len()}}
 	if s.paused {
-		more = "Paused"
+		p.Note = "Paused"
 	}
-	workflow.SetCurrentDetails(ctx, details(s.progress(ctx), more))
+	if !s.unswept {
+		p.Add(cdc.Wait{Type: s.in.Type}, s.state.Retry, now)
+	}
+	s.rejected.addTo(&p, now)
+	return p
 }

@@ -38,12 +38,14 @@ func (s *captureSlice) waitWhilePaused(ctx workflow.Context) error {
 	if s.in.Range == nil || !s.in.Range.Paused {
 		return nil
 	}
-	if err := s.published(ctx); err != nil {
+	if err := s.awaitPublish(ctx); err != nil {
 		return err
 	}
 	s.paused = true
 	defer func() { s.paused = false }()
-	s.describe(ctx)
+	if err := s.operator.show(ctx); err != nil {
+		return err
+	}
 	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)
 	for s.in.Range.Paused {
 		selector := workflow.NewSelector(ctx)

@@ -20,17 +20,16 @@ const (
 	sliceDelay = 5 * time.Second
 )
 
-// openSlice is a child that is reading pages.
-type openSlice struct {
+// childSlice is a slice of this execution that is reading pages.
+type childSlice struct {
 	id     string
 	future workflow.ChildWorkflowFuture
-	// cancel lets the slice close, when its Publish under way has returned, with what
-	// it has published so far.
-	cancel workflow.CancelFunc
 }
 
-// startSlice starts the k-th slice of this execution.
-func startSlice(ctx workflow.Context, k int, in cdc.CaptureSliceInput) *openSlice {
+// startSlice starts the k-th slice of this execution. One that is open for long when the
+// execution has to continue as new is cancelled: it closes, when its Publish under way has
+// returned, with what it has published so far.
+func startSlice(ctx workflow.Context, k int, in cdc.CaptureSliceInput) *childSlice {
 	id := cdc.SliceID(workflow.GetInfo(ctx).WorkflowExecution.ID, in.Type, in.Span.From, k)
 	ctx, cancel := workflow.WithCancel(ctx)
 	options := workflow.ChildWorkflowOptions{
@@ -44,8 +43,17 @@ func startSlice(ctx workflow.Context, k int, in cdc.CaptureSliceInput) *openSlic
 		options.TypedSearchAttributes = temporal.NewSearchAttributes(
 			cdc.AttrDatastore.ValueSet(in.Origin.Datastore), cdc.AttrState.ValueSet(cdc.StateOpen))
 	}
-	ctx = workflow.WithChildOptions(ctx, options)
-	return &openSlice{id: id, future: workflow.ExecuteChildWorkflow(ctx, cdc.WorkflowCaptureSlice, in), cancel: cancel}
+	future := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), cdc.WorkflowCaptureSlice, in)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		err := workflow.Await(ctx, func() bool { return future.IsReady() || historyIsLarge(ctx) })
+		if err != nil || future.IsReady() {
+			return // an error: its parent is cancelled, and it is as well
+		}
+		if closed, err := workflow.AwaitWithTimeout(ctx, cancelSlicesAfter, future.IsReady); err == nil && !closed {
+			cancel()
+		}
+	})
+	return &childSlice{id: id, future: future}
 }
 
 // sliceLedger reads what a slice that did not complete had published or skipped.
@@ -122,11 +130,9 @@ func (w *captureWindow) readLostSlices(ctx workflow.Context) error {
 		}
 		ledger, err := sliceLedger(ctx, t.Lost)
 		if err != nil {
-			class, retryAfter, ok := failed(ctx, err)
-			if !ok {
+			if err := retryLater(ctx, &t.Retry, err); err != nil {
 				return err
 			}
-			t.Retry.Failed(workflow.Now(ctx), class, retryAfter)
 			t.Due = t.Retry.Due
 			continue
 		}
@@ -137,28 +143,6 @@ func (w *captureWindow) readLostSlices(ctx workflow.Context) error {
 			w.add(t.Type, *known)
 		}
 		t.restartPages(ctx)
-	}
-	return nil
-}
-
-// awaitSlices waits for the open slices, and cancels those that are open for long.
-func (w *captureWindow) awaitSlices(ctx workflow.Context) error {
-	until := workflow.Now(ctx).Add(cancelSlicesAfter)
-	for len(w.slices()) > 0 {
-		if !until.IsZero() && !until.After(workflow.Now(ctx)) {
-			until = time.Time{}
-			for _, t := range w.types {
-				if t.slice != nil {
-					t.slice.cancel()
-				}
-			}
-		}
-		if err := w.sleepUntil(ctx, until, "until the open slices have closed"); err != nil {
-			return err
-		}
-		if err := w.handleSignals(ctx); err != nil {
-			return err
-		}
 	}
 	return nil
 }

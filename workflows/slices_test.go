@@ -227,7 +227,7 @@ func TestSliceThatWaitsIsCancelled(t *testing.T) {
 	further := 0
 	failFurther(w, func() bool { further++; return further > 3 })
 	w.when(end(time.Minute+time.Second), func() {
-		require.NotEmpty(t, w.sliceProgress(slice).Unavailable)
+		require.NotEmpty(t, w.sliceProgress(slice).Failing)
 		w.env.SetCurrentHistoryLength(9_000)
 		w.env.SignalWorkflow(cdc.SignalRetry, nil) // which lets it look
 	})

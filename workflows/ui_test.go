@@ -153,7 +153,7 @@ func TestTextsOutsidePayloadsNameNoResource(t *testing.T) {
 	for _, text := range shown {
 		require.LessOrEqual(t, len(text), 20_000)
 	}
-	require.Contains(t, shown[2], "Claim cannot be read: Forbidden")
+	require.Contains(t, shown[2], "the type Claim, which cannot be read (Forbidden)")
 	require.Contains(t, shown[2], "1 of Observation")
 	last := shown[len(shown)-1]
 	require.Contains(t, last, "**1333 published**")

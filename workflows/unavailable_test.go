@@ -73,7 +73,7 @@ func TestTypeUnavailableForLongKeepsTheWindowOpen(t *testing.T) {
 		require.NoError(t, err)
 		var progress cdc.Progress
 		require.NoError(t, value.Get(&progress))
-		require.Equal(t, map[string]cdc.Class{"Claim": cdc.ClassForbidden}, progress.Unavailable)
+		require.Equal(t, []cdc.Wait{{Type: "Claim", Class: cdc.ClassForbidden}}, progress.Failing)
 		w.env.CancelWorkflow()
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, w.input("Claim", "Patient"))

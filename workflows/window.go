@@ -32,20 +32,22 @@ type captureWindow struct {
 	counts cdc.Counts
 	// started is how many slices were started.
 	started int
-	// rejected are changes that EventBridge rejected; bus is why it accepts nothing.
+	// rejected are changes that EventBridge rejected.
 	rejected rejectedChanges
-	bus      cdc.Class
-	wanted   []*wantedVersions
+	// wanted are types whose wanted versions are to be read.
+	wanted []*windowType
 	// before is set while the ledger of the run before cannot be read.
 	before   cdc.Retry
-	operator operator
+	operator *operator
 }
 
 // windowType is where one resource type stands.
 type windowType struct {
 	cdc.TypeState
 	// slice is the open child that reads its pages.
-	slice *openSlice
+	slice *childSlice
+	// versions are those of a wanted type that are still to be read.
+	versions []cdc.Version
 }
 
 func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*captureWindow, error) {
@@ -60,7 +62,7 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 		origin: cdc.Origin{
 			Datastore: in.Window.Datastore, Cause: in.Cause, CorrelationID: workflow.GetInfo(ctx).WorkflowExecution.ID,
 		},
-		wanted: newWanted(in, workflow.Now(ctx)), operator: newOperator(ctx, in.Attributes),
+		wanted: newWanted(in, workflow.Now(ctx)),
 	}
 	if in.Rerun == 0 {
 		w.ledger.Salt = in.Salt
@@ -74,9 +76,9 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 	for _, t := range resume.Types {
 		w.types = append(w.types, &windowType{TypeState: t})
 	}
-	return w, workflow.SetQueryHandler(ctx, cdc.QueryProgress, func() (cdc.Progress, error) {
-		return w.progress(ctx), nil
-	})
+	var err error
+	w.operator, err = newOperator(ctx, in.Attributes, w.progress)
+	return w, err
 }
 
 func (w *captureWindow) run(ctx workflow.Context) error {
@@ -110,8 +112,8 @@ func (w *captureWindow) run(ctx workflow.Context) error {
 }
 
 func (w *captureWindow) done() bool {
-	_, waiting := w.nextDue()
-	return !waiting && len(w.slices()) == 0
+	_, found := w.nextDue()
+	return !found && len(w.slices()) == 0
 }
 
 // sleep waits until the next step of any type is due.
@@ -121,26 +123,20 @@ func (w *captureWindow) sleep(ctx workflow.Context) error {
 			return err
 		}
 		open := w.slices()
-		if historyIsLarge(ctx) && len(open) > 0 {
-			return w.awaitSlices(ctx) // to continue as new
-		}
-		due, waiting := w.nextDue()
-		if waiting && !due.After(workflow.Now(ctx)) || !waiting && len(open) == 0 {
+		due, found := w.nextDue()
+		switch {
+		case len(open) == 0 && (!found || historyIsLarge(ctx)), found && !historyIsLarge(ctx) && !due.After(workflow.Now(ctx)):
 			return nil
+		case historyIsLarge(ctx):
+			due = time.Time{} // nothing more is begun: the run continues as new when they have closed
 		}
-		if err := w.sleepUntil(ctx, due, w.sleepSummary(due)); err != nil {
+		if err := w.operator.sleep(ctx, due, w.sleepSummary(due), open...); err != nil {
+			return err
+		}
+		if err := w.applyClosedSlices(ctx); err != nil {
 			return err
 		}
 	}
-}
-
-// sleepUntil waits until the moment, if it has one, a slice closes or a signal comes. It
-// applies the results of slices that have closed.
-func (w *captureWindow) sleepUntil(ctx workflow.Context, due time.Time, summary string) error {
-	if err := w.operator.sleep(ctx, due, summary, w.slices()...); err != nil {
-		return err
-	}
-	return w.applyClosedSlices(ctx)
 }
 
 // hydrate reads a page of every type whose step is due.
@@ -208,28 +204,22 @@ func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change)
 		return nil
 	}
 	batch := startPublishing(ctx, cdc.PublishInput{Origin: w.origin, Changes: changes})
-	result, err := batch.result(ctx, func(class cdc.Class) error {
-		w.bus = class
-		w.describe(ctx)
-		return w.operator.show(ctx, w.waiting(ctx))
-	})
+	result, err := batch.await(ctx, w.operator)
 	if err != nil {
 		return err
 	}
-	published, counts := accepted(changes, result)
+	published, counts := acceptedChanges(changes, result)
 	w.counts.Add(counts)
 	for _, change := range published {
 		w.ledger.Type(change.Type).Published.Add(w.ledger.Salt.Hash(change.Version))
 	}
-	w.rejected.published(ctx, changes, result.Rejected)
-	w.describe(ctx)
+	w.rejected.update(ctx, changes, result.Rejected)
 	return nil
 }
 
 // close shows the counts to operators, those of a window that published something in
 // search attributes, too.
 func (w *captureWindow) close(ctx workflow.Context) error {
-	w.describe(ctx)
 	if w.counts.Published == 0 {
 		return w.operator.close(ctx)
 	}

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"slices"
-	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -24,19 +23,13 @@ func (w *captureWindow) readLedgerBefore(ctx workflow.Context) error {
 		if err == nil {
 			break
 		}
-		class, retryAfter, ok := failed(ctx, err)
-		if !ok {
+		if err := retryLater(ctx, &w.before, err); err != nil {
 			return err
 		}
-		w.before.Failed(workflow.Now(ctx), class, retryAfter)
-		w.describe(ctx)
-		if err := w.operator.show(ctx, w.waiting(ctx)); err != nil {
+		skips, err := w.operator.wait(ctx, w.before.Due, "the ledger of the run before cannot be read")
+		if err != nil {
 			return err
 		}
-		if err := w.operator.sleep(ctx, w.before.Due, "the ledger of the run before cannot be read"); err != nil {
-			return err
-		}
-		_, skips := w.operator.signals()
 		if slices.ContainsFunc(skips, func(s cdc.Skip) bool { return s.Ledger }) {
 			w.in.Skip = true
 			break
@@ -59,7 +52,7 @@ func (w *captureWindow) readLedgerBefore(ctx workflow.Context) error {
 	return nil
 }
 
-// handleSignals does what an operator has asked for, and keeps CdcState.
+// handleSignals does what an operator has asked for, and shows what that has changed.
 func (w *captureWindow) handleSignals(ctx workflow.Context) error {
 	retryNow, skips := w.operator.signals()
 	if retryNow {
@@ -68,34 +61,10 @@ func (w *captureWindow) handleSignals(ctx workflow.Context) error {
 	for _, skip := range skips {
 		w.skip(ctx, skip)
 	}
-	w.describe(ctx)
 	if w.done() {
 		return nil // close upserts
 	}
-	return w.operator.show(ctx, w.waiting(ctx))
-}
-
-// waiting is what waits for an operator, each type once.
-func (w *captureWindow) waiting(ctx workflow.Context) []cdc.Wait {
-	now := workflow.Now(ctx)
-	var all []cdc.Wait
-	for _, t := range w.types {
-		if t.hasStep() && t.Retry.Waits(now) {
-			all = append(all, cdc.Wait{Type: t.Type, Class: t.Retry.Class, Ledger: t.Lost != ""})
-		}
-	}
-	for _, wanted := range w.wanted {
-		known := slices.ContainsFunc(all, func(other cdc.Wait) bool { return other.Type == wanted.name && !other.Ledger })
-		if wanted.retry.Waits(now) && !known {
-			all = append(all, cdc.Wait{Type: wanted.name, Class: wanted.retry.Class})
-		}
-	}
-	slices.SortStableFunc(all, func(a, b cdc.Wait) int { return strings.Compare(a.Type, b.Type) })
-	all = append(all, w.rejected.waits()...)
-	if w.before.Waits(now) {
-		all = append(all, cdc.Wait{Class: w.before.Class, Ledger: true})
-	}
-	return append(all, busWait(w.bus)...)
+	return w.operator.show(ctx)
 }
 
 // anyFailing reports whether the last try at any type failed.
@@ -105,14 +74,9 @@ func (w *captureWindow) anyFailing() bool {
 
 func (w *captureWindow) retryNow(ctx workflow.Context) {
 	now := workflow.Now(ctx)
-	for _, t := range w.types {
-		if t.hasStep() && t.Retry.Failing() {
+	for _, t := range w.steps() {
+		if t.Retry.Failing() {
 			t.Due = now
-		}
-	}
-	for _, wanted := range w.wanted {
-		if wanted.retry.Failing() {
-			wanted.retry.Due = now
 		}
 	}
 	w.rejected.retryNow(now)
@@ -125,14 +89,19 @@ func (w *captureWindow) skip(ctx workflow.Context, skip cdc.Skip) {
 		w.counts.Skipped += skipped.Len()
 		w.add(name, cdc.TypeLedger{Skipped: skipped})
 	}
-	w.skipWanted(ctx, skip.Types)
-	for _, t := range w.types {
+	for _, t := range w.steps() {
 		switch {
-		case !t.hasStep() || !t.Retry.Failing():
+		case !t.Retry.Failing():
 		case t.Lost != "" && skip.Ledger:
 			workflow.GetLogger(ctx).Warn("an operator skipped the ledger of a slice: what it published is published again", "type", t.Type)
 			t.restartPages(ctx)
-		case t.Lost == "" && slices.Contains(skip.Types, t.Type):
+		case t.Lost != "" || !slices.Contains(skip.Types, t.Type):
+		case len(t.versions) > 0:
+			workflow.GetLogger(ctx).Warn("an operator skipped wanted versions that cannot be read",
+				"type", t.Type, "class", t.Retry.Class, "versions", len(t.versions))
+			w.skipVersions(t.Type, t.versions)
+			t.versions = nil
+		default:
 			workflow.GetLogger(ctx).Warn("an operator skipped a type that cannot be read", "type", t.Type, "class", t.Retry.Class)
 			w.counts.SkippedTypes++
 			w.closeUnread(t)
@@ -148,20 +117,18 @@ func (w *captureWindow) closeUnswept(ctx workflow.Context) {
 	}
 	now := workflow.Now(ctx)
 	unswept := make(map[string]cdc.Class)
-	for _, t := range w.types {
-		if t.hasStep() && t.Lost == "" && t.Retry.FailingFor(now) >= cdc.UnsweptAfter {
-			unswept[t.Type] = t.Retry.Class
-			w.counts.Unswept++
-			w.closeUnread(t)
+	for _, t := range w.steps() {
+		if t.Lost != "" || t.Retry.FailingFor(now) < cdc.UnsweptAfter {
+			continue
 		}
-	}
-	for _, wanted := range w.wanted {
-		if wanted.retry.FailingFor(now) >= cdc.UnsweptAfter {
-			unswept[wanted.name] = wanted.retry.Class
-			wanted.versions = nil
+		unswept[t.Type] = t.Retry.Class
+		if len(t.versions) > 0 {
+			t.versions = nil
+			continue
 		}
+		w.counts.Unswept++
+		w.closeUnread(t)
 	}
-	w.dropCapturedWanted()
 	reportUnswept(ctx, w.origin.Datastore, unswept)
 }
 

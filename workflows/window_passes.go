@@ -71,19 +71,21 @@ func (w *captureWindow) open() int {
 // and no slice reads its pages.
 func (t *windowType) hasStep() bool { return !t.Closed && t.slice == nil }
 
+// steps are the types for which there is a next step, the wanted ones last.
+func (w *captureWindow) steps() []*windowType {
+	swept := slices.DeleteFunc(slices.Clone(w.types), func(t *windowType) bool { return !t.hasStep() })
+	wanted := slices.DeleteFunc(slices.Clone(w.wanted), func(t *windowType) bool { return len(t.versions) == 0 })
+	return append(swept, wanted...)
+}
+
 // nextDue is the earliest moment at which anything is due.
-func (w *captureWindow) nextDue() (due time.Time, waiting bool) {
+func (w *captureWindow) nextDue() (due time.Time, found bool) {
 	var times []time.Time
-	for _, t := range w.types {
-		if t.hasStep() {
-			times = append(times, t.Due)
-		}
+	for _, t := range w.steps() {
+		times = append(times, t.Due)
 	}
 	if !w.rejected.empty() {
 		times = append(times, w.rejected.retry.Due)
-	}
-	for _, wanted := range w.wanted {
-		times = append(times, wanted.retry.Due)
 	}
 	if len(times) == 0 {
 		return time.Time{}, false

@@ -94,7 +94,7 @@ func TestRequestsAreForWhatIsDue(t *testing.T) {
 	}
 	later := windowEnd.Add(time.Minute)
 	closed, lost, read := at("Closed", windowEnd), at("Lost", windowEnd), at("Read", windowEnd)
-	closed.Closed, lost.Lost, read.slice = true, "slice", &openSlice{}
+	closed.Closed, lost.Lost, read.slice = true, "slice", &childSlice{}
 	w := &captureWindow{in: plannedWindow(), types: []*windowType{at("Due", windowEnd), at("Later", later), closed, lost, read, at("Also", windowEnd)}}
 	names := func() (all []string) {
 		for _, request := range w.requests(windowEnd) {
@@ -103,8 +103,8 @@ func TestRequestsAreForWhatIsDue(t *testing.T) {
 		return all
 	}
 	require.Equal(t, []string{"Due", "Also"}, names())
-	due, waiting := w.nextDue()
-	require.True(t, waiting)
+	due, found := w.nextDue()
+	require.True(t, found)
 	require.Equal(t, windowEnd, due)
 
 	// What they know stays within the bound of an activity's input.
@@ -115,9 +115,12 @@ func TestRequestsAreForWhatIsDue(t *testing.T) {
 	require.Equal(t, []string{"Due"}, names())
 
 	w.types = []*windowType{closed}
-	_, waiting = w.nextDue()
-	require.False(t, waiting)
-	w.wanted = []*wantedVersions{{name: "Patient", retry: cdc.Retry{Due: later}}}
+	_, found = w.nextDue()
+	require.False(t, found)
+	w.wanted = []*windowType{at("Patient", later)}
+	_, found = w.nextDue()
+	require.False(t, found, "nothing of it is wanted any more")
+	w.wanted[0].versions = make([]cdc.Version, 1)
 	due, _ = w.nextDue()
 	require.Equal(t, later, due)
 }

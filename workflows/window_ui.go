@@ -39,80 +39,21 @@ func (w *captureWindow) publishedTypes() []string {
 }
 
 func (w *captureWindow) progress(ctx workflow.Context) cdc.Progress {
-	p := cdc.Progress{
-		Counts: w.counts, Versions: make(map[string]int), Unavailable: make(map[string]cdc.Class),
-		Rejected: w.rejected.byType(), Due: make(map[string]time.Time),
-		Ledger: w.before.Class, Waiting: w.waiting(ctx),
+	now := workflow.Now(ctx)
+	p := cdc.Progress{Counts: w.counts, Versions: make(map[string]int), Due: make(map[string]time.Time)}
+	if w.in.Skip {
+		p.Note = "This run puts what it finds into the ledger as skipped, and publishes nothing"
 	}
 	for _, name := range w.publishedTypes() {
 		p.Versions[name] = w.ledger.Types[name].Published.Len()
 	}
-	for _, t := range w.types {
-		if t.Retry.Failing() && t.Lost == "" {
-			p.Unavailable[t.Type] = t.Retry.Class
-		}
-		if t.Retry.Failing() && t.Lost != "" {
-			p.Ledger = t.Retry.Class
-		}
-		if t.hasStep() {
+	for _, t := range w.steps() {
+		p.Add(cdc.Wait{Type: t.Type, Ledger: t.Lost != ""}, t.Retry, now)
+		if due, found := p.Due[t.Type]; !found || t.Due.Before(due) {
 			p.Due[t.Type] = t.Due
 		}
 	}
-	for _, wanted := range w.wanted {
-		if wanted.retry.Failing() && p.Unavailable[wanted.name] == "" {
-			p.Unavailable[wanted.name] = wanted.retry.Class
-		}
-		if due, ok := p.Due[wanted.name]; !ok || wanted.retry.Due.Before(due) {
-			p.Due[wanted.name] = wanted.retry.Due
-		}
-	}
+	w.rejected.addTo(&p, now)
+	p.Add(cdc.Wait{Ledger: true}, w.before, now)
 	return p
-}
-
-func (w *captureWindow) describe(ctx workflow.Context) {
-	more := ""
-	if w.in.Skip {
-		more = "This run puts what it finds into the ledger as skipped, and publishes nothing"
-	}
-	workflow.SetCurrentDetails(ctx, details(w.progress(ctx), more))
-}
-
-// details is the text that the Temporal UI shows of a window or a slice now.
-func details(p cdc.Progress, more string) string {
-	parts := []string{fmt.Sprintf("**%d published** · %d searches · %d reads", p.Counts.Published, p.Counts.Searches, p.Counts.Reads)}
-	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
-	if len(p.Versions) > 0 {
-		table := []string{"| type | published |", "|---|---|"}
-		for _, name := range sortedKeys(p.Versions) {
-			table = append(table, fmt.Sprintf("| %s | %d |", name, p.Versions[name]))
-		}
-		parts = append(parts, strings.Join(table, "\n"))
-	}
-	for _, name := range sortedKeys(p.Unavailable) {
-		add("%s cannot be read: %s", name, p.Unavailable[name])
-	}
-	for _, name := range sortedKeys(p.Rejected) {
-		add("%d of %s are rejected by EventBridge", p.Rejected[name], name)
-	}
-	if p.Ledger != "" {
-		add("What a run or a slice before published cannot be read: %s", p.Ledger)
-	}
-	for _, wait := range p.Waiting {
-		if wait.Bus {
-			add("The event bus accepts nothing: %s", wait.Class)
-		}
-	}
-	if len(p.Waiting) > 0 {
-		parts = append(parts, operatorAdvice)
-	}
-	if p.Counts.Skipped+p.Counts.SkippedTypes > 0 {
-		add("Skipped: %d versions, %d types", p.Counts.Skipped, p.Counts.SkippedTypes)
-	}
-	if p.Counts.Unswept > 0 {
-		add("%d types were closed unswept: the store did not give them for an hour, the audit captures them", p.Counts.Unswept)
-	}
-	if more != "" {
-		parts = append(parts, more)
-	}
-	return strings.Join(parts, "\n\n")
 }

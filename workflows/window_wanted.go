@@ -14,98 +14,70 @@ import (
 // wantedAtOnce is how many versions one HydratePage reads, within an attempt's time.
 const wantedAtOnce = 500
 
-// wantedVersions are versions of one type that search does not show, to be read from
-// history. A type of which they cannot be read holds up no other.
-type wantedVersions struct {
-	name     string
-	versions []cdc.Version
-	// retry is when they are read, and since when they cannot be.
-	retry cdc.Retry
-}
-
-// newWanted groups a window's wanted versions by type, in alphabetical order.
-func newWanted(in cdc.CaptureWindowInput, now time.Time) []*wantedVersions {
-	var all []*wantedVersions
+// newWanted groups a window's wanted versions by type, in alphabetical order. A type of which they cannot be read
+// from history holds up no other.
+func newWanted(in cdc.CaptureWindowInput, now time.Time) []*windowType {
+	var all []*windowType
 	for _, version := range in.Wanted {
 		if !in.Window.Contains(version.Time()) {
 			continue
 		}
-		i := slices.IndexFunc(all, func(w *wantedVersions) bool { return w.name == version.Type })
+		i := slices.IndexFunc(all, func(t *windowType) bool { return t.Type == version.Type })
 		if i < 0 {
 			i = len(all)
-			all = append(all, &wantedVersions{name: version.Type, retry: cdc.Retry{Due: now}})
+			t := &windowType{TypeState: cdc.TypeState{Type: version.Type, Due: now}}
+			if in.Resume != nil && in.Resume.Wanted[t.Type].Failing() {
+				t.Retry = in.Resume.Wanted[t.Type]
+				t.Due = t.Retry.Due
+			}
+			all = append(all, t)
 		}
 		all[i].versions = append(all[i].versions, version)
 	}
-	slices.SortFunc(all, func(a, b *wantedVersions) int { return strings.Compare(a.name, b.name) })
-	for _, wanted := range all {
-		if in.Resume != nil && in.Resume.Wanted[wanted.name].Failing() {
-			wanted.retry = in.Resume.Wanted[wanted.name]
-		}
-	}
+	slices.SortFunc(all, func(a, b *windowType) int { return strings.Compare(a.Type, b.Type) })
 	return all
 }
 
 // captureWanted reads and publishes the wanted versions that are due.
 func (w *captureWindow) captureWanted(ctx workflow.Context) error {
-	for _, wanted := range w.wanted {
-		if wanted.retry.Due.After(workflow.Now(ctx)) {
+	for _, t := range w.wanted {
+		if len(t.versions) == 0 || t.Due.After(workflow.Now(ctx)) {
 			continue
 		}
-		if err := w.captureWantedOf(ctx, wanted); err != nil {
-			class, retryAfter, ok := failed(ctx, err)
-			if !ok {
+		if err := w.captureWantedOf(ctx, t); err != nil {
+			if err := retryLater(ctx, &t.Retry, err); err != nil {
 				return err
 			}
-			wanted.retry.Failed(workflow.Now(ctx), class, retryAfter)
+			t.Due = t.Retry.Due
 		}
 		if w.mayContinueAsNew(ctx) {
 			break // the next run goes on with the others
 		}
 	}
-	w.dropCapturedWanted()
 	return nil
 }
 
-func (w *captureWindow) captureWantedOf(ctx workflow.Context, wanted *wantedVersions) error {
-	wanted.versions = slices.DeleteFunc(wanted.versions, w.knows)
+func (w *captureWindow) captureWantedOf(ctx workflow.Context, t *windowType) error {
+	t.versions = slices.DeleteFunc(t.versions, w.knows)
 	if w.in.Skip {
-		w.skipVersions(wanted.name, wanted.versions)
-		wanted.versions = nil
+		w.skipVersions(t.Type, t.versions)
+		t.versions = nil
 	}
-	for len(wanted.versions) > 0 && !w.mayContinueAsNew(ctx) {
-		want := wanted.versions[:min(len(wanted.versions), wantedAtOnce)]
-		in := cdc.HydratePageInput{Origin: w.origin, Type: wanted.name, Span: w.in.Window.Span(), Want: want}
+	for len(t.versions) > 0 && !w.mayContinueAsNew(ctx) {
+		want := t.versions[:min(len(t.versions), wantedAtOnce)]
+		in := cdc.HydratePageInput{Origin: w.origin, Type: t.Type, Span: w.in.Window.Span(), Want: want}
 		var page cdc.HydratePageResult
-		policy := wantedPolicy(ctx, w.origin.Datastore, w.origin.Bulk, fmt.Sprintf("%d wanted versions of %s", len(want), wanted.name))
+		policy := wantedPolicy(ctx, w.origin.Datastore, w.origin.Bulk, fmt.Sprintf("%d wanted versions of %s", len(want), t.Type))
 		if err := workflow.ExecuteActivity(policy, do.HydratePage, in).Get(ctx, &page); err != nil {
 			return err
 		}
 		w.counts.Add(page.Counts)
-		wanted.versions = slices.Concat(page.Unread, wanted.versions[len(want):])
+		t.versions = slices.Concat(page.Unread, t.versions[len(want):])
 		if err := w.publishBatch(ctx, w.dedup([]cdc.PageResult{{Changes: page.Changes}})); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (w *captureWindow) dropCapturedWanted() {
-	w.wanted = slices.DeleteFunc(w.wanted, func(wanted *wantedVersions) bool { return len(wanted.versions) == 0 })
-}
-
-// skipWanted skips the wanted versions of types that cannot be read, as an operator asked.
-func (w *captureWindow) skipWanted(ctx workflow.Context, types []string) {
-	for _, wanted := range w.wanted {
-		if !slices.Contains(types, wanted.name) || !wanted.retry.Failing() {
-			continue
-		}
-		workflow.GetLogger(ctx).Warn("an operator skipped wanted versions that cannot be read",
-			"type", wanted.name, "class", wanted.retry.Class, "versions", len(wanted.versions))
-		w.skipVersions(wanted.name, wanted.versions)
-		wanted.versions = nil
-	}
-	w.dropCapturedWanted()
 }
 
 func (w *captureWindow) skipVersions(resourceType string, versions []cdc.Version) {
@@ -124,9 +96,11 @@ func (w *captureWindow) skipVersions(resourceType string, versions []cdc.Version
 // over and which no search would bring again.
 func (w *captureWindow) carryWanted() (versions []cdc.Version, retries map[string]cdc.Retry) {
 	retries = make(map[string]cdc.Retry)
-	for _, wanted := range w.wanted {
-		versions = append(versions, wanted.versions...)
-		retries[wanted.name] = wanted.retry
+	for _, t := range w.wanted {
+		if len(t.versions) > 0 {
+			versions = append(versions, t.versions...)
+			retries[t.Type] = t.Retry
+		}
 	}
 	rejected := w.rejected.all()
 	for _, version := range w.in.Wanted {

@@ -132,7 +132,7 @@ func TestWantedVersionsThatCannotBeReadHoldUpNoOtherType(t *testing.T) {
 						require.NotEmpty(t, w.bus.acceptedAt(v.Version))
 					}
 				}
-				require.Equal(t, map[string]cdc.Class{"Claim": failure.class}, w.progress().Unavailable)
+				require.Equal(t, []cdc.Wait{{Type: "Claim", Class: failure.class}}, w.progress().Failing)
 				require.Equal(t, failure.operator, slices.Contains(*states, cdc.StateWaiting))
 			})
 			retried := lifted.Add(time.Second)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -104,7 +105,7 @@ func TestPoisonChange(t *testing.T) {
 	})
 	until(t, "the window reports the rejected change", func(ctx context.Context) bool {
 		progress, err := r.progress(ctx, poisoned.ID())
-		return err == nil && progress.Rejected["Patient"] == 1
+		return err == nil && slices.Contains(progress.Failing, cdc.Wait{Type: "Patient", Versions: 1})
 	})
 	r.received(t, 2*versions-1)
 	require.NotContains(t, r.came("poisoned"), versionKey(r.datastore(), "Patient", "poisoned-7", 1))

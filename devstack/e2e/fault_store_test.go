@@ -153,14 +153,14 @@ func (r *rig) onlyOneTypeWaits(t *testing.T, test storeFault, window cdc.Window)
 		slice := cdc.SliceID(window.ID(), "Patient", window.Start, 1)
 		until(t, "the slice reports that its page is unavailable", func(ctx context.Context) bool {
 			progress, err := r.progress(ctx, slice)
-			return err == nil && progress.Unavailable["Patient"] == cdc.ClassForbidden
+			return err == nil && slices.Contains(progress.Failing, cdc.Wait{Type: "Patient", Class: cdc.ClassForbidden})
 		})
 		require.Less(t, r.cameOf(test.datastore, "Patient"), test.patients)
 	} else {
 		want := map[simulator.FaultKind]cdc.Class{simulator.Forbid: cdc.ClassForbidden, simulator.Reject: cdc.ClassInvalidRequest}
 		until(t, "the window reports the type that waits", func(ctx context.Context) bool {
 			progress, err := r.progress(ctx, window.ID())
-			return err == nil && progress.Unavailable["Patient"] == want[test.fault.Kind]
+			return err == nil && slices.Contains(progress.Failing, cdc.Wait{Type: "Patient", Class: want[test.fault.Kind]})
 		})
 		require.Zero(t, r.cameOf(test.datastore, "Patient"))
 	}

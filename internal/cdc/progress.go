@@ -1,6 +1,9 @@
 package cdc
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Counts are a window's, a slice's or a range's figures.
 type Counts struct {
@@ -45,15 +48,11 @@ type Progress struct {
 	Counts Counts `json:"counts"`
 	// Versions published so far by type.
 	Versions map[string]int `json:"versions,omitempty"`
-	// Unavailable are the types that could not be read at the last attempt.
-	Unavailable map[string]Class `json:"unavailable,omitempty"`
-	// Waiting is what waits for an operator.
+	// Failing is what failed at its last try, Waiting what of it waits for an operator.
+	Failing []Wait `json:"failing,omitempty"`
 	Waiting []Wait `json:"waiting,omitempty"`
-	// Rejected are the versions, by type, that EventBridge rejected and that are tried
-	// again. A delete that names no type counts under "".
-	Rejected map[string]int `json:"rejected,omitempty"`
-	// Ledger is why a ledger that is needed cannot be read.
-	Ledger Class `json:"ledger,omitempty"`
+	// Note says what else an operator should know.
+	Note string `json:"note,omitempty"`
 	// Due is when a window's next step is due, by type. One that is done, or whose pages a
 	// slice reads, has none.
 	Due map[string]time.Time `json:"due,omitempty"`
@@ -62,4 +61,17 @@ type Progress struct {
 	Total int `json:"total,omitempty"`
 	// Range is how far a range is.
 	Range *RangeProgress `json:"range,omitempty"`
+}
+
+// Add adds what a Retry is of, if it failed at its last try.
+func (p *Progress) Add(what Wait, retry Retry, now time.Time) {
+	if what.Versions == 0 {
+		what.Class = retry.Class
+	}
+	if retry.Failing() && !slices.Contains(p.Failing, what) {
+		p.Failing = append(p.Failing, what)
+	}
+	if retry.Waits(now) && !slices.Contains(p.Waiting, what) {
+		p.Waiting = append(p.Waiting, what)
+	}
 }

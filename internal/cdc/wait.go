@@ -2,7 +2,7 @@ package cdc
 
 import "fmt"
 
-// Wait is one thing of an execution that waits for an operator.
+// Wait is one thing of an execution that fails and, in the end, waits for an operator.
 type Wait struct {
 	// Type is empty for a ledger, and for a delete that names none.
 	Type string `json:"type,omitempty"`

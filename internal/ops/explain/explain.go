@@ -173,5 +173,9 @@ func (e *Explainer) findNextStep(ctx context.Context, x *explanation) {
 		return
 	}
 	x.Window.NextStep = cmp.Or(x.Window.NextStep, progress.Due[x.Type])
-	x.Window.Blocked = cmp.Or(string(progress.Unavailable[x.Type]), x.Window.Blocked)
+	for _, failing := range progress.Failing {
+		if failing.Type == x.Type && failing.Versions == 0 && !failing.Ledger {
+			x.Window.Blocked = string(failing.Class)
+		}
+	}
 }

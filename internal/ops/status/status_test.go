@@ -72,12 +72,12 @@ func TestWaitingIn(t *testing.T) {
 	require.Nil(t, waitingIn("w", nil))
 	require.Empty(t, waitingIn("w", &cdc.Progress{}))
 	found := waitingIn("w", &cdc.Progress{
-		Unavailable: map[string]cdc.Class{"Patient": cdc.ClassForbidden, "Claim": cdc.ClassThrottled},
-		Waiting:     []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}, {Type: "Goal", Versions: 2}, {Bus: true, Class: cdc.ClassBusMissing}},
+		Failing: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}, {Type: "Claim", Class: cdc.ClassThrottled}},
+		Waiting: []cdc.Wait{{Type: "Patient", Class: cdc.ClassForbidden}, {Type: "Goal", Versions: 2}, {Bus: true, Class: cdc.ClassBusMissing}},
 	})
 	require.Len(t, found, 4)
 	require.Equal(t, Waiting{
-		WorkflowID: "w", Type: "Claim", Class: cdc.ClassThrottled, What: "the type Claim cannot be read (Throttled): it is tried again",
+		WorkflowID: "w", Type: "Claim", Class: cdc.ClassThrottled, What: "the type Claim, which cannot be read (Throttled): it is tried again",
 	}, found[0])
 	require.True(t, found[1].Operator, "nobody but an operator ends a 403")
 	require.Contains(t, found[1].What, "the type Patient, which cannot be read (Forbidden)")

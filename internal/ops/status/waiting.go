@@ -3,7 +3,6 @@ package status
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -116,12 +115,10 @@ func waitingIn(id string, p *cdc.Progress) []Waiting {
 		return nil
 	}
 	var found []Waiting
-	for _, name := range slices.Sorted(maps.Keys(p.Unavailable)) {
-		forOperator := func(w cdc.Wait) bool { return w.Type == name && w.Versions == 0 }
-		if !slices.ContainsFunc(p.Waiting, forOperator) {
-			class := p.Unavailable[name]
+	for _, failing := range p.Failing {
+		if !slices.Contains(p.Waiting, failing) {
 			found = append(found, Waiting{
-				WorkflowID: id, Type: name, Class: class, What: fmt.Sprintf("the type %s cannot be read (%s): it is tried again", name, class),
+				WorkflowID: id, Type: failing.Type, Class: failing.Class, What: failing.Text() + ": it is tried again",
 			})
 		}
 	}
