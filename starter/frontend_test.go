@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,19 +14,18 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	namespacepb "go.temporal.io/api/namespace/v1"
-	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/payload"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 const (
@@ -53,12 +50,10 @@ type execution struct {
 // frontend responds over gRPC like Temporal's to what the starter calls. Workflow IDs
 // stand for their latest run. The end-to-end tests run against the real server.
 type frontend struct {
-	workflowservice.UnimplementedWorkflowServiceServer
-	operatorservice.UnimplementedOperatorServiceServer
+	temporaltest.Frontend
 	t         *testing.T
 	converter converter.DataConverter
 
-	mu         sync.Mutex
 	executions map[string]*execution
 	changed    chan struct{} // closed when executions change
 	started    []*workflowservice.StartWorkflowExecutionRequest
@@ -73,30 +68,14 @@ type frontend struct {
 // newFrontend starts a frontend, and sets the environment for the starter to use it.
 func newFrontend(t *testing.T) *frontend {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
 	key := payload.GenerateKey()
 	ring, err := payload.ParseKeys(key)
 	require.NoError(t, err)
 	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
 	require.NoError(t, err)
 	f := &frontend{t: t, converter: payload.NewDataConverter(codec), executions: make(map[string]*execution), changed: make(chan struct{})}
-	server := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		response, err := next(ctx, r)
-		return response, serviceerror.ToStatus(err).Err()
-	}))
-	workflowservice.RegisterWorkflowServiceServer(server, f)
-	operatorservice.RegisterOperatorServiceServer(server, f)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		server.Stop()
-		require.NoError(t, <-done)
-	})
 	for name, value := range map[string]string{
-		"TEMPORAL_ADDRESS": listener.Addr().String(), "TEMPORAL_CONFIG_FILE": t.TempDir() + "/none.toml",
+		"TEMPORAL_ADDRESS": temporaltest.Serve(t, f), "TEMPORAL_CONFIG_FILE": t.TempDir() + "/none.toml",
 		"CDC_DATASTORES": testStore, "CDC_RESOURCE_TYPES": "Goal,Patient", "CDC_EVENT_BUS": "changes",
 		"CDC_PAYLOAD_KEYS": key, "CDC_LOG_LEVEL": "error",
 		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
@@ -129,8 +108,8 @@ func (f *frontend) payloads(id string, value any) *commonpb.Payloads {
 // input decodes what the only execution was started with.
 func (f *frontend) input(id string, input any) {
 	f.t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.Lock()
+	defer f.Unlock()
 	require.Len(f.t, f.started, 1)
 	require.Equal(f.t, id, f.started[0].GetWorkflowId())
 	require.NoError(f.t, f.data(id).FromPayloads(f.started[0].GetInput(), input))
@@ -153,10 +132,6 @@ func (f *frontend) info(id string, e *execution) *workflowpb.WorkflowExecutionIn
 		info.CloseTime = timestamppb.New(noon.Add(time.Minute))
 	}
 	return info
-}
-
-func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
-	return &workflowservice.GetSystemInfoResponse{Capabilities: &workflowservice.GetSystemInfoResponse_Capabilities{}}, nil
 }
 
 func (f *frontend) DescribeNamespace(context.Context, *workflowservice.DescribeNamespaceRequest) (*workflowservice.DescribeNamespaceResponse, error) {
@@ -224,12 +199,12 @@ func (f *frontend) GetWorkflowExecutionHistory(ctx context.Context, r *workflows
 			}
 		default:
 			changed := f.changed
-			f.mu.Unlock()
+			f.Unlock()
 			select {
 			case <-changed:
 			case <-ctx.Done():
 			}
-			f.mu.Lock()
+			f.Lock()
 			return &workflowservice.GetWorkflowExecutionHistoryResponse{NextPageToken: []byte("more"), History: &historypb.History{}}, nil
 		}
 	}

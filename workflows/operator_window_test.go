@@ -5,12 +5,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake/healthlaketest"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // marked is a window's input that keeps CdcState.
@@ -243,7 +243,7 @@ func TestSkippedVersionsGoIntoTheLedger(t *testing.T) {
 	// A rerun publishes nothing of what was skipped.
 	w.renew(end(2 * time.Hour))
 	w.env.SetStartWorkflowOptions(clientOptions(w.window.RerunID(1)))
-	w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: result}
+	w.runs.Executions[w.window.ID()] = temporaltest.Execution{Status: temporaltest.Completed, Result: result}
 	again := w.run(w.rerun(1, "Observation", "Patient", "Claim"))
 	require.Zero(t, again.Counts.Published)
 	require.Equal(t, 2, again.Ledger.Types["Patient"].Skipped.Len())
@@ -329,7 +329,7 @@ func TestRerunWhoseLedgerCannotBeReadWaits(t *testing.T) {
 	states := w.states()
 	w.when(readable, func() {
 		require.Equal(t, []string{cdc.StateWaiting}, *states)
-		w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: first}
+		w.runs.Executions[w.window.ID()] = temporaltest.Execution{Status: temporaltest.Completed, Result: first}
 		w.env.SignalWorkflow(cdc.SignalRetry, nil)
 	})
 	result := w.run(in)

@@ -5,10 +5,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // rerun prepares run n of the window, an hour later.
@@ -27,7 +27,7 @@ func TestRerunReadsTheLedgerAndMakesOnePass(t *testing.T) {
 	w.store.Write("Observation", "also", start.Add(time.Second), 30*time.Minute, 300)
 	first := w.capture("Patient", "Observation")
 	require.Equal(t, 120, first.Ledger.Published())
-	w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: first}
+	w.runs.Executions[w.window.ID()] = temporaltest.Execution{Status: temporaltest.Completed, Result: first}
 	asked := len(w.store.FirstPages("Patient"))
 
 	second := w.run(w.rerun(1, "Patient", "Observation"))
@@ -43,7 +43,7 @@ func TestRerunReadsTheLedgerAndMakesOnePass(t *testing.T) {
 	}
 	w.requireExactlyOnce(all)
 
-	w.runs.ended[w.window.RerunID(1)] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: second}
+	w.runs.Executions[w.window.RerunID(1)] = temporaltest.Execution{Status: temporaltest.Completed, Result: second}
 	third := w.run(w.rerun(2, "Patient", "Observation"))
 	require.Zero(t, third.Counts.Published)
 	require.Equal(t, 122, third.Ledger.Published())
@@ -70,10 +70,10 @@ func TestRerunWaitsForTheRunBeforeToClose(t *testing.T) {
 	w := newWorld(t)
 	w.store.Fill("Patient", 5, start.Add(time.Second), 300)
 	first := w.capture("Patient")
-	w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING}
+	w.runs.Executions[w.window.ID()] = temporaltest.Execution{Status: temporaltest.Running}
 	in := w.rerun(1, "Patient")
 	w.when(w.now().Add(time.Minute), func() {
-		w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: first}
+		w.runs.Executions[w.window.ID()] = temporaltest.Execution{Status: temporaltest.Completed, Result: first}
 	})
 	result := w.run(in)
 	require.Zero(t, result.Counts.Published)

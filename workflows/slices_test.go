@@ -9,12 +9,12 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake/healthlaketest"
+	"healthlake-cdc/internal/temporal/temporaltest"
 	"healthlake-cdc/workflows"
 )
 
@@ -160,9 +160,8 @@ func endFirstSlice(w *world) {
 
 // leftBy is the history of a slice that published n of the store's versions beyond
 // what its parent knew, and those versions.
-func leftBy(w *world, in cdc.CaptureSliceInput, n int) (ended, map[cdc.Key]bool) {
-	h := &history{t: w.t}
-	h.started(in)
+func leftBy(w *world, in cdc.CaptureSliceInput, n int) (temporaltest.Execution, map[cdc.Key]bool) {
+	h := temporaltest.Started(in)
 	var batch []cdc.Change
 	var eventIDs []string
 	published := make(map[cdc.Key]bool)
@@ -172,8 +171,8 @@ func leftBy(w *world, in cdc.CaptureSliceInput, n int) (ended, map[cdc.Key]bool)
 			published[v.Key()] = true
 		}
 	}
-	h.activity("Publish", cdc.PublishInput{Changes: batch}, cdc.PublishResult{EventIDs: eventIDs})
-	return ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, history: h.events}, published
+	h.Activity("Publish", cdc.PublishInput{Changes: batch}, cdc.PublishResult{EventIDs: eventIDs})
+	return temporaltest.Execution{Status: temporaltest.Terminated, Events: h.Events}, published
 }
 
 // A slice that an operator ends is read from its history, and the type goes on
@@ -184,7 +183,7 @@ func TestTerminatedSliceIsReadFromItsHistory(t *testing.T) {
 	inputs, ids := watchSlices(w)
 	endFirstSlice(w)
 	var before map[cdc.Key]bool
-	w.when(end(15*time.Second), func() { w.runs.ended[(*ids)[0]], before = leftBy(w, (*inputs)[0], 400) })
+	w.when(end(15*time.Second), func() { w.runs.Executions[(*ids)[0]], before = leftBy(w, (*inputs)[0], 400) })
 	result := w.capture("Patient", "Observation")
 
 	require.Equal(t, []string{(*ids)[0]}, w.runs.asked)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	enumspb "go.temporal.io/api/enums/v1"
 	sdkpb "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
@@ -19,6 +18,7 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake/healthlaketest"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // seen collects every text that a workflow shows outside its payloads.
@@ -211,11 +211,10 @@ func TestAttributesAreUpsertedOnceByAWindowThatPublished(t *testing.T) {
 
 func TestErrorsOfALedgerNameNoResource(t *testing.T) {
 	w := newWorld(t)
-	h := &history{t: t}
-	h.started(w.input("Patient"))
+	h := temporaltest.Started(w.input("Patient"))
 	change := cdc.Change{Version: cdc.Version{Type: "Patient", ID: "SECRET", VersionID: "1"}}
-	h.activity("Publish", cdc.PublishInput{Changes: []cdc.Change{change}}, "not a result that can be decoded")
-	w.runs.ended[w.window.ID()] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, history: h.events}
+	h.Activity("Publish", cdc.PublishInput{Changes: []cdc.Change{change}}, "not a result that can be decoded")
+	w.runs.Executions[w.window.ID()] = temporaltest.Execution{Status: temporaltest.Terminated, Events: h.Events}
 	in := w.rerun(1, "Patient")
 	var failures []string
 	w.env.SetOnActivityCompletedListener(func(_ *activity.Info, _ converter.EncodedValue, err error) {

@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake/healthlaketest"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // replaced writes two versions of n resources of a type, so that search shows the
@@ -36,7 +36,7 @@ func names(prefix string, n int) []string {
 
 // closed lets the window's run n be read as completed with the result.
 func (w *world) closed(n int, result cdc.CaptureWindowResult) {
-	w.runs.ended[w.window.RerunID(n)] = ended{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: result}
+	w.runs.Executions[w.window.RerunID(n)] = temporaltest.Execution{Status: temporaltest.Completed, Result: result}
 }
 
 // queues collects the task queues on which the activities run, by name.

@@ -2,12 +2,14 @@ package workflows_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
@@ -21,6 +23,7 @@ import (
 	"healthlake-cdc/internal/healthlake/healthlaketest"
 	"healthlake-cdc/internal/ledger"
 	"healthlake-cdc/internal/temporal"
+	"healthlake-cdc/internal/temporal/temporaltest"
 	"healthlake-cdc/workflows"
 )
 
@@ -39,6 +42,21 @@ type observer struct{}
 func (observer) Published(string, string, string, int, time.Time, time.Time) {}
 func (observer) Invalid(string, string, int)                                 {}
 func (observer) Audited(cdc.Statement)                                       {}
+
+// runs are the executions that ledgers are read from, and asked what was described.
+type runs struct {
+	temporaltest.Executions
+	asked []string
+}
+
+func (r *runs) DescribeWorkflowExecution(ctx context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	r.asked = append(r.asked, id)
+	return r.Executions.DescribeWorkflowExecution(ctx, id, run)
+}
+
+func (r *runs) RecordActivityHeartbeatWithOptions(context.Context, client.RecordActivityHeartbeatOptions) error {
+	return nil
+}
 
 // world is a test environment with the real activities on top of a store and a
 // bus in memory.
@@ -81,7 +99,7 @@ func (w *world) renew(at time.Time) {
 		w.bus.tried = make(map[string][]time.Time)
 	}
 	if w.runs == nil {
-		w.runs = &runs{ended: make(map[string]ended)}
+		w.runs = &runs{Executions: make(temporaltest.Executions)}
 	}
 	executions := temporal.Executions{Client: w.runs, Data: converter.GetDefaultDataConverter()}
 	reader := &activities.Reader{

@@ -10,23 +10,16 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
 	"pgregory.net/rapid"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
-// openedWith is the history of a window that was just opened.
-func openedWith(t require.TestingT, in cdc.CaptureWindowInput) execution {
-	input, err := converter.GetDefaultDataConverter().ToPayloads(in)
-	require.NoError(t, err)
-	return execution{events: []*historypb.HistoryEvent{{
-		EventId: 1,
-		Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
-			WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: input},
-		},
-	}}}
+// openedWith is a window that was just opened.
+func openedWith(in cdc.CaptureWindowInput) temporaltest.Execution {
+	return temporaltest.Execution{Events: temporaltest.Started(in).Events}
 }
 
 // For any windows, with any opener, it is the first in the span that a trigger opened.
@@ -34,13 +27,13 @@ func TestFirstWindow(t *testing.T) {
 	from := time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)
 	rapid.Check(t, func(t *rapid.T) {
 		span := cdc.Span{From: from, To: from.Add(time.Duration(rapid.IntRange(1, 900).Draw(t, "to")) * cdc.WindowWidth)}
-		known := make(executions)
+		known := make(temporaltest.Executions)
 		var want cdc.FirstWindowResult
 		for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(-100, 1000), 0, 40, rapid.ID[int]).Draw(t, "windows") {
 			window := cdc.WindowAt("d", from.Add(time.Duration(n)*cdc.WindowWidth))
 			by := rapid.SampledFrom([]string{cdc.ByCloudTrail, cdc.BySubscription, cdc.ByOperator, cdc.ByAudit}).Draw(t, "by")
 			types := []string{"Patient", fmt.Sprint(n)}
-			known[window.ID()] = openedWith(t, cdc.CaptureWindowInput{Window: window, Salt: salt, Types: types, Cause: cdc.Cause{CapturedBy: by}})
+			known[window.ID()] = openedWith(cdc.CaptureWindowInput{Window: window, Salt: salt, Types: types, Cause: cdc.Cause{CapturedBy: by}})
 			triggered := by == cdc.ByCloudTrail || by == cdc.BySubscription
 			if triggered && span.Contains(window.Start) && (want.Start.IsZero() || window.Start.Before(want.Start)) {
 				want = cdc.FirstWindowResult{Start: window.Start, Types: types}
@@ -59,12 +52,12 @@ func TestFirstWindowThatCannotBeDecoded(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	foreign, err := converter.GetDefaultDataConverter().ToPayloads("not a window's input")
 	require.NoError(t, err)
-	known := make(executions)
+	known := make(temporaltest.Executions)
 	for n := range 20 {
 		window := cdc.WindowAt("d", at.Add(time.Duration(n)*cdc.WindowWidth))
-		opened := openedWith(t, cdc.CaptureWindowInput{Window: window, Types: []string{"Patient"}, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}})
+		opened := openedWith(cdc.CaptureWindowInput{Window: window, Types: []string{"Patient"}, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}})
 		if n < 12 {
-			opened.events[0].GetWorkflowExecutionStartedEventAttributes().Input = foreign
+			opened.Events[0].GetWorkflowExecutionStartedEventAttributes().Input = foreign
 		}
 		known[window.ID()] = opened
 	}
@@ -77,7 +70,7 @@ func TestFirstWindowThatCannotBeDecoded(t *testing.T) {
 	require.Equal(t, 1, strings.Count(log.String(), "CDC_PAYLOAD_KEYS"))
 
 	for _, opened := range known {
-		opened.events[0].GetWorkflowExecutionStartedEventAttributes().Input = foreign
+		opened.Events[0].GetWorkflowExecutionStartedEventAttributes().Input = foreign
 	}
 	got, err = a.FirstWindow(t.Context(), in)
 	require.NoError(t, err)

@@ -9,11 +9,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // opener starts windows, whose runs close some time after.
@@ -41,11 +40,11 @@ func (o *opener) Run(_ context.Context, window cdc.Window, n int, run cdc.Window
 		return false, o.fail
 	}
 	id := window.RerunID(n)
-	if _, known := o.executions[id]; known {
+	if _, known := o.Executions[id]; known {
 		return false, nil
 	}
 	o.runs[id] = run
-	o.executions[id] = execution{status: running}
+	o.Executions[id] = temporaltest.Execution{Status: temporaltest.Running}
 	o.closes[id] = time.Now().Add(o.takes)
 	open := 0
 	for _, at := range o.closes {
@@ -61,16 +60,13 @@ func (o *opener) DescribeWorkflowExecution(ctx context.Context, id, run string) 
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if at, ours := o.closes[id]; ours && o.takes >= 0 && !time.Now().Before(at) {
-		o.executions[id] = execution{status: completed}
+		o.Executions[id] = temporaltest.Execution{Status: temporaltest.Completed}
 	}
-	described, err := o.executions.DescribeWorkflowExecution(ctx, id, run)
-	if err == nil && o.waits != nil && o.waits(id) {
-		state, _ := converter.GetDefaultDataConverter().ToPayload(cdc.StateWaiting)
-		described.WorkflowExecutionInfo.SearchAttributes = &commonpb.SearchAttributes{
-			IndexedFields: map[string]*commonpb.Payload{cdc.AttrState.GetName(): state},
-		}
+	if known, ok := o.Executions[id]; ok {
+		known.Waits = o.waits != nil && o.waits(id)
+		o.Executions[id] = known
 	}
-	return described, err
+	return o.Executions.DescribeWorkflowExecution(ctx, id, run)
 }
 
 func (o *opener) activities() *Activities {

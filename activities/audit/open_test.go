@@ -9,6 +9,7 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake/healthlaketest"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // What an open window has published counts as published: the window may be open for
@@ -22,9 +23,9 @@ func TestAuditSpanOfAnOpenWindowThatHasPublished(t *testing.T) {
 	}
 	store.write("Patient", "late", auditStart)
 	store.write("Claim", "not swept", auditStart)
-	h := begun(cdc.CaptureWindowInput{Window: window, Salt: salt, Types: []string{"Patient", "Device"}}).
-		did("Publish", batch, allAccepted(batch))
-	e.executions[window.ID()] = execution{status: running, events: h.events, waits: true}
+	h := temporaltest.Started(cdc.CaptureWindowInput{Window: window, Salt: salt, Types: []string{"Patient", "Device"}}).
+		Activity("Publish", batch, allAccepted(batch))
+	e.Executions[window.ID()] = temporaltest.Execution{Status: temporaltest.Running, Events: h.Events, Waits: true}
 	in := cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Claim", "Device", "Patient"}}
 	result := audited(t, auditor(t, store, e), in)
 	figures := func(n int) []int {
@@ -55,7 +56,7 @@ func TestAuditSpanOfAHiddenVersionInAnOpenWindow(t *testing.T) {
 		if given {
 			opened.Wanted = []cdc.Version{hidden}
 		}
-		e.executions[window.ID()] = execution{status: running, events: begun(opened).events}
+		e.Executions[window.ID()] = temporaltest.Execution{Status: temporaltest.Running, Events: temporaltest.Started(opened).Events}
 		result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(2), Types: []string{"Patient"}, Versions: cdc.VersionsAll})
 		if given {
 			require.Equal(t, []int{1, 1}, []int{result.Types[0].Missing, result.Types[0].Open})
@@ -74,11 +75,11 @@ func TestAuditSpanOfAWindowThatPublishesMeanwhile(t *testing.T) {
 	first := store.write("Device", "d", auditStart)
 	second := store.write("Patient", "p", auditStart)
 	in := cdc.PublishInput{Changes: []cdc.Change{{Version: first}, {Version: second}}}
-	open := begun(cdc.CaptureWindowInput{Window: window, Salt: salt, Types: []string{"Device", "Patient"}})
-	e.executions[window.ID()] = execution{status: running, events: open.events}
+	open := temporaltest.Started(cdc.CaptureWindowInput{Window: window, Salt: salt, Types: []string{"Device", "Patient"}})
+	e.Executions[window.ID()] = temporaltest.Execution{Status: temporaltest.Running, Events: open.Events}
 	store.Before = func(c healthlaketest.Call) {
 		if c.Type == "Patient" {
-			e.executions[window.ID()] = execution{status: running, events: open.did("Publish", in, allAccepted(in)).events}
+			e.Executions[window.ID()] = temporaltest.Execution{Status: temporaltest.Running, Events: open.Activity("Publish", in, allAccepted(in)).Events}
 		}
 	}
 	result := audited(t, auditor(t, store, e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Device", "Patient"}})

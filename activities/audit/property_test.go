@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // kind is how a window of the property test stands.
@@ -36,7 +37,7 @@ type drawnWindow struct {
 // history is that of an open run which has published what the window has, in any of
 // the ways in which it can: the ledger it began with or read, its own batches, and
 // slices that have closed, were terminated or are open.
-func (w *drawnWindow) history(t *rapid.T, e *engine) *recorded {
+func (w *drawnWindow) history(t *rapid.T, e *engine) *temporaltest.History {
 	window := cdc.WindowAt(testStore, w.start)
 	in := cdc.CaptureWindowInput{Window: window, Salt: salt, Types: w.sweeps, Rerun: w.run}
 	parts := make([]cdc.Ledger, 6)
@@ -59,13 +60,13 @@ func (w *drawnWindow) history(t *rapid.T, e *engine) *recorded {
 			sliced[kind+v.Type] = append(sliced[kind+v.Type], v)
 		}
 	}
-	h := begun(in)
+	h := temporaltest.Started(in)
 	switch {
 	case w.run == 0:
 		in.Resume = &cdc.WindowState{Ledger: parts[0]}
-		h = begun(in)
+		h = temporaltest.Started(in)
 	case rapid.Bool().Draw(t, "has read the ledger before"):
-		h.did("Ledger", cdc.LedgerInput{WorkflowID: window.RerunID(w.run - 1)}, parts[0])
+		h.Activity("Ledger", cdc.LedgerInput{WorkflowID: window.RerunID(w.run - 1)}, parts[0])
 	}
 	if w.run > 0 {
 		e.closedWith(w.start, w.run-1, parts[0])
@@ -75,22 +76,22 @@ func (w *drawnWindow) history(t *rapid.T, e *engine) *recorded {
 		k++
 		way, name := key[:1], key[1:]
 		id := cdc.SliceID(window.RerunID(w.run), name, w.start, k)
-		h.sliceStarted(id)
+		h.SliceStarted(id)
 		var set cdc.HashSet
-		slice := begun(cdc.CaptureSliceInput{Salt: salt, Type: name})
+		slice := temporaltest.Started(cdc.CaptureSliceInput{Salt: salt, Type: name})
 		var batch cdc.PublishInput
 		for _, v := range versions {
 			set.Add(salt.Hash(v))
 			batch.Changes = append(batch.Changes, cdc.Change{Version: v})
 		}
-		slice.did("Publish", batch, allAccepted(batch))
+		slice.Activity("Publish", batch, allAccepted(batch))
 		switch way {
 		case "3":
-			h.sliceCompleted(id, cdc.CaptureSliceResult{Salt: salt, Published: set})
+			h.SliceCompleted(id, cdc.CaptureSliceResult{Salt: salt, Published: set})
 		case "4":
-			e.executions[id] = execution{status: terminated, events: slice.events}
+			e.Executions[id] = temporaltest.Execution{Status: temporaltest.Terminated, Events: slice.Events}
 		default:
-			e.executions[id] = execution{status: running, events: slice.events}
+			e.Executions[id] = temporaltest.Execution{Status: temporaltest.Running, Events: slice.Events}
 		}
 	}
 	offered := cdc.PublishInput{Changes: batches}
@@ -103,11 +104,11 @@ func (w *drawnWindow) history(t *rapid.T, e *engine) *recorded {
 	switch {
 	case len(offered.Changes) == 0:
 	case how == "completed":
-		h.did("Publish", offered, cdc.PublishResult{EventIDs: ids})
+		h.Activity("Publish", offered, cdc.PublishResult{EventIDs: ids})
 	default:
-		h.ended(how, offered, ids)
+		h.EndedPublish(how, offered, ids)
 		offered.Accepted = ids
-		h.scheduled("Publish", offered) // again, under way
+		h.Schedule("Publish", offered) // again, under way
 	}
 	return h
 }
@@ -134,13 +135,13 @@ func (w *drawnWindow) put(t *rapid.T, e *engine) {
 		}
 		e.closedWith(w.start, w.run, ledger)
 	case isOpenNow:
-		e.executions[window.RerunID(w.run)] = execution{status: running, events: w.history(t, e).events}
+		e.Executions[window.RerunID(w.run)] = temporaltest.Execution{Status: temporaltest.Running, Events: w.history(t, e).Events}
 		for run := range w.run - 1 {
 			e.closedWith(w.start, run, cdc.Ledger{})
 		}
 	case cannotBeRead:
 		for run := range w.run + 1 {
-			e.executions[window.RerunID(run)] = execution{status: completed, result: "not a ledger"}
+			e.Executions[window.RerunID(run)] = temporaltest.Execution{Status: temporaltest.Completed, Result: "not a ledger"}
 		}
 	}
 }

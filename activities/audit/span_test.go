@@ -15,6 +15,7 @@ import (
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake/healthlaketest"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // What changes hands while the pages are read moves the rest up by one, so that a
@@ -150,16 +151,20 @@ func TestAuditSpanGoesOnFromItsHeartbeats(t *testing.T) {
 
 func TestAuditSpanCountsPublishedDeletes(t *testing.T) {
 	e := newEngine()
-	put := func(event string, status execution) { e.executions[cdc.DeleteID(testStore, event)] = status }
-	done := func(r cdc.PublishDeleteResult) execution { return execution{status: completed, result: r} }
+	put := func(event string, status temporaltest.Execution) {
+		e.Executions[cdc.DeleteID(testStore, event)] = status
+	}
+	done := func(r cdc.PublishDeleteResult) temporaltest.Execution {
+		return temporaltest.Execution{Status: temporaltest.Completed, Result: r}
+	}
 	at := auditStart.Add(3 * time.Second)
 	put("e1", done(cdc.PublishDeleteResult{Type: "Patient", EventTime: at, Exact: true}))
 	put("e2", done(cdc.PublishDeleteResult{Type: "Patient", EventTime: at}))
 	put("e3", done(cdc.PublishDeleteResult{Type: "Patient", EventTime: auditStart.Add(cdc.WindowWidth)}))
 	put("e4", done(cdc.PublishDeleteResult{Type: "Patient", EventTime: at, Skipped: true}))
 	put("e5", done(cdc.PublishDeleteResult{Type: "Device", EventTime: at, Exact: true, Contradicted: true}))
-	put("e7", execution{status: completed, result: "not a result"})
-	e.executions[cdc.DeleteID("another", "e6")] = done(cdc.PublishDeleteResult{Type: "Patient", EventTime: at})
+	put("e7", temporaltest.Execution{Status: temporaltest.Completed, Result: "not a result"})
+	e.Executions[cdc.DeleteID("another", "e6")] = done(cdc.PublishDeleteResult{Type: "Patient", EventTime: at})
 
 	a := auditor(t, newStore(t), e)
 	for range 2 { // the second time from what it remembers
@@ -221,9 +226,9 @@ func TestAuditSpanOfOneStoreOnly(t *testing.T) {
 	other := cdc.Window{Datastore: strings.ToUpper(testStore), Start: auditStart}
 	v := version("Patient", "p")
 	result := cdc.CaptureWindowResult{Ledger: publishedLedger(v)}
-	e.executions[other.ID()] = execution{status: completed, result: result}
+	e.Executions[other.ID()] = temporaltest.Execution{Status: temporaltest.Completed, Result: result}
 	deleted := cdc.PublishDeleteResult{Type: "Patient", EventTime: auditStart}
-	e.executions[cdc.DeleteID(other.Datastore, "e1")] = execution{status: completed, result: deleted}
+	e.Executions[cdc.DeleteID(other.Datastore, "e1")] = temporaltest.Execution{Status: temporaltest.Completed, Result: deleted}
 	e.shownToAll = []string{other.ID(), cdc.DeleteID(other.Datastore, "e1")}
 	got := audited(t, auditor(t, newStore(t), e), cdc.AuditSpanInput{Span: spanOf(1), Types: []string{"Patient"}})
 	require.Zero(t, got.Types[0].Superseded)

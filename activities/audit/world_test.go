@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -13,9 +14,13 @@ import (
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
+	sdktemporal "go.temporal.io/sdk/temporal"
 
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 const testStore = "0123456789abcdef"
@@ -35,7 +40,7 @@ func spanOf(n int) cdc.Span {
 
 // engine is Temporal with executions, of which visibility does not show some yet.
 type engine struct {
-	executions
+	temporaltest.Executions
 	unseen map[string]bool
 	// shownToAll are found by every query.
 	shownToAll []string
@@ -49,7 +54,7 @@ func (e *engine) ListWorkflow(ctx context.Context, r *workflowservice.ListWorkfl
 	if e.refuses != "" && strings.Contains(r.GetQuery(), e.refuses) {
 		return nil, serviceerror.NewInvalidArgument("no such search attribute")
 	}
-	answer, err := e.executions.ListWorkflow(ctx, r)
+	answer, err := e.Executions.ListWorkflow(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -69,14 +74,16 @@ func (e *engine) ListWorkflow(ctx context.Context, r *workflowservice.ListWorkfl
 // closedWith puts a closed run of a window, with its ledger.
 func (e *engine) closedWith(start time.Time, n int, ledger cdc.Ledger) {
 	id := cdc.WindowAt(testStore, start).RerunID(n)
-	e.executions[id] = execution{status: completed, result: cdc.CaptureWindowResult{Ledger: ledger}}
+	e.Executions[id] = temporaltest.Execution{Status: temporaltest.Completed, Result: cdc.CaptureWindowResult{Ledger: ledger}}
 }
 
 type silent struct{ activities.Observer }
 
 func (silent) Invalid(string, string, int) {}
 
-func newEngine() *engine { return &engine{executions: make(executions), unseen: make(map[string]bool)} }
+func newEngine() *engine {
+	return &engine{Executions: make(temporaltest.Executions), unseen: make(map[string]bool)}
+}
 
 // ages is a horizon that no window is older than.
 const ages = 100 * 365 * 24 * time.Hour
@@ -112,4 +119,24 @@ func publishedLedger(versions ...cdc.Version) cdc.Ledger {
 		ledger.Type(v.Type).Published.Add(salt.Hash(v))
 	}
 	return ledger
+}
+
+func version(resourceType, id string) cdc.Version {
+	return cdc.Version{Type: resourceType, ID: id, VersionID: "1", LastUpdated: "2026-03-01T12:00:01.000Z"}
+}
+
+// salt is that of every ledger.
+var salt = cdc.Salt{1, 2, 3}
+
+// executionsOf lets activities read these executions.
+func executionsOf(client temporal.Client) temporal.Executions {
+	return temporal.Executions{Client: client, Data: converter.GetDefaultDataConverter()}
+}
+
+func requireClass(t *testing.T, class cdc.Class, err error) {
+	t.Helper()
+	failure, ok := err.(*sdktemporal.ApplicationError) //nolint:errorlint // it must be the outermost error
+	require.True(t, ok, "an activity's error is Temporal's own: %v", err)
+	require.Equal(t, string(class), failure.Type())
+	require.False(t, failure.NonRetryable())
 }

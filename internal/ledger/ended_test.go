@@ -8,6 +8,7 @@ import (
 
 	"healthlake-cdc/internal/payload"
 	"healthlake-cdc/internal/temporal"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // What EventBridge had accepted when a Publish failed, timed out or was cancelled counts:
@@ -16,8 +17,8 @@ func TestLedgerHoldsWhatAnEndedPublishHadAccepted(t *testing.T) {
 	for _, how := range []string{"failed", "timed out", "cancelled"} {
 		t.Run(how, func(t *testing.T) {
 			in, _ := batch("Patient", "a", "b")
-			h := begun(windows).ended(how, in, []string{"event", ""})
-			got, err := readLedger(executions{window.ID(): {status: terminated, events: h.events}}, window.ID())
+			h := temporaltest.Started(windows).EndedPublish(how, in, []string{"event", ""})
+			got, err := readLedger(temporaltest.Executions{window.ID(): {Status: temporaltest.Terminated, Events: h.Events}}, window.ID())
 			require.NoError(t, err)
 			requireSame(t, ledgerWith("Patient", "a"), got)
 		})
@@ -36,20 +37,20 @@ func TestDetailsAreDecodedAsTheSDKEncodesThem(t *testing.T) {
 	in, _ := batch("Patient", "a", "b")
 	for how, details := range map[string]converter.DataConverter{"failed": e.Data, "timed out": bound} {
 		t.Run(how, func(t *testing.T) {
-			h := begun(windows).ended(how, in, []string{"event", ""})
-			started := h.events[0].GetWorkflowExecutionStartedEventAttributes()
+			h := temporaltest.Started(windows).EndedPublish(how, in, []string{"event", ""})
+			started := h.Events[0].GetWorkflowExecutionStartedEventAttributes()
 			started.Input, err = bound.ToPayloads(windows)
 			require.NoError(t, err)
-			h.events[1].GetActivityTaskScheduledEventAttributes().Input, err = bound.ToPayloads(in)
+			h.Events[1].GetActivityTaskScheduledEventAttributes().Input, err = bound.ToPayloads(in)
 			require.NoError(t, err)
 			ids, err := details.ToPayloads([]string{"event", ""})
 			require.NoError(t, err)
-			if failed := h.events[2].GetActivityTaskFailedEventAttributes(); failed != nil {
+			if failed := h.Events[2].GetActivityTaskFailedEventAttributes(); failed != nil {
 				failed.GetFailure().GetApplicationFailureInfo().Details = ids
 			} else {
-				h.events[2].GetActivityTaskTimedOutEventAttributes().GetFailure().GetTimeoutFailureInfo().LastHeartbeatDetails = ids
+				h.Events[2].GetActivityTaskTimedOutEventAttributes().GetFailure().GetTimeoutFailureInfo().LastHeartbeatDetails = ids
 			}
-			e.Client = executions{window.ID(): {status: terminated, events: h.events}}
+			e.Client = temporaltest.Executions{window.ID(): {Status: temporaltest.Terminated, Events: h.Events}}
 			got, err := Reader{Executions: e}.Closed(t.Context(), window.ID())
 			require.NoError(t, err)
 			requireSame(t, ledgerWith("Patient", "a"), got)

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // What a slice published that did not complete is still to be read when the window
@@ -17,9 +18,9 @@ func TestLedgerHoldsWhatSlicesPublishedThatAreCarriedAsLost(t *testing.T) {
 		Types:  []cdc.TypeState{{Type: "Patient", Lost: slice}},
 	}
 	in, out := batch("Patient", "b")
-	e := executions{
-		window.ID(): {status: terminated, events: begun(resumed).events},
-		slice:       {status: terminated, events: begun(cdc.CaptureSliceInput{Salt: salt, Type: "Patient"}).did("Publish", in, out).events},
+	e := temporaltest.Executions{
+		window.ID(): {Status: temporaltest.Terminated, Events: temporaltest.Started(resumed).Events},
+		slice:       {Status: temporaltest.Terminated, Events: temporaltest.Started(cdc.CaptureSliceInput{Salt: salt, Type: "Patient"}).Activity("Publish", in, out).Events},
 	}
 	got, err := readLedger(e, window.ID())
 	require.NoError(t, err)
@@ -32,11 +33,11 @@ func TestLedgerHoldsWhatSlicesPublishedThatAreCarriedAsLost(t *testing.T) {
 
 // A slice that was cancelled, or goes on in a new run, has not swept its type.
 func TestSliceThatWasCancelledHasNotSweptItsType(t *testing.T) {
-	h := begun(windows).sliceStarted(slice).sliceCompleted(slice, cdc.CaptureSliceResult{Salt: salt, Cancelled: true}).sliceStarted(slice2)
-	again := begun(cdc.CaptureSliceInput{Salt: salt, Type: "Patient", Resume: &cdc.SliceState{}})
-	got, err := readLedger(executions{
-		window.ID(): {status: terminated, events: h.events},
-		slice2:      {status: terminated, events: again.events},
+	h := temporaltest.Started(windows).SliceStarted(slice).SliceCompleted(slice, cdc.CaptureSliceResult{Salt: salt, Cancelled: true}).SliceStarted(slice2)
+	again := temporaltest.Started(cdc.CaptureSliceInput{Salt: salt, Type: "Patient", Resume: &cdc.SliceState{}})
+	got, err := readLedger(temporaltest.Executions{
+		window.ID(): {Status: temporaltest.Terminated, Events: h.Events},
+		slice2:      {Status: temporaltest.Terminated, Events: again.Events},
 	}, window.ID())
 	require.NoError(t, err)
 	require.False(t, got.Swept("Patient"))

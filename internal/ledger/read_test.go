@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 var (
@@ -26,27 +27,27 @@ func requireClass(t *testing.T, class cdc.Class, err error) {
 func TestLedgerOfACompletedRun(t *testing.T) {
 	want := ledgerWith("Patient", "a", "b")
 	want.Type("Claim")
-	got, err := readLedger(executions{window.ID(): {status: completed, result: cdc.CaptureWindowResult{Ledger: want}}}, window.ID())
+	got, err := readLedger(temporaltest.Executions{window.ID(): {Status: temporaltest.Completed, Result: cdc.CaptureWindowResult{Ledger: want}}}, window.ID())
 	require.NoError(t, err)
 	requireSame(t, want, got)
 
-	got, err = readLedger(executions{slice: {status: completed, result: cdc.CaptureSliceResult{Salt: salt, Published: hashes("Patient", "c")}}}, slice)
+	got, err = readLedger(temporaltest.Executions{slice: {Status: temporaltest.Completed, Result: cdc.CaptureSliceResult{Salt: salt, Published: hashes("Patient", "c")}}}, slice)
 	require.NoError(t, err)
 	requireSame(t, ledgerWith("Patient", "c"), got)
 }
 
 func TestLedgerThatIsNotKnownIsAnError(t *testing.T) {
-	_, err := readLedger(executions{}, window.ID())
+	_, err := readLedger(temporaltest.Executions{}, window.ID())
 	requireClass(t, cdc.ClassLedgerUnreadable, err)
-	_, err = readLedger(executions{window.ID(): {status: running}}, window.ID())
+	_, err = readLedger(temporaltest.Executions{window.ID(): {Status: temporaltest.Running}}, window.ID())
 	requireClass(t, cdc.ClassStillOpen, err)
-	_, err = readLedger(executions{window.ID(): {status: completed, result: "not a ledger"}}, window.ID())
+	_, err = readLedger(temporaltest.Executions{window.ID(): {Status: temporaltest.Completed, Result: "not a ledger"}}, window.ID())
 	require.Error(t, err)
 
-	spoiled := begun(windows)
+	spoiled := temporaltest.Started(windows)
 	in, _ := batch("Patient", "a")
-	spoiled.did("Publish", in, "not a result")
-	_, err = readLedger(executions{window.ID(): {status: terminated, events: spoiled.events}}, window.ID())
+	spoiled.Activity("Publish", in, "not a result")
+	_, err = readLedger(temporaltest.Executions{window.ID(): {Status: temporaltest.Terminated, Events: spoiled.Events}}, window.ID())
 	requireClass(t, cdc.ClassLedgerUnreadable, err)
 }
 
@@ -54,18 +55,18 @@ func TestLedgerIsRebuiltFromHistory(t *testing.T) {
 	resumed := windows
 	before := ledgerWith("Patient", "before")
 	resumed.Resume = &cdc.WindowState{Ledger: before}
-	h := begun(resumed)
-	h.did("Ledger", cdc.LedgerInput{}, ledgerWith("Patient", "rerun"))
-	h.did("Hydrate", cdc.HydrateInput{}, cdc.HydrateResult{Pages: []cdc.PageResult{
+	h := temporaltest.Started(resumed)
+	h.Activity("Ledger", cdc.LedgerInput{}, ledgerWith("Patient", "rerun"))
+	h.Activity("Hydrate", cdc.HydrateInput{}, cdc.HydrateResult{Pages: []cdc.PageResult{
 		{Type: "Claim", State: cdc.PageDone}, {Type: "Device", State: cdc.PageUnavailable}, {Type: "Patient", State: cdc.PageMore},
 	}})
 	in, out := batch("Patient", "a", "!rejected", "b")
-	h.did("Publish", in, out)
-	h.scheduled("Publish", in) // under way when the run was terminated
+	h.Activity("Publish", in, out)
+	h.Schedule("Publish", in) // under way when the run was terminated
 	mixed, mixedOut := batch("Observation", "o")
-	h.did("Publish", mixed, mixedOut)
+	h.Activity("Publish", mixed, mixedOut)
 
-	got, err := readLedger(executions{window.ID(): {status: terminated, events: h.events}}, window.ID())
+	got, err := readLedger(temporaltest.Executions{window.ID(): {Status: temporaltest.Terminated, Events: h.Events}}, window.ID())
 	require.NoError(t, err)
 	want := ledgerWith("Patient", "before", "rerun", "a", "b")
 	require.NoError(t, want.Merge(ledgerWith("Observation", "o")))
@@ -76,24 +77,24 @@ func TestLedgerIsRebuiltFromHistory(t *testing.T) {
 
 func TestLedgerFromHistoryHoldsItsSlices(t *testing.T) {
 	in, out := batch("Patient", "a")
-	h := begun(windows).did("Publish", in, out).
-		sliceStarted(slice).sliceCompleted(slice, cdc.CaptureSliceResult{Salt: salt, Published: hashes("Patient", "s1")}).
-		sliceStarted(slice2)
+	h := temporaltest.Started(windows).Activity("Publish", in, out).
+		SliceStarted(slice).SliceCompleted(slice, cdc.CaptureSliceResult{Salt: salt, Published: hashes("Patient", "s1")}).
+		SliceStarted(slice2)
 
 	resumed := cdc.CaptureSliceInput{Salt: salt, Type: "Patient", Known: hashes("Patient", "a", "s1")}
 	resumed.Resume = &cdc.SliceState{Published: hashes("Patient", "s2")}
 	more, moreOut := batch("Patient", "s3", "!s4")
-	ended := begun(resumed).did("Publish", more, moreOut)
+	ended := temporaltest.Started(resumed).Activity("Publish", more, moreOut)
 
-	e := executions{
-		window.ID(): {status: terminated, events: h.events},
-		slice2:      {status: terminated, events: ended.events},
+	e := temporaltest.Executions{
+		window.ID(): {Status: temporaltest.Terminated, Events: h.Events},
+		slice2:      {Status: temporaltest.Terminated, Events: ended.Events},
 	}
 	got, err := readLedger(e, window.ID())
 	require.NoError(t, err, "the first slice's result is in its parent's history, the slice itself is gone")
 	requireSame(t, ledgerWith("Patient", "a", "s1", "s2", "s3"), got)
 
-	e[slice2] = execution{status: running}
+	e[slice2] = temporaltest.Execution{Status: temporaltest.Running}
 	_, err = readLedger(e, window.ID())
 	requireClass(t, cdc.ClassStillOpen, err)
 	delete(e, slice2)

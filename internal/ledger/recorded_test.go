@@ -13,6 +13,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/payload"
 	"healthlake-cdc/internal/temporal"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // The histories of real runs that the workflows are replayed with.
@@ -42,7 +43,7 @@ func TestHistoryAndResultTellTheSameLedger(t *testing.T) {
 			require.NoError(t, err)
 			events := history.GetEvents()
 			id := events[0].GetWorkflowExecutionStartedEventAttributes().GetWorkflowId()
-			r := Reader{Executions: temporal.Executions{Client: executions{id: {status: terminated, events: events}}, Data: data}}
+			r := Reader{Executions: temporal.Executions{Client: temporaltest.Executions{id: {Status: temporaltest.Terminated, Events: events}}, Data: data}}
 			got, err := r.Closed(t.Context(), id)
 			require.NoError(t, err)
 
@@ -62,7 +63,7 @@ func TestHistoryAndResultTellTheSameLedger(t *testing.T) {
 
 			// Copied to another workflow, a history says nothing.
 			other := cdc.WindowAt("other", cdc.WindowAt("", version("Patient", "a").Time()).Start).ID()
-			r.Executions.Client = executions{other: {status: terminated, events: events}}
+			r.Executions.Client = temporaltest.Executions{other: {Status: temporaltest.Terminated, Events: events}}
 			_, err = r.Closed(t.Context(), other)
 			requireClass(t, cdc.ClassLedgerUnreadable, err)
 		})

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // A rerun that was terminated before it had read the ledger of the run before:
@@ -14,11 +15,11 @@ func TestLedgerOfARerunThatNeverReadTheOneBefore(t *testing.T) {
 	window := cdc.Window{Datastore: "store", Start: version("Patient", "a").Time().Truncate(cdc.WindowWidth)}
 	in, out := batch("Patient", "c")
 	read := cdc.LedgerInput{WorkflowID: window.RerunID(1)}
-	known := executions{
-		window.ID():       {status: completed, result: cdc.CaptureWindowResult{Ledger: ledgerWith("Patient", "a", "b")}},
-		window.RerunID(1): {status: terminated, events: begun(cdc.CaptureWindowInput{Window: window, Salt: salt, Rerun: 1}).events},
-		window.RerunID(2): {status: terminated, events: begun(cdc.CaptureWindowInput{Window: window, Salt: salt, Rerun: 2}).
-			did("Ledger", read, ledgerWith("Patient", "a", "b")).did("Publish", in, out).events},
+	known := temporaltest.Executions{
+		window.ID():       {Status: temporaltest.Completed, Result: cdc.CaptureWindowResult{Ledger: ledgerWith("Patient", "a", "b")}},
+		window.RerunID(1): {Status: temporaltest.Terminated, Events: temporaltest.Started(cdc.CaptureWindowInput{Window: window, Salt: salt, Rerun: 1}).Events},
+		window.RerunID(2): {Status: temporaltest.Terminated, Events: temporaltest.Started(cdc.CaptureWindowInput{Window: window, Salt: salt, Rerun: 2}).
+			Activity("Ledger", read, ledgerWith("Patient", "a", "b")).Activity("Publish", in, out).Events},
 	}
 	first, err := readLedger(known, window.RerunID(1))
 	require.NoError(t, err)

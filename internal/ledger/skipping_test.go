@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // foundOf is what a Hydrate of a run that skips found: no bodies.
@@ -43,21 +44,21 @@ func TestLedgerOfATerminatedRunThatSkipped(t *testing.T) {
 	in, out := batch("Patient", "x")
 
 	for name, c := range map[string]struct {
-		events             *recorded
+		events             *temporaltest.History
 		published, skipped []string
 		swept              []string
 	}{
-		"first run":        {begun(first).did("Hydrate", cdc.HydrateInput{}, foundOf("Patient", "c")), nil, []string{"a", "c", "w"}, []string{"Goal", "Patient"}},
-		"rerun":            {begun(run).did("Ledger", read, before).did("Hydrate", cdc.HydrateInput{}, foundOf("Patient", "b", "c")), []string{"a", "b"}, []string{"c", "w"}, []string{"Goal", "Patient"}},
-		"continued as new": {begun(resumed).did("Hydrate", cdc.HydrateInput{}, foundOf("Patient", "c")), []string{"a", "b"}, []string{"c", "w"}, []string{"Goal", "Patient"}},
-		"read nothing yet": {begun(run), []string{"a", "b"}, nil, []string{"Patient"}},
+		"first run":        {temporaltest.Started(first).Activity("Hydrate", cdc.HydrateInput{}, foundOf("Patient", "c")), nil, []string{"a", "c", "w"}, []string{"Goal", "Patient"}},
+		"rerun":            {temporaltest.Started(run).Activity("Ledger", read, before).Activity("Hydrate", cdc.HydrateInput{}, foundOf("Patient", "b", "c")), []string{"a", "b"}, []string{"c", "w"}, []string{"Goal", "Patient"}},
+		"continued as new": {temporaltest.Started(resumed).Activity("Hydrate", cdc.HydrateInput{}, foundOf("Patient", "c")), []string{"a", "b"}, []string{"c", "w"}, []string{"Goal", "Patient"}},
+		"read nothing yet": {temporaltest.Started(run), []string{"a", "b"}, nil, []string{"Patient"}},
 		// One that publishes has what was published, wanted or found, and no more.
-		"publishes": {begun(publishes).did("Ledger", read, before).did("Hydrate", cdc.HydrateInput{}, foundOf("Patient", "c")).did("Publish", in, out), []string{"a", "b", "x"}, nil, []string{"Goal", "Patient"}},
+		"publishes": {temporaltest.Started(publishes).Activity("Ledger", read, before).Activity("Hydrate", cdc.HydrateInput{}, foundOf("Patient", "c")).Activity("Publish", in, out), []string{"a", "b", "x"}, nil, []string{"Goal", "Patient"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := readLedger(executions{
-				window.ID():       {status: completed, result: cdc.CaptureWindowResult{Ledger: before}},
-				window.RerunID(1): {status: terminated, events: c.events.events},
+			got, err := readLedger(temporaltest.Executions{
+				window.ID():       {Status: temporaltest.Completed, Result: cdc.CaptureWindowResult{Ledger: before}},
+				window.RerunID(1): {Status: temporaltest.Terminated, Events: c.events.Events},
 			}, window.RerunID(1))
 			require.NoError(t, err)
 			requireLedgerOf(t, got, c.published, c.skipped, c.swept...)

@@ -45,8 +45,8 @@ func kept(t *testing.T, k *AuditSchedules) (*schedulepb.Schedule, cdc.AuditInput
 }
 
 func (f *frontend) polledBy(identities ...string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.Lock()
+	defer f.Unlock()
 	f.pollers = nil
 	for _, identity := range identities {
 		f.pollers = append(f.pollers, &taskqueuepb.PollerInfo{Identity: identity, LastAccessTime: timestamppb.New(noon.Add(-time.Minute))})

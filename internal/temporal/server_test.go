@@ -4,11 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,24 +22,21 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/payload"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // frontend responds over gRPC as Temporal's does to the calls that this package
 // makes. The real server is a dependency of the devstack module, whose end-to-end
 // tests run against it; this one can be told to fail.
 type frontend struct {
-	workflowservice.UnimplementedWorkflowServiceServer
-	operatorservice.UnimplementedOperatorServiceServer
-
+	temporaltest.Frontend
 	addr string
 
-	mu         sync.Mutex
 	attributes map[string]enumspb.IndexedValueType
 	pending    map[string]enumspb.IndexedValueType // created, not usable yet
 	lag        int                                 // questions until they are
@@ -71,37 +66,16 @@ type frontend struct {
 
 func startFrontend(t *testing.T) *frontend {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
 	f := &frontend{
-		addr:       listener.Addr().String(),
 		attributes: make(map[string]enumspb.IndexedValueType), pending: make(map[string]enumspb.IndexedValueType),
 		status: make(map[string]enumspb.WorkflowExecutionStatus), schedules: make(map[string]*schedulepb.Schedule),
 	}
-	// Temporal's errors become gRPC's on the way out, as in the real server.
-	server := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		response, err := next(ctx, r)
-		return response, serviceerror.ToStatus(err).Err()
-	}))
-	workflowservice.RegisterWorkflowServiceServer(server, f)
-	operatorservice.RegisterOperatorServiceServer(server, f)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		server.Stop()
-		require.NoError(t, <-done)
-	})
+	f.addr = temporaltest.Serve(t, f)
 	return f
-}
-
-func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
-	return &workflowservice.GetSystemInfoResponse{Capabilities: &workflowservice.GetSystemInfoResponse_Capabilities{}}, nil
 }
 
 // StartWorkflowExecution reuses IDs as the real server does.
 func (f *frontend) StartWorkflowExecution(ctx context.Context, r *workflowservice.StartWorkflowExecutionRequest) (*workflowservice.StartWorkflowExecutionResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.plain && len(r.GetSearchAttributes().GetIndexedFields()) > 0 {
 		return nil, serviceerror.NewInvalidArgument("Namespace default has no mapping defined for search attribute CdcState")
 	}
@@ -120,22 +94,20 @@ func (f *frontend) StartWorkflowExecution(ctx context.Context, r *workflowservic
 // started is the newest start.
 func (f *frontend) started(t *testing.T) *workflowservice.StartWorkflowExecutionRequest {
 	t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.Lock()
+	defer f.Unlock()
 	require.NotEmpty(t, f.starts)
 	return f.starts[len(f.starts)-1]
 }
 
 // closes ends an execution.
 func (f *frontend) closes(id string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.Lock()
+	defer f.Unlock()
 	f.status[id] = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
 }
 
 func (f *frontend) DescribeWorkflowExecution(_ context.Context, r *workflowservice.DescribeWorkflowExecutionRequest) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	status, ok := f.status[r.GetExecution().GetWorkflowId()]
 	if !ok {
 		return nil, serviceerror.NewNotFound("no execution")
@@ -147,8 +119,6 @@ func (f *frontend) DescribeWorkflowExecution(_ context.Context, r *workflowservi
 
 // GetWorkflowExecutionHistory returns with what the newest run of an ID was started.
 func (f *frontend) GetWorkflowExecutionHistory(_ context.Context, r *workflowservice.GetWorkflowExecutionHistoryRequest) (*workflowservice.GetWorkflowExecutionHistoryResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	for _, start := range slices.Backward(f.starts) {
 		if start.GetWorkflowId() == r.GetExecution().GetWorkflowId() {
 			return &workflowservice.GetWorkflowExecutionHistoryResponse{History: &historypb.History{Events: []*historypb.HistoryEvent{{
@@ -163,8 +133,6 @@ func (f *frontend) GetWorkflowExecutionHistory(_ context.Context, r *workflowser
 
 // ListWorkflowExecutions finds executions by the beginning of their IDs, two a page.
 func (f *frontend) ListWorkflowExecutions(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	_, prefix, _ := strings.Cut(r.GetQuery(), "STARTS_WITH '")
 	prefix = strings.TrimSuffix(prefix, "'")
 	page := &workflowservice.ListWorkflowExecutionsResponse{}
@@ -184,12 +152,12 @@ func (f *frontend) ListWorkflowExecutions(_ context.Context, r *workflowservice.
 }
 
 func (f *frontend) DescribeSchedule(_ context.Context, r *workflowservice.DescribeScheduleRequest) (*workflowservice.DescribeScheduleResponse, error) {
-	f.mu.Lock()
 	schedule, ok := f.schedules[r.GetScheduleId()]
-	token, onRead := strconv.Itoa(f.changes), f.onRead
-	f.mu.Unlock()
-	if onRead != nil {
-		defer onRead()
+	token := strconv.Itoa(f.changes)
+	if f.onRead != nil { // which makes calls of its own
+		f.Unlock()
+		f.onRead()
+		f.Lock()
 	}
 	if !ok {
 		return nil, serviceerror.NewNotFound("no schedule")
@@ -198,8 +166,6 @@ func (f *frontend) DescribeSchedule(_ context.Context, r *workflowservice.Descri
 }
 
 func (f *frontend) CreateSchedule(_ context.Context, r *workflowservice.CreateScheduleRequest) (*workflowservice.CreateScheduleResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.scheduleErr != nil {
 		return nil, f.scheduleErr
 	}
@@ -214,8 +180,6 @@ func (f *frontend) CreateSchedule(_ context.Context, r *workflowservice.CreateSc
 // UpdateSchedule drops a change whose conflict token is old without saying so, as real
 // servers may.
 func (f *frontend) UpdateSchedule(_ context.Context, r *workflowservice.UpdateScheduleRequest) (*workflowservice.UpdateScheduleResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if string(r.GetConflictToken()) == strconv.Itoa(f.changes) {
 		f.schedules[r.GetScheduleId()] = r.GetSchedule()
 		f.changes++
@@ -224,8 +188,6 @@ func (f *frontend) UpdateSchedule(_ context.Context, r *workflowservice.UpdateSc
 }
 
 func (f *frontend) DescribeTaskQueue(context.Context, *workflowservice.DescribeTaskQueueRequest) (*workflowservice.DescribeTaskQueueResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	return &workflowservice.DescribeTaskQueueResponse{Pollers: f.pollers}, nil
 }
 
@@ -236,8 +198,6 @@ func (f *frontend) DescribeNamespace(_ context.Context, r *workflowservice.Descr
 }
 
 func (f *frontend) CountWorkflowExecutions(_ context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.countErr != nil {
 		return nil, f.countErr
 	}
@@ -260,14 +220,10 @@ func (f *frontend) CountWorkflowExecutions(_ context.Context, r *workflowservice
 }
 
 func (f *frontend) ListSearchAttributes(context.Context, *operatorservice.ListSearchAttributesRequest) (*operatorservice.ListSearchAttributesResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	return &operatorservice.ListSearchAttributesResponse{CustomAttributes: f.attributes}, f.listErr
 }
 
 func (f *frontend) AddSearchAttributes(_ context.Context, r *operatorservice.AddSearchAttributesRequest) (*operatorservice.AddSearchAttributesResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.adds++
 	if f.onAdd != nil {
 		f.onAdd()
