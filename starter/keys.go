@@ -10,6 +10,7 @@ func newKeysCommand(s *session) *cobra.Command {
 	keys := &cobra.Command{
 		Use:   "keys",
 		Short: "Make payload keys",
+		RunE:  needSubcommand,
 	}
 	keys.AddCommand(&cobra.Command{
 		Use:   "generate",

@@ -61,9 +61,7 @@ type ranged struct {
 	Started    bool                    `json:"started"`
 	Joined     *joined                 `json:"joined,omitempty"`
 	Result     *cdc.CaptureRangeResult `json:"result,omitempty"`
-	// Border is where the recent part of a backfill begins.
-	Border *time.Time `json:"border,omitempty"`
-	Cost   *cost      `json:"cost,omitempty"`
+	Cost       *cost                   `json:"cost,omitempty"`
 }
 
 // startRange starts a replay or backfill, or joins the one of that name when it is the
@@ -78,8 +76,6 @@ func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureR
 		if report.Joined, err = c.join(ctx, id, in, f.openEnd); err != nil {
 			return err
 		}
-	} else if in.Border.Before(in.Span.To) && !in.Border.IsZero() {
-		report.Border = &in.Border
 	}
 	if f.wait || in.DryRun {
 		if report.Result, err = s.awaitRange(ctx, c, id); err != nil {

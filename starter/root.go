@@ -44,25 +44,17 @@ AWS_ and TEMPORAL_ environment variables as the worker; a flag overrides its var
 		newExplainCommand(s), newAuditCommand(s), newStatusCommand(s), newRedriveCommand(s), newRetryCommand(s), newSkipCommand(s),
 		newSubscriptionsCommand(s))
 	root.SetHelpCommand(newHelpCommand())
-	for _, command := range root.Commands() {
-		if command.HasSubCommands() {
-			requireSubcommand(command)
-		}
-	}
 	return root
 }
 
-// requireSubcommand makes a command that only groups others fail without one of them:
-// cobra would print its help and exit with 0.
-func requireSubcommand(command *cobra.Command) {
+// needSubcommand is the error of a command that only groups others: cobra would print its
+// help and exit with 0.
+func needSubcommand(cmd *cobra.Command, _ []string) error {
 	var names []string
-	for _, one := range command.Commands() {
+	for _, one := range cmd.Commands() {
 		names = append(names, one.Name())
 	}
-	command.Args = cobra.ArbitraryArgs
-	command.RunE = func(cmd *cobra.Command, _ []string) error {
-		return fmt.Errorf("%s needs a subcommand: %s", cmd.CommandPath(), strings.Join(names, " or "))
-	}
+	return fmt.Errorf("%s needs a subcommand: %s", cmd.CommandPath(), strings.Join(names, " or "))
 }
 
 // newHelpCommand fails for a command that does not exist, as cobra's own does not.

@@ -48,7 +48,7 @@ was deleted. A data store allows at most 50 subscriptions.
 Use a bus that is only for notifications, as the CloudFormation template creates with
 SubscriptionNotifications=true. On the default bus anybody with events:PutEvents can
 forge a notification.`,
-		Args: cobra.NoArgs,
+		RunE: needSubcommand,
 	}
 	flags := &subscriptionFlags{}
 	plan := &cobra.Command{

@@ -38,9 +38,8 @@ type Report struct {
 type Store struct {
 	Datastore string `json:"datastore"`
 	// OldestOpen is zero when none is open.
-	OpenWindows  int       `json:"openWindows"`
-	OldestOpen   time.Time `json:"oldestOpen,omitzero"`
-	OldestOpenID string    `json:"oldestOpenId,omitempty"`
+	OpenWindows int       `json:"openWindows"`
+	OldestOpen  time.Time `json:"oldestOpen,omitzero"`
 	// These are estimates.
 	WindowsPerHour  float64 `json:"windowsPerHour"`
 	ActionsPerHour  float64 `json:"actionsPerHour"`

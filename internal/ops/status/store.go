@@ -85,7 +85,7 @@ func (c *collection) store(ctx context.Context, datastore string) error {
 	}
 	openWindows := windowsOf(open)
 	if n := len(openWindows); n > 0 {
-		s.OldestOpen, s.OldestOpenID = openWindows[n-1].Start, openWindows[n-1].id
+		s.OldestOpen = openWindows[n-1].Start
 	}
 	c.openWindows(ctx, openWindows)
 
