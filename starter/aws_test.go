@@ -39,7 +39,7 @@ func TestRedrive(t *testing.T) {
 	calls := queues("0")
 	awsServer(t, calls, nil)
 	require.Equal(t, "0 messages moved, 0 remain in the dead-letter queue\n", succeeds(t, "redrive"))
-	require.Equal(t, redriven{Remaining: queue.Depth{}}, printedJSON[redriven](t, succeeds(t, "redrive", "--json")))
+	require.Equal(t, redriveReport{Remaining: queue.Depth{}}, printedJSON[redriveReport](t, succeeds(t, "redrive", "--json")))
 	calls["ListMessageMoveTasks"] = func(map[string]any) (int, any) {
 		return http.StatusOK, map[string]any{"Results": []map[string]any{{"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 2, "ApproximateNumberOfMessagesToMove": 5}}}
 	}

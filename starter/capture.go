@@ -12,7 +12,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-type captured struct {
+type captureReport struct {
 	WorkflowID string `json:"workflowId"`
 	// Started is false when the window was open already.
 	Started   bool `json:"started"`
@@ -55,13 +55,13 @@ func (s *session) capture(ctx context.Context, at time.Time, datastore string, w
 		if err != nil {
 			return err
 		}
-		var all []captured
+		var all []captureReport
 		for _, id := range datastores {
 			workflowID, started, err := c.launcher.Capture(ctx, cdc.WindowAt(id, at), cdc.Cause{SourceTime: at, CapturedBy: cdc.ByOperator})
 			if err != nil {
 				return printDone(s, all, capturedText(all), err)
 			}
-			all = append(all, captured{WorkflowID: workflowID, Started: started})
+			all = append(all, captureReport{WorkflowID: workflowID, Started: started})
 		}
 		for i := range all {
 			if !wait {
@@ -78,7 +78,7 @@ func (s *session) capture(ctx context.Context, at time.Time, datastore string, w
 	})
 }
 
-func capturedText(all []captured) string {
+func capturedText(all []captureReport) string {
 	lines := make([]string, len(all))
 	for i, one := range all {
 		switch {

@@ -95,7 +95,7 @@ func TestCapture(t *testing.T) {
 	require.Equal(t, cdc.ByOperator, in.CapturedBy)
 
 	f.has(window.ID(), execution{kind: cdc.WorkflowCaptureWindow, status: running})
-	require.Equal(t, []captured{{WorkflowID: window.ID()}}, printedJSON[[]captured](t, succeeds(t, "capture", "--at", stamp(noon), "--json")))
+	require.Equal(t, []captureReport{{WorkflowID: window.ID()}}, printedJSON[[]captureReport](t, succeeds(t, "capture", "--at", stamp(noon), "--json")))
 	f.has(window.ID(), execution{kind: cdc.WorkflowCaptureWindow, status: completed})
 	f.onStart = func(id string) {
 		f.has(id, execution{kind: cdc.WorkflowCaptureWindow, status: completed, result: cdc.CaptureWindowResult{Counts: cdc.Counts{Published: 7}}})
@@ -147,7 +147,7 @@ func TestRetryAndSkip(t *testing.T) {
 	waits := []cdc.Wait{{Type: "Goal", Class: cdc.ClassForbidden}, {Type: "Patient", Versions: 2}, {Bus: true, Class: cdc.ClassBusMissing}}
 	window := execution{kind: cdc.WorkflowCaptureWindow, status: running, progress: cdc.Progress{Waiting: waits}}
 	f.has(id, window)
-	require.Equal(t, waits, printedJSON[handled](t, succeeds(t, "retry", id, "--json")).Retried)
+	require.Equal(t, waits, printedJSON[waitReport](t, succeeds(t, "retry", id, "--json")).Retried)
 	require.Equal(t, cdc.SignalRetry, f.signals[0].GetSignalName())
 
 	fails(t, "confirm with --yes", "skip", id)

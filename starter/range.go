@@ -56,10 +56,10 @@ func (f *rangeFlags) input(c *connection, span cdc.Span, now time.Time) (cdc.Cap
 	}, nil
 }
 
-type ranged struct {
+type rangeReport struct {
 	WorkflowID string                  `json:"workflowId"`
 	Started    bool                    `json:"started"`
-	Joined     *joined                 `json:"joined,omitempty"`
+	Joined     *joinedRange            `json:"joined,omitempty"`
 	Result     *cdc.CaptureRangeResult `json:"result,omitempty"`
 	Cost       *cost                   `json:"cost,omitempty"`
 }
@@ -71,7 +71,7 @@ func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureR
 	if err != nil {
 		return err
 	}
-	report := ranged{WorkflowID: id, Started: started}
+	report := rangeReport{WorkflowID: id, Started: started}
 	if !started {
 		if report.Joined, err = c.join(ctx, id, in, f.openEnd); err != nil {
 			return err
@@ -97,7 +97,7 @@ func (s *session) startRange(ctx context.Context, c *connection, in cdc.CaptureR
 	return nil
 }
 
-func (r ranged) text(in cdc.CaptureRangeInput) string {
+func (r rangeReport) text(in cdc.CaptureRangeInput) string {
 	var lines []string
 	if r.Joined != nil {
 		lines = append(lines, r.Joined.text(r.WorkflowID))

@@ -11,7 +11,7 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-type controlled struct {
+type controlReport struct {
 	WorkflowID string `json:"workflowId"`
 	// State is "paused" or "resumed", as the execution itself says, or "cancelling".
 	State string `json:"state"`
@@ -78,7 +78,7 @@ func (s *session) pause(ctx context.Context, name string, pause bool) error {
 		if err := c.awaitPaused(ctx, id, pause, state); err != nil {
 			return err
 		}
-		return s.print(controlled{WorkflowID: id, State: state}, id+" is "+state)
+		return s.print(controlReport{WorkflowID: id, State: state}, id+" is "+state)
 	})
 }
 
@@ -110,18 +110,18 @@ func (s *session) cancel(ctx context.Context, name string, wait bool) error {
 			return fmt.Errorf("cancelling %s: %w", id, err)
 		}
 		if !wait {
-			return s.print(controlled{WorkflowID: id, State: "cancelling"}, id+" is being cancelled")
+			return s.print(controlReport{WorkflowID: id, State: "cancelling"}, id+" is being cancelled")
 		}
 		var result cdc.CaptureRangeResult
 		err = c.Client.GetWorkflow(ctx, id, "").Get(ctx, &result)
 		if partial, cancelled := c.cancelledAt(ctx, id, err); cancelled {
-			return s.print(ranged{WorkflowID: id, Result: &partial},
+			return s.print(rangeReport{WorkflowID: id, Result: &partial},
 				fmt.Sprintf("%s was cancelled: %d published, %d of %d versions done", id, partial.Counts.Published, partial.Done, partial.Total))
 		}
 		if err != nil {
 			return waitError(ctx, id, err)
 		}
-		return s.print(ranged{WorkflowID: id, Result: &result}, id+" was done before it could be cancelled")
+		return s.print(rangeReport{WorkflowID: id, Result: &result}, id+" was done before it could be cancelled")
 	})
 }
 

@@ -15,20 +15,20 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// joined is the replay or backfill of the same name that existed already.
-type joined struct {
+// joinedRange is the replay or backfill of the same name that existed already.
+type joinedRange struct {
 	Started time.Time `json:"started"`
 	State   string    `json:"state"` // "running" or "done"
 	Span    cdc.Span  `json:"span"`
 }
 
-func (j joined) text(id string) string {
+func (j joinedRange) text(id string) string {
 	return fmt.Sprintf("joined %s: it was started at %s for %s to %s, and is %s", id,
 		stamp(j.Started), stamp(j.Span.From), stamp(j.Span.To), j.State)
 }
 
 // join returns the replay or backfill that has the name already. That one must be the same.
-func (c *connection) join(ctx context.Context, id string, in cdc.CaptureRangeInput, openEnd bool) (*joined, error) {
+func (c *connection) join(ctx context.Context, id string, in cdc.CaptureRangeInput, openEnd bool) (*joinedRange, error) {
 	existing, err := c.launcher.Existing(ctx, id)
 	if err != nil {
 		return nil, err
@@ -46,8 +46,8 @@ func (c *connection) join(ctx context.Context, id string, in cdc.CaptureRangeInp
 
 // existingState is the state of the one that is joined. One that neither runs nor has
 // completed will never publish the rest.
-func existingState(id string, existing temporal.ExistingRange) (*joined, error) {
-	j := &joined{Started: existing.Started, Span: existing.Input.Span, State: "running"}
+func existingState(id string, existing temporal.ExistingRange) (*joinedRange, error) {
+	j := &joinedRange{Started: existing.Started, Span: existing.Input.Span, State: "running"}
 	switch {
 	case cdc.IsOpen(existing.Status):
 	case existing.Status == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:

@@ -86,7 +86,7 @@ func TestExistingState(t *testing.T) {
 
 func TestNotFoundText(t *testing.T) {
 	in := cdc.CaptureRangeInput{IDs: make([]cdc.ResourceID, 3), Datastores: []string{"d1"}}
-	r := ranged{Result: &cdc.CaptureRangeResult{}}
+	r := rangeReport{Result: &cdc.CaptureRangeResult{}}
 	require.NotContains(t, r.text(in), "named")
 	r.Result.Counts.NotFound = 1
 	require.Contains(t, r.text(in), "time range: 1 of 3 named resources")

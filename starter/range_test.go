@@ -68,7 +68,7 @@ func TestReplay(t *testing.T) {
 
 	f.has("replay/x", execution{kind: cdc.WorkflowCaptureRange, status: running, input: in})
 	require.Contains(t, succeeds(t, args...), "joined replay/x: it was started at "+stamp(in.SourceTime))
-	report := printedJSON[ranged](t, succeeds(t, append(args, "--json")...))
+	report := printedJSON[rangeReport](t, succeeds(t, append(args, "--json")...))
 	require.False(t, report.Started)
 	require.Equal(t, "running", report.Joined.State)
 	fails(t, "replay/x exists already and is different: nothing was started\n  --rate was 5, is 6", append(args, "--rate", "6")...)
@@ -96,7 +96,7 @@ func TestDryRun(t *testing.T) {
 		require.Contains(t, text, want)
 	}
 	delete(f.executions, "dry-run/replay/x")
-	report := printedJSON[ranged](t, succeeds(t, append(args, "--json")...))
+	report := printedJSON[rangeReport](t, succeeds(t, append(args, "--json")...))
 	require.InDelta(t, 52, report.Cost.Total, 1e-9)
 	require.Equal(t, 10, report.Result.Counts.Published)
 }
@@ -104,7 +104,7 @@ func TestDryRun(t *testing.T) {
 // A backfill without --until goes up to its start, and joins one that did.
 func TestBackfill(t *testing.T) {
 	f := newFrontend(t)
-	report := printedJSON[ranged](t, succeeds(t, "backfill", "--name", "first", "--json"))
+	report := printedJSON[rangeReport](t, succeeds(t, "backfill", "--name", "first", "--json"))
 	require.True(t, report.Started)
 	var in cdc.CaptureRangeInput
 	f.input("backfill/first", &in)
@@ -154,7 +154,7 @@ func TestPauseResumeCancel(t *testing.T) {
 		p := f.executions[id].progress.Range
 		p.Paused = !p.Paused
 	}
-	require.Equal(t, controlled{WorkflowID: "replay/x", State: "paused"}, printedJSON[controlled](t, succeeds(t, "pause", "x", "--json")))
+	require.Equal(t, controlReport{WorkflowID: "replay/x", State: "paused"}, printedJSON[controlReport](t, succeeds(t, "pause", "x", "--json")))
 	require.Equal(t, "replay/x is resumed\n", succeeds(t, "resume", "replay/x"))
 	require.Equal(t, cdc.SignalPause, f.signals[1].GetSignalName())
 	require.Equal(t, "replay/x is being cancelled\n", succeeds(t, "cancel", "x"))

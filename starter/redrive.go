@@ -11,7 +11,7 @@ import (
 	"healthlake-cdc/internal/queue"
 )
 
-type redriven struct {
+type redriveReport struct {
 	Moved int `json:"moved"`
 	// Remaining is how many messages the dead-letter queue then has, as SQS estimates.
 	Remaining queue.Depth `json:"remaining"`
@@ -50,7 +50,7 @@ func (s *session) redrive(ctx context.Context, limit int) error {
 		if err != nil {
 			return err
 		}
-		var report redriven
+		var report redriveReport
 		if limit > 0 {
 			report.Moved, err = mover.Some(ctx, limit)
 		} else {

@@ -13,8 +13,8 @@ import (
 	"healthlake-cdc/internal/temporal"
 )
 
-// handled is what waited and is retried now, or was skipped.
-type handled struct {
+// waitReport is what waited and is retried now, or was skipped.
+type waitReport struct {
 	WorkflowID string     `json:"workflowId"`
 	Retried    []cdc.Wait `json:"retried,omitempty"`
 	Skipped    []cdc.Wait `json:"skipped,omitempty"`
@@ -69,7 +69,7 @@ func (s *session) retry(ctx context.Context, id string) error {
 		if err := c.Client.SignalWorkflow(ctx, id, "", cdc.SignalRetry, nil); err != nil {
 			return fmt.Errorf("signalling %s: %w", id, err)
 		}
-		return s.print(handled{WorkflowID: id, Retried: before.Waiting}, id+" retries now: "+waitsText(before.Waiting))
+		return s.print(waitReport{WorkflowID: id, Retried: before.Waiting}, id+" retries now: "+waitsText(before.Waiting))
 	})
 }
 
@@ -95,7 +95,7 @@ func (s *session) skip(ctx context.Context, in io.Reader, id string, types []str
 		if err := c.skipAndWait(ctx, id, before.Counts, waits); err != nil {
 			return err
 		}
-		return s.print(handled{WorkflowID: id, Skipped: waits}, "skipped in "+id+": "+waitsText(waits))
+		return s.print(waitReport{WorkflowID: id, Skipped: waits}, "skipped in "+id+": "+waitsText(waits))
 	})
 }
 

@@ -92,6 +92,6 @@ func TestCancelAndWait(t *testing.T) {
 	require.Equal(t, "replay/x was cancelled: 2 published, 2 of 9 versions done\n", succeeds(t, "cancel", "x", "--wait"))
 	f.has("replay/x", execution{kind: cdc.WorkflowCaptureRange, status: running})
 	end(execution{kind: cdc.WorkflowCaptureRange, status: completed, result: result})
-	report := printedJSON[ranged](t, succeeds(t, "cancel", "x", "--wait", "--json"))
+	report := printedJSON[rangeReport](t, succeeds(t, "cancel", "x", "--wait", "--json"))
 	require.Equal(t, 2, report.Result.Counts.Published)
 }

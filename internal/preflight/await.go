@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// firstAgain and maxAgain lie between two looks at a dependency.
-	firstAgain = 250 * time.Millisecond
-	maxAgain   = 5 * time.Second
+	// minBackoff and maxBackoff lie between two looks at a dependency.
+	minBackoff = 250 * time.Millisecond
+	maxBackoff = 5 * time.Second
 )
 
 // Dependency is something that a worker cannot start without.
@@ -85,7 +85,7 @@ func Await(ctx context.Context, wait time.Duration, logger *slog.Logger, all ...
 // await tries until the dependency is there, or there is no more time.
 func (d Dependency) await(ctx context.Context, logger *slog.Logger) error {
 	logged := false
-	for again := firstAgain; ; again = min(2*again, maxAgain) {
+	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		err := d.try(ctx)
 		if err == nil {
 			if logged {
@@ -103,7 +103,7 @@ func (d Dependency) await(ctx context.Context, logger *slog.Logger) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s is missing: %w", d.Name, err)
-		case <-time.After(again):
+		case <-time.After(backoff):
 		}
 	}
 }

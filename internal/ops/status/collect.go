@@ -54,7 +54,7 @@ func (c *Collector) begin() *collection {
 		Collector: c, queried: make(map[string]bool),
 		report: Report{
 			At: c.Now().UTC(), Lookback: c.Lookback.Seconds(),
-			Stores: []Store{}, Ranges: []Range{}, Audits: []Range{}, Waiting: []Waiting{}, Failed: []Failed{}, Workers: []Worker{},
+			Stores: []Store{}, Ranges: []Running{}, Audits: []Running{}, Waiting: []Waiting{}, Failed: []Failed{}, Workers: []Worker{},
 		},
 	}
 }
@@ -63,7 +63,7 @@ func (c *Collector) begin() *collection {
 func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	run := c.begin()
 	for _, step := range []func(context.Context) error{
-		run.workers, run.waitForOperator, run.stores, run.openRanges, run.lateDeletes, run.failed,
+		run.workers, run.waitForOperator, run.stores, run.listRunning, run.lateDeletes, run.failed,
 	} {
 		if err := step(ctx); err != nil {
 			return Report{}, err
@@ -137,20 +137,20 @@ func (c *collection) workers(ctx context.Context) error {
 	return nil
 }
 
-func (c *collection) openRanges(ctx context.Context) (err error) {
-	if c.report.Ranges, err = c.open(ctx, cdc.WorkflowCaptureRange); err != nil {
+func (c *collection) listRunning(ctx context.Context) (err error) {
+	if c.report.Ranges, err = c.runningOf(ctx, cdc.WorkflowCaptureRange); err != nil {
 		return err
 	}
-	c.report.Audits, err = c.open(ctx, cdc.WorkflowAudit)
+	c.report.Audits, err = c.runningOf(ctx, cdc.WorkflowAudit)
 	return err
 }
 
-func (c *collection) open(ctx context.Context, workflowType string) ([]Range, error) {
+func (c *collection) runningOf(ctx context.Context, workflowType string) ([]Running, error) {
 	open, err := c.Executions.List(ctx, temporal.OfType(workflowType).Running(), maxQueries)
-	all := []Range{}
+	all := []Running{}
 	for _, info := range open {
 		id := info.GetExecution().GetWorkflowId()
-		all = append(all, Range{WorkflowID: id, Started: info.GetStartTime().AsTime(), Progress: c.progress(ctx, id)})
+		all = append(all, Running{WorkflowID: id, Started: info.GetStartTime().AsTime(), Progress: c.progress(ctx, id)})
 	}
 	return all, err
 }

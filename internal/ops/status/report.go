@@ -16,11 +16,11 @@ import (
 type Report struct {
 	At time.Time `json:"at"`
 	// Lookback is in seconds.
-	Lookback float64 `json:"lookbackSeconds"`
-	Stores   []Store `json:"stores"`
-	Ranges   []Range `json:"ranges"`
+	Lookback float64   `json:"lookbackSeconds"`
+	Stores   []Store   `json:"stores"`
+	Ranges   []Running `json:"ranges"`
 	// Audits are those that are running.
-	Audits []Range `json:"audits"`
+	Audits []Running `json:"audits"`
 	// Queue and DLQ are nil when not known; QueueNote says why.
 	Queue     *queue.Depth `json:"queue"`
 	DLQ       *queue.Depth `json:"deadLetterQueue"`
@@ -79,8 +79,8 @@ type Type struct {
 	Window string  `json:"window,omitempty"`
 }
 
-// Range is a replay, a backfill or an audit that is open.
-type Range struct {
+// Running is a replay, a backfill or an audit that is open.
+type Running struct {
 	WorkflowID string    `json:"workflowId"`
 	Started    time.Time `json:"started"`
 	// Progress is nil when no worker answered.

@@ -166,7 +166,7 @@ func TestText(t *testing.T) {
 			Types: []Type{{Type: "Claim"}, {Type: "Patient", Published: noon.Add(-time.Second), LastUpdated: noon.Add(-21 * time.Second), Lag: 20}},
 		}},
 		Queue: &queue.Depth{Visible: 1, InFlight: 2, Delayed: 3}, QueueNote: "it has none",
-		Ranges: []Range{
+		Ranges: []Running{
 			{WorkflowID: "replay/x", Started: noon, Progress: &cdc.Progress{Range: &cdc.RangeProgress{Planned: true, Done: 1, Total: 4}}},
 			{WorkflowID: "replay/y", Started: noon},
 		},

@@ -53,7 +53,7 @@ func (r Report) Text() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-func (r Range) text(w *tabwriter.Writer, label string) {
+func (r Running) text(w *tabwriter.Writer, label string) {
 	text := "progress not known: no worker answers, or see the notes"
 	if r.Progress != nil {
 		text = ProgressText(r.Progress)

@@ -122,7 +122,8 @@ func waitingIn(id string, p *cdc.Progress) []Waiting {
 			})
 		}
 	}
-	_, _, notDelete := cdc.ParseDeleteID(id)
+	_, _, err := cdc.ParseDeleteID(id)
+	isDelete := err == nil
 	for _, wait := range p.Waiting {
 		what := wait.Text()
 		switch {
@@ -130,7 +131,7 @@ func waitingIn(id string, p *cdc.Progress) []Waiting {
 			what += ": its history has expired, or its key is not in CDC_PAYLOAD_KEYS"
 		case wait.Bus:
 			what += ": check that it exists and that the workers may put events on it"
-		case wait.Versions == 0 && notDelete == nil:
+		case wait.Versions == 0 && isDelete:
 			what = "the resource cannot be read, so its delete is not confirmed"
 		case wait.Versions > 0:
 			what += "; the log has the error code, and so has `starter explain` of a version"
