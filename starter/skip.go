@@ -89,7 +89,8 @@ func (c *connection) closedAfterSkip(ctx context.Context, info *workflowpb.Workf
 	return nil
 }
 
-// stillWaits reports whether the same waits still, in whatever number.
+// stillWaits reports whether what is skipped is among what waits; the number of versions
+// may differ.
 func stillWaits(waits []cdc.Wait, skipped cdc.Wait) bool {
 	return slices.ContainsFunc(waits, func(w cdc.Wait) bool {
 		return w.Type == skipped.Type && w.Ledger == skipped.Ledger && w.Bus == skipped.Bus && (w.Versions > 0) == (skipped.Versions > 0)

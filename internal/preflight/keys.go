@@ -25,20 +25,20 @@ func CheckKeys(ctx context.Context, executions temporal.Executions, datastores [
 			logger.Warn("cannot check the payload keys against windows", "datastore", datastore, "error", err)
 			continue
 		}
-		var closed error
+		var undecodable error
 		for _, info := range windows {
 			var in cdc.CaptureWindowInput
 			err := executions.Input(ctx, info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId(), &in)
 			if err == nil {
-				closed = nil
+				undecodable = nil
 				break
 			}
-			if closed == nil && errors.Is(err, temporal.ErrUndecodable) {
-				closed = err
+			if undecodable == nil && errors.Is(err, temporal.ErrUndecodable) {
+				undecodable = err
 			}
 		}
-		if closed != nil {
-			return closed
+		if undecodable != nil {
+			return undecodable
 		}
 	}
 	return nil

@@ -31,10 +31,8 @@ type explanation struct {
 	// failure of the one under way.
 	rejected, publishing *Publication
 	failing              string
-	// replayed is set when a replay published the version, and no window did.
-	replayed bool
-	noWorker bool
-	triggers Triggers
+	noWorker             bool
+	triggers             Triggers
 }
 
 // decide sets the verdict, its reason and the advice.
@@ -122,6 +120,9 @@ func (x *explanation) decideVersion() {
 	case x.holder != nil:
 		x.Verdict = Published
 		x.Reason = "the ledger of " + x.holder.WorkflowID + " has it as published; the history with EventBridge's id has expired"
+	case len(x.Replays) > 0:
+		x.Verdict = Published
+		x.Reason = x.Replays[0].rangeID + " published it, and no window in the namespace has; the history with EventBridge's id has expired"
 	case x.rejected != nil && x.publishing == nil:
 		x.Publication, x.Verdict = x.rejected, WaitingForOperator
 		x.Reason = fmt.Sprintf("EventBridge rejected its event (%s) at %s; the window stays open and tries again", x.rejected.Rejected, stamp(x.rejected.At))
@@ -153,12 +154,8 @@ func (x *explanation) decidePublished() {
 	p := x.Publication
 	x.Verdict = Published
 	x.Reason = fmt.Sprintf("EventBridge accepted it at %s", stamp(p.At))
-	if x.replayed {
-		by := "the replay " + p.Replay
-		if p.Replay == "" { // a backfill's slice, whose ID begins with the backfill's
-			by, _, _, _, _ = cdc.ParseSliceID(p.WorkflowID)
-		}
-		x.Reason += fmt.Sprintf(", by %s; no window in the namespace has published it", by)
+	if len(x.Replays) > 0 && p.WorkflowID == x.Replays[0].slice {
+		x.Reason += fmt.Sprintf(", by %s; no window in the namespace has published it", x.Replays[0].rangeID)
 	}
 	switch p.PayloadReason {
 	case cdc.ReasonOversize:

@@ -111,9 +111,12 @@ func TestDecide(t *testing.T) {
 		"reference by configuration": {want: Published, says: "CDC_EVENT_PAYLOAD", given: func(x *explanation) {
 			x.Publication = &Publication{EventID: "e", Payload: cdc.PayloadReference, PayloadReason: cdc.ReasonConfigured}
 		}},
-		"by a replay only": {age: 90 * time.Hour, want: Published, says: "replay again", given: func(x *explanation) {
-			x.replayed = true
-			x.Publication = &Publication{EventID: "e", Replay: "again"}
+		"by a replay only": {age: 90 * time.Hour, want: Published, says: "by replay/again; no window", given: func(x *explanation) {
+			x.Replays = []Replay{{rangeID: "replay/again", slice: "s"}}
+			x.Publication = &Publication{EventID: "e", WorkflowID: "s"}
+		}},
+		"by a replay whose slice has expired": {age: 90 * time.Hour, want: Published, says: "replay/again published it", given: func(x *explanation) {
+			x.Replays = []Replay{{rangeID: "replay/again"}}
 		}},
 		"in the ledger, history gone": {want: Published, says: "has it as published", given: func(x *explanation) {
 			held(x, closedRun(true, true))

@@ -119,10 +119,12 @@ func (e *Explainer) readExecutions(ctx context.Context, x *explanation) error {
 	}
 	if len(x.Replays) > 0 && x.Publication == nil && x.holder == nil {
 		t, err := e.follow(ctx, x.version, x.Replays[0].slice)
-		if err != nil {
+		if err != nil && !temporal.IsNotFound(err) {
 			return err
 		}
-		x.Publication, x.replayed = t.accepted, true
+		if err == nil {
+			x.Publication = t.accepted
+		}
 	}
 	return nil
 }

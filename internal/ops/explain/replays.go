@@ -32,7 +32,7 @@ func (e *Explainer) replays(ctx context.Context, datastore string, version cdc.V
 		if !replay {
 			name = id
 		}
-		v := replayVisitor{explainer: e, datastore: datastore, version: version, name: name}
+		v := replayVisitor{explainer: e, datastore: datastore, version: version, name: name, rangeID: id}
 		err = e.Executions.Visit(ctx, id, info.GetExecution().GetRunId(), v.apply)
 		if err != nil && !temporal.IsNotFound(err) {
 			return nil, err
@@ -44,10 +44,10 @@ func (e *Explainer) replays(ctx context.Context, datastore string, version cdc.V
 
 // replayVisitor reads the history of a replay.
 type replayVisitor struct {
-	explainer *Explainer
-	datastore string
-	version   cdc.Version
-	name      string
+	explainer     *Explainer
+	datastore     string
+	version       cdc.Version
+	name, rangeID string
 	// candidates are the slices that the version may be in.
 	candidates []string
 	found      []Replay
@@ -78,7 +78,7 @@ func (v *replayVisitor) apply(event *historypb.HistoryEvent) error {
 		return err
 	}
 	if result.Published.Has(result.Salt.Hash(v.version)) {
-		v.found = append(v.found, Replay{Name: v.name, At: event.GetEventTime().AsTime(), URL: v.explainer.url(id), slice: id})
+		v.found = append(v.found, Replay{Name: v.name, At: event.GetEventTime().AsTime(), URL: v.explainer.url(id), rangeID: v.rangeID, slice: id})
 	}
 	return nil
 }

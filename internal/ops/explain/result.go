@@ -130,5 +130,5 @@ type Replay struct {
 	At   time.Time `json:"at"`
 	URL  string    `json:"url"`
 
-	slice string // the workflow ID of its slice
+	rangeID, slice string // workflow IDs
 }

@@ -31,6 +31,7 @@ const (
 	notServed // the store does not serve such reads: it keeps no history, or has no such type
 )
 
+// presenceOf is what a read says of a resource or version; other errors are errors.
 func presenceOf(err error) (presence, error) {
 	var e *cdc.Error
 	switch {
@@ -54,12 +55,15 @@ type reader struct {
 	Request
 }
 
+// version reads one version.
 func (r reader) version(ctx context.Context, version string) (cdc.Version, presence, error) {
 	resource, err := r.store.VRead(ctx, r.Datastore, r.Type, r.ID, version)
 	p, err := presenceOf(err)
 	return resource.Version, p, err
 }
 
+// find reads the version that is named, else the current one, else the last one before the
+// delete.
 func (r reader) find(ctx context.Context) (found, error) {
 	f := found{version: cdc.Version{Type: r.Type, ID: r.ID, VersionID: r.Version}}
 	resource, err := r.store.Read(ctx, r.Datastore, r.Type, r.ID)
@@ -124,6 +128,7 @@ func after(a, b string) bool {
 	return errM == nil && errN == nil && m > n
 }
 
+// replaced finds what replaced a version that is not the current one.
 func (r reader) replaced(ctx context.Context, f found, current cdc.Version, now presence) (found, error) {
 	p := notServed
 	var next cdc.Version

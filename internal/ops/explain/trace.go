@@ -68,7 +68,7 @@ func (t *trace) noteScheduled(event *historypb.HistoryEvent) error {
 		return err
 	}
 	if i := slices.IndexFunc(in.Changes, t.isVersion); i >= 0 {
-		t.open = t.publication(in, in.Changes[i])
+		t.open = t.newPublication(in, in.Changes[i])
 		t.open.activityID, t.open.scheduled, t.open.index = attributes.GetActivityId(), event.GetEventId(), i
 	}
 	return nil
@@ -79,7 +79,7 @@ func (t *trace) isVersion(change cdc.Change) bool {
 	return change.Type == t.version.Type && change.Key() == t.version.Key()
 }
 
-func (t *trace) publication(in cdc.PublishInput, change cdc.Change) *Publication {
+func (t *trace) newPublication(in cdc.PublishInput, change cdc.Change) *Publication {
 	p := &Publication{
 		Step: t.step, Payload: cdc.PayloadFull,
 		CapturedBy: in.Origin.CapturedBy, SourceTime: in.Origin.SourceTime, Replay: in.Origin.Replay,

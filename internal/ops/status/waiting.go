@@ -14,7 +14,8 @@ import (
 
 const (
 	maxWaiting = 200
-	// patience is how long after its last pass was due an open window is not unusual.
+	// patience is how long after its last pass was due a window may be open before it is
+	// reported, and how long a delete may be.
 	patience = cdc.MaxDelay
 )
 
