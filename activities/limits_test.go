@@ -155,7 +155,7 @@ func TestFailingStoreIsTriedByItsOldestWindowOnly(t *testing.T) {
 func pass(d time.Duration) { <-time.After(d) }
 
 // The oldest window may have gone on in another process: the others must not
-// wait for it for ever.
+// wait for it indefinitely.
 func TestFailingStoreIsProbedByAnyWindowAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewLimits(10, 10)

@@ -26,6 +26,23 @@ func growAfter(w *world, name string, n int) {
 	})
 }
 
+// runToEnd executes a workflow and the runs that it continues as, each after before, which
+// renews the environment. It returns the last run's input and the number of runs.
+func runToEnd[In any](w *world, workflowType string, in In, before func(run int, in In)) (In, int) {
+	w.t.Helper()
+	for run := 1; ; run++ {
+		require.Less(w.t, run, 100)
+		before(run, in)
+		w.env.ExecuteWorkflow(workflowType, in)
+		if w.env.GetWorkflowError() == nil {
+			return in, run
+		}
+		var next In
+		w.continued(&next)
+		in = next
+	}
+}
+
 func TestWindowContinuesAsNewWithLedgerAndPasses(t *testing.T) {
 	w := newWorld(t)
 	w.store.Fill("Patient", 150, start.Add(time.Second), 300)
@@ -75,7 +92,7 @@ func TestWindowDoesNotContinueAsNewWhileASliceIsOpen(t *testing.T) {
 	var next cdc.CaptureWindowInput
 	w.continued(&next)
 	require.Len(t, *ids, 1)
-	require.Equal(t, 1_300, next.Resume.Ledger.Published(), "the slice closed first, and its ledger is accepts in")
+	require.Equal(t, 1_300, next.Resume.Ledger.Published(), "the slice closed first, and its ledger is in this run's")
 
 	w.renew(w.now())
 	_, more := watchSlices(w)
@@ -106,20 +123,13 @@ func TestSliceContinuesAsNewWhenEveryPublishHasReturned(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.store.Fill("Patient", 1_250, start.Add(time.Second), 20_000)
-			in := sliceInput(w, confirm)
-			runs := 0
-			for {
+			_, runs := runToEnd(w, cdc.WorkflowCaptureSlice, sliceInput(w, confirm), func(_ int, in cdc.CaptureSliceInput) {
+				if in.Resume != nil {
+					require.Equal(t, len(w.bus.keys()), in.Resume.Published.Len(), "nothing is under way")
+				}
 				renewSlice(w)
 				growAfter(w, "HydratePage", 7)
-				w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, in)
-				if runs++; w.env.GetWorkflowError() == nil {
-					break
-				}
-				var next cdc.CaptureSliceInput
-				w.continued(&next)
-				require.Equal(t, len(w.bus.keys()), next.Resume.Published.Len(), "nothing is under way")
-				in = next
-			}
+			})
 			require.GreaterOrEqual(t, runs, 2)
 			var result cdc.CaptureSliceResult
 			require.NoError(t, w.env.GetWorkflowResult(&result))
@@ -137,21 +147,12 @@ func TestContinueAsNewWithRejectedEntries(t *testing.T) {
 	w.store.Fill("Patient", 150, start.Add(time.Second), 300)
 	bad := w.store.Write("Patient", "bad", start.Add(time.Second), 0, 300)
 	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) && w.now().Before(end(2*time.Hour)) }
-	in := w.input("Patient", "Observation")
-	runs := 0
-	for {
-		growAfter(w, "Publish", 6)
-		w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, in)
-		if runs++; w.env.GetWorkflowError() == nil {
-			break
-		}
-		require.Less(t, runs, 20)
-		var next cdc.CaptureWindowInput
-		w.continued(&next)
-		in = next
+	_, runs := runToEnd(w, cdc.WorkflowCaptureWindow, w.input("Patient", "Observation"), func(int, cdc.CaptureWindowInput) {
 		w.renew(w.now())
-	}
+		growAfter(w, "Publish", 6)
+	})
 	require.GreaterOrEqual(t, runs, 2)
+	require.Less(t, runs, 20)
 	require.Len(t, w.bus.acceptedAt(bad.Version), 1)
 	w.requireExactlyOnce(all)
 }
@@ -169,21 +170,12 @@ func TestSliceContinuesAsNewWithRejectedEntries(t *testing.T) {
 		}
 		return false
 	}
-	in := sliceInput(w, false)
-	runs := 0
-	for {
+	_, runs := runToEnd(w, cdc.WorkflowCaptureSlice, sliceInput(w, false), func(run int, _ cdc.CaptureSliceInput) {
 		renewSlice(w)
-		if runs == 0 {
+		if run == 1 {
 			growAfter(w, "HydratePage", 2)
 		}
-		w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, in)
-		if runs++; w.env.GetWorkflowError() == nil {
-			break
-		}
-		var next cdc.CaptureSliceInput
-		w.continued(&next)
-		in = next
-	}
+	})
 	require.Equal(t, 2, runs)
 	require.Equal(t, 4, tries)
 	w.requireExactlyOnce(all)

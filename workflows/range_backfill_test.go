@@ -59,23 +59,15 @@ func TestSliceOfARangeContinuesAsNewWhileItLists(t *testing.T) {
 		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByBackfill, Bulk: true}, CorrelationID: cdc.BackfillID("again")},
 		Type:   "Patient", Span: rangeInput().Span, Range: &cdc.RangeSlice{Listing: true, Rate: 400},
 	}
-	runs := 0
-	for {
-		w.renew(at.Add(time.Duration(runs) * 30 * time.Second))
-		if runs < 4 {
+	last, runs := runToEnd(w, cdc.WorkflowCaptureSlice, in, func(run int, _ cdc.CaptureSliceInput) {
+		w.renew(at.Add(time.Duration(run-1) * 30 * time.Second))
+		if run <= 4 {
 			growAfter(w, "HydratePage", 4)
 		}
-		w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, in)
-		if runs++; w.env.GetWorkflowError() == nil {
-			break
-		}
-		var next cdc.CaptureSliceInput
-		w.continued(&next)
-		in = next
-	}
+	})
 	require.Greater(t, runs, 2)
 	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys(), "the hidden one is found by a listing, and nothing comes twice")
-	require.Equal(t, 1, in.Range.Listings, "the last run began in the middle of a listing")
+	require.Equal(t, 1, last.Range.Listings, "the last run began in the middle of a listing")
 }
 
 // A store may read the boundaries of a count otherwise than we mean them: what

@@ -258,19 +258,10 @@ func TestRangeContinuesAsNew(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 4, 3_000)
 	w.fillHours("Observation", 2, 150)
-	in := replayOf("Patient", "Observation", "Claim")
-	runs := 0
-	for {
+	_, runs := runToEnd(w, cdc.WorkflowCaptureRange, replayOf("Patient", "Observation", "Claim"), func(int, cdc.CaptureRangeInput) {
 		renewRange(w)
 		growAfter(w, "Count", 4)
-		w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, in)
-		if runs++; w.env.GetWorkflowError() == nil {
-			break
-		}
-		var next cdc.CaptureRangeInput
-		w.continued(&next)
-		in = next
-	}
+	})
 	require.Greater(t, runs, 1)
 	result := w.rangeResult()
 	require.Equal(t, 12_300, result.Total)

@@ -27,7 +27,7 @@ func TestRejectedEntryKeepsTheWindowOpenUntilAccepted(t *testing.T) {
 		}
 	}
 	require.Equal(t, tries, w.bus.tried[bad.IdempotencyKey(datastore)], "tried again after 5 s, doubled up to 15 minutes")
-	require.Equal(t, tries[len(tries)-1], w.now(), "and the window was open until it was accepts")
+	require.Equal(t, tries[len(tries)-1], w.now(), "and the window was open until it was accepted")
 	require.Equal(t, []time.Time{end(10 * time.Second), end(60 * time.Second)}, w.store.FirstPages("Patient"))
 	require.Empty(t, w.store.Made("read", ""), "what is kept is not read again")
 	w.requireExactlyOnce(all)

@@ -1,8 +1,6 @@
 package workflows_test
 
 import (
-	"compress/gzip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,32 +8,18 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/payload"
+	"healthlake-cdc/internal/temporal/temporaltest"
 	"healthlake-cdc/workflows"
 )
 
 // histories lie in testdata/histories; README.md there says what they are and
 // how they are recorded.
 const histories = "testdata/histories"
-
-// recordedWith is the data converter of the recorded histories. It is strict: a
-// payload in them that is not encrypted is an error.
-func recordedWith(t *testing.T) converter.DataConverter {
-	t.Helper()
-	key, err := os.ReadFile(filepath.Join(histories, "test-only-payload-key.txt"))
-	require.NoError(t, err)
-	ring, err := payload.ParseKeys(strings.TrimSpace(string(key)))
-	require.NoError(t, err)
-	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
-	require.NoError(t, err)
-	return payload.NewDataConverter(codec)
-}
 
 // recordedHistories reads every recorded history, by name.
 func recordedHistories(t *testing.T) map[string]*historypb.History {
@@ -44,21 +28,15 @@ func recordedHistories(t *testing.T) map[string]*historypb.History {
 	require.NoError(t, err)
 	all := make(map[string]*historypb.History, len(paths))
 	for _, path := range paths {
-		file, err := os.Open(path)
-		require.NoError(t, err)
-		unzipped, err := gzip.NewReader(file)
-		require.NoError(t, err, path)
-		history, err := client.HistoryFromJSON(unzipped, client.HistoryJSONOptions{})
-		require.NoError(t, err, path)
-		require.NoError(t, file.Close())
-		all[strings.TrimSuffix(filepath.Base(path), ".json.gz")] = history
+		name := strings.TrimSuffix(filepath.Base(path), ".json.gz")
+		all[name] = temporaltest.Recorded(t, histories, name)
 	}
 	return all
 }
 
 func newReplayer(t *testing.T, register func(worker.WorkflowReplayer)) worker.WorkflowReplayer {
 	t.Helper()
-	data := recordedWith(t)
+	data := temporaltest.RecordedData(t, histories)
 	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
 		DataConverter: data, FailureConverter: payload.NewFailureConverter(data),
 	})
@@ -111,7 +89,7 @@ func requireSameResult(t *testing.T, replayer worker.WorkflowReplayer, history *
 	}
 	id := events[0].GetWorkflowExecutionStartedEventAttributes().GetWorkflowId()
 	var want, got any
-	data := recordedWith(t)
+	data := temporaltest.RecordedData(t, histories)
 	require.NoError(t, data.FromPayloads(last.GetWorkflowExecutionCompletedEventAttributes().GetResult(), &want))
 	results, ok := replayer.(interface{ GetWorkflowResult(string, any) error }) // the SDK's interface leaves it out
 	require.True(t, ok)

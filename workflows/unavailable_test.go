@@ -114,7 +114,7 @@ func TestStoreThatIsDownIsTheActivitysToRetry(t *testing.T) {
 	w.store.Write("Patient", "p1", start.Add(time.Second), 0, 500)
 	result := w.capture("Patient", "Observation")
 
-	require.LessOrEqual(t, timers, 2, "settle, and the extra pass")
+	require.LessOrEqual(t, timers, 2, "the wait after a first pass, and the extra pass")
 	tries := w.store.FirstPages("Observation")
 	require.GreaterOrEqual(t, len(tries), 10)
 	for i := 1; i < 10; i++ {

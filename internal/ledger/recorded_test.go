@@ -1,17 +1,11 @@
 package ledger
 
 import (
-	"compress/gzip"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/client"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/payload"
 	"healthlake-cdc/internal/temporal"
 	"healthlake-cdc/internal/temporal/temporaltest"
 )
@@ -22,26 +16,13 @@ const histories = "../../workflows/testdata/histories"
 // Of real runs, whose payloads are bound to their workflows, the history tells the same
 // ledger as the result.
 func TestHistoryAndResultTellTheSameLedger(t *testing.T) {
-	key, err := os.ReadFile(filepath.Join(histories, "test-only-payload-key.txt"))
-	require.NoError(t, err)
-	ring, err := payload.ParseKeys(strings.TrimSpace(string(key)))
-	require.NoError(t, err)
-	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
-	require.NoError(t, err)
-	data := payload.NewDataConverter(codec)
+	data := temporaltest.RecordedData(t, histories)
 	for _, name := range []string{
 		"window-plain", "window-extra-pass", "window-type-unavailable", "window-with-slices", "window-rerun",
 		"window-rerun-with-slices", "window-skips", "window-versions-skipped", "window-wanted", "slice-pages", "slice-retried",
 	} {
 		t.Run(name, func(t *testing.T) {
-			file, err := os.Open(filepath.Join(histories, name+".json.gz"))
-			require.NoError(t, err)
-			defer func() { require.NoError(t, file.Close()) }()
-			unzipped, err := gzip.NewReader(file)
-			require.NoError(t, err)
-			history, err := client.HistoryFromJSON(unzipped, client.HistoryJSONOptions{})
-			require.NoError(t, err)
-			events := history.GetEvents()
+			events := temporaltest.Recorded(t, histories, name).GetEvents()
 			id := events[0].GetWorkflowExecutionStartedEventAttributes().GetWorkflowId()
 			r := Reader{Executions: temporal.Executions{Client: temporaltest.Executions{id: {Status: temporaltest.Terminated, Events: events}}, Data: data}}
 			got, err := r.Closed(t.Context(), id)

@@ -182,7 +182,7 @@ func TestHostileKeyIDIsNotPrinted(t *testing.T) {
 	}
 }
 
-// What the codec would not itself have written is refused: whoever may write to the
+// What the codec would not itself have written is rejected: whoever may write to the
 // namespace could otherwise start any of our workflows.
 func TestOnlyItsOwnPayloadsAreDecoded(t *testing.T) {
 	keys := ring(t, entry("a", 1, 32))

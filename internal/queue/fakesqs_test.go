@@ -25,7 +25,7 @@ const queueURL = "http://queue.example/111122223333/secret-queue"
 type fakeSQS struct {
 	mu          sync.Mutex
 	changed     chan struct{} // closed and replaced at every change
-	maxReceives int           // more move a message to dead; 0 for ever
+	maxReceives int           // more move a message to dead; 0 is never
 	messages    []*fakeMessage
 	dead        []*fakeMessage
 	deleted     int

@@ -1,41 +1,19 @@
 package explain
 
 import (
-	"compress/gzip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	historypb "go.temporal.io/api/history/v1"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/payload"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // The histories of real runs that the workflows are replayed with.
 const histories = "../../../workflows/testdata/histories"
-
-func recorded(t *testing.T, name string) ([]*historypb.HistoryEvent, converter.DataConverter) {
-	t.Helper()
-	key, err := os.ReadFile(filepath.Join(histories, "test-only-payload-key.txt"))
-	require.NoError(t, err)
-	ring, err := payload.ParseKeys(strings.TrimSpace(string(key)))
-	require.NoError(t, err)
-	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
-	require.NoError(t, err)
-	file, err := os.Open(filepath.Join(histories, name+".json.gz"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, file.Close()) }()
-	unzipped, err := gzip.NewReader(file)
-	require.NoError(t, err)
-	history, err := client.HistoryFromJSON(unzipped, client.HistoryJSONOptions{})
-	require.NoError(t, err)
-	return history.GetEvents(), payload.NewDataConverter(codec)
-}
 
 func tracing(t *testing.T, version cdc.Version, events []*historypb.HistoryEvent, data converter.DataConverter) *trace {
 	t.Helper()
@@ -54,7 +32,7 @@ func TestTraceOfRecordedHistories(t *testing.T) {
 		"window-with-slices", "window-rerun", "slice-pages", "slice-paused",
 	} {
 		t.Run(name, func(t *testing.T) {
-			events, data := recorded(t, name)
+			events, data := temporaltest.Recorded(t, histories, name).GetEvents(), temporaltest.RecordedData(t, histories)
 			isSlice := strings.HasPrefix(name, "slice")
 			published := 0
 			for _, event := range events {
@@ -95,7 +73,7 @@ func TestTraceOfRecordedHistories(t *testing.T) {
 
 // A Publish that has not ended when the history ends is under way.
 func TestTraceOfAnUnfinishedPublish(t *testing.T) {
-	events, data := recorded(t, "window-plain")
+	events, data := temporaltest.Recorded(t, histories, "window-plain").GetEvents(), temporaltest.RecordedData(t, histories)
 	for i, event := range events {
 		scheduled := event.GetActivityTaskScheduledEventAttributes()
 		if scheduled.GetActivityType().GetName() != "Publish" {

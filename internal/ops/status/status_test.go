@@ -1,11 +1,7 @@
 package status
 
 import (
-	"compress/gzip"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,12 +9,11 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
-	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/payload"
 	"healthlake-cdc/internal/queue"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -125,25 +120,11 @@ func TestOverdue(t *testing.T) {
 // A recorded run shows what it published with its lag, and how often it searched.
 func TestHistoryOfARecordedWindow(t *testing.T) {
 	const histories = "../../../workflows/testdata/histories"
-	key, err := os.ReadFile(filepath.Join(histories, "test-only-payload-key.txt"))
-	require.NoError(t, err)
-	ring, err := payload.ParseKeys(strings.TrimSpace(string(key)))
-	require.NoError(t, err)
-	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
-	require.NoError(t, err)
-	file, err := os.Open(filepath.Join(histories, "window-extra-pass.json.gz"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, file.Close()) }()
-	unzipped, err := gzip.NewReader(file)
-	require.NoError(t, err)
-	recorded, err := client.HistoryFromJSON(unzipped, client.HistoryJSONOptions{})
-	require.NoError(t, err)
-
 	h := history{
-		converter: payload.NewDataConverter(codec), window: "w",
+		converter: temporaltest.RecordedData(t, histories), window: "w",
 		published: make(map[string]Type), inputs: make(map[int64]cdc.PublishInput),
 	}
-	for _, event := range recorded.GetEvents() {
+	for _, event := range temporaltest.Recorded(t, histories, "window-extra-pass").GetEvents() {
 		require.NoError(t, h.apply(event))
 	}
 	require.True(t, h.closed)
