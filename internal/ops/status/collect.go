@@ -63,7 +63,7 @@ func (c *Collector) begin() *collection {
 func (c *Collector) Collect(ctx context.Context) (Report, error) {
 	run := c.begin()
 	for _, step := range []func(context.Context) error{
-		run.workers, run.waitForOperator, run.stores, run.listRunning, run.lateDeletes, run.failed,
+		run.workers, run.waitForOperator, run.stores, run.listRunning, run.failed,
 	} {
 		if err := step(ctx); err != nil {
 			return Report{}, err

@@ -15,17 +15,17 @@ import (
 const (
 	maxWaiting = 200
 	// patience is how long after its last pass was due a window may be open before it is
-	// reported, and how long a delete may be.
+	// reported.
 	patience = cdc.MaxDelay
 )
 
 // waitForOperator lists what waits for an operator: by CdcState where our search
-// attributes are registered. Elsewhere the open slices are queried here, and the open
-// windows store by store.
+// attributes are registered. Elsewhere the open slices and deletes are queried here, and
+// the open windows store by store.
 func (c *collection) waitForOperator(ctx context.Context) error {
 	query := temporal.Waiting()
 	if !c.Attributes {
-		query = temporal.OfType(cdc.WorkflowCaptureSlice).Running()
+		query = temporal.OfType(cdc.WorkflowCaptureSlice, cdc.WorkflowPublishDelete).Running()
 	}
 	found, err := c.Executions.List(ctx, query, maxWaiting)
 	if err != nil {
@@ -88,25 +88,6 @@ func (c *collection) lastPass(w window) time.Time {
 		return w.opened
 	}
 	return due
-}
-
-// lateDeletes reports deletes that are not published for unusually long.
-func (c *collection) lateDeletes(ctx context.Context) error {
-	late, err := c.Executions.List(ctx,
-		temporal.OfType(cdc.WorkflowPublishDelete).Running().Before(temporal.StartTime, c.report.At.Add(-patience)), maxQueries)
-	if err != nil {
-		return err
-	}
-	for _, info := range late {
-		id := info.GetExecution().GetWorkflowId()
-		if !c.queried[id] {
-			c.report.Waiting = append(c.report.Waiting, Waiting{
-				WorkflowID: id, Operator: true,
-				What: fmt.Sprintf("a delete has waited to be published since %s: see it in the Temporal UI", clock(info.GetStartTime().AsTime())),
-			})
-		}
-	}
-	return nil
 }
 
 // waitingIn is what waits in a window, a slice, a replay, a backfill or a delete: for an
