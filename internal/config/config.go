@@ -7,10 +7,14 @@
 package config
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"healthlake-cdc/internal/payload"
 )
@@ -123,6 +127,27 @@ func (c *Config) CheckHorizon(retention time.Duration) error {
 	}
 	return fmt.Errorf("CDC_AUDIT_HORIZON=%v does not fit: the namespace keeps closed windows for %v, which holds a horizon of %v at most; lower it, or raise the namespace's retention",
 		c.AuditHorizon, retention, limit)
+}
+
+// How CDC_SEARCH_RATE is shared: windows' first pages, their further pages, bulk work that
+// makes one search an attempt (ranges, counts), and bulk work that makes many (audits).
+const (
+	LiveShare    = 0.5
+	FurtherShare = 0.3
+	BulkShare    = 0.1
+	AuditShare   = 0.1
+)
+
+// LiveRate is the share of live windows' first pages, in searches a second and store.
+func (c *Config) LiveRate() float64 { return c.SearchRate * LiveShare }
+
+// AWS loads the SDK's own configuration: region, credentials, endpoints.
+func (c *Config) AWS(ctx context.Context) (aws.Config, error) {
+	loaded, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(c.Region))
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("loading AWS configuration: %w", err)
+	}
+	return loaded, nil
 }
 
 // Codec returns the payload codec. accepted gets the kind of each payload that is decoded

@@ -1,12 +1,12 @@
 package eventbus
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
-	"slices"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	smithytime "github.com/aws/smithy-go/time"
 
 	"healthlake-cdc/internal/cdc"
@@ -24,6 +24,22 @@ const (
 	firstBackoff = 250 * time.Millisecond
 	maxBackoff   = 2 * time.Second
 )
+
+// API is the part of *eventbridge.Client that the publisher calls.
+type API interface {
+	PutEvents(context.Context, *eventbridge.PutEventsInput, ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
+	DescribeEventBus(context.Context, *eventbridge.DescribeEventBusInput, ...func(*eventbridge.Options)) (*eventbridge.DescribeEventBusOutput, error)
+}
+
+// NewClient returns an EventBridge client that makes one attempt a call. The publisher
+// retries: it knows which entries were accepted. An SDK that repeated a call would put
+// its entries twice.
+func NewClient(cfg aws.Config) *eventbridge.Client {
+	return eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) {
+		o.Retryer = aws.NopRetryer{}
+		o.RetryMaxAttempts = 1 // else AWS_MAX_ATTEMPTS or a profile would count
+	})
+}
 
 // Call is what one PutEvents call came to, for metrics.
 type Call struct {
@@ -64,8 +80,8 @@ func New(c Config) *Publisher {
 	return p
 }
 
-// Publish sends the events that are not accepted yet (accepted[i] == "", or i beyond its
-// end), in order, one call at a time. progress gets a copy of all accepted ids so far
+// Publish sends the events that are not accepted yet (accepted[i] == "", or accepted is
+// nil), in order, one call at a time. progress gets a copy of all accepted ids so far
 // after each call in which EventBridge accepted or rejected something.
 //
 // An entry that EventBridge rejects by an error code of its own is in Rejected, and the
@@ -77,15 +93,8 @@ func New(c Config) *Publisher {
 // last progress. After a cancellation it sends nothing more, but waits for the answer to
 // the call that is in flight, which would else be repeated.
 func (p *Publisher) Publish(ctx context.Context, events []cdc.Event, accepted []string, progress func(accepted []string)) (cdc.PublishResult, error) {
-	if len(accepted) > len(events) {
-		return cdc.PublishResult{}, &cdc.Error{
-			Op: opPut, Class: cdc.ClassInvalidInput,
-			Advice: "more entries are marked as accepted than there are events: heartbeat of another batch?",
-		}
-	}
 	r := &run{Publisher: p, events: events, ids: make([]string, len(events)), progress: progress, heard: p.now()}
 	copy(r.ids, accepted)
 	err := r.all(ctx)
-	slices.SortFunc(r.rejected, func(a, b cdc.Rejection) int { return cmp.Compare(a.Index, b.Index) })
 	return cdc.PublishResult{EventIDs: r.ids, Rejected: r.rejected}, err
 }

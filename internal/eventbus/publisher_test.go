@@ -104,13 +104,6 @@ func TestPublishGoesOnFromAccepted(t *testing.T) {
 	require.Len(t, bus.sizes(), 2, "nothing left, nothing sent")
 }
 
-func TestPublishRefusesAcceptedOfAnotherBatch(t *testing.T) {
-	bus := newBusServer(t)
-	_, err := bus.publisher(t).Publish(t.Context(), someEvents(1), []string{"", ""}, ignored)
-	requireClass(t, err, cdc.ClassInvalidInput)
-	require.Empty(t, bus.sizes())
-}
-
 func TestPublishRetriesOnlyFailedEntries(t *testing.T) {
 	bus := newBusServer(t)
 	bus.put = func(n int, _ []entry) reply {

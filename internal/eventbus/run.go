@@ -65,6 +65,31 @@ func (r *run) all(ctx context.Context) error {
 	return first
 }
 
+// batches cuts the events named by indices, in their order, into calls of at
+// most maxEntries entries and maxBytes bytes. Events that are larger than
+// maxBytes alone are in tooLarge.
+func batches(events []cdc.Event, indices []int, maxBytes int) (calls [][]int, tooLarge []int) {
+	var call []int
+	bytes := 0
+	for _, i := range indices {
+		size := events[i].Size()
+		if size > maxBytes {
+			tooLarge = append(tooLarge, i)
+			continue
+		}
+		if len(call) == maxEntries || bytes+size > maxBytes {
+			calls = append(calls, call)
+			call, bytes = nil, 0
+		}
+		call = append(call, i)
+		bytes += size
+	}
+	if len(call) > 0 {
+		calls = append(calls, call)
+	}
+	return calls, tooLarge
+}
+
 // isEntryFailure reports whether EventBridge answered, and failed single entries for a
 // reason other than its load.
 func isEntryFailure(e *cdc.Error) bool {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
+
+	"healthlake-cdc/internal/cdc"
 )
 
 // errStopping ends the work on a message that is to be released.
@@ -113,4 +116,15 @@ func (b *circuitBreaker) attempt(ctx context.Context, open func(context.Context)
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	return open(ctx)
+}
+
+// maxBackoff is the longest wait after failures in a row.
+const maxBackoff = time.Minute
+
+// backoff is how long to wait after the n-th failure in a row, n from 1.
+func backoff(n int) time.Duration { return jitter(cdc.Backoff(n, time.Second, maxBackoff)) }
+
+// jitter is between half and all of d, so that workers of a fleet come apart.
+func jitter(d time.Duration) time.Duration {
+	return d/2 + rand.N(d/2+1) //nolint:gosec // no secret: it only spreads retries
 }
