@@ -33,9 +33,8 @@ type Observer interface {
 // Activities has the activities as its methods.
 type Activities struct {
 	Reader *Reader
-	Bus    Bus
-	// OtherBus is the bus of a name or an ARN, for replays to another bus.
-	OtherBus   func(name string) Bus
+	// Bus is the bus of a name or an ARN; "" is the configured one.
+	Bus        func(name string) Bus
 	Heartbeats Heartbeats // of Publish
 	Ledgers    ledger.Reader
 }

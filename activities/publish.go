@@ -25,16 +25,12 @@ func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.Publ
 	if err != nil {
 		return cdc.PublishResult{}, InvalidInput(ctx, err.Error())
 	}
-	bus := a.Bus
-	if in.Bus != "" {
-		bus = a.OtherBus(in.Bus)
-	}
 	accepted := b.acceptedBefore(ctx, in)
 	publishing, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	h := newHeartbeat(ctx, giveUp, a.Heartbeats)
 	h.begin(accepted)
-	published, err := bus.Publish(publishing, b.events, accepted, h.record)
+	published, err := a.Bus(in.Bus).Publish(publishing, b.events, accepted, h.record)
 	result := b.result(published)
 	if err != nil {
 		h.flush()

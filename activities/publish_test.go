@@ -62,7 +62,7 @@ func publishEnv(t *testing.T, b busFunc) (*testsuite.TestActivityEnvironment, *A
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
 	observer := &countingObserver{}
-	a := &Activities{Bus: b, Reader: &Reader{
+	a := &Activities{Bus: func(string) Bus { return b }, Reader: &Reader{
 		Observer: observer, Logger: slog.New(slog.DiscardHandler),
 		Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
 	}}

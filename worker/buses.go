@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"sync"
 
 	"healthlake-cdc/activities"
@@ -10,26 +11,25 @@ import (
 // buses keeps a publisher for each bus: the configured one, and those that replays
 // name.
 type buses struct {
-	// config is what the publishers have in common.
-	config eventbus.Config
+	config eventbus.Config // of the configured bus
 
 	mu         sync.Mutex
 	publishers map[string]*eventbus.Publisher
 }
 
-// get is the publisher of the bus of that name or ARN.
+// get is the publisher of the bus of that name or ARN, "" for the configured one.
 func (b *buses) get(bus string) activities.Bus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if publisher := b.publishers[bus]; publisher != nil {
+	config := b.config
+	config.Bus = cmp.Or(bus, config.Bus)
+	if publisher := b.publishers[config.Bus]; publisher != nil {
 		return publisher
 	}
-	config := b.config
-	config.Bus = bus
 	publisher := eventbus.New(config)
 	if b.publishers == nil {
 		b.publishers = make(map[string]*eventbus.Publisher)
 	}
-	b.publishers[bus] = publisher
+	b.publishers[config.Bus] = publisher
 	return publisher
 }

@@ -105,7 +105,7 @@ func (p *process) close() {
 
 func (p *process) newActivities(awsConfig aws.Config, stores *healthlake.Client, launcher *temporal.Launcher) {
 	buses := &buses{config: eventbus.Config{
-		Client: eventbus.NewClient(awsConfig), MaxBytes: p.cfg.MaxEventBytes,
+		Client: eventbus.NewClient(awsConfig), Bus: p.cfg.EventBus, MaxBytes: p.cfg.MaxEventBytes,
 		Observe: p.metrics.BusCall, Logger: p.logger,
 	}}
 	executions := p.temporal.Executions
@@ -117,7 +117,7 @@ func (p *process) newActivities(awsConfig aws.Config, stores *healthlake.Client,
 		References:    p.cfg.EventPayload == cdc.PayloadReference,
 	}
 	p.activities = &activities.Activities{
-		Reader: reader, Bus: buses.get(p.cfg.EventBus), OtherBus: buses.get,
+		Reader: reader, Bus: buses.get,
 		Heartbeats: p.temporal.Client, Ledgers: ledger.Reader{Executions: executions},
 	}
 	p.auditing = &audit.Activities{Reader: reader, Executions: executions, Windows: launcher, Logger: p.logger}

@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 )
 
@@ -217,7 +216,6 @@ func TestCancelledRangePublishesNothingWhenItsBusAppears(t *testing.T) {
 		return &cdc.Error{Op: "EventBridge PutEvents", Class: cdc.ClassBusMissing, Advice: "no such bus"}
 	}
 	renewRange(w)
-	w.real.OtherBus = func(string) activities.Bus { return w.bus }
 	states := w.states()
 	in := replayOf("Patient")
 	in.Bus = "missing"

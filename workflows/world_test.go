@@ -107,7 +107,7 @@ func (w *world) renew(at time.Time) {
 		Format:        cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
 		MaxEventBytes: 1_000_000,
 	}
-	w.real = &activities.Activities{Reader: reader, Bus: w.bus, Heartbeats: w.runs, Ledgers: ledger.Reader{Executions: executions}}
+	w.real = &activities.Activities{Reader: reader, Bus: func(string) activities.Bus { return w.bus }, Heartbeats: w.runs, Ledgers: ledger.Reader{Executions: executions}}
 	workflows.Register(w.env)
 	w.env.RegisterActivity(w.real)
 	w.env.RegisterActivity(&audit.Activities{Reader: reader, Executions: executions})
