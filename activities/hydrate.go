@@ -131,7 +131,7 @@ func (h *hydration) readFirst(ctx context.Context) {
 // has no room for all of it, the same page is requested again.
 func (h *hydration) add(ctx context.Context, page *cdc.PageResult, read reading) {
 	for _, change := range read.page.Changes {
-		if !h.used.fits(change) {
+		if !h.used.add(change) {
 			h.full, page.State = true, cdc.PageIncomplete
 			return
 		}
@@ -222,7 +222,7 @@ func (h *hydration) read(ctx context.Context, request cdc.PageRequest) reading {
 	if found.Total >= 0 && request.Next == "" {
 		read.page.Remaining = max(0, found.Total-len(found.Resources))
 	}
-	fresh := unknown(span, among(request.Known, h.in.Salt), found)
+	fresh := unknown(span, knownIn(request.Known, h.in.Salt), found)
 	switch {
 	case h.in.List:
 		for _, version := range versionsOf(fresh) {

@@ -31,7 +31,7 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 	if err != nil {
 		return cdc.HydratePageResult{}, ApplicationError(ctx, err)
 	}
-	fresh := unknown(in.Span, among(in.Known, in.Salt), page)
+	fresh := unknown(in.Span, knownIn(in.Known, in.Salt), page)
 	result.Next, result.Content = page.Next, page.Content(in.Salt)
 	if page.Next != "" {
 		result.State = cdc.PageMore
@@ -42,7 +42,7 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 	}
 	var used room
 	for _, change := range r.changes(in.Origin, fresh) {
-		if !used.fits(change) {
+		if !used.add(change) {
 			result.State, result.Next = cdc.PageIncomplete, in.Next
 			break
 		}
@@ -78,7 +78,7 @@ func (r *Reader) namedResources(ctx context.Context, in cdc.HydratePageInput) (c
 		if err != nil && i == 0 {
 			return cdc.HydratePageResult{}, ApplicationError(ctx, err)
 		}
-		if err != nil || found && !used.fits(change) {
+		if err != nil || found && !used.add(change) {
 			result.UnreadIDs = in.IDs[i:] // the next attempt meets an error again
 			break
 		}

@@ -147,10 +147,10 @@ func (m *measurement) add(changes []cdc.Change) {
 		if change.Reason != "" {
 			m.result.Counts.References++
 		}
-		if !used.fits(change) {
+		if !used.add(change) {
 			m.result.Pages++
 			used = room{}
-			used.fits(change)
+			used.add(change)
 		}
 	}
 }

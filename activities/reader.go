@@ -100,8 +100,8 @@ func unknown(span cdc.Span, known func(cdc.Version) bool, page cdc.Page) []cdc.R
 	return unknown
 }
 
-// among reports whether a version is in a set of hashes.
-func among(set cdc.HashSet, salt cdc.Salt) func(cdc.Version) bool {
+// knownIn reports whether a version is in a set of hashes.
+func knownIn(set cdc.HashSet, salt cdc.Salt) func(cdc.Version) bool {
 	return func(v cdc.Version) bool { return set.Len() > 0 && set.Has(salt.Hash(v)) }
 }
 
@@ -138,8 +138,8 @@ func (r *Reader) Change(origin cdc.Origin, resource cdc.Resource) cdc.Change {
 // many references must stay under Temporal's payload limit as well.
 type room struct{ used int }
 
-// fits adds a change if there is room for it; for the first one there always is.
-func (r *room) fits(change cdc.Change) bool {
+// add adds a change and reports whether there was room for it; for the first one there always is.
+func (r *room) add(change cdc.Change) bool {
 	v := change.Version
 	size := len(change.Body) + len(v.Type) + len(v.ID) + len(v.VersionID) + len(v.LastUpdated) + len(change.Reason) + changeBytes
 	if r.used > 0 && r.used+size > cdc.MaxResultBytes {
@@ -166,11 +166,11 @@ func (r *Reader) readBodies(ctx context.Context, origin cdc.Origin, span cdc.Spa
 			if err == nil {
 				err = failed
 			}
-			if unread = append(unread, version); len(unread) == maxFailedReads || !ofOneRead(failed) {
+			if unread = append(unread, version); len(unread) == maxFailedReads || !othersMaySucceed(failed) {
 				return changes, append(unread, versions[i+1:]...), reads, err
 			}
 		case !found:
-		case !used.fits(change):
+		case !used.add(change):
 			return changes, append(unread, versions[i:]...), reads, err
 		default:
 			changes = append(changes, change)
@@ -179,8 +179,8 @@ func (r *Reader) readBodies(ctx context.Context, origin cdc.Origin, span cdc.Spa
 	return changes, unread, reads, err
 }
 
-// ofOneRead reports whether another read may succeed at once after this error.
-func ofOneRead(err error) bool {
+// othersMaySucceed reports whether another read may succeed at once after this error.
+func othersMaySucceed(err error) bool {
 	known, ok := errors.AsType[*cdc.Error](err)
 	return ok &&
 		(known.Class == cdc.ClassMalformed || known.Class == cdc.ClassUnavailable && known.Status >= 500)

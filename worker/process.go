@@ -129,13 +129,13 @@ func (p *process) newConsumer(awsConfig aws.Config, launcher *temporal.Launcher)
 		// is empty, and deletes would empty it.
 		Receive: sqs.NewFromConfig(awsConfig), Delete: sqs.NewFromConfig(awsConfig),
 		QueueURL: p.cfg.QueueURL,
-		Scope:    trigger.Scope{Datastores: set(p.cfg.Datastores), Types: set(launcher.AllTypes()), Lookback: p.cfg.Lookback},
+		Scope:    trigger.Scope{Datastores: setOf(p.cfg.Datastores), Types: setOf(launcher.AllTypes()), Lookback: p.cfg.Lookback},
 		Opener:   launcher, Logger: p.logger, Metrics: p.metrics,
 		Grace: max(time.Second, p.options.grace-queue.WaitTime),
 	})
 }
 
-func set(names []string) map[string]bool {
+func setOf(names []string) map[string]bool {
 	all := make(map[string]bool, len(names))
 	for _, name := range names {
 		all[name] = true

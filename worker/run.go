@@ -43,7 +43,7 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 		logger.Warn("CDC_INSECURE_PLAINTEXT=true: Temporal stores everything unencrypted; for synthetic data only")
 	}
 	p.addChecks(ready)
-	return p.live(ctx, life)
+	return p.runAll(ctx, life)
 }
 
 // serve answers /metrics, /healthz and /readyz until stop is called: while the
@@ -67,8 +67,8 @@ func serve(ctx context.Context, cfg *config.Config, metrics *telemetry.Telemetry
 	}, nil
 }
 
-// live works until ctx ends or a part of the worker fails.
-func (p *process) live(ctx context.Context, life *lifecycle) error {
+// runAll works until ctx ends or a part of the worker fails.
+func (p *process) runAll(ctx context.Context, life *lifecycle) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	role := p.options.role
 	if role != roleConsumer {

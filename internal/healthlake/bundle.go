@@ -156,7 +156,7 @@ func memberOf(object []byte, member string) string {
 // resources returns the matches of a type, and the entries that cannot be read.
 func (b bundle) resources(resourceType string) ([]cdc.Resource, []cdc.Unreadable) {
 	resources := make([]cdc.Resource, 0, len(b.entries))
-	unreadable := newUnreadables(b.unreadableLinks)
+	unreadable := newUnreadableEntries(b.unreadableLinks)
 	for _, e := range b.entries {
 		if e.mode != "" && e.mode != "match" {
 			continue // "include" or "outcome" (FHIR R4, SearchEntryMode)
@@ -176,14 +176,14 @@ func (b bundle) resources(resourceType string) ([]cdc.Resource, []cdc.Unreadable
 	return resources, unreadable.list
 }
 
-// unreadables are the entries of one page that cannot be read.
-type unreadables struct {
+// unreadableEntries are the entries of one page that cannot be read.
+type unreadableEntries struct {
 	list []cdc.Unreadable
 	seen map[[sha256.Size]byte]uint64
 }
 
-func newUnreadables(links [][]byte) *unreadables {
-	u := &unreadables{seen: make(map[[sha256.Size]byte]uint64)}
+func newUnreadableEntries(links [][]byte) *unreadableEntries {
+	u := &unreadableEntries{seen: make(map[[sha256.Size]byte]uint64)}
 	for _, link := range links {
 		u.add(link, cdc.Resource{})
 	}
@@ -191,7 +191,7 @@ func newUnreadables(links [][]byte) *unreadables {
 }
 
 // add adds an entry. Two on one page that are the same to the last byte are two.
-func (u *unreadables) add(raw []byte, resource cdc.Resource) {
+func (u *unreadableEntries) add(raw []byte, resource cdc.Resource) {
 	digest := sha256.Sum256(raw)
 	n := u.seen[digest]
 	u.seen[digest]++

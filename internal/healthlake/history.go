@@ -38,7 +38,7 @@ func (c *Client) History(ctx context.Context, datastore, resourceType, id, next 
 // request out.
 func (b bundle) versions(resourceType, id string) ([]cdc.Resource, []cdc.Unreadable) {
 	var versions []cdc.Resource
-	unreadable := newUnreadables(b.unreadableLinks)
+	unreadable := newUnreadableEntries(b.unreadableLinks)
 	for _, e := range b.entries {
 		resource, err := decodeResource(e.resource)
 		switch {

@@ -72,7 +72,7 @@ func (r Reader) Current(ctx context.Context, workflowID string) (Current, error)
 func (r Reader) latest(ctx context.Context, workflowID string) (*workflowpb.WorkflowExecutionInfo, error) {
 	info, err := r.Executions.Latest(ctx, workflowID)
 	if err == nil && info == nil {
-		err = unreadable("no execution %s in this namespace: it never ran or is older than the retention", workflowID)
+		err = ledgerUnreadable("no execution %s in this namespace: it never ran or is older than the retention", workflowID)
 	}
 	return info, err
 }
@@ -105,14 +105,14 @@ func (r Reader) ofResult(ctx context.Context, workflowID, runID string) (cdc.Led
 func classed(err error) error {
 	switch {
 	case temporal.IsNotFound(err):
-		return unreadable("%v: it is older than the retention", err)
+		return ledgerUnreadable("%v: it is older than the retention", err)
 	case errors.Is(err, temporal.ErrUndecodable):
-		return unreadable("%v: is its payload key in CDC_PAYLOAD_KEYS?", err)
+		return ledgerUnreadable("%v: is its payload key in CDC_PAYLOAD_KEYS?", err)
 	default:
 		return err
 	}
 }
 
-func unreadable(format string, args ...any) error {
+func ledgerUnreadable(format string, args ...any) error {
 	return &cdc.Error{Op: "reading ledger", Class: cdc.ClassLedgerUnreadable, Advice: fmt.Sprintf(format, args...)}
 }

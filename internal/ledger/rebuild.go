@@ -39,7 +39,7 @@ func (r Reader) rebuild(ctx context.Context, runID, workflowID string, read func
 			return u, err
 		}
 		if err := u.merge(ledger); err != nil {
-			return u, unreadable("what %s and %s published cannot be merged: %v", workflowID, id, err)
+			return u, ledgerUnreadable("what %s and %s published cannot be merged: %v", workflowID, id, err)
 		}
 	}
 	u.setSalt()

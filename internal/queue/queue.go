@@ -55,7 +55,7 @@ func Find(ctx context.Context, api API, url string) (Queue, error) {
 	if url == "" {
 		return Queue{}, errors.New("the trigger queue is not known: set CDC_QUEUE_URL")
 	}
-	found, err := look(ctx, api, url)
+	found, err := readAttributes(ctx, api, url)
 	if err != nil {
 		return Queue{}, fmt.Errorf("reading the trigger queue: %w", withoutURL(err))
 	}
@@ -84,7 +84,7 @@ func (q Queue) DeadLetters(ctx context.Context, api API) (Queue, error) {
 	if err != nil {
 		return Queue{}, fmt.Errorf("finding the dead-letter queue: %w", withoutURL(err))
 	}
-	found, err := look(ctx, api, aws.ToString(address.QueueUrl))
+	found, err := readAttributes(ctx, api, aws.ToString(address.QueueUrl))
 	if err != nil {
 		return Queue{}, fmt.Errorf("reading the dead-letter queue: %w", withoutURL(err))
 	}
@@ -92,8 +92,8 @@ func (q Queue) DeadLetters(ctx context.Context, api API) (Queue, error) {
 	return found, nil
 }
 
-// look reads a queue's attributes.
-func look(ctx context.Context, api API, url string) (Queue, error) {
+// readAttributes reads a queue's attributes.
+func readAttributes(ctx context.Context, api API, url string) (Queue, error) {
 	out, err := api.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: aws.String(url), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
 	})

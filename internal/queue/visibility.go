@@ -60,8 +60,8 @@ func (e *visibilityExtender) abandon(m *message) {
 	m.abandoned = true
 }
 
-// which returns the messages that are still tracked and for which the condition holds.
-func (e *visibilityExtender) which(condition func(*message) bool) []*message {
+// trackedWhere returns the messages that are still tracked and for trackedWhere the condition holds.
+func (e *visibilityExtender) trackedWhere(condition func(*message) bool) []*message {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var found []*message
@@ -81,7 +81,7 @@ func (e *visibilityExtender) run(ctx context.Context, stop <-chan struct{}) {
 	for {
 		select {
 		case now := <-ticker.C:
-			due := e.which(func(m *message) bool { return !m.due.After(now) })
+			due := e.trackedWhere(func(m *message) bool { return !m.due.After(now) })
 			for chunk := range slices.Chunk(due, batchSize) {
 				e.extend(ctx, chunk)
 			}
@@ -94,7 +94,7 @@ func (e *visibilityExtender) run(ctx context.Context, stop <-chan struct{}) {
 func (e *visibilityExtender) extend(ctx context.Context, messages []*message) {
 	e.extending.Lock()
 	defer e.extending.Unlock()
-	messages = e.which(func(m *message) bool { return slices.Contains(messages, m) })
+	messages = e.trackedWhere(func(m *message) bool { return slices.Contains(messages, m) })
 	if len(messages) == 0 {
 		return
 	}
@@ -107,7 +107,7 @@ func (e *visibilityExtender) extend(ctx context.Context, messages []*message) {
 	e.mu.Unlock()
 	// The receipt is not valid any more, or the message has reached SQS's 12 hours. One
 	// that was acknowledged during the call is neither.
-	failed = e.which(func(m *message) bool { return slices.Contains(failed, m) })
+	failed = e.trackedWhere(func(m *message) bool { return slices.Contains(failed, m) })
 	e.drop(failed...)
 	e.Metrics.Count(EventExtended, len(extended))
 	e.Metrics.Count(EventExpired, len(failed))
@@ -117,7 +117,7 @@ func (e *visibilityExtender) extend(ctx context.Context, messages []*message) {
 // returns them.
 func (e *visibilityExtender) release(ctx context.Context) []*message {
 	e.extending.Lock() // waits for the call in flight; later ones leave these out
-	messages := e.which(func(m *message) bool { return m.abandoned })
+	messages := e.trackedWhere(func(m *message) bool { return m.abandoned })
 	e.drop(messages...)
 	e.extending.Unlock()
 	for chunk := range slices.Chunk(messages, batchSize) {

@@ -66,7 +66,7 @@ func (s Scope) datastore(texts ...string) (configured string, named bool) {
 			continue
 		}
 		named = true
-		if name, ok := fold(s.Datastores, id); ok {
+		if name, ok := nameIn(s.Datastores, id); ok {
 			return name, true
 		}
 	}
@@ -76,7 +76,7 @@ func (s Scope) datastore(texts ...string) (configured string, named bool) {
 // resourceType is the resource type of a name: a configured one in any letter case,
 // another one of FHIR R4's, or "" when it is none, as where the type is hidden.
 func (s Scope) resourceType(name string) string {
-	if configured, ok := fold(s.Types, name); ok {
+	if configured, ok := nameIn(s.Types, name); ok {
 		return configured
 	}
 	if !cdc.KnownType(name) {
@@ -85,9 +85,9 @@ func (s Scope) resourceType(name string) string {
 	return name
 }
 
-// fold finds a name in a set: as it is, or else the only one that differs from it in
+// nameIn finds a name in a set: as it is, or else the only one that differs from it in
 // letter case alone.
-func fold(set map[string]bool, name string) (found string, ok bool) {
+func nameIn(set map[string]bool, name string) (found string, ok bool) {
 	if set[name] {
 		return name, true
 	}
