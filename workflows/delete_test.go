@@ -142,7 +142,7 @@ func TestContradictedDelete(t *testing.T) {
 			require.NoError(t, w.env.GetWorkflowResult(&result))
 			require.Equal(t, cdc.PublishDeleteResult{Type: "Patient", EventTime: at, Exact: true, Contradicted: true}, result)
 			require.Equal(t, at.Add(6*time.Minute), w.now(), "not before history can be late no more")
-			require.EqualValues(t, 1, w.counted.of(cdc.MetricContradicted, datastore, "Patient"))
+			require.EqualValues(t, 1, w.counted.Of(cdc.MetricContradicted, datastore, "Patient"))
 			require.Contains(t, w.logged.String(), "delete="+w.window.ID(), "the execution's ID")
 			require.NotContains(t, w.logged.String(), buried)
 			require.Empty(t, *states)
@@ -158,7 +158,7 @@ func TestContradictedDeleteOfLongAgo(t *testing.T) {
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, reportedDelete(time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)))
 	require.NoError(t, w.env.GetWorkflowError())
 	require.Equal(t, start.Add(3*time.Second), w.now())
-	require.EqualValues(t, 1, w.counted.of(cdc.MetricContradicted, datastore, "Patient"))
+	require.EqualValues(t, 1, w.counted.Of(cdc.MetricContradicted, datastore, "Patient"))
 }
 
 // reportedDelete is an exact delete of a notification.

@@ -70,7 +70,7 @@ type world struct {
 	window cdc.Window
 	// logged and counted are what workflows log and count.
 	logged  bytes.Buffer
-	counted counters
+	counted temporaltest.Counters
 }
 
 // newWorld begins 3 s into the window, as a prompt trigger would.
@@ -90,7 +90,7 @@ func newWorldAt(t *testing.T, at time.Time) *world {
 func (w *world) renew(at time.Time) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.NewTextHandler(&w.logged, nil))))
-	suite.SetMetricsHandler(&w.counted)
+	suite.SetMetricsHandler(w.counted.Handler())
 	w.env = suite.NewTestWorkflowEnvironment()
 	w.env.SetStartTime(at)
 	w.env.SetTestTimeout(2 * time.Minute)

@@ -14,6 +14,7 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake/healthlaketest"
+	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
 // reported is what was reported: three of four entries are no readable version.
@@ -172,15 +173,15 @@ func TestPagesThatGoRoundAreCounted(t *testing.T) {
 	s := newStore(t, crowd(30, 10)...)
 	s.PageSize, s.Link = 10, func(int) string { return "?_count=10&from=10" }
 	a := s.world(t)
-	metrics := newCounters()
+	var counted temporaltest.Counters
 	var suite testsuite.WorkflowTestSuite
-	suite.SetMetricsHandler(metrics)
+	suite.SetMetricsHandler(counted.Handler())
 	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
 	env.RegisterActivity(a.MeasureSpan)
 	_, err := env.ExecuteActivity(a.MeasureSpan, cdc.MeasureInput{Origin: origin, Type: "Patient", Span: spanOf(1)})
 	require.NoError(t, err)
-	require.Equal(t, map[string]int64{"healthlake_cdc_page_loops Patient " + testStore: 1}, metrics.ours())
+	require.EqualValues(t, 1, counted.Of("healthlake_cdc_page_loops", testStore, "Patient"))
 }
 
 // A history that goes round is as one that is not there, and holds up no other.
