@@ -11,28 +11,28 @@ import (
 	"healthlake-cdc/internal/healthlake/healthlaketest"
 )
 
-// graveyard is the store of one Patient, "SECRET-p".
-type graveyard struct {
+// patientStore is a store of one Patient.
+type patientStore struct {
 	*healthlaketest.Store
 	// noHistory and noRead are the errors of histories and of reads.
 	noHistory, noRead error
 }
 
-const buried = "SECRET-p"
+const deletedID = "SECRET-p"
 
-func newGraveyard(w *world) *graveyard {
-	g := &graveyard{Store: w.store}
+func newPatientStore(w *world) *patientStore {
+	p := &patientStore{Store: w.store}
 	w.store.Fail = func(c healthlaketest.Call) error {
 		if c.Op == "history" {
-			return g.noHistory
+			return p.noHistory
 		}
-		return g.noRead
+		return p.noRead
 	}
-	return g
+	return p
 }
 
-func (g *graveyard) put(at time.Time)    { g.Write("Patient", buried, at, 0, 0) }
-func (g *graveyard) delete(at time.Time) { g.Delete("Patient", buried, at) }
+func (p *patientStore) put(at time.Time)    { p.Write("Patient", deletedID, at, 0, 0) }
+func (p *patientStore) delete(at time.Time) { p.Delete("Patient", deletedID, at) }
 
 func TestPublishExactDelete(t *testing.T) {
 	ago := func(minutes int) time.Time { return start.Add(-time.Duration(minutes) * time.Minute) }
@@ -42,43 +42,43 @@ func TestPublishExactDelete(t *testing.T) {
 	gone := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassNotFound, Status: 404}
 	forbidden := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassForbidden, Status: 403}
 	for name, c := range map[string]struct {
-		bury func(*graveyard)
+		prepare func(*patientStore)
 		// key is what follows the resource, body the version of the last body.
 		key, body string
 		// wait is how long after its record the delete is published.
 		wait time.Duration
 	}{
-		"history has it":            {func(g *graveyard) { g.put(ago(9)); g.delete(at) }, second, "1", 3 * time.Second},
-		"page after page":           {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.HistoryPageSize = 1 }, second, "1", 3 * time.Second},
-		"history lags":              {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.HistoryLag = 3 * time.Minute }, second, "1", 183 * time.Second},
-		"never in history":          {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.HistoryLag = time.Hour / 7 }, byEvent, "1", 6 * time.Minute},
-		"no history is kept":        {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.noHistory = none }, byEvent, "", 3 * time.Second},
-		"erased":                    {func(g *graveyard) { g.noHistory = gone }, byEvent, "", 3 * time.Second},
-		"created again":             {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.put(at.Add(time.Second)) }, second, "1", 3 * time.Second},
-		"deleted and deleted again": {func(g *graveyard) { g.put(ago(9)); g.delete(ago(8)) }, second, "1", 6 * time.Minute},
-		"the second of two":         {func(g *graveyard) { g.put(ago(9)); g.delete(ago(8)); g.put(ago(7)); g.delete(at) }, "/_history/4", "3", 3 * time.Second},
-		"the first of two": {func(g *graveyard) {
-			g.put(ago(9))
-			g.delete(at)
-			g.put(at.Add(9 * time.Second))
-			g.delete(at.Add(20 * time.Second))
+		"history has it":            {func(p *patientStore) { p.put(ago(9)); p.delete(at) }, second, "1", 3 * time.Second},
+		"page after page":           {func(p *patientStore) { p.put(ago(9)); p.delete(at); p.HistoryPageSize = 1 }, second, "1", 3 * time.Second},
+		"history lags":              {func(p *patientStore) { p.put(ago(9)); p.delete(at); p.HistoryLag = 3 * time.Minute }, second, "1", 183 * time.Second},
+		"never in history":          {func(p *patientStore) { p.put(ago(9)); p.delete(at); p.HistoryLag = time.Hour / 7 }, byEvent, "1", 6 * time.Minute},
+		"no history is kept":        {func(p *patientStore) { p.put(ago(9)); p.delete(at); p.noHistory = none }, byEvent, "", 3 * time.Second},
+		"erased":                    {func(p *patientStore) { p.noHistory = gone }, byEvent, "", 3 * time.Second},
+		"created again":             {func(p *patientStore) { p.put(ago(9)); p.delete(at); p.put(at.Add(time.Second)) }, second, "1", 3 * time.Second},
+		"deleted and deleted again": {func(p *patientStore) { p.put(ago(9)); p.delete(ago(8)) }, second, "1", 6 * time.Minute},
+		"the second of two":         {func(p *patientStore) { p.put(ago(9)); p.delete(ago(8)); p.put(ago(7)); p.delete(at) }, "/_history/4", "3", 3 * time.Second},
+		"the first of two": {func(p *patientStore) {
+			p.put(ago(9))
+			p.delete(at)
+			p.put(at.Add(9 * time.Second))
+			p.delete(at.Add(20 * time.Second))
 		}, second, "1", 3 * time.Second},
-		"a tombstone without a time": {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.Log[1].LastUpdated = "" }, second, "1", 3 * time.Second},
-		"history may not be read":    {func(g *graveyard) { g.put(ago(9)); g.delete(at); g.noHistory = forbidden }, byEvent, "", 6 * time.Minute},
+		"a tombstone without a time": {func(p *patientStore) { p.put(ago(9)); p.delete(at); p.Log[1].LastUpdated = "" }, second, "1", 3 * time.Second},
+		"history may not be read":    {func(p *patientStore) { p.put(ago(9)); p.delete(at); p.noHistory = forbidden }, byEvent, "", 6 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			g := newGraveyard(w)
-			c.bury(g)
+			p := newPatientStore(w)
+			c.prepare(p)
 			record := at.Truncate(time.Second).Add(time.Second)
 			w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
 				Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{SourceTime: record, CapturedBy: cdc.BySubscription}, CorrelationID: "delete/" + datastore + "/e1"},
-				Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: record},
+				Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: deletedID, EventTime: record},
 			})
 			require.NoError(t, w.env.GetWorkflowError())
 			require.Len(t, w.bus.accepted, 1)
 			event := w.bus.accepted[0]
-			require.Equal(t, datastore+"/Patient/"+buried+c.key, event.Meta.Key)
+			require.Equal(t, datastore+"/Patient/"+deletedID+c.key, event.Meta.Key)
 			require.Equal(t, "deleted", event.Meta.Change)
 			require.Empty(t, event.Meta.Resolution)
 			if c.body == "" {
@@ -106,31 +106,31 @@ func TestPublishExactDelete(t *testing.T) {
 func TestContradictedDelete(t *testing.T) {
 	at := start.Add(1500 * time.Millisecond)
 	none := &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassInvalidRequest, Status: 400}
-	for name, bury := range map[string]func(*graveyard){
-		"alive":              func(g *graveyard) { g.put(start.Add(-time.Hour)) },
-		"updated just now":   func(g *graveyard) { g.put(start.Add(-time.Hour)); g.put(at) },
-		"not in history yet": func(g *graveyard) { g.put(start.Add(-time.Hour)); g.HistoryLag = 2 * time.Hour },
-		"no history is kept": func(g *graveyard) { g.put(start.Add(-time.Hour)); g.noHistory = none },
-		"too large to be read": func(g *graveyard) {
-			g.put(start.Add(-time.Hour))
-			g.noRead = &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassTooLarge, Status: 200}
-			g.noHistory = &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassTooLarge, Status: 200}
+	for name, prepare := range map[string]func(*patientStore){
+		"alive":              func(p *patientStore) { p.put(start.Add(-time.Hour)) },
+		"updated just now":   func(p *patientStore) { p.put(start.Add(-time.Hour)); p.put(at) },
+		"not in history yet": func(p *patientStore) { p.put(start.Add(-time.Hour)); p.HistoryLag = 2 * time.Hour },
+		"no history is kept": func(p *patientStore) { p.put(start.Add(-time.Hour)); p.noHistory = none },
+		"too large to be read": func(p *patientStore) {
+			p.put(start.Add(-time.Hour))
+			p.noRead = &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassTooLarge, Status: 200}
+			p.noHistory = &cdc.Error{Op: "GET {Type}/{id}/_history", Class: cdc.ClassTooLarge, Status: 200}
 		},
-		"deleted before": func(g *graveyard) {
-			g.put(start.Add(-time.Hour))
-			g.delete(start.Add(-30 * time.Minute))
-			g.put(start.Add(-20 * time.Minute))
+		"deleted before": func(p *patientStore) {
+			p.put(start.Add(-time.Hour))
+			p.delete(start.Add(-30 * time.Minute))
+			p.put(start.Add(-20 * time.Minute))
 		},
-		"deleted later": func(g *graveyard) {
-			g.put(start.Add(-time.Hour))
-			g.delete(at.Add(time.Minute))
-			g.put(at.Add(2 * time.Minute))
+		"deleted later": func(p *patientStore) {
+			p.put(start.Add(-time.Hour))
+			p.delete(at.Add(time.Minute))
+			p.put(at.Add(2 * time.Minute))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			g := newGraveyard(w)
-			bury(g)
+			p := newPatientStore(w)
+			prepare(p)
 			states := w.states()
 			in := reportedDelete(at)
 			in.Attributes = true
@@ -144,7 +144,7 @@ func TestContradictedDelete(t *testing.T) {
 			require.Equal(t, at.Add(6*time.Minute), w.now(), "not before history can be late no more")
 			require.EqualValues(t, 1, w.counted.Of(cdc.MetricContradicted, datastore, "Patient"))
 			require.Contains(t, w.logged.String(), "delete="+w.window.ID(), "the execution's ID")
-			require.NotContains(t, w.logged.String(), buried)
+			require.NotContains(t, w.logged.String(), deletedID)
 			require.Empty(t, *states)
 		})
 	}
@@ -153,8 +153,8 @@ func TestContradictedDelete(t *testing.T) {
 // A delete of long ago is read once.
 func TestContradictedDeleteOfLongAgo(t *testing.T) {
 	w := newWorld(t)
-	g := newGraveyard(w)
-	g.put(start.Add(-time.Hour))
+	p := newPatientStore(w)
+	p.put(start.Add(-time.Hour))
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, reportedDelete(time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)))
 	require.NoError(t, w.env.GetWorkflowError())
 	require.Equal(t, start.Add(3*time.Second), w.now())
@@ -165,7 +165,7 @@ func TestContradictedDeleteOfLongAgo(t *testing.T) {
 func reportedDelete(at time.Time) cdc.PublishDeleteInput {
 	return cdc.PublishDeleteInput{
 		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{SourceTime: at, CapturedBy: cdc.BySubscription}, CorrelationID: "delete/" + datastore + "/e1"},
-		Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: at},
+		Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: deletedID, EventTime: at},
 	}
 }
 
@@ -176,30 +176,30 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 	rejected := &cdc.Error{Op: "GET {Type}/{id}", Class: cdc.ClassInvalidRequest, Status: 400}
 	later := start.Add(20 * time.Minute)
 	for name, c := range map[string]struct {
-		bury  func(*graveyard)
-		fix   func(*graveyard)
-		class cdc.Class
-		want  cdc.PublishDeleteResult
+		prepare func(*patientStore)
+		fix     func(*patientStore)
+		class   cdc.Class
+		want    cdc.PublishDeleteResult
 	}{
 		"reads are allowed again": {
-			func(g *graveyard) { g.delete(start); g.noRead = forbidden }, func(g *graveyard) { g.noRead = nil },
+			func(p *patientStore) { p.delete(start); p.noRead = forbidden }, func(p *patientStore) { p.noRead = nil },
 			cdc.ClassForbidden, cdc.PublishDeleteResult{},
 		},
 		"and contradict it": {
-			func(g *graveyard) { g.noRead = rejected }, func(g *graveyard) { g.noRead = nil },
+			func(p *patientStore) { p.noRead = rejected }, func(p *patientStore) { p.noRead = nil },
 			cdc.ClassInvalidRequest, cdc.PublishDeleteResult{Contradicted: true},
 		},
 		"history of one that lives": {
-			func(g *graveyard) { g.noHistory = forbidden }, func(g *graveyard) { g.noHistory = nil },
+			func(p *patientStore) { p.noHistory = forbidden }, func(p *patientStore) { p.noHistory = nil },
 			cdc.ClassForbidden, cdc.PublishDeleteResult{Contradicted: true},
 		},
-		"skipped": {func(g *graveyard) { g.noRead = forbidden }, nil, cdc.ClassForbidden, cdc.PublishDeleteResult{Skipped: true}},
+		"skipped": {func(p *patientStore) { p.noRead = forbidden }, nil, cdc.ClassForbidden, cdc.PublishDeleteResult{Skipped: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			g := newGraveyard(w)
-			g.put(start.Add(-time.Hour))
-			c.bury(g)
+			p := newPatientStore(w)
+			p.put(start.Add(-time.Hour))
+			c.prepare(p)
 			in := reportedDelete(start)
 			in.Attributes = true
 			states := w.states()
@@ -211,7 +211,7 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 					w.env.SignalWorkflow(cdc.SignalSkip, cdc.SkipOf(progress.Waiting))
 					return
 				}
-				c.fix(g)
+				c.fix(p)
 				w.env.SignalWorkflow(cdc.SignalRetry, nil)
 			})
 			w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, in)
@@ -228,7 +228,7 @@ func TestDeleteThatCannotBeConfirmedWaits(t *testing.T) {
 			require.Len(t, w.bus.accepted, published)
 			require.Equal(t, cdc.StateWaiting, (*states)[0])
 			require.Len(t, *states, 2, "it ceases to wait")
-			require.NotContains(t, w.logged.String(), buried)
+			require.NotContains(t, w.logged.String(), deletedID)
 		})
 	}
 }
@@ -240,14 +240,14 @@ func TestExactDeleteAsAReference(t *testing.T) {
 		cdc.ReasonConfigured: func(w *world) { w.real.Reader.References = true },
 	} {
 		w := newWorld(t)
-		g := newGraveyard(w)
-		g.put(start.Add(-time.Minute))
-		g.Log[0].Body = []byte(`{"resourceType":"Patient","text":"` + strings.Repeat("x", 600) + `"}`)
-		g.delete(start)
+		p := newPatientStore(w)
+		p.put(start.Add(-time.Minute))
+		p.Log[0].Body = []byte(`{"resourceType":"Patient","text":"` + strings.Repeat("x", 600) + `"}`)
+		p.delete(start)
 		set(w)
 		w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
 			Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
-			Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: start},
+			Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: deletedID, EventTime: start},
 		})
 		require.NoError(t, w.env.GetWorkflowError())
 		require.Equal(t, "reference", w.bus.accepted[0].Meta.Payload)
@@ -259,17 +259,17 @@ func TestExactDeleteAsAReference(t *testing.T) {
 // A store that fails for a while is read again until it answers.
 func TestExactDeleteWhileTheStoreIsDown(t *testing.T) {
 	w := newWorld(t)
-	g := newGraveyard(w)
-	g.put(start.Add(-time.Minute))
-	g.delete(start)
-	g.noRead = lasting(cdc.ClassUnavailable, 503)
+	p := newPatientStore(w)
+	p.put(start.Add(-time.Minute))
+	p.delete(start)
+	p.noRead = lasting(cdc.ClassUnavailable, 503)
 	back := start.Add(2 * time.Minute)
-	w.when(back, func() { g.noRead = nil })
+	w.when(back, func() { p.noRead = nil })
 	w.env.ExecuteWorkflow(cdc.WorkflowPublishDelete, cdc.PublishDeleteInput{
 		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail}},
-		Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: buried, EventTime: start},
+		Delete: cdc.Delete{EventID: "e1", Type: "Patient", ResourceID: deletedID, EventTime: start},
 	})
 	require.NoError(t, w.env.GetWorkflowError())
-	require.Equal(t, []string{datastore + "/Patient/" + buried + "/_history/2"}, w.bus.keys())
+	require.Equal(t, []string{datastore + "/Patient/" + deletedID + "/_history/2"}, w.bus.keys())
 	require.False(t, w.bus.accepted[0].at.Before(back))
 }

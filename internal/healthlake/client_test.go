@@ -19,7 +19,7 @@ import (
 )
 
 func TestSearchAsksForTheSpanWithMargins(t *testing.T) {
-	s := newStore(t, answering(searchset("", patient("1", "4"))))
+	s := newServer(t, answering(searchset("", patient("1", "4"))))
 	page, err := searchPatients(s.client(t))
 	require.NoError(t, err)
 	require.Len(t, page.Resources, 1)
@@ -41,7 +41,7 @@ func TestSearchAsksForTheSpanWithMargins(t *testing.T) {
 
 func TestSearchOfIDsHasNoBodies(t *testing.T) {
 	short := `{"resourceType":"Patient","id":"1","meta":{"versionId":"2","lastUpdated":"2026-03-01T12:00:03.000Z","tag":[{"code":"SUBSETTED"}]}}`
-	s := newStore(t, func(w http.ResponseWriter, r *http.Request) {
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Has("page") {
 			answering(searchset("", short))(w, r)
 			return
@@ -67,7 +67,7 @@ func TestSearchOfIDsHasNoBodies(t *testing.T) {
 
 func TestPagesOverTLSUnderAPathPrefix(t *testing.T) {
 	const pages = 4
-	s := &store{}
+	s := &server{}
 	var asked int
 	s.Server = httptest.NewTLSServer(s.verified(t, func(w http.ResponseWriter, r *http.Request) {
 		asked++
@@ -95,7 +95,7 @@ func TestPagesOverTLSUnderAPathPrefix(t *testing.T) {
 func TestEachRequestIsSignedAnew(t *testing.T) {
 	var keys, dates []string
 	secrets := map[string]string{"KEYONE": "first", "KEYTWO": "second"}
-	s := &store{}
+	s := &server{}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := verifySignature(r, testRegion, func(keyID string) string { return secrets[keyID] })
 		if err != nil {
@@ -145,7 +145,7 @@ func TestAnonymousRequestsGoUnsigned(t *testing.T) {
 }
 
 func TestCompressedPage(t *testing.T) {
-	s := newStore(t, func(w http.ResponseWriter, r *http.Request) {
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			t.Error("the client does not take gzip")
 		}
@@ -161,7 +161,7 @@ func TestCompressedPage(t *testing.T) {
 
 func TestCount(t *testing.T) {
 	body := `{"resourceType":"Bundle","type":"searchset","total":1234}`
-	s := newStore(t, func(w http.ResponseWriter, r *http.Request) { answering(body)(w, r) })
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) { answering(body)(w, r) })
 	c := s.client(t)
 	total, err := c.Count(context.Background(), testDatastore, "Observation", testSpan)
 	require.NoError(t, err)
@@ -182,7 +182,7 @@ func TestCount(t *testing.T) {
 }
 
 func TestReads(t *testing.T) {
-	s := newStore(t, func(w http.ResponseWriter, r *http.Request) {
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case rootPath + "/Patient/" + secretID:
 			answering(patient(secretID, "7"))(w, r)
@@ -225,7 +225,7 @@ func TestSearchableTypes(t *testing.T) {
 		{"type":"List"},
 		{"type":"../Patient","interaction":[{"code":"search-type"}]},
 		{"type":"Patient","interaction":[{"code":"search-type"}]}]}]}`
-	s := newStore(t, func(w http.ResponseWriter, r *http.Request) { answering(body)(w, r) })
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) { answering(body)(w, r) })
 	c := s.client(t)
 	types, err := c.SearchableTypes(context.Background(), testDatastore)
 	require.NoError(t, err)
@@ -239,7 +239,7 @@ func TestSearchableTypes(t *testing.T) {
 }
 
 func TestNothingIsSentForInvalidInput(t *testing.T) {
-	s := newStore(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
+	s := newServer(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
 	c, ctx := s.client(t), context.Background()
 	empty := cdc.Span{From: testSpan.To, To: testSpan.From}
 	for name, call := range map[string]func() error{
@@ -288,7 +288,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestCredentialsThatCannotBeHad(t *testing.T) {
-	s := newStore(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
+	s := newServer(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
 	c := s.client(t, func(c *Client) {
 		c.signer.credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{}, errors.New("role https://elsewhere/" + secretID + " cannot be assumed")

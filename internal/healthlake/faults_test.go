@@ -99,7 +99,7 @@ func TestClassesOfStatus(t *testing.T) {
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			for op, call := range operations {
-				s := newStore(t, tc.handler)
+				s := newServer(t, tc.handler)
 				want, decided := tc.ops[op]
 				if !decided {
 					want = tc.class
@@ -120,7 +120,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}))
 	t.Cleanup(elsewhere.Close)
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		s := newStore(t, refusing(status, "Location", elsewhere.URL+"/"+secretID))
+		s := newServer(t, refusing(status, "Location", elsewhere.URL+"/"+secretID))
 		_, err := searchPatients(s.client(t))
 		e := requireClass(t, cdc.ClassInvalidRequest, err)
 		require.Equal(t, status, e.Status)
@@ -148,7 +148,7 @@ func TestRetryAfter(t *testing.T) {
 	for _, tc := range cases {
 		for _, status := range []int{429, 503} {
 			t.Run(tc.name+" "+http.StatusText(status), func(t *testing.T) {
-				s := newStore(t, refusing(status, tc.header...))
+				s := newServer(t, refusing(status, tc.header...))
 				c := s.client(t)
 				c.now = func() time.Time { return suiteTime.Add(20 * time.Second) } // not the store's time
 				_, err := searchPatients(c)
@@ -185,7 +185,7 @@ func TestTruncatedBodies(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStore(t, handler)
+			s := newServer(t, handler)
 			_, err := searchPatients(s.client(t))
 			requireClass(t, cdc.ClassMalformed, err)
 		})
@@ -217,19 +217,19 @@ func TestBodyLimit(t *testing.T) {
 	for name, handler := range handlers {
 		t.Run(name, func(t *testing.T) {
 			limit := func(c *Client) { c.maxBody = int64(len(page)) }
-			_, err := searchPatients(newStore(t, handler(page)).client(t, limit))
+			_, err := searchPatients(newServer(t, handler(page)).client(t, limit))
 			require.NoError(t, err, "a body of exactly the limit is taken")
-			s := newStore(t, handler(page+" "))
+			s := newServer(t, handler(page+" "))
 			got, err := searchPatients(s.client(t, limit))
 			require.NoError(t, err)
 			require.Empty(t, got.Resources)
 			require.NotEmpty(t, got.Next, "the same again, in less")
 			require.Len(t, s.asked(), 1, "it would be as large again")
 			require.Equal(t, cdc.ClassTooLarge, s.calls[0].Class)
-			got, err = searchPatients(newStore(t, handler(large)).client(t, limit))
+			got, err = searchPatients(newServer(t, handler(large)).client(t, limit))
 			require.NoError(t, err)
 			require.NotEmpty(t, got.Next)
-			_, err = newStore(t, handler(large)).client(t, limit).Read(context.Background(), testDatastore, "Patient", secretID)
+			_, err = newServer(t, handler(large)).client(t, limit).Read(context.Background(), testDatastore, "Patient", secretID)
 			requireClass(t, cdc.ClassTooLarge, err)
 		})
 	}
@@ -237,7 +237,7 @@ func TestBodyLimit(t *testing.T) {
 
 // TestEndlessBody: a body that never ends is not read to its end.
 func TestEndlessBody(t *testing.T) {
-	s := newStore(t, func(w http.ResponseWriter, _ *http.Request) {
+	s := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		for chunk := strings.Repeat(" ", 64<<10); ; {
 			if _, err := io.WriteString(w, chunk); err != nil {
 				return
@@ -250,7 +250,7 @@ func TestEndlessBody(t *testing.T) {
 
 // TestConnectionResetInTheBody: the network's fault is not the store's.
 func TestConnectionResetInTheBody(t *testing.T) {
-	s := newStore(t, func(w http.ResponseWriter, _ *http.Request) {
+	s := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -286,12 +286,12 @@ func hanging(arrived chan<- struct{}, start string) http.HandlerFunc {
 func TestHangingStore(t *testing.T) {
 	for name, start := range map[string]string{"no header": "", "half a body": `{"resourceType":"Bundle",`} {
 		t.Run(name+", request's timeout", func(t *testing.T) {
-			s := newStore(t, hanging(make(chan struct{}, 9), start))
+			s := newServer(t, hanging(make(chan struct{}, 9), start))
 			_, err := searchPatients(s.client(t, func(c *Client) { c.timeout = 50 * time.Millisecond }))
 			requireClass(t, cdc.ClassUnavailable, err)
 		})
 		t.Run(name+", caller's deadline", func(t *testing.T) {
-			s := newStore(t, hanging(make(chan struct{}, 9), start))
+			s := newServer(t, hanging(make(chan struct{}, 9), start))
 			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 			defer cancel()
 			_, err := s.client(t).Count(ctx, testDatastore, "Patient", testSpan)
@@ -299,7 +299,7 @@ func TestHangingStore(t *testing.T) {
 		})
 		t.Run(name+", caller stops", func(t *testing.T) {
 			arrived := make(chan struct{}, 9)
-			s := newStore(t, hanging(arrived, start))
+			s := newServer(t, hanging(arrived, start))
 			ctx, cancel := context.WithCancel(context.Background())
 			go func() {
 				<-arrived
@@ -312,7 +312,7 @@ func TestHangingStore(t *testing.T) {
 }
 
 func TestNoConnection(t *testing.T) {
-	s := newStore(t, answering(searchset("")))
+	s := newServer(t, answering(searchset("")))
 	c := s.client(t)
 	s.Close()
 	for op, call := range operations {
@@ -326,7 +326,7 @@ func TestNoConnection(t *testing.T) {
 var discardLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 
 func TestUntrustedCertificate(t *testing.T) {
-	s := &store{}
+	s := &server{}
 	s.Server = httptest.NewUnstartedServer(answering(searchset("")))
 	s.Config.ErrorLog = discardLog
 	s.StartTLS()

@@ -19,8 +19,8 @@ func TestHistory(t *testing.T) {
 	version := func(v string) string {
 		return `{"request":{"method":"PUT"},"resource":` + patient(secretID, v) + `}`
 	}
-	var s *store
-	s = newStore(t, func(w http.ResponseWriter, r *http.Request) {
+	var s *server
+	s = newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == path && r.URL.Query().Get("_count") == "100":
 			_, _ = fmt.Fprintf(w, `{"resourceType":"Bundle","type":"history","link":[{"relation":"next","url":"%s%s?page=a=b/c+d"}],"entry":[%s,%s,%s,%s]}`,
@@ -54,7 +54,7 @@ func TestHistory(t *testing.T) {
 }
 
 func TestHistoryIsFollowedWithinTheStoreOnly(t *testing.T) {
-	s := newStore(t, func(w http.ResponseWriter, _ *http.Request) {
+	s := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprint(w, `{"resourceType":"Bundle","link":[{"relation":"next","url":"https://elsewhere.example/x?page=1"}]}`)
 	})
 	c, ctx := s.client(t), context.Background()

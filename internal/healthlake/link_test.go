@@ -106,7 +106,7 @@ func TestForeignNextLink(t *testing.T) {
 		t.Error("a request went elsewhere")
 	}))
 	t.Cleanup(elsewhere.Close)
-	s := newStore(t, answering(searchset(elsewhere.URL+rootPath+"/Patient?page="+secretID, patient("1", "1"))))
+	s := newServer(t, answering(searchset(elsewhere.URL+rootPath+"/Patient?page="+secretID, patient("1", "1"))))
 	c := s.client(t)
 	page, err := searchPatients(c)
 	require.NoError(t, err)
@@ -147,7 +147,7 @@ func TestSameOrigin(t *testing.T) {
 // TestNextLinkToItself: the page is had, and its link is for whoever follows it to
 // see (reported/04).
 func TestNextLinkToItself(t *testing.T) {
-	s := newStore(t, answering(searchset(rootPath+"/Patient?page=again", patient("1", "1"))))
+	s := newServer(t, answering(searchset(rootPath+"/Patient?page=again", patient("1", "1"))))
 	c := s.client(t)
 	page, err := searchPatients(c)
 	require.NoError(t, err)
@@ -163,7 +163,7 @@ func TestNextLinkToItself(t *testing.T) {
 func TestAnyTokenReachesTheStore(t *testing.T) {
 	var got url.Values
 	var link string
-	s := newStore(t, func(w http.ResponseWriter, r *http.Request) {
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		got = r.URL.Query()
 		if got.Has("page") {
 			answering(searchset(""))(w, r)

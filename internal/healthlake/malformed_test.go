@@ -49,7 +49,7 @@ func TestMalformedEntriesHarmOnlyThemselves(t *testing.T) {
 		body := searchset(rootPath+"/Patient?page=2", patient("before", "1"), patient("after", "1"))
 		cut := strings.LastIndex(body, `,{"resource"`)
 		body = body[:cut] + "," + entry + "," + entry + body[cut:]
-		page, err := searchPatients(newStore(t, answering(body)).client(t))
+		page, err := searchPatients(newServer(t, answering(body)).client(t))
 		require.NoError(t, err, name)
 		require.Len(t, page.Resources, 2, name)
 		require.Equal(t, "before", page.Resources[0].ID)
@@ -58,7 +58,7 @@ func TestMalformedEntriesHarmOnlyThemselves(t *testing.T) {
 		require.Len(t, page.Unreadable, 2, name)
 		require.Equal(t, at, page.Unreadable[0].LastUpdated, name)
 		require.NotEqual(t, page.Unreadable[0].Digest, page.Unreadable[1].Digest, "two on one page are two")
-		again, err := searchPatients(newStore(t, answering(body)).client(t))
+		again, err := searchPatients(newServer(t, answering(body)).client(t))
 		require.NoError(t, err)
 		require.Equal(t, page.Unreadable, again.Unreadable, "listed again they are the same")
 	}
@@ -94,7 +94,7 @@ func TestMalformedMembersOfABundle(t *testing.T) {
 		`"entry":[{"resource":` + patient("2", "1") + `}],"x":"\\\"]}","y":[{}]`: {total: -1},
 	} {
 		body := `{"resourceType":"Bundle",` + members + `,"entry":[{"resource":` + patient("1", "1") + `}]}`
-		page, err := searchPatients(newStore(t, answering(body)).client(t))
+		page, err := searchPatients(newServer(t, answering(body)).client(t))
 		name := members[:min(len(members), 90)]
 		require.NoError(t, err, name)
 		require.Len(t, page.Resources, 1+strings.Count(members, `"resource":`), name)
@@ -113,10 +113,10 @@ func TestByteOrderMark(t *testing.T) {
 		opCount:    `{"resourceType":"Bundle","total":0}`,
 		opMetadata: `{"resourceType":"CapabilityStatement","rest":[{"resource":[{"type":"Patient","interaction":[{"code":"search-type"}]}]}]}`,
 	} {
-		s := newStore(t, answering(mark+body))
+		s := newServer(t, answering(mark+body))
 		require.NoError(t, operations[op](context.Background(), s.client(t)), op)
 	}
-	_, err := searchPatients(newStore(t, answering(mark+mark+page)).client(t))
+	_, err := searchPatients(newServer(t, answering(mark+mark+page)).client(t))
 	requireClass(t, cdc.ClassMalformed, err)
 }
 
@@ -128,7 +128,7 @@ func TestUnusualIDsAreRequested(t *testing.T) {
 		strings.Repeat("x", 200), strings.Repeat("ä", 200),
 	} {
 		status := http.StatusOK
-		s := newStore(t, func(w http.ResponseWriter, r *http.Request) {
+		s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 			if status != http.StatusOK {
 				w.WriteHeader(status)
 				return
@@ -159,7 +159,7 @@ func TestUnusualIDsAreRequested(t *testing.T) {
 		require.Len(t, page.Resources, 1)
 		require.Len(t, s.asked(), 3)
 		for status, class := range map[int]cdc.Class{404: cdc.ClassNotFound, 410: cdc.ClassNotFound, 400: cdc.ClassInvalidRequest} {
-			s := newStore(t, refusing(status))
+			s := newServer(t, refusing(status))
 			_, err := s.client(t).Read(ctx, testDatastore, "Patient", id)
 			requireClass(t, class, err)
 		}
@@ -177,7 +177,7 @@ func TestResourceThatIsNoReadableVersion(t *testing.T) {
 		`{"resourceType":"Patient","id":"1","meta":{"versionId":"1",`: cdc.ClassMalformed,
 		`<html>`: cdc.ClassMalformed,
 	} {
-		_, err := newStore(t, answering(body)).client(t).Read(context.Background(), testDatastore, "Patient", "1")
+		_, err := newServer(t, answering(body)).client(t).Read(context.Background(), testDatastore, "Patient", "1")
 		requireClass(t, class, err)
 	}
 }
@@ -187,7 +187,7 @@ func TestResourceThatIsNoReadableVersion(t *testing.T) {
 func TestTooLargePages(t *testing.T) {
 	const resources, large = 60, 40_000
 	ignoresElements := false
-	s := newStore(t, func(w http.ResponseWriter, r *http.Request) {
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()
 		count, ids, from := 0, false, 0
 		if kept := query.Get("_getpages"); kept != "" {
@@ -255,7 +255,7 @@ func TestTooLargePages(t *testing.T) {
 // large is said to be so.
 func TestTooLargeHistory(t *testing.T) {
 	const versions, large = 30, 40_000
-	s := newStore(t, func(w http.ResponseWriter, r *http.Request) {
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		count, _ := strconv.Atoi(r.URL.Query().Get("_count"))
 		from, _ := strconv.Atoi(r.URL.Query().Get("page"))
 		var page []string
@@ -305,7 +305,7 @@ func TestTombstonesOfOtherForms(t *testing.T) {
 		body + `"request":{"method":"PUT"},"response":{"status":"410"}}`:              false,
 		body + `"response":{"status":4100}}`:                                          false,
 	} {
-		s := newStore(t, answering(`{"resourceType":"Bundle","entry":[null,`+entry+`]}`))
+		s := newServer(t, answering(`{"resourceType":"Bundle","entry":[null,`+entry+`]}`))
 		page, err := s.client(t).History(context.Background(), testDatastore, "Patient", "1", "")
 		require.NoError(t, err, entry)
 		require.Len(t, page.Unreadable, 1, entry)
@@ -316,7 +316,7 @@ func TestTombstonesOfOtherForms(t *testing.T) {
 			require.Equal(t, "2026-03-01T12:00:09.123Z", page.Resources[0].LastUpdated)
 		}
 	}
-	s := newStore(t, answering(`{"resourceType":"Bundle","entry":[{"request":{"method":"GET"},"response":{"status":"200"}}]}`))
+	s := newServer(t, answering(`{"resourceType":"Bundle","entry":[{"request":{"method":"GET"},"response":{"status":"200"}}]}`))
 	page, err := s.client(t).History(context.Background(), testDatastore, "Patient", "1", "")
 	require.NoError(t, err)
 	require.Empty(t, page.Resources)

@@ -16,7 +16,7 @@ import (
 func TestDefinitions(t *testing.T) {
 	const path = rootPath + "/Subscription/cdc-1"
 	written := ""
-	s := newStore(t, func(w http.ResponseWriter, r *http.Request) {
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path != path:
 			http.NotFound(w, r)
@@ -65,7 +65,7 @@ func TestDefinitions(t *testing.T) {
 
 // What is asked for is given only under its own name.
 func TestDefinitionOfAnotherName(t *testing.T) {
-	s := newStore(t, func(w http.ResponseWriter, _ *http.Request) {
+	s := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"resourceType":"Subscription","id":"someone-elses"}`)
 	})
 	_, _, err := s.client(t).ReadDefinition(context.Background(), testDatastore, "Subscription", "cdc-1")

@@ -30,28 +30,28 @@ var testSpan = cdc.Span{
 	To:   time.Date(2026, 3, 1, 12, 0, 10, 0, time.UTC),
 }
 
-// store is a FHIR server over real HTTP that verifies every signature and keeps
+// server is a FHIR server over real HTTP that verifies every signature and keeps
 // what was asked.
-type store struct {
+type server struct {
 	*httptest.Server
 	mu    sync.Mutex
 	uris  []string
 	calls []Call
 }
 
-func newStore(t *testing.T, handler http.HandlerFunc) *store {
+func newServer(t *testing.T, handler http.HandlerFunc) *server {
 	t.Helper()
-	s := &store{}
+	s := &server{}
 	s.Server = httptest.NewServer(s.verified(t, handler))
 	t.Cleanup(s.Close)
 	return s
 }
 
-func (s *store) verified(t *testing.T, handler http.HandlerFunc) http.Handler {
+func (s *server) verified(t *testing.T, handler http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := verifySignature(r, testRegion, func(string) string { return suiteSecret })
 		if err != nil {
-			t.Errorf("store got a badly signed request: %v", err)
+			t.Errorf("the server got a badly signed request: %v", err)
 		}
 		s.mu.Lock()
 		s.uris = append(s.uris, r.RequestURI)
@@ -61,14 +61,14 @@ func (s *store) verified(t *testing.T, handler http.HandlerFunc) http.Handler {
 }
 
 // asked returns the request URIs so far.
-func (s *store) asked() []string {
+func (s *server) asked() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string(nil), s.uris...)
 }
 
-// client returns a client of the store, which notes its calls.
-func (s *store) client(t *testing.T, change ...func(*Client)) *Client {
+// client returns a client of the server, which notes its calls.
+func (s *server) client(t *testing.T, change ...func(*Client)) *Client {
 	t.Helper()
 	client, err := New(Config{
 		Endpoint:    s.URL,
