@@ -24,8 +24,8 @@ type auditFlags struct {
 type auditReport struct {
 	WorkflowID string `json:"workflowId"`
 	// Started is false when the audit was running already: it was joined.
-	Started bool             `json:"started"`
-	Result  *cdc.AuditResult `json:"result,omitempty"` // with --wait
+	Started bool            `json:"started"`
+	Result  *cdc.AuditState `json:"result,omitempty"` // with --wait
 }
 
 func newAuditCommand(s *session) *cobra.Command {
@@ -84,7 +84,7 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 		}
 		if f.wait {
 			for i := range reports {
-				reports[i].Result = &cdc.AuditResult{}
+				reports[i].Result = &cdc.AuditState{}
 				if err := s.await(ctx, c, reports[i].WorkflowID, reports[i].Result); err != nil {
 					return err
 				}

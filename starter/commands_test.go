@@ -124,7 +124,7 @@ func TestAudit(t *testing.T) {
 	fails(t, "--type Claim is not one of the configured", append(args, "--type", "Claim")...)
 
 	in.Types = []string{"Goal", "Patient"}
-	f.has(id, execution{kind: cdc.WorkflowAudit, status: completed, input: in, result: cdc.AuditResult{
+	f.has(id, execution{kind: cdc.WorkflowAudit, status: completed, input: in, result: cdc.AuditState{
 		Totals:     cdc.AuditTotals{Spans: 1, AuditFigures: cdc.AuditFigures{InStore: 5, Published: 4, Missing: 1, Unreadable: 2}},
 		Statements: []cdc.Statement{{ResourceType: "Patient", AuditFigures: cdc.AuditFigures{InStore: 5}}}, StatementsOmitted: 3,
 		Unresolved: []cdc.UnresolvedSpan{{Span: *in.Span, Types: []cdc.UnresolvedType{{

@@ -42,7 +42,7 @@ func TestWaitShowsProgress(t *testing.T) {
 		},
 		"audit": {
 			args: "audit --since 2h --until 1h --wait", progress: cdc.Progress{Done: 1, Total: 3}, shows: "1 of 3 time ranges, 0 healed",
-			closed: execution{kind: cdc.WorkflowAudit, status: completed, result: cdc.AuditResult{}}, prints: "is done: 0 time ranges",
+			closed: execution{kind: cdc.WorkflowAudit, status: completed, result: cdc.AuditState{}}, prints: "is done: 0 time ranges",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

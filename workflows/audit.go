@@ -23,10 +23,10 @@ const (
 //
 // A scheduled audit goes on from the last one's result. An audit of one span is started
 // by an operator, an import or a backfill, or follows an asynchronous job.
-func Audit(ctx workflow.Context, in cdc.AuditInput) (cdc.AuditResult, error) {
+func Audit(ctx workflow.Context, in cdc.AuditInput) (cdc.AuditState, error) {
 	a, err := newAudit(ctx, in)
 	if err != nil {
-		return cdc.AuditResult{}, err
+		return cdc.AuditState{}, err
 	}
 	return a.run(ctx)
 }
@@ -89,42 +89,42 @@ func stateOfLastRun(ctx workflow.Context) cdc.AuditState {
 	if !workflow.HasLastCompletionResult(ctx) {
 		return cdc.AuditState{}
 	}
-	var last cdc.AuditResult
-	if err := workflow.GetLastCompletionResult(ctx, &last); err != nil || last.State == nil {
+	var last cdc.AuditState
+	if err := workflow.GetLastCompletionResult(ctx, &last); err != nil {
 		workflow.GetLogger(ctx).Error("the last audit's result cannot be read: auditing again from the schedule's beginning or the horizon; is its payload key in CDC_PAYLOAD_KEYS?")
 		return cdc.AuditState{}
 	}
-	return *last.State
+	return last
 }
 
 func (a *audit) scheduled() bool { return a.in.Span == nil }
 
-func (a *audit) run(ctx workflow.Context) (cdc.AuditResult, error) {
+func (a *audit) run(ctx workflow.Context) (cdc.AuditState, error) {
 	if err := sleep(ctx, a.in.StartAt, "wait until search has settled"); err != nil {
-		return cdc.AuditResult{}, err
+		return cdc.AuditState{}, err
 	}
 	if a.scheduled() && a.in.Resume == nil {
 		newRun(&a.state, a.in.Types)
 		if err := a.addNewTypes(ctx); err != nil {
-			return cdc.AuditResult{}, err
+			return cdc.AuditState{}, err
 		}
 	}
 	for {
 		a.describe(ctx)
 		if historyIsLarge(ctx) {
 			a.in.Resume = &a.state
-			return cdc.AuditResult{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowAudit, a.in)
+			return cdc.AuditState{}, workflow.NewContinueAsNewError(ctx, cdc.WorkflowAudit, a.in)
 		}
 		part, ok := a.nextPart(ctx)
 		if ok {
 			if err := a.auditPart(ctx, part); err != nil {
-				return cdc.AuditResult{}, err
+				return cdc.AuditState{}, err
 			}
 			continue
 		}
 		more, err := a.nextRound(ctx)
 		if err != nil {
-			return cdc.AuditResult{}, err
+			return cdc.AuditState{}, err
 		}
 		if !more {
 			return a.close(ctx)
@@ -214,24 +214,17 @@ func (a *audit) expire(ctx workflow.Context) {
 	}
 }
 
-func (a *audit) close(ctx workflow.Context) (cdc.AuditResult, error) {
+func (a *audit) close(ctx workflow.Context) (cdc.AuditState, error) {
 	if n := a.state.Totals.Unknown; n > 0 {
 		workflow.GetLogger(ctx).Error("versions were neither stated nor published: the ledgers that say whether they were before are older than the horizon, or cannot be read; `starter replay` publishes them",
 			"datastore", a.in.Datastore, "versions", n)
-	}
-	result := cdc.AuditResult{Datastore: a.in.Datastore, Totals: a.state.Totals}
-	if a.scheduled() {
-		result.State = &a.state
-	} else {
-		result.Statements, result.StatementsOmitted = a.state.Statements, a.state.StatementsOmitted
-		result.Unresolved = a.state.Unresolved
 	}
 	if a.in.Attributes && a.state.Totals.Healed > 0 {
 		err := workflow.UpsertTypedSearchAttributes(ctx,
 			cdc.AttrState.ValueSet(cdc.StateClosed), cdc.AttrPublished.ValueSet(int64(a.state.Totals.Healed)))
 		if err != nil {
-			return cdc.AuditResult{}, err
+			return cdc.AuditState{}, err
 		}
 	}
-	return result, nil
+	return a.state, nil
 }

@@ -44,7 +44,7 @@ func (a *auditor) follow() cdc.AuditInput {
 
 // requireFollowed requires that all versions of the job were healed, and each hour was
 // stated once, whatever the number of rounds.
-func (a *auditor) requireFollowed(result cdc.AuditResult, versions int) {
+func (a *auditor) requireFollowed(result cdc.AuditState, versions int) {
 	a.t.Helper()
 	require.Empty(a.t, result.Unresolved)
 	require.Equal(a.t, []int{versions, versions, versions, 0}, []int{

@@ -37,7 +37,7 @@ func TestAuditLooksAgainAtTypesOfOpenWindows(t *testing.T) {
 			require.Equal(t, 3, a.latest("Patient")[0].Healed)
 			require.Empty(t, result.Unresolved)
 			if !requested {
-				require.Empty(t, result.State.Unresolved)
+				require.Empty(t, result.Unresolved)
 			}
 		})
 	}
@@ -73,10 +73,10 @@ func TestAuditHealsWhatAnOpenRunDoesNotSweep(t *testing.T) {
 	a.open[start], a.unswept[start] = true, "Claim"
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Claim"), nil)
 	require.Empty(t, a.heals)
-	require.Equal(t, []cdc.UnresolvedType{{Type: "Claim", Reason: cdc.UnresolvedMissing, Missing: 2}}, first.State.Unresolved[0].Types)
+	require.Equal(t, []cdc.UnresolvedType{{Type: "Claim", Reason: cdc.UnresolvedMissing, Missing: 2}}, first.Unresolved[0].Types)
 	delete(a.open, start)
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Claim"), &first)
-	require.Empty(t, second.State.Unresolved)
+	require.Empty(t, second.Unresolved)
 	require.Equal(t, 2, a.latest("Claim")[0].Healed)
 }
 
@@ -91,7 +91,7 @@ func TestAuditHealsATypeThatWindowsClosedUnswept(t *testing.T) {
 	require.Empty(t, a.heals)
 	delete(a.unavailable, "Claim")
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Claim", "Patient"), &first)
-	require.Empty(t, second.State.Unresolved)
+	require.Empty(t, second.Unresolved)
 	require.Equal(t, []cdc.WindowGap{{Start: start, Missing: 2, Types: []string{"Claim"}}}, a.heals[0].Windows)
 	require.Equal(t, 2, a.latest("Claim")[0].Healed)
 }
@@ -108,7 +108,7 @@ func TestAuditStatesNothingOfBeforeHealing(t *testing.T) {
 	}
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Patient"), nil)
 	require.Empty(t, a.latest("Patient"))
-	require.Equal(t, cdc.UnresolvedUnavailable, first.State.Unresolved[0].Types[0].Reason)
+	require.Equal(t, cdc.UnresolvedUnavailable, first.Unresolved[0].Types[0].Reason)
 	a.onCompare = nil
 	delete(a.unavailable, "Patient")
 	a.run(start.Add(50*time.Minute), a.scheduled("Patient"), &first)
@@ -123,13 +123,13 @@ func TestAuditOfAStoreThatCountsMoreThanItLists(t *testing.T) {
 	a.incomplete["Patient"] = true
 	a.invalid["Device"] = 3
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Device", "Patient"), nil)
-	require.Equal(t, []cdc.UnresolvedType{{Type: "Patient", Reason: cdc.UnresolvedIncomplete}}, first.State.Unresolved[0].Types)
+	require.Equal(t, []cdc.UnresolvedType{{Type: "Patient", Reason: cdc.UnresolvedIncomplete}}, first.Unresolved[0].Types)
 	require.Equal(t, 5, a.latest("Patient")[0].Published)
 	require.Equal(t, 3, a.latest("Device")[0].Unreadable)
 	require.Equal(t, 3, first.Totals.Unreadable)
 	delete(a.incomplete, "Patient")
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Device", "Patient"), &first)
-	require.Empty(t, second.State.Unresolved)
+	require.Empty(t, second.Unresolved)
 }
 
 // What no readable ledger is of is not stated, and not healed: it may have been

@@ -19,7 +19,7 @@ func TestAuditLeavesWhatCannotBeHealedToAnOperator(t *testing.T) {
 		before := len(a.heals)
 		next := a.run(start.Add(time.Duration(20+15*run)*time.Minute), a.scheduled("Claim", "Patient"), &result)
 		result = next
-		require.Len(t, result.State.Unresolved, 1)
+		require.Len(t, result.Unresolved, 1)
 		return len(a.heals) - before
 	}
 	heals := []int{len(a.heals)}
@@ -34,7 +34,7 @@ func TestAuditLeavesWhatCannotBeHealedToAnOperator(t *testing.T) {
 	require.Equal(t, 7, a.latest("Patient")[0].Healed)
 
 	delete(a.stubborn, stubborn)
-	for run := 11; len(result.State.Unresolved) > 0; run++ {
+	for run := 11; len(result.Unresolved) > 0; run++ {
 		require.Less(t, run, 20)
 		result = a.run(start.Add(time.Duration(20+15*run)*time.Minute), a.scheduled("Claim", "Patient"), &result)
 	}

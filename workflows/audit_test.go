@@ -35,7 +35,7 @@ func TestAuditGoesOnFromTheLastStatement(t *testing.T) {
 	require.Len(t, a.heals, 1)
 	require.Equal(t, cdc.ByAudit, a.heals[0].CapturedBy)
 	require.Equal(t, []string{"Patient"}, a.compared[1].Types, "only what missed something is compared again")
-	require.Empty(t, second.State.Unresolved)
+	require.Empty(t, second.Unresolved)
 }
 
 // Nothing is old enough yet: no span, and the next run begins where this did.
@@ -73,10 +73,10 @@ func TestAuditReportsWhatGrewOlderThanTheHorizon(t *testing.T) {
 	later := start.Add(30 * time.Hour)
 	result := a.run(later, a.scheduled("Patient"), &first)
 	edge := later.Add(-22 * time.Hour).Add(cdc.WindowWidth)
-	require.Equal(t, []cdc.AuditPart{{Span: cdc.Span{From: start.Add(20 * time.Minute), To: edge}, Types: []string{"Patient"}}}, result.State.Expired)
+	require.Equal(t, []cdc.AuditPart{{Span: cdc.Span{From: start.Add(20 * time.Minute), To: edge}, Types: []string{"Patient"}}}, result.Expired)
 	require.Equal(t, edge, a.compared[1].Span.From)
 	next := a.run(later.Add(time.Hour), a.scheduled("Patient"), &result)
-	require.Empty(t, next.State.Expired, "once")
+	require.Empty(t, next.Expired, "once")
 }
 
 // A type begins at its first window, or when it came into the schedule, never
@@ -99,7 +99,7 @@ func TestAuditBeginsATypeAtItsFirstWindow(t *testing.T) {
 	require.Equal(t, a.latest("Patient")[len(a.latest("Patient"))-1].To, a.latest("Group")[0].To)
 	last := a.compared[len(a.compared)-1]
 	require.Equal(t, []string{"Group", "Patient"}, last.Types, "together from where they meet")
-	require.NotContains(t, second.State.Audited, "Observation", "no longer configured")
+	require.NotContains(t, second.Audited, "Observation", "no longer configured")
 }
 
 // A span with an open window is stated, and audited again at each run until the
@@ -111,15 +111,15 @@ func TestAuditComesBackUntilAllIsComplete(t *testing.T) {
 	a.open[window] = true
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Patient"), nil)
 	require.Empty(t, a.heals, "an open window is not rerun")
-	require.Equal(t, cdc.UnresolvedOpen, first.State.Unresolved[0].Types[0].Reason)
+	require.Equal(t, cdc.UnresolvedOpen, first.Unresolved[0].Types[0].Reason)
 	stated := a.latest("Patient")[0]
 	require.Equal(t, []int{1, 0, 4}, []int{stated.Published, stated.Missing, stated.Open}, "it is about to publish them")
 
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Patient"), &first)
-	require.Equal(t, 2, second.State.Unresolved[0].Runs)
+	require.Equal(t, 2, second.Unresolved[0].Runs)
 	delete(a.open, window)
 	third := a.run(start.Add(65*time.Minute), a.scheduled("Patient"), &second)
-	require.Empty(t, third.State.Unresolved)
+	require.Empty(t, third.Unresolved)
 	complete := a.latest("Patient")[0]
 	require.Equal(t, []int{5, 0, 4}, []int{complete.Published, complete.Missing, complete.Healed})
 	a.run(start.Add(80*time.Minute), a.scheduled("Patient"), &third)
@@ -145,7 +145,7 @@ func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Claim", "Device", "Patient"), nil)
 	require.Len(t, a.heals, 4, "one with progress, three without")
 	reasons := make(map[string]string)
-	for _, u := range first.State.Unresolved[0].Types {
+	for _, u := range first.Unresolved[0].Types {
 		reasons[u.Type] = u.Reason
 	}
 	require.Equal(t, map[string]string{
@@ -160,7 +160,7 @@ func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 	delete(a.unreadable, unreadable)
 	delete(a.unavailable, "Claim")
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Claim", "Device", "Patient"), &first)
-	require.Empty(t, second.State.Unresolved)
+	require.Empty(t, second.Unresolved)
 	require.Equal(t, 6, a.latest("Patient")[0].Healed, "of all runs")
 	require.NotEmpty(t, a.latest("Claim"))
 	require.Equal(t, 4, second.Totals.Healed-3, "this run's: 4 patients and 3 devices")
@@ -197,7 +197,7 @@ func TestAuditSplitsSpans(t *testing.T) {
 
 // An audit that continues as new at every step states the same.
 func TestAuditContinuesAsNew(t *testing.T) {
-	states := func(grow bool) ([]cdc.Statement, cdc.AuditResult) {
+	states := func(grow bool) ([]cdc.Statement, cdc.AuditState) {
 		a := newAuditor(t)
 		stubborn := start.Add(time.Minute)
 		a.put(stubborn, "Patient", 5, 1)
@@ -230,10 +230,10 @@ func TestAuditStatesAgainWhatWasRejected(t *testing.T) {
 	a := newAuditor(t)
 	a.rejectStatements = "Patient"
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Device", "Patient"), nil)
-	require.Equal(t, cdc.UnresolvedUnstated, first.State.Unresolved[0].Types[0].Reason)
+	require.Equal(t, cdc.UnresolvedUnstated, first.Unresolved[0].Types[0].Reason)
 	a.rejectStatements = ""
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Device", "Patient"), &first)
-	require.Empty(t, second.State.Unresolved)
+	require.Empty(t, second.Unresolved)
 	require.Equal(t, a.latest("Device"), fill(a.latest("Patient"), "Device"))
 }
 
@@ -267,7 +267,7 @@ func TestAuditStatesAnewWhereVersionsAreFound(t *testing.T) {
 	require.Equal(t, []cdc.Version{old}, last.Found)
 	require.Equal(t, []string{"Patient"}, last.Types)
 	require.Equal(t, start, last.Since["Patient"])
-	require.Equal(t, []cdc.Version{old}, second.State.Found, "kept for later statements")
+	require.Equal(t, []cdc.Version{old}, second.Found, "kept for later statements")
 
 	a.earlier[start.Add(35*time.Minute)] = []cdc.Version{old}
 	comparisons := len(a.compared)
@@ -293,7 +293,6 @@ func TestRequestedAudit(t *testing.T) {
 		a.env.RegisterDelayedCallback(func() { delete(a.open, window) }, 3*time.Minute+40*time.Second)
 	}
 	result := a.run(start.Add(2*time.Minute), in, nil)
-	require.Nil(t, result.State)
 	require.Empty(t, result.Unresolved)
 	require.Len(t, result.Statements, 1, "of the types that hold anything")
 	s := result.Statements[0]

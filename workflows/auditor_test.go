@@ -256,7 +256,7 @@ func (a *auditor) scheduled(types ...string) cdc.AuditInput {
 
 // run runs one execution with the last one's result, and over every
 // continue-as-new.
-func (a *auditor) run(at time.Time, in cdc.AuditInput, last *cdc.AuditResult) cdc.AuditResult {
+func (a *auditor) run(at time.Time, in cdc.AuditInput, last *cdc.AuditState) cdc.AuditState {
 	a.t.Helper()
 	for {
 		a.renew(at)
@@ -273,7 +273,7 @@ func (a *auditor) run(at time.Time, in cdc.AuditInput, last *cdc.AuditResult) cd
 		var again *workflow.ContinueAsNewError
 		if !errors.As(err, &again) {
 			require.NoError(a.t, err)
-			var result cdc.AuditResult
+			var result cdc.AuditState
 			require.NoError(a.t, a.env.GetWorkflowResult(&result))
 			return result
 		}

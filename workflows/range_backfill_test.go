@@ -98,14 +98,14 @@ func TestBackfillAuditsItsRecentPart(t *testing.T) {
 		w.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: cdc.BackfillID(in.Name), TaskQueue: cdc.DefaultTaskQueue})
 		var asked []cdc.AuditInput
 		w.env.OnWorkflow(cdc.WorkflowAudit, mock.Anything, mock.Anything).Return(
-			func(ctx workflow.Context, audit cdc.AuditInput) (cdc.AuditResult, error) {
+			func(ctx workflow.Context, audit cdc.AuditInput) (cdc.AuditState, error) {
 				require.Equal(t, cdc.RangeAuditID(cdc.BackfillID(in.Name), datastore), workflow.GetInfo(ctx).WorkflowExecution.ID)
 				asked = append(asked, audit)
 				totals := cdc.AuditTotals{AuditFigures: cdc.AuditFigures{InStore: 10, Healed: 3, Missing: 1}, Unknown: 2}
 				if audit.DryRun {
 					totals = cdc.AuditTotals{AuditFigures: cdc.AuditFigures{InStore: 10, Missing: 3}, MissingBytes: 450, MissingReferences: 1}
 				}
-				return cdc.AuditResult{Totals: totals}, workflow.Sleep(ctx, time.Minute)
+				return cdc.AuditState{Totals: totals}, workflow.Sleep(ctx, time.Minute)
 			})
 		w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, in)
 		result := w.rangeResult()

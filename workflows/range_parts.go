@@ -190,7 +190,7 @@ func (r *captureRange) audit(ctx workflow.Context, part *cdc.RangePart) error {
 	}
 }
 
-func (r *captureRange) runAudit(ctx workflow.Context, part *cdc.RangePart, in cdc.AuditInput) (result cdc.AuditResult, err error) {
+func (r *captureRange) runAudit(ctx workflow.Context, part *cdc.RangePart, in cdc.AuditInput) (result cdc.AuditState, err error) {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:          cdc.RangeAuditID(r.id, part.Datastore),
 		ParentClosePolicy:   enumspb.PARENT_CLOSE_POLICY_TERMINATE,

@@ -129,7 +129,7 @@ func registerChanged(r worker.WorkflowReplayer) {
 		more(ctx)
 		return workflows.CaptureRange(ctx, in)
 	})
-	register(cdc.WorkflowAudit, func(ctx workflow.Context, in cdc.AuditInput) (cdc.AuditResult, error) {
+	register(cdc.WorkflowAudit, func(ctx workflow.Context, in cdc.AuditInput) (cdc.AuditState, error) {
 		more(ctx)
 		return workflows.Audit(ctx, in)
 	})

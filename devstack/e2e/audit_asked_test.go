@@ -19,7 +19,7 @@ import (
 func (r *rig) auditedByHand(t *testing.T, span cdc.Span) map[string]cdc.Statement {
 	t.Helper()
 	type report struct {
-		Result *cdc.AuditResult `json:"result"`
+		Result *cdc.AuditState `json:"result"`
 	}
 	got := onlyOne[report](t, r.operate(t, "audit", "--wait", "--json",
 		"--since", span.From.Format(time.RFC3339), "--until", span.To.Format(time.RFC3339)).stdout)

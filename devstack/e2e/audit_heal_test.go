@@ -43,7 +43,7 @@ func TestAllTriggersOfTenMinutesLost(t *testing.T) {
 	require.Equal(t, []int{903, 903, 900, 0, 0}, []int{sum.InStore, sum.Published, sum.Healed, sum.Missing, sum.Superseded})
 	require.Len(t, r.ids(t, "WorkflowType='CaptureWindow'"), 60, "the anchor, and the windows in which anything is left")
 	_, results := r.scheduledAudits(t)
-	require.Empty(t, results[len(results)-1].State.Unresolved)
+	require.Empty(t, results[len(results)-1].Unresolved)
 	r.valid(t)
 	r.recordAudit(t, "audit-heals")
 }

@@ -33,7 +33,7 @@ func TestAuditOfAWindowThatIsOpen(t *testing.T) {
 	require.Positive(t, got.code)
 	require.Contains(t, got.stderr, "1 time range")
 	var reports []struct {
-		Result cdc.AuditResult `json:"result"`
+		Result cdc.AuditState `json:"result"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &reports))
 	result := reports[0].Result

@@ -137,7 +137,7 @@ func current(w simulator.Write) bool { return w.Replaced.IsZero() }
 
 // scheduledAudits are the IDs and results of the scheduled audits that have
 // completed, the oldest first.
-func (r *rig) scheduledAudits(t *testing.T) (ids []string, results []cdc.AuditResult) {
+func (r *rig) scheduledAudits(t *testing.T) (ids []string, results []cdc.AuditState) {
 	t.Helper()
 	all, err := r.executions(t.Context(), fmt.Sprintf("WorkflowType='Audit' AND WorkflowId STARTS_WITH '%s-' AND ExecutionStatus='Completed'", cdc.AuditScheduleID(r.datastore())))
 	require.NoError(t, err)
@@ -145,7 +145,7 @@ func (r *rig) scheduledAudits(t *testing.T) (ids []string, results []cdc.AuditRe
 		return a.GetCloseTime().AsTime().Compare(b.GetCloseTime().AsTime())
 	})
 	for _, info := range all {
-		var result cdc.AuditResult
+		var result cdc.AuditState
 		id := info.GetExecution().GetWorkflowId()
 		require.NoError(t, r.temporal.GetWorkflow(t.Context(), id, "").Get(t.Context(), &result))
 		ids, results = append(ids, id), append(results, result)

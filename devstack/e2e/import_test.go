@@ -38,13 +38,13 @@ func (r *rig) imported(t *testing.T, c *clock, n int, span cdc.Span, fails bool)
 }
 
 // audited waits until the audit of an import has closed, and returns its result.
-func (r *rig) audited(t *testing.T, id string) cdc.AuditResult {
+func (r *rig) audited(t *testing.T, id string) cdc.AuditState {
 	t.Helper()
 	workflow := cdc.ImportAuditID(r.datastore(), id)
 	r.isThere(t, workflow)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	var result cdc.AuditResult
+	var result cdc.AuditState
 	require.NoError(t, r.temporal.GetWorkflow(ctx, workflow, "").Get(ctx, &result))
 	return result
 }

@@ -57,18 +57,6 @@ type Owner struct {
 
 func (o Owner) String() string { return "task queue " + o.TaskQueue + ", event bus " + o.Bus }
 
-// AuditResult is an audit's result.
-type AuditResult struct {
-	Datastore string      `json:"datastore"`
-	Totals    AuditTotals `json:"totals"`
-	// Statements, StatementsOmitted and Unresolved of an audit of one span: see AuditState.
-	Statements        []Statement      `json:"statements,omitempty"`
-	StatementsOmitted int              `json:"statementsOmitted,omitempty"`
-	Unresolved        []UnresolvedSpan `json:"unresolved,omitempty"`
-	// State is what a scheduled audit passes on to the next.
-	State *AuditState `json:"state,omitempty"`
-}
-
 // AuditTotals are the figures of one run.
 type AuditTotals struct {
 	// Spans were audited, Stated statements published.

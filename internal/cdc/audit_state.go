@@ -2,8 +2,8 @@ package cdc
 
 import "time"
 
-// AuditState is what an audit carries over a continue-as-new, and what a scheduled
-// audit passes on to the next one. Spans lie on windows' edges.
+// AuditState is an audit's result, with which the next scheduled audit goes on, and what an
+// audit carries over a continue-as-new. Spans lie on windows' edges.
 type AuditState struct {
 	// StartedAt is when the run started; a continue-as-new keeps it.
 	StartedAt time.Time `json:"startedAt"`

@@ -21,7 +21,7 @@ func (d *demo) audit(ctx context.Context) (wrong []string, err error) {
 		return nil, nil //nolint:nilerr // interrupted: the table is still printed
 	}
 	var reports []struct {
-		Result *cdc.AuditResult `json:"result"`
+		Result *cdc.AuditState `json:"result"`
 	}
 	if decodeErr := json.Unmarshal([]byte(stdout), &reports); decodeErr != nil {
 		return nil, fmt.Errorf("auditing: %s: %w", stderr, err)

@@ -31,7 +31,7 @@ func (c *collection) audit(ctx context.Context, datastore string) (*Audit, error
 		return nil, nil //nolint:nilnil // none has completed
 	}
 	id := last.GetExecution().GetWorkflowId()
-	var result cdc.AuditResult
+	var result cdc.AuditState
 	err = c.Executions.Result(ctx, id, last.GetExecution().GetRunId(), &result)
 	if temporal.IsNotFound(err) {
 		return nil, nil //nolint:nilnil // it has just expired
@@ -44,18 +44,14 @@ func (c *collection) audit(ctx context.Context, datastore string) (*Audit, error
 	return &found, nil
 }
 
-func auditOf(result cdc.AuditResult) Audit {
-	found := Audit{Healed: result.Totals.Healed}
-	if result.State == nil {
-		return found
-	}
-	found.Unresolved, found.Expired = len(result.State.Unresolved), len(result.State.Expired)
-	for _, span := range result.State.Audited {
+func auditOf(result cdc.AuditState) Audit {
+	found := Audit{Healed: result.Totals.Healed, Unresolved: len(result.Unresolved), Expired: len(result.Expired)}
+	for _, span := range result.Audited {
 		if found.Through.IsZero() || span.To.Before(found.Through) {
 			found.Through = span.To
 		}
 	}
-	for i, span := range result.State.Unresolved {
+	for i, span := range result.Unresolved {
 		if i == 0 || span.Span.From.Before(found.Oldest) {
 			found.Oldest = span.Span.From
 		}

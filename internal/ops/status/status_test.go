@@ -171,14 +171,14 @@ func TestAuditOf(t *testing.T) {
 	span := func(m int) cdc.Span {
 		return cdc.Span{From: noon.Add(time.Duration(m) * time.Minute), To: noon.Add(time.Duration(m+1) * time.Minute)}
 	}
-	found := auditOf(cdc.AuditResult{Totals: cdc.AuditTotals{AuditFigures: cdc.AuditFigures{Healed: 3}}, State: &cdc.AuditState{
+	found := auditOf(cdc.AuditState{Totals: cdc.AuditTotals{AuditFigures: cdc.AuditFigures{Healed: 3}},
 		Audited: map[string]cdc.Span{"Patient": {From: noon, To: noon.Add(30 * time.Minute)}, "Claim": span(9)},
 		Unresolved: []cdc.UnresolvedSpan{
 			{Span: span(7), Types: []cdc.UnresolvedType{{Type: "Patient", Reason: cdc.UnresolvedOpen, Missing: 2}}},
 			{Span: span(5), Types: []cdc.UnresolvedType{{Type: "Patient", Missing: 1}, {Type: "Claim", Missing: 4}}},
 		},
 		Expired: []cdc.AuditPart{{Span: span(-99)}},
-	}})
+	})
 	require.Equal(t, Audit{
 		Through: noon.Add(10 * time.Minute), Unresolved: 2, Oldest: noon.Add(5 * time.Minute), Missing: 7, Healed: 3, Expired: 1,
 	}, found)
