@@ -23,6 +23,10 @@ const (
 //
 // A scheduled audit goes on from the last one's result. An audit of one span is started
 // by an operator, an import or a backfill, or follows an asynchronous job.
+//
+// It goes part by part, each a span of at most an hour and some types: which one is next is
+// decided by what was audited (audit_state.go); it is compared and stated (audit_part.go)
+// and healed (audit_heal.go).
 func Audit(ctx workflow.Context, in cdc.AuditInput) (cdc.AuditState, error) {
 	a, err := newAudit(ctx, in)
 	if err != nil {
@@ -53,7 +57,7 @@ func newAudit(ctx workflow.Context, in cdc.AuditInput) (*audit, error) {
 		a.state.StartedAt = now
 	default:
 		a.state.StartedAt = now
-		startAt(&a.state, in.Types, in.Span.Widened().From)
+		startAt(&a.state, in.Span.Widened().From, in.Types...)
 		if in.Follow {
 			a.state.Follow = &cdc.FollowState{LastNew: jobStart(in)}
 			a.startRound(ctx, in.Span.Widened().From)
@@ -160,7 +164,7 @@ func (a *audit) addNewTypes(ctx workflow.Context) error {
 		if slices.Contains(opened.Types, name) {
 			begin[name] = earlier(begin[name], opened.Start)
 		}
-		startAt(&a.state, []string{name}, later(begin[name], first))
+		startAt(&a.state, later(begin[name], first), name)
 	}
 	return nil
 }

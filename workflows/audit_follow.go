@@ -46,7 +46,7 @@ func (a *audit) startRound(ctx workflow.Context, from time.Time) {
 
 func (a *audit) restart(from time.Time) {
 	a.state.Edges, a.width = nil, maxSpan
-	startAt(&a.state, a.in.Types, from)
+	startAt(&a.state, from, a.in.Types...)
 }
 
 // nextRound waits, for an audit that follows a job, for the next round, or has the whole

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,13 +17,7 @@ const maxFound = 4_000
 // not configured any more.
 func newRun(s *cdc.AuditState, types []string) {
 	s.Totals, s.Expired, s.Pending = cdc.AuditTotals{}, nil, nil
-	audited := make(map[string]cdc.Span)
-	for _, name := range types {
-		if span, ok := s.Audited[name]; ok {
-			audited[name] = span
-		}
-	}
-	s.Audited = audited
+	maps.DeleteFunc(s.Audited, func(name string, _ cdc.Span) bool { return !slices.Contains(types, name) })
 	var unresolved []cdc.UnresolvedSpan
 	for _, u := range s.Unresolved {
 		u.Types = slices.DeleteFunc(u.Types, func(t cdc.UnresolvedType) bool { return !slices.Contains(types, t.Type) })
@@ -35,7 +30,7 @@ func newRun(s *cdc.AuditState, types []string) {
 }
 
 // startAt has the audit of types begin at a time.
-func startAt(s *cdc.AuditState, types []string, begin time.Time) {
+func startAt(s *cdc.AuditState, begin time.Time, types ...string) {
 	if s.Audited == nil {
 		s.Audited = make(map[string]cdc.Span)
 	}
@@ -114,7 +109,7 @@ func expireBefore(s *cdc.AuditState, types []string, edge time.Time) []cdc.Audit
 		switch span := s.Audited[name]; {
 		case span.To.Before(edge):
 			expired = addPart(expired, cdc.AuditPart{Span: cdc.Span{From: span.To, To: edge}, Types: []string{name}})
-			startAt(s, []string{name}, edge)
+			startAt(s, edge, name)
 		case span.From.Before(edge): // then it ends with an edge
 			s.Audited[name] = cdc.Span{From: s.Edges[0], To: span.To}
 		}

@@ -32,7 +32,7 @@ func TestAuditedSpansLieEndToEnd(t *testing.T) {
 			if rapid.Bool().Draw(t, "a type is added") {
 				name := fmt.Sprintf("T%d", len(types))
 				types = append(types, name)
-				startAt(&s, []string{name}, at(rapid.IntRange(-100, max(0, end)).Draw(t, "begin")))
+				startAt(&s, at(rapid.IntRange(-100, max(0, end)).Draw(t, "begin")), name)
 			}
 			if rapid.IntRange(0, 3).Draw(t, "expires") == 0 {
 				expireBefore(&s, types, at(end-rapid.IntRange(100, 300).Draw(t, "horizon")))

@@ -70,7 +70,7 @@ func (s *spanAudit) countDeletes(ctx context.Context) (map[string]cdc.DeleteCoun
 	closed, err := s.closedDeletes(ctx, s.in)
 	var invalid *serviceerror.InvalidArgument
 	if s.in.Attributes && errors.As(err, &invalid) {
-		s.Logger.Warn("Temporal refuses to list deletes by CdcWindowStart: listing them by the time of their start", "error", err)
+		s.Logger.Warn("Temporal does not list deletes by CdcWindowStart: listing them by the time of their start", "error", err)
 		in := s.in
 		in.Attributes = false
 		closed, err = s.closedDeletes(ctx, in)

@@ -36,10 +36,9 @@ func (l *listing) readHistories(ctx context.Context, ids []string) error {
 	return l.heartbeat.sideBySide(ctx, len(ids), func(ctx context.Context, i int) error { return l.readHistory(ctx, ids[i]) })
 }
 
-// readHistory reads a resource's history as far back as is of interest. A token that
-// the store refuses starts it again. An error of this resource alone holds up no other:
-// the history is not kept (the store refuses the route), was erased, or has a version that
-// is too large for an answer.
+// readHistory reads a resource's history as far back as is of interest, from its beginning
+// again when a page token is rejected. An error of this resource alone delays no other: the
+// store keeps no history, has erased it, or has a version that is too large for a response.
 func (l *listing) readHistory(ctx context.Context, id string) error {
 	next, try := "", 1
 	var trail cdc.PageTrail

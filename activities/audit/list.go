@@ -12,13 +12,13 @@ import (
 
 const (
 	// longListing is how many versions one listing holds before it is cut in two by
-	// time: of short ones the store refuses few tokens.
+	// time: in a short one the store rejects few page tokens.
 	longListing = 5_000
 	// maxListing is how many versions of a type an audit of several windows holds:
 	// beyond it the span is to be split.
 	maxListing = 200_000
 	// maxTries is how often something is listed that came out shorter than counted, or
-	// whose page token was refused.
+	// whose page token was rejected.
 	maxTries = 3
 )
 
@@ -35,7 +35,7 @@ type storedVersion struct {
 
 // listing lists a type's versions in a span.
 //
-// It does not ask the store to sort: older stores refuse to (_sort by a date). While
+// It has nothing sorted: for older stores _sort by a date is an error. While
 // pages are read, what somebody updates leaves the span, and on a store that pages by
 // position the others move up, so that one is passed over. The store's own count shows
 // that: a listing that came out shorter is made again.
