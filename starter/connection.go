@@ -70,9 +70,9 @@ func (c *connection) dial(ctx context.Context) error {
 	if c.Connection, err = temporal.Dial(ctx, c.config, config.Starter, c.logger, temporal.Observers{}); err != nil {
 		return err
 	}
-	c.launcher = temporal.NewLauncher(c.Connection, temporal.LauncherConfig{
-		Settings: c.config, Types: c.types, Audited: c.config.AuditOn(), Logger: c.logger,
-	})
+	c.launcher = &temporal.Launcher{
+		Connection: c.Connection, Settings: c.config, Types: c.types, Audited: c.config.AuditOn(), Logger: c.logger,
+	}
 	return nil
 }
 

@@ -63,9 +63,9 @@ func newProcess(ctx context.Context, cfg *config.Config, o options, logger *slog
 	if err != nil {
 		return nil, err
 	}
-	launcher := temporal.NewLauncher(p.temporal, temporal.LauncherConfig{
-		Settings: cfg, Types: p.types, Horizon: plan.Horizon, Audited: cfg.AuditOn() && plan.Off == "", Logger: logger,
-	})
+	launcher := &temporal.Launcher{
+		Connection: p.temporal, Settings: cfg, Types: p.types, Horizon: plan.Horizon, Audited: cfg.AuditOn() && plan.Off == "", Logger: logger,
+	}
 	if err := p.checkNamespace(ctx, awsConfig, plan); err != nil {
 		return nil, err
 	}

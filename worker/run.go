@@ -26,7 +26,8 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 		return err
 	}
 	defer stopServing()
-	life := newLifecycle()
+	life := &lifecycle{}
+	life.set("the worker is starting: it waits for what it needs")
 	ready.Add("running", life.check)
 
 	p, err := newProcess(ctx, cfg, o, logger, metrics)
@@ -105,12 +106,7 @@ func (p *process) runAll(ctx context.Context, life *lifecycle) error {
 // lifecycle is why a worker is not ready, empty while it runs: for /readyz.
 type lifecycle struct{ reason atomic.Value }
 
-func newLifecycle() *lifecycle {
-	l := &lifecycle{}
-	l.set("the worker is starting: it waits for what it needs")
-	return l
-}
-
+// set makes the worker not ready, for a reason, or ready without one.
 func (l *lifecycle) set(reason string) { l.reason.Store(reason) }
 
 func (l *lifecycle) check(context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,16 +24,13 @@ type busCheck struct {
 	*Publisher
 	flight singleflight.Group
 	warn   sync.Once
-	mu     sync.Mutex
-	until  time.Time
+	// until is when the bus is to be checked again, in nanoseconds since 1970.
+	until atomic.Int64
 }
 
 // exists returns nil when the bus is there, or when we may not know.
 func (b *busCheck) exists(ctx context.Context) *cdc.Error {
-	b.mu.Lock()
-	fresh := b.now().Before(b.until)
-	b.mu.Unlock()
-	if fresh {
+	if b.now().UnixNano() < b.until.Load() {
 		return nil
 	}
 	// All who wait share the call: it does not end with the context of the first.
@@ -49,12 +47,9 @@ func (b *busCheck) exists(ctx context.Context) *cdc.Error {
 }
 
 // forget makes the next call ask again.
-func (b *busCheck) forget() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.until = time.Time{}
-}
+func (b *busCheck) forget() { b.until.Store(0) }
 
+// ask asks EventBridge, and notes for how long its answer counts.
 func (b *busCheck) ask(ctx context.Context) *cdc.Error {
 	ctx, cancel := context.WithTimeout(ctx, b.callTimeout)
 	defer cancel()
@@ -76,9 +71,7 @@ func (b *busCheck) ask(ctx context.Context) *cdc.Error {
 			return failure
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.until = asked.Add(busFresh)
+	b.until.Store(asked.Add(busFresh).UnixNano())
 	return nil
 }
 

@@ -62,11 +62,11 @@ type ExistingRange struct {
 // Existing reads the range of a workflow ID: the newest one, where there were
 // several (dry runs).
 func (l *Launcher) Existing(ctx context.Context, id string) (existing ExistingRange, err error) {
-	info, err := l.connection.Latest(ctx, id)
+	info, err := l.Connection.Latest(ctx, id)
 	if err != nil {
 		return existing, err
 	}
-	if err := l.connection.Input(ctx, id, "", &existing.Input); err != nil {
+	if err := l.Connection.Input(ctx, id, "", &existing.Input); err != nil {
 		return existing, err
 	}
 	existing.Status = info.GetStatus()
@@ -93,7 +93,7 @@ func (l *Launcher) Border(ctx context.Context, datastores []string, now time.Tim
 	border := cdc.WindowAt("", now.Add(-horizon)).Start
 	for border.Before(latest) {
 		for _, datastore := range datastores {
-			found, err := l.connection.List(ctx, WindowsOfHour(datastore, border), 1)
+			found, err := l.Connection.List(ctx, WindowsOfHour(datastore, border), 1)
 			if err != nil || len(found) > 0 {
 				return border, err
 			}

@@ -20,7 +20,7 @@ func (l *Launcher) OpenWindow(ctx context.Context, window cdc.Window, cause cdc.
 func (l *Launcher) Capture(ctx context.Context, window cdc.Window, cause cdc.Cause) (id string, started bool, err error) {
 	for n := 0; ; n++ {
 		id = window.RerunID(n)
-		existing, err := l.connection.Latest(ctx, id)
+		existing, err := l.Connection.Latest(ctx, id)
 		switch {
 		case err != nil:
 			return id, false, err

@@ -22,15 +22,8 @@ import (
 // Launcher starts our workflows. The workflow ID is the dedup: starting an ID that
 // exists, open or closed, changes nothing.
 type Launcher struct {
-	LauncherConfig
-	connection *Connection
-	// attributes is set while starts with our search attributes are accepted.
-	attributes atomic.Bool
-}
-
-// LauncherConfig is what shapes the executions.
-type LauncherConfig struct {
-	Settings *config.Config
+	Connection *Connection
+	Settings   *config.Config
 	// Types are the resource types to search, by datastore.
 	Types map[string][]string
 	// Horizon is how far back audits can compare.
@@ -38,13 +31,9 @@ type LauncherConfig struct {
 	// Audited is set when audits are on: see cdc.CaptureWindowInput.
 	Audited bool
 	Logger  *slog.Logger
-}
 
-// NewLauncher returns a Launcher.
-func NewLauncher(c *Connection, config LauncherConfig) *Launcher {
-	l := &Launcher{LauncherConfig: config, connection: c}
-	l.attributes.Store(c.Attributes)
-	return l
+	// attributesRejected is set once a start with our search attributes was rejected.
+	attributesRejected atomic.Bool
 }
 
 // execution is one to start.
@@ -66,8 +55,8 @@ type execution struct {
 // A namespace that does not know our search attributes rejects the start. That is
 // never the message's fault: from then on this process goes on without.
 func (l *Launcher) start(ctx context.Context, e execution) (started bool, err error) {
-	attributes := l.attributes.Load()
-	_, err = l.connection.Client.ExecuteWorkflow(ctx, l.options(e, attributes), e.workflow, e.input(attributes))
+	attributes := l.Connection.Attributes && !l.attributesRejected.Load()
+	_, err = l.Connection.Client.ExecuteWorkflow(ctx, l.options(e, attributes), e.workflow, e.input(attributes))
 	var invalid *serviceerror.InvalidArgument
 	switch {
 	case err == nil:
@@ -75,7 +64,7 @@ func (l *Launcher) start(ctx context.Context, e execution) (started bool, err er
 	case temporal.IsWorkflowExecutionAlreadyStartedError(err):
 		return false, nil
 	case attributes && errors.As(err, &invalid):
-		l.attributes.Store(false)
+		l.attributesRejected.Store(true)
 		l.Logger.Error("Temporal rejected a start with search attributes; going on without them: register them with `worker --check`'s commands and restart",
 			"error", err)
 		return l.start(ctx, e)

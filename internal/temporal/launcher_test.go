@@ -25,10 +25,10 @@ func launcherOf(t *testing.T, f *frontend) *Launcher {
 	conn := connect(t, f)
 	cfg := settings(t)
 	cfg.Versions, cfg.Imports = cdc.VersionsAll, config.ImportsPublish
-	return NewLauncher(conn, LauncherConfig{
-		Settings: cfg, Types: map[string][]string{"store": {"Device", "Patient"}, "other": {"Claim", "Patient"}},
+	return &Launcher{
+		Connection: conn, Settings: cfg, Types: map[string][]string{"store": {"Device", "Patient"}, "other": {"Claim", "Patient"}},
 		Horizon: 22 * time.Hour, Audited: true, Logger: slog.New(slog.DiscardHandler),
-	})
+	}
 }
 
 // input decodes what the newest execution was started with.
@@ -37,7 +37,7 @@ func input[T any](t *testing.T, f *frontend, l *Launcher) (in T) {
 	started := f.started(t)
 	require.Equal(t, "queue", started.GetTaskQueue().GetName())
 	require.Equal(t, enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, started.GetWorkflowIdConflictPolicy())
-	require.NoError(t, l.connection.Input(t.Context(), started.GetWorkflowId(), "", &in))
+	require.NoError(t, l.Connection.Input(t.Context(), started.GetWorkflowId(), "", &in))
 	return in
 }
 
