@@ -23,11 +23,10 @@ type job struct {
 // writes are what search shows of the job by now: versions that no record names.
 func (j job) writes(a *auditor, now time.Time) (n int) {
 	for at := j.begins; at.Before(j.ends); at = at.Add(j.every) {
-		window := cdc.WindowAt(datastore, at).Start
-		if at.Add(searchLag).Before(now) && a.contents[window]["Patient"] == nil {
-			a.put(window, "Patient", 1, 0)
+		if at.Add(searchLag).Before(now) && a.window(at).types["Patient"] == nil {
+			a.put(at, "Patient", 1, 0)
 		}
-		if a.contents[window] != nil {
+		if a.window(at).types["Patient"] != nil {
 			n++
 		}
 	}
@@ -150,14 +149,14 @@ func TestAuditFollowsOnlyWhatNobodyElsePublishes(t *testing.T) {
 	traffic := job{begins: start, ends: start.Add(time.Hour), every: 10 * time.Second}
 	stubborn := start.Add(time.Minute)
 	a.put(stubborn, "Device", 2, 0)
-	a.stubborn[stubborn] = true
+	a.window(stubborn).stubborn = true
 	a.onCompare = func(cdc.AuditSpanInput) {
 		now := a.env.Now()
 		traffic.writes(a, now)
-		for window, content := range a.contents {
-			if content["Patient"] != nil {
-				content["Patient"].published = 1
-				a.open[window] = now.Sub(window) < time.Minute
+		for start, window := range a.windows {
+			if window.types["Patient"] != nil {
+				window.types["Patient"].published = 1
+				window.open = now.Sub(start) < time.Minute
 			}
 		}
 	}

@@ -18,11 +18,11 @@ func TestAuditLooksAgainAtTypesOfOpenWindows(t *testing.T) {
 			open, gap := start.Add(time.Minute), start.Add(2*time.Minute)
 			a.put(open, "Device", 7, 0)
 			a.put(gap, "Patient", 3, 0)
-			a.open[open] = true
+			a.window(open).open = true
 			a.onCompare = func(cdc.AuditSpanInput) {
 				if len(a.compared) == 1 {
 					a.put(open, "Device", 7, 7)
-					delete(a.open, open)
+					a.window(open).open = false
 				}
 			}
 			in := a.scheduled("Claim", "Device", "Patient")
@@ -50,8 +50,8 @@ func TestRequestedAuditDoesNotWaitForAnOperator(t *testing.T) {
 	a.put(start, "Patient", 5, 5)
 	a.put(start, "Claim", 2, 0)
 	a.put(start.Add(time.Minute), "Patient", 4, 0)
-	a.open[start], a.waiting[start] = true, true
-	a.opens[start.Add(time.Minute)], a.waiting[start.Add(time.Minute)] = true, true
+	a.window(start).open, a.window(start).waiting = true, true
+	a.window(start.Add(time.Minute)).staysOpen, a.window(start.Add(time.Minute)).waiting = true, true
 	in := a.scheduled("Claim", "Device", "Patient")
 	in.Span = &cdc.Span{From: start, To: start.Add(5 * time.Minute)}
 	result := a.run(start.Add(10*time.Minute), in, nil)
@@ -70,11 +70,11 @@ func TestRequestedAuditDoesNotWaitForAnOperator(t *testing.T) {
 func TestAuditHealsWhatAnOpenRunDoesNotSweep(t *testing.T) {
 	a := newAuditor(t)
 	a.put(start, "Claim", 2, 0)
-	a.open[start], a.unswept[start] = true, "Claim"
+	a.window(start).open, a.window(start).unswept = true, "Claim"
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Claim"), nil)
 	require.Empty(t, a.heals)
 	require.Equal(t, []cdc.UnresolvedType{{Type: "Claim", Reason: cdc.UnresolvedMissing, Missing: 2}}, first.Unresolved[0].Types)
-	delete(a.open, start)
+	a.window(start).open = false
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Claim"), &first)
 	require.Empty(t, second.Unresolved)
 	require.Equal(t, 2, a.latest("Claim")[0].Healed)
@@ -140,7 +140,7 @@ func TestAuditOfWindowsWhoseLedgersAreGone(t *testing.T) {
 	a.put(gone, "Patient", 6, 0)
 	a.put(start.Add(time.Minute), "Patient", 4, 1)
 	a.put(start.Add(time.Minute), "Device", 2, 0)
-	a.unreadable[gone] = true
+	a.window(gone).unreadable = true
 	in := a.scheduled("Device", "Patient")
 	in.Span = &cdc.Span{From: start, To: start.Add(5 * time.Minute)}
 	result := a.run(start.Add(time.Hour), in, nil)

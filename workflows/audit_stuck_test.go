@@ -13,7 +13,7 @@ func TestAuditLeavesWhatCannotBeHealedToAnOperator(t *testing.T) {
 	a := newAuditor(t)
 	stubborn := start.Add(time.Minute)
 	a.put(stubborn, "Patient", 5, 1)
-	a.stubborn[stubborn] = true
+	a.window(stubborn).stubborn = true
 	result := a.run(start.Add(35*time.Minute), a.scheduled("Claim", "Patient"), nil)
 	again := func(run int) int {
 		before := len(a.heals)
@@ -33,7 +33,7 @@ func TestAuditLeavesWhatCannotBeHealedToAnOperator(t *testing.T) {
 	require.Positive(t, again(10), "something else is missing")
 	require.Equal(t, 7, a.latest("Patient")[0].Healed)
 
-	delete(a.stubborn, stubborn)
+	a.window(stubborn).stubborn = false
 	for run := 11; len(result.Unresolved) > 0; run++ {
 		require.Less(t, run, 20)
 		result = a.run(start.Add(time.Duration(20+15*run)*time.Minute), a.scheduled("Claim", "Patient"), &result)

@@ -108,7 +108,7 @@ func TestAuditComesBackUntilAllIsComplete(t *testing.T) {
 	a := newAuditor(t)
 	window := cdc.WindowAt(datastore, start.Add(time.Minute)).Start
 	a.put(window, "Patient", 5, 1)
-	a.open[window] = true
+	a.window(window).open = true
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Patient"), nil)
 	require.Empty(t, a.heals, "an open window is not rerun")
 	require.Equal(t, cdc.UnresolvedOpen, first.Unresolved[0].Types[0].Reason)
@@ -117,7 +117,7 @@ func TestAuditComesBackUntilAllIsComplete(t *testing.T) {
 
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Patient"), &first)
 	require.Equal(t, 2, second.Unresolved[0].Runs)
-	delete(a.open, window)
+	a.window(window).open = false
 	third := a.run(start.Add(65*time.Minute), a.scheduled("Patient"), &second)
 	require.Empty(t, third.Unresolved)
 	complete := a.latest("Patient")[0]
@@ -140,7 +140,7 @@ func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 	a.put(stubborn, "Patient", 5, 1)
 	a.put(start.Add(3*time.Minute), "Patient", 2, 0)
 	a.put(unreadable, "Device", 3, 0)
-	a.stubborn[stubborn], a.unreadable[unreadable] = true, true
+	a.window(stubborn).stubborn, a.window(unreadable).unreadable = true, true
 	a.unavailable["Claim"] = cdc.ClassForbidden
 	first := a.run(start.Add(35*time.Minute), a.scheduled("Claim", "Device", "Patient"), nil)
 	require.Len(t, a.heals, 4, "one with progress, three without")
@@ -156,8 +156,8 @@ func TestAuditGivesUpAfterThreeRoundsWithoutProgress(t *testing.T) {
 	require.Equal(t, 3, first.Totals.Unknown)
 	require.Equal(t, 2, a.latest("Patient")[0].Healed)
 
-	delete(a.stubborn, stubborn)
-	delete(a.unreadable, unreadable)
+	a.window(stubborn).stubborn = false
+	a.window(unreadable).unreadable = false
 	delete(a.unavailable, "Claim")
 	second := a.run(start.Add(50*time.Minute), a.scheduled("Claim", "Device", "Patient"), &first)
 	require.Empty(t, second.Unresolved)
@@ -201,7 +201,7 @@ func TestAuditContinuesAsNew(t *testing.T) {
 		a := newAuditor(t)
 		stubborn := start.Add(time.Minute)
 		a.put(stubborn, "Patient", 5, 1)
-		a.stubborn[stubborn] = true
+		a.window(stubborn).stubborn = true
 		a.put(start.Add(3*time.Hour), "Patient", 5, 1)
 		if grow {
 			a.grown = func() {
@@ -281,7 +281,7 @@ func TestRequestedAudit(t *testing.T) {
 	a := newAuditor(t)
 	window := cdc.WindowAt(datastore, start.Add(time.Minute)).Start
 	a.put(window, "Patient", 5, 1)
-	a.open[window] = true
+	a.window(window).open = true
 	in := a.scheduled("Patient", "Device")
 	in.Span = &cdc.Span{From: start.Add(time.Second), To: start.Add(61 * time.Second)}
 	in.CapturedBy = cdc.ByImport
@@ -290,7 +290,7 @@ func TestRequestedAudit(t *testing.T) {
 		a.env.RegisterDelayedCallback(func() {
 			require.Empty(t, a.compared, "not before search has settled")
 		}, 2*time.Minute)
-		a.env.RegisterDelayedCallback(func() { delete(a.open, window) }, 3*time.Minute+40*time.Second)
+		a.env.RegisterDelayedCallback(func() { a.window(window).open = false }, 3*time.Minute+40*time.Second)
 	}
 	result := a.run(start.Add(2*time.Minute), in, nil)
 	require.Empty(t, result.Unresolved)
@@ -306,7 +306,7 @@ func TestRequestedAudit(t *testing.T) {
 func TestRequestedAuditEndsWithAnOpenWindow(t *testing.T) {
 	a := newAuditor(t)
 	a.put(start, "Patient", 5, 1)
-	a.open[start] = true
+	a.window(start).open = true
 	in := a.scheduled("Patient")
 	in.Span = &cdc.Span{From: start, To: start.Add(10 * time.Second)}
 	result := a.run(start.Add(time.Minute), in, nil)
@@ -362,7 +362,7 @@ func TestAuditRejectsBadInput(t *testing.T) {
 // completed.
 func TestCancelledAudit(t *testing.T) {
 	a := newAuditor(t)
-	a.open[start] = true
+	a.window(start).open = true
 	in := a.scheduled("Patient")
 	in.Span = &cdc.Span{From: start, To: start.Add(time.Minute)}
 	a.renew(start.Add(time.Hour))

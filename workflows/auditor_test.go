@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -25,24 +26,30 @@ import (
 // the Audit workflow sees of versions is counts only.
 type content struct{ inStore, published, skipped int }
 
+// auditedWindow is a window as an audit finds it.
+type auditedWindow struct {
+	types map[string]*content
+	// An open window sweeps every type but the unswept one.
+	open, unreadable bool
+	unswept          string
+	// waiting is set when it waits for an operator while it is open.
+	waiting bool
+	// A run that heals does nothing when it is stubborn. When it staysOpen, what the window
+	// misses is about to be published.
+	stubborn, staysOpen bool
+}
+
 // auditor stands for the activities of audits, on top of counts by window and
 // type, so that the workflow can be tested by what it requests.
 type auditor struct {
 	t   *testing.T
 	env *testsuite.TestWorkflowEnvironment
-	// contents by window's start and type.
-	contents map[time.Time]map[string]*content
-	// open, unreadable and stubborn windows; a stubborn one heals nothing. Open ones
-	// sweep every type but those that are named as unswept, and wait for an operator
-	// when they are among the waiting.
-	open, unreadable, stubborn, waiting map[time.Time]bool
-	unswept                             map[time.Time]string
+	// windows by their start.
+	windows map[time.Time]*auditedWindow
 	// incomplete types and unreadable entries of types.
 	incomplete map[string]bool
 	invalid    map[string]int
-	// opens windows that are healed stay open: what they miss is about to be published.
-	opens   map[time.Time]bool
-	horizon time.Duration
+	horizon    time.Duration
 	// onCompare is called before each comparison.
 	onCompare func(cdc.AuditSpanInput)
 	// unavailable types, and since when a type has windows.
@@ -68,36 +75,28 @@ type auditor struct {
 
 func newAuditor(t *testing.T) *auditor {
 	return &auditor{
-		t: t, contents: make(map[time.Time]map[string]*content), open: make(map[time.Time]bool),
-		unreadable: make(map[time.Time]bool), stubborn: make(map[time.Time]bool), unavailable: make(map[string]cdc.Class),
-		horizon: 22 * time.Hour, waiting: make(map[time.Time]bool), unswept: make(map[time.Time]string), opens: make(map[time.Time]bool),
-		incomplete: make(map[string]bool), invalid: make(map[string]int),
+		t: t, windows: make(map[time.Time]*auditedWindow), unavailable: make(map[string]cdc.Class),
+		horizon: 22 * time.Hour, incomplete: make(map[string]bool), invalid: make(map[string]int),
 		first: make(map[string]time.Time), earlier: make(map[time.Time][]cdc.Version), largest: 1 << 30,
 	}
 }
 
+// window is the window of a moment.
+func (a *auditor) window(at time.Time) *auditedWindow {
+	start := cdc.WindowAt(datastore, at).Start
+	if a.windows[start] == nil {
+		a.windows[start] = &auditedWindow{types: make(map[string]*content)}
+	}
+	return a.windows[start]
+}
+
 // put puts versions of a type into the store, so many of them published.
 func (a *auditor) put(at time.Time, resourceType string, inStore, published int) {
-	start := cdc.WindowAt(datastore, at).Start
-	if a.contents[start] == nil {
-		a.contents[start] = make(map[string]*content)
-	}
-	a.contents[start][resourceType] = &content{inStore: inStore, published: published}
+	a.window(at).types[resourceType] = &content{inStore: inStore, published: published}
 }
 
 func (a *auditor) starts() []time.Time {
-	starts := make([]time.Time, 0, len(a.contents))
-	for start := range a.contents {
-		starts = append(starts, start)
-	}
-	for start := range a.open {
-		starts = append(starts, start)
-	}
-	for start := range a.unreadable {
-		starts = append(starts, start)
-	}
-	slices.SortFunc(starts, time.Time.Compare)
-	return slices.CompactFunc(starts, time.Time.Equal)
+	return slices.SortedFunc(maps.Keys(a.windows), time.Time.Compare)
 }
 
 // compare is AuditSpan.
@@ -114,8 +113,8 @@ func (a *auditor) compare(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSp
 		t := cdc.TypeAudit{Type: name, Unavailable: a.unavailable[name], Digest: fmt.Sprint(in.Span.From.Unix(), name)}
 		t.Incomplete, t.Unreadable = a.incomplete[name], a.invalid[name]
 		for _, start := range a.starts() {
-			h := a.contents[start][name]
-			sweeps := a.open[start] && a.unswept[start] != name
+			w := a.windows[start]
+			h, sweeps := w.types[name], w.open && w.unswept != name
 			if in.Span.Contains(start) && sweeps && t.Unavailable == "" {
 				t.OpenWindows++
 			}
@@ -123,7 +122,7 @@ func (a *auditor) compare(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSp
 				continue
 			}
 			t.InStore += h.inStore
-			if a.unreadable[start] {
+			if w.unreadable {
 				t.Unknown += h.inStore
 				continue
 			}
@@ -151,14 +150,15 @@ func (a *auditor) compare(_ context.Context, in cdc.AuditSpanInput) (cdc.AuditSp
 		result.Types = append(result.Types, t)
 	}
 	for _, start := range a.starts() {
-		if !in.Span.Contains(start) || !a.open[start] && !a.unreadable[start] && gaps[start] == nil {
+		w := a.windows[start]
+		if !in.Span.Contains(start) || !w.open && !w.unreadable && gaps[start] == nil {
 			continue
 		}
 		gap := gaps[start]
 		if gap == nil {
 			gap = &cdc.WindowGap{Start: start}
 		}
-		gap.Open, gap.NoLedger, gap.Waiting = a.open[start], a.unreadable[start], a.open[start] && a.waiting[start]
+		gap.Open, gap.NoLedger, gap.Waiting = w.open, w.unreadable, w.open && w.waiting
 		result.Windows = append(result.Windows, *gap)
 	}
 	for at, versions := range a.earlier {
@@ -175,15 +175,16 @@ func (a *auditor) heal(_ context.Context, in cdc.HealInput) (cdc.HealResult, err
 	require.Equal(a.t, a.horizon, in.Horizon)
 	for _, gap := range in.Windows {
 		require.False(a.t, gap.Open || gap.NoLedger || gap.Missing == 0, "a window that is not to be run")
-		if a.opens[gap.Start] {
-			a.open[gap.Start] = true
+		w := a.window(gap.Start)
+		if w.staysOpen {
+			w.open = true
 			continue
 		}
-		if a.stubborn[gap.Start] {
+		if w.stubborn {
 			continue
 		}
 		for _, name := range gap.Types {
-			h := a.contents[gap.Start][name]
+			h := w.types[name]
 			if in.Skip {
 				h.skipped = h.inStore - h.published
 			} else {
