@@ -157,6 +157,7 @@ func (d *publishDelete) waitForRetry(ctx workflow.Context, reason string) error 
 	if slices.ContainsFunc(skips, d.isNamed) {
 		workflow.GetLogger(ctx).Warn("an operator skipped a delete", "type", d.in.Delete.Type, "class", d.retry.Class)
 		d.retry = cdc.Retry{}
+		d.counts.Skipped++
 		return errDeleteSkipped
 	}
 	if historyIsLarge(ctx) {
