@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 )
 
@@ -64,19 +63,6 @@ func readNames(in io.Reader, limit int) ([]string, error) {
 		return nil, errors.New("standard input names no resource")
 	}
 	return names, nil
-}
-
-// confirm asks on a terminal whether to skip; no is an error.
-func (s *session) confirm(ctx context.Context, in io.Reader) error {
-	if !isTerminal(in) {
-		return errors.New("this needs a confirmation, and there is no terminal: confirm with --yes")
-	}
-	fmt.Fprint(s.progress, "Continue? [y/N] ")
-	reply, err := interruptible(ctx, func() (string, error) { return bufio.NewReader(in).ReadString('\n') })
-	if err != nil || !slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(reply))) {
-		return errors.New("nothing was skipped")
-	}
-	return nil
 }
 
 // errInterrupted is the error of a command that was stopped before it did anything.
