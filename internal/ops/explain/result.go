@@ -88,7 +88,6 @@ type Window struct {
 type Run struct {
 	WorkflowID string    `json:"workflowId"`
 	Status     string    `json:"status"`
-	Started    time.Time `json:"started"`
 	Closed     time.Time `json:"closed,omitzero"`
 	// CapturedBy and SourceTime are of the trigger that opened it.
 	CapturedBy string    `json:"capturedBy,omitempty"`

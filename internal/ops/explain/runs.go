@@ -36,7 +36,7 @@ func (e *Explainer) findRuns(ctx context.Context, window cdc.Window, x *explanat
 		gaps = 0
 		info := described.GetWorkflowExecutionInfo()
 		run := &Run{
-			WorkflowID: id, Status: statusText(info.GetStatus()), Started: info.GetStartTime().AsTime(), URL: e.url(id),
+			WorkflowID: id, Status: statusText(info.GetStatus()), URL: e.url(id),
 			CapturedBy: in.CapturedBy, SourceTime: in.SourceTime, Skips: in.Skip,
 		}
 		if info.GetCloseTime() != nil {

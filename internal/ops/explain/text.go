@@ -52,16 +52,8 @@ func (p *Publication) lines(line func(label, format string, args ...any)) {
 		text += ", event " + p.EventID
 	}
 	line(what, "%s", text)
-	payload := p.Payload
-	if p.PayloadReason != "" {
-		payload += " (" + p.PayloadReason + ")"
-	}
-	line("payload", "%s", payload)
 	if p.Step != "" {
 		line("found by", "%s", p.Step)
-	}
-	if p.CapturedBy != "" {
-		line("source", "%s, trigger of %s", p.CapturedBy, stamp(p.SourceTime))
 	}
 	line("in", "%s", p.URL)
 }

@@ -37,14 +37,9 @@ const (
 
 // failed lists what ended before it was done, within the namespace's retention.
 func (c *collection) failed(ctx context.Context) error {
-	query := temporal.OfType(
+	ended, err := c.Executions.List(ctx, temporal.OfType(
 		cdc.WorkflowCaptureWindow, cdc.WorkflowCaptureSlice, cdc.WorkflowCaptureRange, cdc.WorkflowPublishDelete, cdc.WorkflowAudit,
-	).WithStatus("Failed", "Terminated", "TimedOut")
-	total, err := c.count(ctx, query)
-	if err != nil {
-		return err
-	}
-	ended, err := c.Executions.List(ctx, query, maxEnded)
+	).WithStatus("Failed", "Terminated", "TimedOut"), maxEnded)
 	if err != nil {
 		return err
 	}
@@ -78,8 +73,8 @@ func (c *collection) failed(ctx context.Context) error {
 		return err
 	}
 	c.sumUpFailed()
-	if total > maxEnded {
-		c.note("of %d executions that failed or were terminated the %d newest were looked at", total, maxEnded)
+	if len(ended) == maxEnded {
+		c.note("of the executions that failed or were terminated the %d newest were looked at", maxEnded)
 	}
 	return nil
 }

@@ -44,10 +44,6 @@ func (n *namespace) ended() (found []*workflowpb.WorkflowExecutionInfo) {
 	return found
 }
 
-func (n *namespace) CountWorkflow(context.Context, *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
-	return &workflowservice.CountWorkflowExecutionsResponse{Count: int64(len(n.ended()))}, nil
-}
-
 func (n *namespace) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	return &workflowservice.ListWorkflowExecutionsResponse{Executions: n.ended()}, nil
 }
