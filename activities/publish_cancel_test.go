@@ -47,7 +47,7 @@ func TestPublishEndsWithAPartOnlyWhenItsWorkflowCancelsIt(t *testing.T) {
 
 // Its workflow's cancellation reaches a Publish by the answer to a heartbeat, and so
 // does an operator's pause.
-func TestPublishEndsByTheAnswerToItsHeartbeat(t *testing.T) {
+func TestPublishEndsByTheResponseToItsHeartbeat(t *testing.T) {
 	in := batch("Patient", "a", "b")
 	for name, c := range map[string]struct {
 		answer error

@@ -128,7 +128,7 @@ func TestPublishThatFailsRecordsWhatWasAccepted(t *testing.T) {
 }
 
 // One entry of which no event can be built holds up no other.
-func TestPublishOfSomethingThatIsNoVersionIsRefused(t *testing.T) {
+func TestPublishOfSomethingThatIsNoVersionIsRejected(t *testing.T) {
 	env, a, _, _ := publishEnv(t, func(events []cdc.Event, _ []string, _ func([]string)) (cdc.PublishResult, error) {
 		require.Len(t, events, 2)
 		return cdc.PublishResult{EventIDs: []string{"e1", ""}, Rejected: []cdc.Rejection{{Index: 1, Code: "Malformed"}}}, nil
@@ -157,7 +157,7 @@ func TestPublishGoesOnFromAnEarlierOne(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestRefusedDeleteIsNotObserved(t *testing.T) {
+func TestRejectedDeleteIsNotObserved(t *testing.T) {
 	for _, c := range []struct {
 		result  cdc.PublishResult
 		deletes int

@@ -172,7 +172,7 @@ func edit(t *testing.T, detail string, change func(map[string]any)) string {
 	return string(text)
 }
 
-func TestSchemaRefuses(t *testing.T) {
+func TestSchemaRejects(t *testing.T) {
 	schema := eventSchema(t)
 	full := changeDetail(t, observation("2"), origin())
 	reference := observation("2")

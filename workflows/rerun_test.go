@@ -31,7 +31,7 @@ func TestRerunReadsTheLedgerAndMakesOnePass(t *testing.T) {
 	asked := len(w.store.FirstPages("Patient"))
 
 	second := w.run(w.rerun(1, "Patient", "Observation"))
-	require.Equal(t, []string{w.window.ID()}, w.runs.asked)
+	require.Equal(t, []string{w.window.ID()}, w.runs.described)
 	require.Equal(t, []time.Time{end(time.Hour)}, w.store.FirstPages("Patient")[asked:], "one pass, at once")
 	require.Equal(t, end(time.Hour), w.now())
 	require.Equal(t, []time.Time{end(time.Hour)}, w.bus.acceptedAt(missed.Version))
@@ -61,7 +61,7 @@ func TestRerunOfAnUnreadableLedgerPublishesNothing(t *testing.T) {
 	})
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureWindow, in)
 	require.Error(t, w.env.GetWorkflowError())
-	require.Len(t, w.runs.asked, len(tries), "it is tried every 15 minutes")
+	require.Len(t, w.runs.described, len(tries), "it is tried every 15 minutes")
 	require.Empty(t, w.bus.keys())
 	require.Empty(t, w.store.Calls)
 }

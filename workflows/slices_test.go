@@ -186,7 +186,7 @@ func TestTerminatedSliceIsReadFromItsHistory(t *testing.T) {
 	w.when(end(15*time.Second), func() { w.runs.Executions[(*ids)[0]], before = leftBy(w, (*inputs)[0], 400) })
 	result := w.capture("Patient", "Observation")
 
-	require.Equal(t, []string{(*ids)[0]}, w.runs.asked)
+	require.Equal(t, []string{(*ids)[0]}, w.runs.described)
 	require.Equal(t, w.window.ID()+"/Patient/2026-03-01T12:00:00Z/2", (*ids)[1])
 	require.Equal(t, 500, (*inputs)[1].Known.Len())
 	require.True(t, (*inputs)[1].Confirm)
@@ -210,7 +210,7 @@ func TestDeletedSliceHoldsUpItsTypeOnly(t *testing.T) {
 		require.Equal(t, []string{cdc.StateWaiting}, *states)
 		waits := w.progress().Waiting
 		require.Equal(t, []cdc.Wait{{Type: "Patient", Class: cdc.ClassLedgerUnreadable, Ledger: true}}, waits)
-		require.Greater(t, len(w.runs.asked), 3)
+		require.Greater(t, len(w.runs.described), 3)
 		w.skip(cdc.SkipOf(waits))
 	})
 	result := w.run(w.marked("Patient", "Observation"))

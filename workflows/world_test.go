@@ -43,14 +43,14 @@ func (observer) Published(string, string, string, int, time.Time, time.Time) {}
 func (observer) Invalid(string, string, int)                                 {}
 func (observer) Audited(cdc.Statement)                                       {}
 
-// runs are the executions that ledgers are read from, and asked what was described.
+// runs are the executions that ledgers are read from.
 type runs struct {
 	temporaltest.Executions
-	asked []string
+	described []string
 }
 
 func (r *runs) DescribeWorkflowExecution(ctx context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	r.asked = append(r.asked, id)
+	r.described = append(r.described, id)
 	return r.Executions.DescribeWorkflowExecution(ctx, id, run)
 }
 

@@ -36,7 +36,7 @@ func TestAuditSpanListsAgainWhatWasPassedOver(t *testing.T) {
 	require.Len(t, store.Made("search", "Patient"), 6)
 }
 
-func TestAuditSpanStartsAgainWhenATokenIsRefused(t *testing.T) {
+func TestAuditSpanStartsAgainWhenATokenIsRejected(t *testing.T) {
 	store, e := newStore(t), newEngine()
 	for i := range 150 {
 		store.write("Patient", fmt.Sprintf("p%03d", i), auditStart.Add(time.Second))

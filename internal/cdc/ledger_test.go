@@ -76,7 +76,7 @@ func TestHashSetFormIsStable(t *testing.T) {
 	require.True(t, s.Add(1), "ready to use")
 }
 
-func TestHashSetRefusesWhatIsNone(t *testing.T) {
+func TestHashSetRejectsWhatIsNone(t *testing.T) {
 	for _, text := range []string{`1`, `{}`, `["a"]`, `"?"`, `"AAAA"`, `"` + base64.StdEncoding.EncodeToString(make([]byte, 9)) + `"`} {
 		s := hashSetOf(7)
 		require.Error(t, json.Unmarshal([]byte(text), &s), text)

@@ -37,7 +37,7 @@ func TestStatementEvent(t *testing.T) {
 	require.EqualValues(t, 5, detail["historyUnavailable"])
 }
 
-func TestStatementThatIsNoneIsRefused(t *testing.T) {
+func TestStatementThatIsNoneIsRejected(t *testing.T) {
 	for name, spoil := range map[string]func(*Statement){
 		"no store":           func(s *Statement) { s.DatastoreID = "" },
 		"no type":            func(s *Statement) { s.ResourceType = "patient" },

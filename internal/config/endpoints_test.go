@@ -13,7 +13,7 @@ import (
 
 // What names another region than the one that requests are signed for is refused at
 // the start: it would refuse every request for good.
-func TestAnotherRegionIsRefused(t *testing.T) {
+func TestAnotherRegionIsRejected(t *testing.T) {
 	for _, tc := range []struct{ change, want string }{
 		{"CDC_EVENT_BUS=arn:aws:events:us-east-1:123456789012:event-bus/changes", "CDC_EVENT_BUS: is in region us-east-1, and AWS_REGION is eu-west-1"},
 		{"CDC_QUEUE_URL=https://sqs.us-west-2.amazonaws.com/123456789012/triggers", "CDC_QUEUE_URL: is in region us-west-2, and AWS_REGION is eu-west-1"},
@@ -117,7 +117,7 @@ func TestAcceptPlaintextUntil(t *testing.T) {
 	require.ErrorContains(t, err, "CDC_ACCEPT_PLAINTEXT_UNTIL: contradicts CDC_INSECURE_PLAINTEXT")
 }
 
-func TestUnknownTypesAreRefusedWithTheNearest(t *testing.T) {
+func TestUnknownTypesAreRejectedWithTheNearest(t *testing.T) {
 	for name, want := range map[string]string{
 		"Observations": "did you mean Observation?", "patient": "did you mean Patient?", "MEDICATIONREQUEST": "did you mean MedicationRequest?",
 		"DiagnosticRaport": "did you mean DiagnosticReport?", "Patent": "did you mean Patient?",

@@ -101,7 +101,7 @@ func TestHorizon(t *testing.T) {
 	require.Zero(t, c.Horizon(time.Hour))
 }
 
-func TestRefused(t *testing.T) {
+func TestInvalidSettingsAreRejected(t *testing.T) {
 	for _, tc := range []struct{ change, want string }{
 		{"CDC_DATASTORES", "CDC_DATASTORES: is required by the worker"},
 		{"CDC_DATASTORES=a,,b", "CDC_DATASTORES: item 2 of the list is empty"},

@@ -56,7 +56,7 @@ func TestPublishWholeCallFailures(t *testing.T) {
 	}
 }
 
-func TestPublishRepeatsOnlyTheCallWhoseAnswerWasLost(t *testing.T) {
+func TestPublishRepeatsOnlyTheCallWhoseResponseWasLost(t *testing.T) {
 	bus := newBusServer(t)
 	bus.put = func(n int, _ []entry) reply { return reply{lost: n == 1} }
 	events := someEvents(35)
@@ -76,7 +76,7 @@ func TestPublishRepeatsOnlyTheCallWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
-func TestPublishGivesUpACallThatIsNotAnswered(t *testing.T) {
+func TestPublishGivesUpACallWithoutAResponse(t *testing.T) {
 	bus := newBusServer(t)
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })

@@ -180,7 +180,7 @@ func TestPublishStopsWhenASecondCallIsStuck(t *testing.T) {
 
 // The answer to a whole call is no rejection of its entries: they are kept apart, and those
 // that EventBridge does not take alone either are an error, tried again later.
-func TestPublishTakesNoAnswerToACallForARejection(t *testing.T) {
+func TestPublishTakesNoFailedCallForARejection(t *testing.T) {
 	for _, failure := range []reply{
 		{status: http.StatusBadRequest, code: "ValidationException"},
 		{status: http.StatusBadRequest, code: "SerializationException"},

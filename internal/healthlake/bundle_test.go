@@ -22,7 +22,7 @@ func TestResourcesStayByteForByte(t *testing.T) {
 		"lone surrogate": `{` + head + `,"a":"\ud83d"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newServer(t, answering(searchset("", body, patient("2", "1"))))
+			s := newServer(t, responding(searchset("", body, patient("2", "1"))))
 			page, err := searchPatients(s.client(t))
 			require.NoError(t, err)
 			require.Len(t, page.Resources, 2)
@@ -51,7 +51,7 @@ func TestEntriesThatAreNotTaken(t *testing.T) {
 		{"resource":{"resourceType":"Patient","id":"bad-time","meta":{"versionId":"1","lastUpdated":"yesterday"}}},
 		{"resource":{"resourceType":"Patient","id":"number","meta":{"versionId":1,"lastUpdated":"2026-03-01T12:00:00Z"}}},
 		{"resource":` + patient("not-utf8\xff", "1") + `}]}`
-	s := newServer(t, answering(body))
+	s := newServer(t, responding(body))
 	page, err := searchPatients(s.client(t))
 	require.NoError(t, err)
 	require.Len(t, page.Unreadable, 9)
@@ -60,7 +60,7 @@ func TestEntriesThatAreNotTaken(t *testing.T) {
 	require.Equal(t, "kept-match", page.Resources[1].ID)
 }
 
-func TestAnswersThatAreNoSearchset(t *testing.T) {
+func TestResponsesThatAreNoSearchset(t *testing.T) {
 	for name, body := range map[string]string{
 		"empty":     "",
 		"html":      "<html>" + secretBody + "</html>",
@@ -72,7 +72,7 @@ func TestAnswersThatAreNoSearchset(t *testing.T) {
 		"cut short": searchset("", patient(secretID, "1"))[:150],
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newServer(t, answering(body))
+			s := newServer(t, responding(body))
 			_, err := searchPatients(s.client(t))
 			e := requireClass(t, cdc.ClassMalformed, err)
 			require.Equal(t, 200, e.Status)

@@ -19,7 +19,7 @@ import (
 )
 
 func TestSearchAsksForTheSpanWithMargins(t *testing.T) {
-	s := newServer(t, answering(searchset("", patient("1", "4"))))
+	s := newServer(t, responding(searchset("", patient("1", "4"))))
 	page, err := searchPatients(s.client(t))
 	require.NoError(t, err)
 	require.Len(t, page.Resources, 1)
@@ -30,7 +30,7 @@ func TestSearchAsksForTheSpanWithMargins(t *testing.T) {
 	require.Equal(t, -1, page.Total)
 	require.False(t, page.Date.IsZero())
 
-	asked, err := url.Parse(s.asked()[0])
+	asked, err := url.Parse(s.requested()[0])
 	require.NoError(t, err)
 	require.Equal(t, rootPath+"/Patient", asked.Path)
 	require.Equal(t, url.Values{
@@ -43,11 +43,11 @@ func TestSearchOfIDsHasNoBodies(t *testing.T) {
 	short := `{"resourceType":"Patient","id":"1","meta":{"versionId":"2","lastUpdated":"2026-03-01T12:00:03.000Z","tag":[{"code":"SUBSETTED"}]}}`
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Has("page") {
-			answering(searchset("", short))(w, r)
+			responding(searchset("", short))(w, r)
 			return
 		}
 		body := searchset(rootPath+"/Patient?_elements=id,meta&page=2", short)
-		answering(strings.Replace(body, `"type"`, `"total":2,"type"`, 1))(w, r)
+		responding(strings.Replace(body, `"type"`, `"total":2,"type"`, 1))(w, r)
 	})
 	c := s.client(t)
 	page, err := c.Search(context.Background(), cdc.SearchRequest{
@@ -56,8 +56,8 @@ func TestSearchOfIDsHasNoBodies(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, page.Total)
 	require.Nil(t, page.Resources[0].Body)
-	require.Contains(t, s.asked()[0], "_elements=id%2Cmeta")
-	require.Contains(t, s.asked()[0], "_total=accurate")
+	require.Contains(t, s.requested()[0], "_elements=id%2Cmeta")
+	require.Contains(t, s.requested()[0], "_total=accurate")
 
 	page, err = c.Next(context.Background(), testDatastore, "Patient", page.Next)
 	require.NoError(t, err)
@@ -75,7 +75,7 @@ func TestPagesOverTLSUnderAPathPrefix(t *testing.T) {
 		if asked < pages {
 			next = fmt.Sprintf("%s/fhir%s/Patient?_count=100&page=%d", s.URL, rootPath, asked)
 		}
-		answering(searchset(next, patient(fmt.Sprint(asked), "1")))(w, r)
+		responding(searchset(next, patient(fmt.Sprint(asked), "1")))(w, r)
 	}))
 	t.Cleanup(s.Close)
 	c := s.client(t, func(c *Client) { c.endpoint.Path = "/fhir" })
@@ -108,7 +108,7 @@ func TestEachRequestIsSignedAnew(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		answering(searchset(""))(w, r)
+		responding(searchset(""))(w, r)
 	}))
 	t.Cleanup(s.Close)
 	clock := suiteTime
@@ -134,7 +134,7 @@ func TestAnonymousRequestsGoUnsigned(t *testing.T) {
 		if r.Header.Get("Authorization") != "" {
 			t.Error("an anonymous request is signed")
 		}
-		answering(searchset("", patient("1", "1")))(w, r)
+		responding(searchset("", patient("1", "1")))(w, r)
 	}))
 	t.Cleanup(server.Close)
 	c, err := New(Config{Endpoint: server.URL, Credentials: aws.AnonymousCredentials{}})
@@ -161,12 +161,12 @@ func TestCompressedPage(t *testing.T) {
 
 func TestCount(t *testing.T) {
 	body := `{"resourceType":"Bundle","type":"searchset","total":1234}`
-	s := newServer(t, func(w http.ResponseWriter, r *http.Request) { answering(body)(w, r) })
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) { responding(body)(w, r) })
 	c := s.client(t)
 	total, err := c.Count(context.Background(), testDatastore, "Observation", testSpan)
 	require.NoError(t, err)
 	require.Equal(t, 1234, total)
-	asked, err := url.Parse(s.asked()[0])
+	asked, err := url.Parse(s.requested()[0])
 	require.NoError(t, err)
 	require.Equal(t, url.Values{
 		"_lastUpdated": {"ge2026-03-01T12:00:00.000Z", "lt2026-03-01T12:00:10.000Z"},
@@ -185,11 +185,11 @@ func TestReads(t *testing.T) {
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case rootPath + "/Patient/" + secretID:
-			answering(patient(secretID, "7"))(w, r)
+			responding(patient(secretID, "7"))(w, r)
 		case rootPath + "/Patient/" + secretID + "/_history/3":
-			answering(patient(secretID, "3"))(w, r)
+			responding(patient(secretID, "3"))(w, r)
 		case rootPath + "/Patient/" + secretID + "/_history/4", rootPath + "/Patient/other":
-			answering(patient(secretID, "5"))(w, r)
+			responding(patient(secretID, "5"))(w, r)
 		case rootPath + "/Patient/gone":
 			w.WriteHeader(http.StatusGone)
 		default:
@@ -225,12 +225,12 @@ func TestSearchableTypes(t *testing.T) {
 		{"type":"List"},
 		{"type":"../Patient","interaction":[{"code":"search-type"}]},
 		{"type":"Patient","interaction":[{"code":"search-type"}]}]}]}`
-	s := newServer(t, func(w http.ResponseWriter, r *http.Request) { answering(body)(w, r) })
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) { responding(body)(w, r) })
 	c := s.client(t)
 	types, err := c.SearchableTypes(context.Background(), testDatastore)
 	require.NoError(t, err)
 	require.Equal(t, []string{"Goal", "Observation", "Patient"}, types)
-	require.Equal(t, []string{rootPath + "/metadata"}, s.asked())
+	require.Equal(t, []string{rootPath + "/metadata"}, s.requested())
 
 	for _, body = range []string{searchset(""), `{"resourceType":"CapabilityStatement"}`, `<CapabilityStatement/>`} {
 		_, err = c.SearchableTypes(context.Background(), testDatastore)
@@ -263,7 +263,7 @@ func TestNothingIsSentForInvalidInput(t *testing.T) {
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewRejects(t *testing.T) {
 	good := Config{Endpoint: "https://store.example", Region: "us-east-1", Credentials: rotating(aws.Credentials{})}
 	_, err := New(good)
 	require.NoError(t, err)

@@ -93,7 +93,7 @@ func TestClassesOfStatus(t *testing.T) {
 		{name: "500", handler: refusing(500), class: cdc.ClassUnavailable},
 		{name: "503", handler: refusing(503, code, "ServiceUnavailable"), class: cdc.ClassUnavailable, code: "ServiceUnavailable"},
 		{name: "202", handler: refusing(202), class: cdc.ClassMalformed},
-		{name: "not FHIR", handler: answering(secretBody), class: cdc.ClassMalformed},
+		{name: "not FHIR", handler: responding(secretBody), class: cdc.ClassMalformed},
 		{name: "hung up", handler: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, class: cdc.ClassUnavailable},
 	}
 	for _, tc := range cases {
@@ -124,7 +124,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		_, err := searchPatients(s.client(t))
 		e := requireClass(t, cdc.ClassInvalidRequest, err)
 		require.Equal(t, status, e.Status)
-		require.Len(t, s.asked(), 1)
+		require.Len(t, s.requested(), 1)
 	}
 }
 
@@ -224,7 +224,7 @@ func TestBodyLimit(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, got.Resources)
 			require.NotEmpty(t, got.Next, "the same again, in less")
-			require.Len(t, s.asked(), 1, "it would be as large again")
+			require.Len(t, s.requested(), 1, "it would be as large again")
 			require.Equal(t, cdc.ClassTooLarge, s.calls[0].Class)
 			got, err = searchPatients(newServer(t, handler(large)).client(t, limit))
 			require.NoError(t, err)
@@ -312,7 +312,7 @@ func TestHangingStore(t *testing.T) {
 }
 
 func TestNoConnection(t *testing.T) {
-	s := newServer(t, answering(searchset("")))
+	s := newServer(t, responding(searchset("")))
 	c := s.client(t)
 	s.Close()
 	for op, call := range operations {
@@ -327,7 +327,7 @@ var discardLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 
 func TestUntrustedCertificate(t *testing.T) {
 	s := &server{}
-	s.Server = httptest.NewUnstartedServer(answering(searchset("")))
+	s.Server = httptest.NewUnstartedServer(responding(searchset("")))
 	s.Config.ErrorLog = discardLog
 	s.StartTLS()
 	t.Cleanup(s.Close)

@@ -60,10 +60,10 @@ func TestHistoryIsFollowedWithinTheStoreOnly(t *testing.T) {
 	c, ctx := s.client(t), context.Background()
 	page, err := c.History(ctx, testDatastore, "Patient", secretID, "")
 	require.NoError(t, err)
-	asked := len(s.asked())
+	asked := len(s.requested())
 	_, err = c.History(ctx, testDatastore, "Patient", secretID, page.Next)
 	requireClass(t, cdc.ClassInvalidRequest, err)
-	require.Len(t, s.asked(), asked, "nothing was sent")
+	require.Len(t, s.requested(), asked, "nothing was sent")
 	for _, id := range []string{"", "a\nb", "a\xff"} {
 		_, err := c.History(ctx, testDatastore, "Patient", id, "")
 		requireClass(t, cdc.ClassInvalidInput, err)

@@ -88,7 +88,7 @@ func strayLinks() []string {
 	}
 }
 
-func TestStrayLinksAreRefused(t *testing.T) {
+func TestStrayLinksAreRejected(t *testing.T) {
 	c := linkClient(t)
 	for _, link := range strayLinks() {
 		_, err := c.follow(testDatastore, link)
@@ -106,14 +106,14 @@ func TestForeignNextLink(t *testing.T) {
 		t.Error("a request went elsewhere")
 	}))
 	t.Cleanup(elsewhere.Close)
-	s := newServer(t, answering(searchset(elsewhere.URL+rootPath+"/Patient?page="+secretID, patient("1", "1"))))
+	s := newServer(t, responding(searchset(elsewhere.URL+rootPath+"/Patient?page="+secretID, patient("1", "1"))))
 	c := s.client(t)
 	page, err := searchPatients(c)
 	require.NoError(t, err)
 	require.Len(t, page.Resources, 1)
 	_, err = c.Next(context.Background(), testDatastore, "Patient", page.Next)
 	requireClass(t, cdc.ClassInvalidRequest, err)
-	require.Len(t, s.asked(), 1)
+	require.Len(t, s.requested(), 1)
 }
 
 // TestSameOrigin: as RFC 3986 and RFC 6454 have it (reported/05).
@@ -147,7 +147,7 @@ func TestSameOrigin(t *testing.T) {
 // TestNextLinkToItself: the page is had, and its link is for whoever follows it to
 // see (reported/04).
 func TestNextLinkToItself(t *testing.T) {
-	s := newServer(t, answering(searchset(rootPath+"/Patient?page=again", patient("1", "1"))))
+	s := newServer(t, responding(searchset(rootPath+"/Patient?page=again", patient("1", "1"))))
 	c := s.client(t)
 	page, err := searchPatients(c)
 	require.NoError(t, err)
@@ -166,10 +166,10 @@ func TestAnyTokenReachesTheStore(t *testing.T) {
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		got = r.URL.Query()
 		if got.Has("page") {
-			answering(searchset(""))(w, r)
+			responding(searchset(""))(w, r)
 			return
 		}
-		answering(searchset(link))(w, r)
+		responding(searchset(link))(w, r)
 	})
 	c := s.client(t)
 	rapid.Check(t, func(t *rapid.T) {

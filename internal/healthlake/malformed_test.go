@@ -49,7 +49,7 @@ func TestMalformedEntriesHarmOnlyThemselves(t *testing.T) {
 		body := searchset(rootPath+"/Patient?page=2", patient("before", "1"), patient("after", "1"))
 		cut := strings.LastIndex(body, `,{"resource"`)
 		body = body[:cut] + "," + entry + "," + entry + body[cut:]
-		page, err := searchPatients(newServer(t, answering(body)).client(t))
+		page, err := searchPatients(newServer(t, responding(body)).client(t))
 		require.NoError(t, err, name)
 		require.Len(t, page.Resources, 2, name)
 		require.Equal(t, "before", page.Resources[0].ID)
@@ -58,7 +58,7 @@ func TestMalformedEntriesHarmOnlyThemselves(t *testing.T) {
 		require.Len(t, page.Unreadable, 2, name)
 		require.Equal(t, at, page.Unreadable[0].LastUpdated, name)
 		require.NotEqual(t, page.Unreadable[0].Digest, page.Unreadable[1].Digest, "two on one page are two")
-		again, err := searchPatients(newServer(t, answering(body)).client(t))
+		again, err := searchPatients(newServer(t, responding(body)).client(t))
 		require.NoError(t, err)
 		require.Equal(t, page.Unreadable, again.Unreadable, "listed again they are the same")
 	}
@@ -94,7 +94,7 @@ func TestMalformedMembersOfABundle(t *testing.T) {
 		`"entry":[{"resource":` + patient("2", "1") + `}],"x":"\\\"]}","y":[{}]`: {total: -1},
 	} {
 		body := `{"resourceType":"Bundle",` + members + `,"entry":[{"resource":` + patient("1", "1") + `}]}`
-		page, err := searchPatients(newServer(t, answering(body)).client(t))
+		page, err := searchPatients(newServer(t, responding(body)).client(t))
 		name := members[:min(len(members), 90)]
 		require.NoError(t, err, name)
 		require.Len(t, page.Resources, 1+strings.Count(members, `"resource":`), name)
@@ -113,10 +113,10 @@ func TestByteOrderMark(t *testing.T) {
 		opCount:    `{"resourceType":"Bundle","total":0}`,
 		opMetadata: `{"resourceType":"CapabilityStatement","rest":[{"resource":[{"type":"Patient","interaction":[{"code":"search-type"}]}]}]}`,
 	} {
-		s := newServer(t, answering(mark+body))
+		s := newServer(t, responding(mark+body))
 		require.NoError(t, operations[op](context.Background(), s.client(t)), op)
 	}
-	_, err := searchPatients(newServer(t, answering(mark+mark+page)).client(t))
+	_, err := searchPatients(newServer(t, responding(mark+mark+page)).client(t))
 	requireClass(t, cdc.ClassMalformed, err)
 }
 
@@ -146,7 +146,7 @@ func TestUnusualIDsAreRequested(t *testing.T) {
 			if len(segments) > 2 && strings.HasPrefix(segments[2], "_history") && len(segments) == 3 {
 				body = `{"resourceType":"Bundle","entry":[{"resource":` + body + `}]}`
 			}
-			answering(body)(w, r)
+			responding(body)(w, r)
 		})
 		c, ctx := s.client(t), context.Background()
 		resource, err := c.Read(ctx, testDatastore, "Patient", id)
@@ -157,7 +157,7 @@ func TestUnusualIDsAreRequested(t *testing.T) {
 		page, err := c.History(ctx, testDatastore, "Patient", id, "")
 		require.NoError(t, err, id)
 		require.Len(t, page.Resources, 1)
-		require.Len(t, s.asked(), 3)
+		require.Len(t, s.requested(), 3)
 		for status, class := range map[int]cdc.Class{404: cdc.ClassNotFound, 410: cdc.ClassNotFound, 400: cdc.ClassInvalidRequest} {
 			s := newServer(t, refusing(status))
 			_, err := s.client(t).Read(ctx, testDatastore, "Patient", id)
@@ -177,7 +177,7 @@ func TestResourceThatIsNoReadableVersion(t *testing.T) {
 		`{"resourceType":"Patient","id":"1","meta":{"versionId":"1",`: cdc.ClassMalformed,
 		`<html>`: cdc.ClassMalformed,
 	} {
-		_, err := newServer(t, answering(body)).client(t).Read(context.Background(), testDatastore, "Patient", "1")
+		_, err := newServer(t, responding(body)).client(t).Read(context.Background(), testDatastore, "Patient", "1")
 		requireClass(t, class, err)
 	}
 }
@@ -214,7 +214,7 @@ func TestTooLargePages(t *testing.T) {
 		if from+count < resources {
 			next = fmt.Sprintf("%s?_getpages=%d:%t:%d", rootPath, count, ids, from+count)
 		}
-		answering(searchset(next, page...))(w, r)
+		responding(searchset(next, page...))(w, r)
 	})
 	list := func(limit int64) (full, ids map[string]bool, err error) {
 		c := s.client(t, func(c *Client) { c.maxBody = limit })
@@ -266,7 +266,7 @@ func TestTooLargeHistory(t *testing.T) {
 		if from+count < versions {
 			next = fmt.Sprintf("%s/Patient/1/_history?_count=%d&page=%d", rootPath, count, from+count)
 		}
-		answering(searchset(next, page...))(w, r)
+		responding(searchset(next, page...))(w, r)
 	})
 	for limit, want := range map[int64]int{10 * large: versions, large: 0} {
 		c := s.client(t, func(c *Client) { c.maxBody = limit })
@@ -305,7 +305,7 @@ func TestTombstonesOfOtherForms(t *testing.T) {
 		body + `"request":{"method":"PUT"},"response":{"status":"410"}}`:              false,
 		body + `"response":{"status":4100}}`:                                          false,
 	} {
-		s := newServer(t, answering(`{"resourceType":"Bundle","entry":[null,`+entry+`]}`))
+		s := newServer(t, responding(`{"resourceType":"Bundle","entry":[null,`+entry+`]}`))
 		page, err := s.client(t).History(context.Background(), testDatastore, "Patient", "1", "")
 		require.NoError(t, err, entry)
 		require.Len(t, page.Unreadable, 1, entry)
@@ -316,7 +316,7 @@ func TestTombstonesOfOtherForms(t *testing.T) {
 			require.Equal(t, "2026-03-01T12:00:09.123Z", page.Resources[0].LastUpdated)
 		}
 	}
-	s := newServer(t, answering(`{"resourceType":"Bundle","entry":[{"request":{"method":"GET"},"response":{"status":"200"}}]}`))
+	s := newServer(t, responding(`{"resourceType":"Bundle","entry":[{"request":{"method":"GET"},"response":{"status":"200"}}]}`))
 	page, err := s.client(t).History(context.Background(), testDatastore, "Patient", "1", "")
 	require.NoError(t, err)
 	require.Empty(t, page.Resources)

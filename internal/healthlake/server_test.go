@@ -60,8 +60,8 @@ func (s *server) verified(t *testing.T, handler http.HandlerFunc) http.Handler {
 	})
 }
 
-// asked returns the request URIs so far.
-func (s *server) asked() []string {
+// requested returns the request URIs so far.
+func (s *server) requested() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string(nil), s.uris...)
@@ -115,7 +115,7 @@ func searchset(next string, resources ...string) string {
 	return b.String()
 }
 
-func answering(body string) http.HandlerFunc {
+func responding(body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/fhir+json;charset=utf-8")
 		_, _ = w.Write([]byte(body))

@@ -67,7 +67,7 @@ func TestHandlerServesTheSDKsRemoteCodec(t *testing.T) {
 	require.Equal(t, "hello", got)
 }
 
-func TestHandlerRefuses(t *testing.T) {
+func TestHandlerRejects(t *testing.T) {
 	server := serve(t, codec(t, ring(t, GenerateKey())), Access{Origins: []string{uiOrigin}})
 	for name, tc := range map[string]struct {
 		method, path, origin, body string
@@ -103,7 +103,7 @@ func TestHandlerNamesTheMissingKey(t *testing.T) {
 	require.Contains(t, text, `key "old"`)
 }
 
-func TestHandlerAnswersThisMachineOnly(t *testing.T) {
+func TestHandlerServesThisMachineOnly(t *testing.T) {
 	c := codec(t, ring(t, GenerateKey()))
 	for name, tc := range map[string]struct {
 		from   string
@@ -150,7 +150,7 @@ func payloadsJSON(t *testing.T, payloads ...*commonpb.Payload) string {
 
 // A few hundred kilobytes of payloads, each a decompression bomb within the limit of
 // one, once made the process 8 GB large.
-func TestHandlerBoundsARequestsAnswer(t *testing.T) {
+func TestHandlerBoundsAResponse(t *testing.T) {
 	c := codec(t, ring(t, GenerateKey()))
 	server := serve(t, c, Access{Origins: []string{uiOrigin}})
 	bomb := encodeOne(t, c, plain(strings.Repeat(" ", MaxDecodedBytes/4)))
@@ -190,7 +190,7 @@ func (b blocked) Read([]byte) (int, error) {
 }
 
 // However many ask at once, only a few are answered at a time.
-func TestHandlerAnswersAFewAtATime(t *testing.T) {
+func TestHandlerServesAFewAtATime(t *testing.T) {
 	h := newHandler(codec(t, ring(t, GenerateKey())), Access{})
 	post := func(body io.Reader) *http.Request {
 		r := httptest.NewRequest(http.MethodPost, "/decode", body)
