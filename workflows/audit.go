@@ -38,7 +38,6 @@ func Audit(ctx workflow.Context, in cdc.AuditInput) (cdc.AuditState, error) {
 type audit struct {
 	in    cdc.AuditInput
 	state cdc.AuditState
-	id    string
 	// width is how long the next span may be: shorter after one that had to be split.
 	width time.Duration
 }
@@ -47,7 +46,7 @@ func newAudit(ctx workflow.Context, in cdc.AuditInput) (*audit, error) {
 	if err := checkAudit(in); err != nil {
 		return nil, err
 	}
-	a := &audit{in: in, id: workflow.GetInfo(ctx).WorkflowExecution.ID, width: maxSpan}
+	a := &audit{in: in, width: maxSpan}
 	now := workflow.Now(ctx).UTC()
 	switch {
 	case in.Resume != nil:

@@ -98,12 +98,12 @@ func (a *audit) addToRound(p *partAudit) {
 			f.Incomplete = from
 		}
 	}
-	for _, t := range p.result.Types {
+	for i, t := range p.result.Types {
 		switch {
 		case t.Unavailable != "":
 			f.Unavailable = f.Unavailable || t.Unavailable.Retryable()
 			incomplete(p.part.Span.From)
-		case p.lessMissing[t.Type]:
+		case t.Missing < p.first[i].Missing: // healed once: see healsOf
 			f.LastNew = f.RoundStart
 			a.state.Totals.Healed += p.healed[t.Type]
 			addHealed(&a.state, a.hourOf(p.part.Span.From), t.Type, p.healed[t.Type])

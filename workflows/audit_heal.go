@@ -78,7 +78,7 @@ func (a *audit) healsOf(p *partAudit) int {
 	}
 	run := u.Stuck + 1
 	switch {
-	case run <= maxStuck || p.missing > before:
+	case run <= maxStuck || missing(p.first) > before:
 		return maxHeals
 	case run&(run-1) == 0:
 		return 1
@@ -89,8 +89,8 @@ func (a *audit) healsOf(p *partAudit) int {
 
 // stuck is how many runs in a row, with this one, have healed the span without progress.
 func (p *partAudit) stuck(before int) int {
-	now := missing(p.result)
-	if now == 0 || now < p.missing || p.windows == 0 && before == 0 {
+	now := missing(p.result.Types)
+	if now == 0 || now < missing(p.first) || p.windows == 0 && before == 0 {
 		return 0
 	}
 	return before + 1
@@ -135,8 +135,8 @@ func (p *partAudit) incomplete() []string {
 	return types
 }
 
-func missing(result cdc.AuditSpanResult) (n int) {
-	for _, t := range result.Types {
+func missing(types []cdc.TypeAudit) (n int) {
+	for _, t := range types {
 		n += t.Missing
 	}
 	return n
@@ -160,7 +160,6 @@ func (p *partAudit) update(again cdc.AuditSpanResult, ran bool) {
 	for _, now := range again.Types {
 		before := &p.result.Types[slices.IndexFunc(p.result.Types, func(t cdc.TypeAudit) bool { return t.Type == now.Type })]
 		if ran && now.Unavailable == "" && before.Unavailable == "" {
-			p.lessMissing[now.Type] = p.lessMissing[now.Type] || now.Missing < before.Missing
 			p.healed[now.Type] += max(0, before.Missing-now.Missing-max(0, now.Skipped-before.Skipped)-max(0, now.Open-before.Open))
 		}
 		*before = now

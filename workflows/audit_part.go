@@ -16,24 +16,22 @@ const maxStatements = 4_000
 // partAudit is the audit of one part.
 type partAudit struct {
 	part cdc.AuditPart
-	// result is of the last comparison of each type, and missing what was missing at first.
-	result  cdc.AuditSpanResult
-	missing int
-	// healed versions by type; lessMissing are the types of which healing found less missing.
-	healed      map[string]int
-	lessMissing map[string]bool
-	// windows were run to heal.
+	// result has the last comparison of each type, first the first one, in the same order.
+	result cdc.AuditSpanResult
+	first  []cdc.TypeAudit
+	// healed versions by type, by windows that were run.
+	healed  map[string]int
 	windows int
 }
 
 // auditPart audits one part, heals what is missing in it, and states it.
 func (a *audit) auditPart(ctx workflow.Context, part cdc.AuditPart) error {
-	p := &partAudit{part: part, healed: make(map[string]int), lessMissing: make(map[string]bool)}
+	p := &partAudit{part: part, healed: make(map[string]int)}
 	var err error
 	if p.result, err = a.compare(ctx, part, part.Types); err != nil {
 		return err
 	}
-	p.missing = missing(p.result)
+	p.first = slices.Clone(p.result.Types)
 	if !a.in.DryRun && !p.result.Split {
 		if err := a.heal(ctx, p); err != nil {
 			return err
@@ -128,7 +126,7 @@ func (a *audit) publish(ctx workflow.Context, part cdc.AuditPart, statements []c
 	}
 	in := cdc.PublishInput{
 		Origin: cdc.Origin{
-			Datastore: a.in.Datastore, Cause: cdc.Cause{SourceTime: a.state.StartedAt, CapturedBy: cdc.ByAudit}, CorrelationID: a.id,
+			Datastore: a.in.Datastore, Cause: cdc.Cause{SourceTime: a.state.StartedAt, CapturedBy: cdc.ByAudit}, CorrelationID: workflow.GetInfo(ctx).WorkflowExecution.ID,
 		},
 		Statements: statements,
 	}
