@@ -150,7 +150,7 @@ func (a *audit) record(p *partAudit, statements []cdc.Statement, rejected []stri
 	totals := &a.state.Totals
 	for _, t := range p.result.Types {
 		if canState(t) {
-			totals.AuditFigures.Add(t.AuditFigures)
+			totals.Add(t.AuditFigures)
 		}
 		totals.Healed += p.healed[t.Type]
 		addHealed(&a.state, p.part.Span, t.Type, p.healed[t.Type])

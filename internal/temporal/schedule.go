@@ -96,59 +96,13 @@ func (s *AuditSchedules) KeepTypes(ctx context.Context, datastore string, types 
 	return s.keep(ctx, cdc.AuditInput{Datastore: datastore, Types: types}, false)
 }
 
-// keep is Keep, where a worker starts, and KeepTypes.
+// keep is Keep, where a worker starts, and KeepTypes: it changes the schedule, and looks
+// at it again, until there is nothing to change.
 func (s *AuditSchedules) keep(ctx context.Context, in cdc.AuditInput, starting bool) error {
 	in.Types = slices.Sorted(slices.Values(in.Types))
-	return s.retry(ctx, in.Datastore, func(changed bool) (kept bool, err error) {
-		known, err := s.AuditSchedule(ctx, in.Datastore)
-		switch {
-		case err != nil:
-			return false, err
-		case known == nil && !starting:
-			return true, nil
-		case known == nil:
-			known = &AuditSchedule{}
-		default:
-			err = s.checkOwner(ctx, in.Datastore, known.Input.Owner, s.TakeOver && starting)
-		}
-		if err != nil {
-			return false, err
-		}
-		// A server may drop a change whose conflict token is old without saying so, hence
-		// another look; that it finds other settings of another worker is no conflict: the
-		// last one to start wins.
-		if changed && known.Input.Owner == s.Owner && len(Lacking(in.Types, known.Input.Types)) == 0 {
-			return true, nil
-		}
-		wanted := in
-		if !starting {
-			wanted = known.Input
-		}
-		if changed {
-			// Workers that start at once with other types must not remove each other's types
-			// in turn: KeepTypes removes them later.
-			wanted.Types = union(in.Types, known.Input.Types)
-		} else {
-			wanted.Types = s.types(ctx, in.Datastore, in.Types, known.Input.Types, starting)
-		}
-		wanted.Since = s.since(known.Input.Since, wanted.Types)
-		schedule, err := s.schedule(wanted, known.schedule, starting)
-		if err != nil {
-			return false, err
-		}
-		if sameInput(wanted, known.Input) && shape(schedule) == shape(known.schedule) {
-			return true, nil
-		}
-		return false, s.write(ctx, known, wanted, schedule)
-	})
-}
-
-// retry tries until the schedule is as it should be. keep makes one change, if one is
-// to be made, after which it is looked at again.
-func (s *AuditSchedules) retry(ctx context.Context, datastore string, keep func(changed bool) (kept bool, err error)) error {
 	changed := false
 	for try := 1; ; try++ {
-		kept, err := keep(changed)
+		kept, err := s.change(ctx, in, starting, changed)
 		again := try < maxConflicts
 		switch code(err) {
 		case codes.OK:
@@ -163,9 +117,52 @@ func (s *AuditSchedules) retry(ctx context.Context, datastore string, keep func(
 			again = false
 		}
 		if !again || smithytime.SleepWithContext(ctx, conflictPause*time.Duration(try)) != nil {
-			return fmt.Errorf("keeping schedule %s: %w", cdc.AuditScheduleID(datastore), err)
+			return fmt.Errorf("keeping schedule %s: %w", cdc.AuditScheduleID(in.Datastore), err)
 		}
 	}
+}
+
+// change makes the schedule as it should be; changed is set when it did so before. kept is
+// set when it was so already.
+//
+// A server may drop a change whose conflict token is old without saying so, hence the other
+// look. That it finds other settings of another worker is no conflict: the last one to
+// start wins.
+func (s *AuditSchedules) change(ctx context.Context, in cdc.AuditInput, starting, changed bool) (kept bool, err error) {
+	known, err := s.AuditSchedule(ctx, in.Datastore)
+	if err == nil && known != nil {
+		err = s.checkOwner(ctx, in.Datastore, known.Input.Owner, s.TakeOver && starting)
+	}
+	switch {
+	case err != nil:
+		return false, err
+	case known == nil && !starting:
+		return true, nil
+	case known == nil:
+		known = &AuditSchedule{}
+	case changed && known.Input.Owner == s.Owner && len(Lacking(in.Types, known.Input.Types)) == 0:
+		return true, nil
+	}
+	wanted := in
+	if !starting {
+		wanted = known.Input
+	}
+	if changed {
+		// Workers that start at once with other types must not remove each other's types
+		// in turn: KeepTypes removes them later.
+		wanted.Types = union(in.Types, known.Input.Types)
+	} else {
+		wanted.Types = s.types(ctx, in.Datastore, in.Types, known.Input.Types, starting)
+	}
+	wanted.Since = s.since(known.Input.Since, wanted.Types)
+	schedule, err := s.schedule(wanted, known.schedule, starting)
+	if err != nil {
+		return false, err
+	}
+	if sameInput(wanted, known.Input) && shape(schedule) == shape(known.schedule) {
+		return true, nil
+	}
+	return false, s.write(ctx, known, wanted, schedule)
 }
 
 // types are those that the schedule is to have: the configured ones, and, while a
