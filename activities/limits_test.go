@@ -186,7 +186,7 @@ func TestWindowThatNoLongerTriesIsForgotten(t *testing.T) {
 }
 
 // That some types cannot be read says nothing of the store: a type that is
-// refused for good, tried alone, must not keep newer windows out.
+// unavailable for good, tried alone, must not keep newer windows out.
 func TestAttemptForSomeTypesTellsNothingOfTheStore(t *testing.T) {
 	l := NewLimits(10, 10)
 	try(t, l, windowAt(testStore, 1), storeUnknown)
@@ -194,7 +194,7 @@ func TestAttemptForSomeTypesTellsNothingOfTheStore(t *testing.T) {
 
 	broken := &cdc.Error{Op: "GET {Type}", Class: cdc.ClassUnavailable, Status: 500}
 	answered := []cdc.PageResult{{Type: "Patient", State: cdc.PageDone}}
-	refused := []cdc.PageResult{{Type: "Patient", State: cdc.PageUnavailable}}
+	unavailable := []cdc.PageResult{{Type: "Patient", State: cdc.PageUnavailable}}
 	for _, c := range []struct {
 		name      string
 		together  bool
@@ -203,10 +203,10 @@ func TestAttemptForSomeTypesTellsNothingOfTheStore(t *testing.T) {
 		want      outcome
 	}{
 		{"one answered", true, answered, broken, storeAnswered},
-		{"all forbidden", true, refused, nil, storeAnswered},
-		{"none of all types", true, refused, broken, storeFailed},
-		{"none of some types", false, refused, broken, storeUnknown},
-		{"stopping", true, refused, &cdc.Error{Class: cdc.ClassInterrupted}, storeUnknown},
+		{"all forbidden", true, unavailable, nil, storeAnswered},
+		{"none of all types", true, unavailable, broken, storeFailed},
+		{"none of some types", false, unavailable, broken, storeUnknown},
+		{"stopping", true, unavailable, &cdc.Error{Class: cdc.ClassInterrupted}, storeUnknown},
 	} {
 		h := hydration{in: cdc.HydrateInput{AllTypes: c.together}, retryable: c.retryable}
 		h.result.Pages = c.answers

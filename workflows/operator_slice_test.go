@@ -30,9 +30,9 @@ func (w *world) sliceProgress(id string) cdc.Progress {
 }
 
 // failFurther makes the store reject requests for further pages.
-func failFurther(w *world, refused func() bool) {
+func failFurther(w *world, rejected func() bool) {
 	w.store.Fail = func(c healthlaketest.Call) error {
-		if c.Further && refused() {
+		if c.Further && rejected() {
 			return &cdc.Error{Op: "GET {Type}", Class: cdc.ClassForbidden, Status: 403}
 		}
 		return nil

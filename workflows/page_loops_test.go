@@ -51,10 +51,10 @@ func TestSliceWhoseLinksGoRoundEnds(t *testing.T) {
 func TestSliceThatStartsAgainDoesNotGoRound(t *testing.T) {
 	w := newWorld(t)
 	w.store.Fill("Patient", 1_500, start.Add(time.Second), 300)
-	refused := 0
+	rejected := 0
 	w.store.Fail = func(c healthlaketest.Call) error {
-		if c.Further && len(w.store.Calls) > 9 && refused < 2 {
-			refused++
+		if c.Further && len(w.store.Calls) > 9 && rejected < 2 {
+			rejected++
 			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 400}
 		}
 		return nil
@@ -64,7 +64,7 @@ func TestSliceThatStartsAgainDoesNotGoRound(t *testing.T) {
 	require.NoError(t, w.env.GetWorkflowError())
 	var result cdc.CaptureSliceResult
 	require.NoError(t, w.env.GetWorkflowResult(&result))
-	require.Equal(t, 2, refused)
+	require.Equal(t, 2, rejected)
 	require.Equal(t, 1_500, result.Counts.Published)
 }
 

@@ -126,19 +126,19 @@ func TestSlicePublishesOnePageWhileItReadsTheNext(t *testing.T) {
 func TestPageTokenRejectedInASlice(t *testing.T) {
 	w := newWorld(t)
 	w.store.Fill("Patient", 1_500, start.Add(time.Second), 300)
-	further, refused := 0, 0
+	further, rejected := 0, 0
 	w.store.Fail = func(c healthlaketest.Call) error {
 		if !c.Further {
 			return nil
 		}
 		if further++; further == 3 || further == 9 || further == 20 {
-			refused++
+			rejected++
 			return &cdc.Error{Op: "GET {Type}?page", Class: cdc.ClassPageTokenRejected, Status: 410}
 		}
 		return nil
 	}
 	result := w.capture("Patient")
-	require.Equal(t, 3, refused)
+	require.Equal(t, 3, rejected)
 	w.requireExactlyOnce(all)
 	w.requireLedger(result.Ledger, "Patient")
 }

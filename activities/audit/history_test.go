@@ -113,7 +113,7 @@ func TestAuditSpanOfHistoriesThatHoldDeletesOrAreNotThere(t *testing.T) {
 	require.Equal(t, 2, result.Types[0].InStore, "the first and the third")
 	require.Zero(t, result.Types[0].HistoryUnavailable)
 
-	refuseHistories := func(status int) {
+	failHistories := func(status int) {
 		store.Fail = func(c healthlaketest.Call) error {
 			if c.Op == "history" {
 				return failure(status)
@@ -122,12 +122,12 @@ func TestAuditSpanOfHistoriesThatHoldDeletesOrAreNotThere(t *testing.T) {
 		}
 	}
 	for _, status := range []int{http.StatusNotFound, http.StatusBadRequest} {
-		refuseHistories(status)
+		failHistories(status)
 		result = audited(t, auditor(t, store, e), everything(1, "Patient"))
 		require.Equal(t, 1, result.Types[0].HistoryUnavailable)
 		require.Equal(t, 1, result.Types[0].InStore)
 	}
-	refuseHistories(http.StatusForbidden)
+	failHistories(http.StatusForbidden)
 	result = audited(t, auditor(t, store, e), everything(1, "Patient"))
 	require.Equal(t, cdc.ClassForbidden, result.Types[0].Unavailable, "a missing permission is an operator's matter")
 }

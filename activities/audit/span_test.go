@@ -41,9 +41,9 @@ func TestAuditSpanStartsAgainWhenATokenIsRejected(t *testing.T) {
 	for i := range 150 {
 		store.write("Patient", fmt.Sprintf("p%03d", i), auditStart.Add(time.Second))
 	}
-	refusals := 0
+	rejections := 0
 	store.Fail = func(c healthlaketest.Call) error {
-		if refusals++; c.Further && refusals < 4 {
+		if rejections++; c.Further && rejections < 4 {
 			return failure(http.StatusBadRequest)
 		}
 		return nil
@@ -192,7 +192,7 @@ func TestAuditSpanAsksForTheDeletesOfItsSpan(t *testing.T) {
 
 	// A server that does not know the attribute any more stops no audit.
 	in.Attributes = true
-	e.refuses = "CdcWindowStart"
+	e.rejects = "CdcWindowStart"
 	audited(t, a, in)
 	require.Contains(t, e.queries[len(e.queries)-1], "StartTime")
 }

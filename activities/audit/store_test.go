@@ -113,27 +113,27 @@ var origin = cdc.Origin{
 }
 
 // hydrated hydrates Patients until a type is done, as a window does. It returns what
-// came, by id, and in how many activities; the state it ended in.
-func hydrated(t *testing.T, a world, ask cdc.PageRequest, list bool) (map[string]cdc.Change, int, cdc.PageState) {
+// came, by id, and the state it ended in.
+func hydrated(t *testing.T, a world, request cdc.PageRequest, list bool) (map[string]cdc.Change, cdc.PageState) {
 	got := map[string]cdc.Change{}
-	ask.Type = "Patient"
-	for n := 1; n < 200; n++ {
-		in := cdc.HydrateInput{Origin: origin, Window: cdc.WindowAt(testStore, auditStart), Salt: salt, Requests: []cdc.PageRequest{ask}, List: list}
+	request.Type = "Patient"
+	for range 200 {
+		in := cdc.HydrateInput{Origin: origin, Window: cdc.WindowAt(testStore, auditStart), Salt: salt, Requests: []cdc.PageRequest{request}, List: list}
 		text, err := json.Marshal(in)
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(text, &in)) // as it comes to an activity
 		result, err := a.Hydrate(t.Context(), in)
 		require.NoError(t, err)
-		answer := result.Pages[0]
-		for _, change := range answer.Changes {
+		page := result.Pages[0]
+		for _, change := range page.Changes {
 			got[change.ID] = change
-			ask.Known.Add(salt.Hash(change.Version))
+			request.Known.Add(salt.Hash(change.Version))
 		}
-		if answer.State == cdc.PageDone || answer.State == cdc.PageUnavailable {
-			return got, n, answer.State
+		if page.State == cdc.PageDone || page.State == cdc.PageUnavailable {
+			return got, page.State
 		}
-		ask.Next, ask.Trail = answer.Next, answer.Trail
+		request.Next, request.Trail = page.Next, page.Trail
 	}
 	require.Fail(t, "it never ends")
-	return nil, 0, ""
+	return nil, ""
 }

@@ -35,11 +35,11 @@ func TestUnreadableEntriesAreCountedWhereverPagesAreRead(t *testing.T) {
 	window := cdc.WindowAt(testStore, auditStart).Span()
 	for name, read := range map[string]func(a world) (found int, err error){
 		"Hydrate": func(a world) (int, error) {
-			got, _, _ := hydrated(t, a, cdc.PageRequest{}, false)
+			got, _ := hydrated(t, a, cdc.PageRequest{}, false)
 			return len(got), nil
 		},
 		"Hydrate, confirm": func(a world) (int, error) {
-			got, _, _ := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
+			got, _ := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 			return len(got), nil
 		},
 		"HydratePage": func(a world) (int, error) {
@@ -135,7 +135,7 @@ func TestPagesThatGoRound(t *testing.T) {
 				s := newStore(t, crowd(400, 10)...)
 				s.PageSize, s.Link = 10, tc.link
 				a := s.world(t)
-				got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: list}, list)
+				got, state := hydrated(t, a, cdc.PageRequest{Confirm: list}, list)
 				require.Len(t, got, tc.held)
 				require.Equal(t, cdc.PageDone, state)
 				require.LessOrEqual(t, len(s.Made("search", "Patient")), tc.held/10+cdc.MaxIdlePages+5)
@@ -201,7 +201,7 @@ func TestHistoryThatGoesRound(t *testing.T) {
 	require.Len(t, l.versions, 2, "what it held is kept")
 }
 
-// Search takes an id that FHIR does not have, and so do reads: the store's answer is
+// Search takes an id that FHIR does not have, and so do reads: the store's response is
 // taken, and whatever it is concerns that resource only (reported/03).
 func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 	unusual := []string{"a:1:b:2", "a b", "a/b", "a%2Fb", "..", "ä", strings.Repeat("x", 200)}
@@ -214,7 +214,7 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 	}
 	s := fresh(t)
 	a := s.world(t)
-	got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
+	got, state := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 	require.Equal(t, cdc.PageDone, state)
 	require.Len(t, got, 3+len(unusual))
 	require.Zero(t, a.noted.invalid)
@@ -228,7 +228,7 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 			return nil
 		}
 		a := s.world(t)
-		got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
+		got, state := hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 		require.Equal(t, cdc.PageDone, state, status)
 		require.Len(t, got, 3, status)
 		require.Equal(t, status < 404, a.noted.invalid > 0, "what the store lists and does not give is counted: %d", status)
@@ -265,21 +265,21 @@ func TestOneResourceNeverHoldsUpItsType(t *testing.T) {
 	}
 	s.Fail = failing(500)
 	a = s.world(t)
-	got, _, state = hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
-	require.Equal(t, cdc.PageUnavailable, state, "and is asked for again later")
+	got, state = hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
+	require.Equal(t, cdc.PageUnavailable, state, "and is requested again later")
 	require.Len(t, got, 2+len(unusual))
 	// What concerns all of them is an error of the type.
 	for _, status := range []int{403, 429} {
 		s = fresh(t)
 		s.Fail = failing(status)
 		a = s.world(t)
-		got, _, state = hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
+		got, state = hydrated(t, a, cdc.PageRequest{Confirm: true}, false)
 		require.Equal(t, cdc.PageUnavailable, state)
 		require.Empty(t, got)
 	}
 }
 
-// A page that is larger than an answer may be is had in less, and a single resource
+// A page that is larger than a response may be is had in less, and a single resource
 // that is goes as a reference (reported/02).
 func TestPagesThatAreTooLarge(t *testing.T) {
 	const limit = 100_000
@@ -301,14 +301,14 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 		s := newStore(t, entries...)
 		s.limit = limit
 		a := s.world(t)
-		got, _, state := hydrated(t, a, cdc.PageRequest{Confirm: confirm}, false)
+		got, state := hydrated(t, a, cdc.PageRequest{Confirm: confirm}, false)
 		require.Equal(t, cdc.PageDone, state)
 		check(t, "Hydrate", got)
 	}
 	s := newStore(t, entries...)
 	s.limit, s.PageSize = limit, 5 // the first page is not too large
 	a := s.world(t)
-	got, _, state := hydrated(t, a, cdc.PageRequest{}, false)
+	got, state := hydrated(t, a, cdc.PageRequest{}, false)
 	require.Equal(t, cdc.PageDone, state)
 	check(t, "Hydrate, later", got)
 

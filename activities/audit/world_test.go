@@ -44,31 +44,31 @@ type engine struct {
 	unseen map[string]bool
 	// shownToAll are found by every query.
 	shownToAll []string
-	// queries were asked; those with the word in them are refused.
+	// queries were made; those with the word in them are rejected.
 	queries []string
-	refuses string
+	rejects string
 }
 
 func (e *engine) ListWorkflow(ctx context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	e.queries = append(e.queries, r.GetQuery())
-	if e.refuses != "" && strings.Contains(r.GetQuery(), e.refuses) {
+	if e.rejects != "" && strings.Contains(r.GetQuery(), e.rejects) {
 		return nil, serviceerror.NewInvalidArgument("no such search attribute")
 	}
-	answer, err := e.Executions.ListWorkflow(ctx, r)
+	response, err := e.Executions.ListWorkflow(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	kept := answer.Executions[:0]
-	for _, info := range answer.GetExecutions() {
+	kept := response.Executions[:0]
+	for _, info := range response.GetExecutions() {
 		if !e.unseen[info.GetExecution().GetWorkflowId()] {
 			kept = append(kept, info)
 		}
 	}
-	answer.Executions = kept
+	response.Executions = kept
 	for _, id := range e.shownToAll {
-		answer.Executions = append(answer.Executions, &workflowpb.WorkflowExecutionInfo{Execution: &commonpb.WorkflowExecution{WorkflowId: id}})
+		response.Executions = append(response.Executions, &workflowpb.WorkflowExecutionInfo{Execution: &commonpb.WorkflowExecution{WorkflowId: id}})
 	}
-	return answer, nil
+	return response, nil
 }
 
 // closedWith puts a closed run of a window, with its ledger.

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What names another region than the one that requests are signed for is refused at
+// What names another region than the one that requests are signed for is rejected at
 // the start: it would refuse every request for good.
 func TestAnotherRegionIsRejected(t *testing.T) {
 	for _, tc := range []struct{ change, want string }{
@@ -42,7 +42,7 @@ func TestAnotherRegionIsRejected(t *testing.T) {
 	}
 }
 
-// What would carry patients' records to AWS unencrypted is refused.
+// What would carry patients' records to AWS unencrypted is rejected.
 func TestAWSIsCalledByHTTPS(t *testing.T) {
 	for _, change := range []string{
 		"CDC_HEALTHLAKE_ENDPOINT=http://healthlake.eu-west-1.amazonaws.com", "CDC_QUEUE_URL=http://sqs.eu-west-1.amazonaws.com/1/triggers",

@@ -76,7 +76,7 @@ func TestPublishBatchesByBytes(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []int{2, 1}, bus.sizes())
 	})
-	t.Run("an entry over the limit is refused, the others go", func(t *testing.T) {
+	t.Run("an entry over the limit is rejected, the others go", func(t *testing.T) {
 		bus := newBusServer(t)
 		p := bus.publisher(t, func(c *Config) { c.MaxBytes = events[4].Size() })
 		result, err := p.Publish(t.Context(), events, nil, ignored)

@@ -53,9 +53,9 @@ var operations = map[string]func(context.Context, *Client) error{
 	},
 }
 
-// refusing answers with a status, an OperationOutcome full of patient data, and
+// failingWith responds with a status, an OperationOutcome full of patient data, and
 // headers.
-func refusing(status int, header ...string) http.HandlerFunc {
+func failingWith(status int, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(header); i += 2 {
 			w.Header().Set(header[i], header[i+1])
@@ -74,25 +74,25 @@ func TestClassesOfStatus(t *testing.T) {
 		ops     map[string]cdc.Class // where the operation decides
 		code    string
 	}{
-		{name: "400", handler: refusing(400), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{opNext: cdc.ClassPageTokenRejected, opHistoryNext: cdc.ClassPageTokenRejected}},
-		{name: "400 validation", handler: refusing(400, code, "ValidationException:http://elsewhere/"), class: cdc.ClassInvalidRequest,
+		{name: "400", handler: failingWith(400), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{opNext: cdc.ClassPageTokenRejected, opHistoryNext: cdc.ClassPageTokenRejected}},
+		{name: "400 validation", handler: failingWith(400, code, "ValidationException:http://elsewhere/"), class: cdc.ClassInvalidRequest,
 			ops: map[string]cdc.Class{opNext: cdc.ClassPageTokenRejected, opHistoryNext: cdc.ClassPageTokenRejected}, code: "ValidationException"},
-		{name: "400 throttling", handler: refusing(400, code, "ThrottlingException"), class: cdc.ClassThrottled, code: "ThrottlingException"},
-		{name: "400 expired", handler: refusing(400, code, "ExpiredTokenException"), class: cdc.ClassForbidden, code: "ExpiredTokenException"},
-		{name: "400 chatty", handler: refusing(400, code, secretID), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{opNext: cdc.ClassPageTokenRejected, opHistoryNext: cdc.ClassPageTokenRejected}},
-		{name: "401", handler: refusing(401), class: cdc.ClassForbidden},
-		{name: "403", handler: refusing(403, code, "AccessDeniedException"), class: cdc.ClassForbidden, code: "AccessDeniedException"},
-		{name: "404", handler: refusing(404), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{
+		{name: "400 throttling", handler: failingWith(400, code, "ThrottlingException"), class: cdc.ClassThrottled, code: "ThrottlingException"},
+		{name: "400 expired", handler: failingWith(400, code, "ExpiredTokenException"), class: cdc.ClassForbidden, code: "ExpiredTokenException"},
+		{name: "400 chatty", handler: failingWith(400, code, secretID), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{opNext: cdc.ClassPageTokenRejected, opHistoryNext: cdc.ClassPageTokenRejected}},
+		{name: "401", handler: failingWith(401), class: cdc.ClassForbidden},
+		{name: "403", handler: failingWith(403, code, "AccessDeniedException"), class: cdc.ClassForbidden, code: "AccessDeniedException"},
+		{name: "404", handler: failingWith(404), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{
 			opNext: cdc.ClassPageTokenRejected, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound, opHistory: cdc.ClassNotFound, opHistoryNext: cdc.ClassPageTokenRejected}},
-		{name: "410", handler: refusing(410), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{
+		{name: "410", handler: failingWith(410), class: cdc.ClassInvalidRequest, ops: map[string]cdc.Class{
 			opNext: cdc.ClassPageTokenRejected, opRead: cdc.ClassNotFound, opVRead: cdc.ClassNotFound, opHistory: cdc.ClassNotFound, opHistoryNext: cdc.ClassPageTokenRejected}},
-		{name: "408", handler: refusing(408), class: cdc.ClassUnavailable},
-		{name: "412", handler: refusing(412), class: cdc.ClassInvalidRequest},
-		{name: "422", handler: refusing(422), class: cdc.ClassInvalidRequest},
-		{name: "429", handler: refusing(429), class: cdc.ClassThrottled},
-		{name: "500", handler: refusing(500), class: cdc.ClassUnavailable},
-		{name: "503", handler: refusing(503, code, "ServiceUnavailable"), class: cdc.ClassUnavailable, code: "ServiceUnavailable"},
-		{name: "202", handler: refusing(202), class: cdc.ClassMalformed},
+		{name: "408", handler: failingWith(408), class: cdc.ClassUnavailable},
+		{name: "412", handler: failingWith(412), class: cdc.ClassInvalidRequest},
+		{name: "422", handler: failingWith(422), class: cdc.ClassInvalidRequest},
+		{name: "429", handler: failingWith(429), class: cdc.ClassThrottled},
+		{name: "500", handler: failingWith(500), class: cdc.ClassUnavailable},
+		{name: "503", handler: failingWith(503, code, "ServiceUnavailable"), class: cdc.ClassUnavailable, code: "ServiceUnavailable"},
+		{name: "202", handler: failingWith(202), class: cdc.ClassMalformed},
 		{name: "not FHIR", handler: responding(secretBody), class: cdc.ClassMalformed},
 		{name: "hung up", handler: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, class: cdc.ClassUnavailable},
 	}
@@ -120,7 +120,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}))
 	t.Cleanup(elsewhere.Close)
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		s := newServer(t, refusing(status, "Location", elsewhere.URL+"/"+secretID))
+		s := newServer(t, failingWith(status, "Location", elsewhere.URL+"/"+secretID))
 		_, err := searchPatients(s.client(t))
 		e := requireClass(t, cdc.ClassInvalidRequest, err)
 		require.Equal(t, status, e.Status)
@@ -148,7 +148,7 @@ func TestRetryAfter(t *testing.T) {
 	for _, tc := range cases {
 		for _, status := range []int{429, 503} {
 			t.Run(tc.name+" "+http.StatusText(status), func(t *testing.T) {
-				s := newServer(t, refusing(status, tc.header...))
+				s := newServer(t, failingWith(status, tc.header...))
 				c := s.client(t)
 				c.now = func() time.Time { return suiteTime.Add(20 * time.Second) } // not the store's time
 				_, err := searchPatients(c)

@@ -159,7 +159,7 @@ func TestUnusualIDsAreRequested(t *testing.T) {
 		require.Len(t, page.Resources, 1)
 		require.Len(t, s.requested(), 3)
 		for status, class := range map[int]cdc.Class{404: cdc.ClassNotFound, 410: cdc.ClassNotFound, 400: cdc.ClassInvalidRequest} {
-			s := newServer(t, refusing(status))
+			s := newServer(t, failingWith(status))
 			_, err := s.client(t).Read(ctx, testDatastore, "Patient", id)
 			requireClass(t, class, err)
 		}

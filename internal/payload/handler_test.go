@@ -218,7 +218,7 @@ func TestHandlerServesAFewAtATime(t *testing.T) {
 }
 
 // The UI names the namespace that it shows: a payload that was copied there from
-// another one is refused.
+// another one is rejected.
 func TestHandlerDecodesForTheNamespaceThatIsShown(t *testing.T) {
 	c := codec(t, ring(t, GenerateKey()))
 	server := serve(t, c, Access{Origins: []string{uiOrigin}})

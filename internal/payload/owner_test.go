@@ -21,7 +21,7 @@ func inActivity(c *Codec, workflowID string) *Codec {
 }
 
 // A payload that somebody copies into another workflow, or another namespace, is
-// refused.
+// rejected.
 func TestAPayloadIsBoundToItsWorkflow(t *testing.T) {
 	c := codec(t, ring(t, GenerateKey()))
 	sealed := encodeOne(t, of(c, "window/a"), plain("x"))
