@@ -75,8 +75,8 @@ func (e *Explainer) url(workflowID string) string {
 // Explain explains one version. It fails when the datastore or Temporal cannot be read;
 // that a version is unknown is a result.
 func (e *Explainer) Explain(ctx context.Context, request Request) (Result, error) {
-	known, err := reader{store: e.Store, Request: request}.find(ctx)
-	if err != nil {
+	known := finder{store: e.Store, Request: request}
+	if err := known.find(ctx); err != nil {
 		return Result{}, fmt.Errorf("reading from datastore %s: %w", request.Datastore, err)
 	}
 	x := explanation{

@@ -16,12 +16,6 @@ type Store interface {
 	History(ctx context.Context, datastore, resourceType, id, next string) (cdc.Page, error)
 }
 
-// found is a version with its state. It has no LastUpdated when the store does not say it.
-type found struct {
-	version cdc.Version
-	state   Stored
-}
-
 type presence int
 
 const (
@@ -50,74 +44,79 @@ func presenceOf(err error) (presence, error) {
 	}
 }
 
-type reader struct {
+// finder finds a version and how it stands in its store.
+type finder struct {
 	store Store
 	Request
+	// version and state are what it finds. The version has no LastUpdated when the store
+	// does not say it.
+	version cdc.Version
+	state   Stored
+	// current is the newest version, when the resource is present.
+	current cdc.Version
+	now     presence
 }
 
-// version reads one version.
-func (r reader) version(ctx context.Context, version string) (cdc.Version, presence, error) {
-	resource, err := r.store.VRead(ctx, r.Datastore, r.Type, r.ID, version)
-	p, err := presenceOf(err)
-	return resource.Version, p, err
-}
-
-// find reads the version that is named, else the current one, else the last one before the
+// find finds the version that is named, else the current one, else the last one before the
 // delete.
-func (r reader) find(ctx context.Context) (found, error) {
-	f := found{version: cdc.Version{Type: r.Type, ID: r.ID, VersionID: r.Version}}
-	resource, err := r.store.Read(ctx, r.Datastore, r.Type, r.ID)
-	now, err := presenceOf(err)
-	if err != nil {
-		return f, err
+func (f *finder) find(ctx context.Context) error {
+	resource, err := f.store.Read(ctx, f.Datastore, f.Type, f.ID)
+	if f.now, err = presenceOf(err); err != nil {
+		return err
 	}
-	current := resource.Version
-	f.state.CurrentVersion = current.VersionID
+	f.current = resource.Version
+	f.version = cdc.Version{Type: f.Type, ID: f.ID, VersionID: f.Version}
+	f.state.CurrentVersion = f.current.VersionID
 	switch {
-	case now == present && (r.Version == "" || r.Version == current.VersionID):
-		f.version, f.state.Standing = current, Current
-		return f, nil
-	case r.Version == "" && now == deleted:
-		return r.lastBeforeDelete(ctx)
-	case r.Version == "" || now == notServed:
+	case f.now == present && (f.Version == "" || f.Version == f.current.VersionID):
+		f.version, f.state.Standing = f.current, Current
+	case f.Version == "" && f.now == deleted:
+		f.version, f.state, err = f.lastBeforeDelete(ctx)
+	case f.Version == "" || f.now == notServed:
 		f.state.Standing = Absent
-		return f, nil
+	default:
+		err = f.findOlder(ctx)
 	}
-	return r.older(ctx, f, current, now)
+	return err
 }
 
-// older finds a named version that is not the current one.
-func (r reader) older(ctx context.Context, f found, current cdc.Version, now presence) (found, error) {
-	version, p, err := r.version(ctx, r.Version)
-	if err != nil {
-		return f, err
-	}
+// findOlder finds a named version that is not the current one.
+func (f *finder) findOlder(ctx context.Context) error {
+	version, p, err := f.readVersion(ctx, f.Version)
 	switch {
+	case err != nil:
+		return err
 	case p == present:
 		f.version, f.state.Standing = version, Replaced
-		return r.replaced(ctx, f, current, now)
+		return f.findReplacement(ctx)
 	case p == deleted:
 		f.state.Standing = Tombstone
-	case now == absent:
+	case f.now == absent:
 		f.state.Standing = Absent
-	case now == present && after(r.Version, current.VersionID):
+	case f.now == present && after(f.Version, f.current.VersionID):
 		f.state.Standing = NotWritten
-	case now == present:
+	case f.now == present:
 		f.state = Stored{
-			Standing: NotStored, CurrentVersion: current.VersionID,
-			ReplacedBy: current.VersionID, ReplacedAt: current.Time(), AtLatest: true,
+			Standing: NotStored, CurrentVersion: f.current.VersionID,
+			ReplacedBy: f.current.VersionID, ReplacedAt: f.current.Time(), AtLatest: true,
 		}
 	default: // deleted, and history does not have the version
-		last, err := r.lastBeforeDelete(ctx)
+		_, last, err := f.lastBeforeDelete(ctx)
 		if err != nil {
-			return f, err
+			return err
 		}
 		f.state.Standing, f.state.ByDelete = NotStored, true
-		if newest := last.state.CurrentVersion; newest != "" && after(r.Version, newest) {
+		if newest := last.CurrentVersion; newest != "" && after(f.Version, newest) {
 			f.state = Stored{Standing: NotWritten, CurrentVersion: newest}
 		}
 	}
-	return f, nil
+	return nil
+}
+
+func (f *finder) readVersion(ctx context.Context, version string) (cdc.Version, presence, error) {
+	resource, err := f.store.VRead(ctx, f.Datastore, f.Type, f.ID, version)
+	p, err := presenceOf(err)
+	return resource.Version, p, err
 }
 
 // after reports whether version a was written after b: versions are decimal strings
@@ -128,14 +127,14 @@ func after(a, b string) bool {
 	return errM == nil && errN == nil && m > n
 }
 
-// replaced finds what replaced a version that is not the current one.
-func (r reader) replaced(ctx context.Context, f found, current cdc.Version, now presence) (found, error) {
+// findReplacement finds what replaced the version, which is not the current one.
+func (f *finder) findReplacement(ctx context.Context) error {
 	p := notServed
 	var next cdc.Version
 	n, err := strconv.ParseUint(f.version.VersionID, 10, 63)
 	if err == nil {
-		if next, p, err = r.version(ctx, strconv.FormatUint(n+1, 10)); err != nil {
-			return f, err
+		if next, p, err = f.readVersion(ctx, strconv.FormatUint(n+1, 10)); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -143,12 +142,12 @@ func (r reader) replaced(ctx context.Context, f found, current cdc.Version, now 
 		f.state.ReplacedBy, f.state.ReplacedAt = next.VersionID, next.Time()
 	case p == deleted:
 		f.state.ReplacedBy, f.state.ByDelete = strconv.FormatUint(n+1, 10), true
-	case now == deleted:
+	case f.now == deleted:
 		f.state.ByDelete, f.state.AtLatest = true, true
 	default: // history lags, or has gaps
-		f.state.ReplacedBy, f.state.ReplacedAt, f.state.AtLatest = current.VersionID, current.Time(), true
+		f.state.ReplacedBy, f.state.ReplacedAt, f.state.AtLatest = f.current.VersionID, f.current.Time(), true
 	}
-	return f, nil
+	return nil
 }
 
 // maxHistoryPages bounds the search for the last version of a deleted resource, which is
@@ -157,22 +156,21 @@ const maxHistoryPages = 10
 
 // lastBeforeDelete finds the last version of a deleted resource: the newest entry of its
 // history that is no tombstone. Where the store keeps no history the version stays empty.
-func (r reader) lastBeforeDelete(ctx context.Context) (found, error) {
-	f := found{version: cdc.Version{Type: r.Type, ID: r.ID}, state: Stored{Standing: Gone}}
+func (f *finder) lastBeforeDelete(ctx context.Context) (last cdc.Version, state Stored, err error) {
+	last, state = cdc.Version{Type: f.Type, ID: f.ID}, Stored{Standing: Gone}
 	newer, next := "", ""
 	for range maxHistoryPages {
-		page, err := r.store.History(ctx, r.Datastore, r.Type, r.ID, next)
+		page, err := f.store.History(ctx, f.Datastore, f.Type, f.ID, next)
 		if p, err := presenceOf(err); err != nil || p != present {
-			return f, err
+			return last, state, err
 		}
 		for _, entry := range page.Resources {
-			if f.state.CurrentVersion == "" {
-				f.state.CurrentVersion = entry.VersionID
+			if state.CurrentVersion == "" {
+				state.CurrentVersion = entry.VersionID
 			}
 			if !entry.Deleted {
-				f.version = entry.Version
-				f.state.ByDelete, f.state.ReplacedBy = true, newer
-				return f, nil
+				state.ByDelete, state.ReplacedBy = true, newer
+				return entry.Version, state, nil
 			}
 			newer = entry.VersionID
 		}
@@ -180,5 +178,5 @@ func (r reader) lastBeforeDelete(ctx context.Context) (found, error) {
 			break
 		}
 	}
-	return f, nil
+	return last, state, nil
 }

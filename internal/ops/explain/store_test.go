@@ -58,10 +58,10 @@ func failing(class cdc.Class) *healthlaketest.Store {
 	return store
 }
 
-func find(t *testing.T, s *healthlaketest.Store, version string) found {
+func find(t *testing.T, s *healthlaketest.Store, version string) *finder {
 	t.Helper()
-	f, err := reader{store: s, Request: Request{Datastore: "d", Type: "Patient", ID: "p", Version: version}}.find(t.Context())
-	require.NoError(t, err)
+	f := &finder{store: s, Request: Request{Datastore: "d", Type: "Patient", ID: "p", Version: version}}
+	require.NoError(t, f.find(t.Context()))
 	return f
 }
 
@@ -130,8 +130,8 @@ func TestLastVersionBeforeDelete(t *testing.T) {
 
 func TestStoreErrorsAreErrors(t *testing.T) {
 	for _, class := range []cdc.Class{cdc.ClassForbidden, cdc.ClassThrottled, cdc.ClassUnavailable, cdc.ClassMalformed} {
-		_, err := reader{store: failing(class), Request: Request{Type: "Patient", ID: "p"}}.find(t.Context())
-		require.Equal(t, class, cdc.ClassOf(err))
+		f := finder{store: failing(class), Request: Request{Type: "Patient", ID: "p"}}
+		require.Equal(t, class, cdc.ClassOf(f.find(t.Context())))
 	}
 	f := find(t, failing(cdc.ClassInvalidRequest), "")
 	require.Equal(t, Absent, f.state.Standing, "the store does not know the type")

@@ -80,10 +80,7 @@ func (c *collection) openWindows(ctx context.Context, open []window) {
 // lastPass is when a window's last configured pass was due: by these settings, or when it
 // was opened where that was later.
 func (c *collection) lastPass(w window) time.Time {
-	due := w.End()
-	if n := len(c.Passes); n > 0 {
-		due = due.Add(c.Passes[n-1])
-	}
+	due := w.End().Add(c.Passes[len(c.Passes)-1])
 	if w.opened.After(due) {
 		return w.opened
 	}
