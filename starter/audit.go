@@ -93,7 +93,7 @@ func (s *session) audit(ctx context.Context, f auditFlags) error {
 		if err := s.print(reports, auditText(reports)); err != nil {
 			return err
 		}
-		return unresolved(reports)
+		return incomplete(reports)
 	})
 }
 
@@ -135,8 +135,8 @@ func checkJoinedAudit(id string, running, asked []string) error {
 	return fmt.Errorf("%s is running already, without %s: wait until it is done, as `starter status` shows, and start it again", id, strings.Join(lacking, ", "))
 }
 
-// unresolved is the error when not all is published.
-func unresolved(reports []auditReport) error {
+// incomplete is the error when not all is published.
+func incomplete(reports []auditReport) error {
 	missing, spans := 0, 0
 	for _, r := range reports {
 		if r.Result != nil {
@@ -159,7 +159,7 @@ func auditText(reports []auditReport) string {
 	for _, r := range reports {
 		switch {
 		case r.Result != nil:
-			r.table(&b)
+			r.writeResult(&b)
 		case r.Started:
 			b.WriteString(r.WorkflowID + " started\n")
 		default:
@@ -169,7 +169,7 @@ func auditText(reports []auditReport) string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-func (r auditReport) table(b *strings.Builder) {
+func (r auditReport) writeResult(b *strings.Builder) {
 	t := r.Result.Totals
 	fmt.Fprintf(b, "%s is done: %d time ranges, %d in the store, %d published (%d healed by %d windows), %d missing, %d open, %d skipped, %d superseded\n",
 		r.WorkflowID, t.Spans, t.InStore, t.Published, t.Healed, t.Windows, t.Missing, t.Open, t.Skipped, t.Superseded)

@@ -98,13 +98,13 @@ func (c *connection) explainer(ctx context.Context, ui string) (*explain.Explain
 	return &explain.Explainer{
 		Store: stores, Executions: c.Executions, Queries: c.Client,
 		Types: c.types, Audited: c.config.AuditOn(), Namespace: c.Namespace, Retention: retention, UIURL: ui,
-		Triggers: c.triggers, Now: time.Now,
+		Backlog: c.backlog, Now: time.Now,
 	}, nil
 }
 
-// triggers looks where the trigger of a window may be that was never opened.
-func (c *connection) triggers(ctx context.Context) explain.Triggers {
-	found := explain.Triggers{TaskQueue: c.config.TaskQueue}
+// backlog looks where the trigger of a window may be that was never opened.
+func (c *connection) backlog(ctx context.Context) explain.Backlog {
+	found := explain.Backlog{TaskQueue: c.config.TaskQueue}
 	var err error
 	if found.Queue, found.DLQ, err = c.queues(ctx); err != nil && !errors.Is(err, queue.ErrNoDLQ) {
 		found.Unknown = err.Error()

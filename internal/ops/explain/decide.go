@@ -32,7 +32,7 @@ type explanation struct {
 	rejected, publishing *Publication
 	failing              string
 	noWorker             bool
-	triggers             Triggers
+	backlog              Backlog
 }
 
 // decide sets the verdict, its reason and the advice.
@@ -216,7 +216,7 @@ func needsOperator(class string) bool {
 func (x *explanation) decideNoWindow() {
 	age := x.now.Sub(x.version.Time())
 	old := age.Round(time.Second)
-	queued, dead := messages(x.triggers.Queue), messages(x.triggers.DLQ)
+	queued, dead := messages(x.backlog.Queue), messages(x.backlog.DLQ)
 	x.Verdict, x.Advice = WaitingForTrigger, "to publish it without its trigger: "+x.captureCommand()
 	switch {
 	case x.now.Sub(x.Window.End) >= x.retention:
@@ -231,16 +231,16 @@ func (x *explanation) decideNoWindow() {
 		x.Advice = "the log says why they could not be read; `starter redrive` moves them back; " + x.Advice
 	case age < cdc.RecordDelay:
 		x.Reason = fmt.Sprintf("no trigger has opened its window yet; it is %s old, and CloudTrail's records come up to %s late", old, cdc.RecordDelay)
-	case x.triggers.Unknown != "":
+	case x.backlog.Unknown != "":
 		x.Verdict, x.Advice = NoTrigger, x.auditOrCapture()
 		x.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old. Its trigger may be in the trigger queue or the dead-letter queue, which could not be read (%s), or CloudTrail has lost the record",
-			old, x.triggers.Unknown)
+			old, x.backlog.Unknown)
 	default:
 		x.Verdict, x.Advice = NoTrigger, x.auditOrCapture()
 		x.Reason = fmt.Sprintf("no trigger has opened its window; it is %s old and both queues are empty, so CloudTrail has most likely lost the record", old)
 	}
-	if x.triggers.NoWorker && x.Verdict != OlderThanRetention {
-		x.Reason += "; no worker polls the task queue " + x.triggers.TaskQueue
+	if x.backlog.NoWorker && x.Verdict != OlderThanRetention {
+		x.Reason += "; no worker polls the task queue " + x.backlog.TaskQueue
 	}
 	if x.Store.Standing != Current {
 		x.Reason += "; it " + x.replacement()

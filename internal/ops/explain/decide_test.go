@@ -53,19 +53,19 @@ func TestDecide(t *testing.T) {
 		"no trigger": {age: time.Hour, want: NoTrigger, says: "lost the record", advice: "starter capture --at"},
 		"old, in our own queue": {age: time.Hour, want: WaitingForTrigger, says: "7 messages are in the trigger queue, and its trigger may be among them; no worker polls the task queue healthlake-cdc",
 			advice: "check that workers run", given: func(x *explanation) {
-				x.triggers = Triggers{Queue: &queue.Depth{Visible: 4, InFlight: 2, Delayed: 1}, DLQ: &queue.Depth{Visible: 9}, NoWorker: true, TaskQueue: "healthlake-cdc"}
+				x.backlog = Backlog{Queue: &queue.Depth{Visible: 4, InFlight: 2, Delayed: 1}, DLQ: &queue.Depth{Visible: 9}, NoWorker: true, TaskQueue: "healthlake-cdc"}
 			}},
 		"young, in our own queue": {age: minute, want: WaitingForTrigger, says: "1 message is in the trigger queue", given: func(x *explanation) {
-			x.triggers = Triggers{Queue: &queue.Depth{Visible: 1}}
+			x.backlog = Backlog{Queue: &queue.Depth{Visible: 1}}
 		}},
 		"old, a dead letter": {age: time.Hour, want: WaitingForTrigger, says: "9 messages are in the dead-letter queue", advice: "starter redrive", given: func(x *explanation) {
-			x.triggers = Triggers{Queue: &queue.Depth{}, DLQ: &queue.Depth{Visible: 9}}
+			x.backlog = Backlog{Queue: &queue.Depth{}, DLQ: &queue.Depth{Visible: 9}}
 		}},
 		"old, queues not known": {age: time.Hour, want: NoTrigger, says: "could not be read (set CDC_QUEUE_URL), or CloudTrail has lost the record", given: func(x *explanation) {
-			x.triggers = Triggers{Unknown: "set CDC_QUEUE_URL"}
+			x.backlog = Backlog{Unknown: "set CDC_QUEUE_URL"}
 		}},
 		"old, queues empty, no worker": {age: time.Hour, want: NoTrigger, says: "most likely lost the record; no worker polls", given: func(x *explanation) {
-			x.triggers = Triggers{Queue: &queue.Depth{}, NoWorker: true}
+			x.backlog = Backlog{Queue: &queue.Depth{}, NoWorker: true}
 		}},
 		"just within":          {age: 72 * time.Hour, want: NoTrigger},
 		"older than retention": {age: 72*time.Hour + 10*time.Second, want: OlderThanRetention, says: "cannot be told", advice: "starter replay"},

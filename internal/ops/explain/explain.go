@@ -51,13 +51,13 @@ type Explainer struct {
 	Namespace  string
 	Retention  time.Duration
 	UIURL      string
-	// Triggers is called only for a version whose window no trigger has opened.
-	Triggers func(ctx context.Context) Triggers
-	Now      func() time.Time
+	// Backlog is called only for a version whose window no trigger has opened.
+	Backlog func(ctx context.Context) Backlog
+	Now     func() time.Time
 }
 
-// Triggers is where the trigger of a window may be that was not opened.
-type Triggers struct {
+// Backlog is where the trigger of a window may be that was not opened.
+type Backlog struct {
 	// Queue and DLQ are the trigger queue and its dead-letter queue, nil when not known;
 	// Unknown says why.
 	Queue, DLQ *queue.Depth
@@ -105,7 +105,7 @@ func (e *Explainer) readExecutions(ctx context.Context, x *explanation) error {
 		return err
 	}
 	if len(x.Window.Runs) == 0 {
-		x.triggers = e.Triggers(ctx)
+		x.backlog = e.Backlog(ctx)
 	}
 	if err := e.findPublication(ctx, x); err != nil {
 		return err

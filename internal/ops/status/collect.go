@@ -27,10 +27,11 @@ type Collector struct {
 	Temporal   Temporal
 	Executions temporal.Executions
 	TaskQueue  string
-	Types      map[string][]string
 	Datastores []string
+	Types      map[string][]string // by datastore
 	Passes     []time.Duration
 	Lookback   time.Duration
+	// Attributes is set when the namespace has our search attributes.
 	Attributes bool
 	Now        func() time.Time
 }
