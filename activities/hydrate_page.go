@@ -51,6 +51,7 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 	return result, nil
 }
 
+// wantedVersions reads the bodies of the versions in Want.
 func (r *Reader) wantedVersions(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
 	changes, unread, reads, err := r.readBodies(ctx, in.Origin, in.Span, in.Want)
 	if err != nil && len(changes) == 0 {

@@ -82,6 +82,7 @@ func (l *Limits) SetRates(live, bulk float64) {
 // burst is a second's worth of searches, at least one.
 func burst(limit rate.Limit) int { return max(1, int(limit)) }
 
+// lane is the limits of a store's lane, made when it is first used. The caller holds mu.
 func (l *Limits) lane(datastore string, bulk bool) *laneLimits {
 	name := lane{datastore, bulk}
 	limits := l.lanes[name]
@@ -100,6 +101,7 @@ func (l *Limits) lane(datastore string, bulk bool) *laneLimits {
 	return limits
 }
 
+// wait takes a search token of the store's lane.
 func (l *Limits) wait(ctx context.Context, datastore string, bulk bool) error {
 	l.mu.Lock()
 	limiter := l.lane(datastore, bulk).limiter

@@ -64,6 +64,7 @@ type measurement struct {
 	result cdc.MeasureResult
 }
 
+// pages measures every page, from the first again when the store rejects a page token.
 func (m *measurement) pages(ctx context.Context) error {
 	next, restarts := "", 0
 	var trail cdc.PageTrail
@@ -113,6 +114,7 @@ func (m *measurement) page(ctx context.Context, page cdc.Page) error {
 	return nil
 }
 
+// ids measures the named resources.
 func (m *measurement) ids(ctx context.Context) error {
 	for _, id := range m.in.IDs {
 		change, found, searches, err := m.r.current(ctx, m.in.Origin, m.in.Type, m.in.Span, id)

@@ -66,6 +66,7 @@ func (b *publishBatch) add(i int, event cdc.Event) {
 	b.events, b.at = append(b.events, event), append(b.at, i)
 }
 
+// batch builds the events of a Publish.
 func (a *Activities) batch(in cdc.PublishInput, now time.Time) (publishBatch, error) {
 	if in.Delete != nil {
 		b := publishBatch{size: 1}

@@ -186,6 +186,7 @@ func othersMaySucceed(err error) bool {
 		(known.Class == cdc.ClassMalformed || known.Class == cdc.ClassUnavailable && known.Status >= 500)
 }
 
+// nearDeadline reports whether the attempt begins no further read.
 func nearDeadline(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && time.Until(deadline) < readReserve

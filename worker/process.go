@@ -103,6 +103,7 @@ func (p *process) close() {
 	}
 }
 
+// newActivities makes the activities, and what they share.
 func (p *process) newActivities(awsConfig aws.Config, stores *healthlake.Client, launcher *temporal.Launcher) {
 	buses := &buses{config: eventbus.Config{
 		Client: eventbus.NewClient(awsConfig), Bus: p.cfg.EventBus, MaxBytes: p.cfg.MaxEventBytes,

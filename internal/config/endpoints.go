@@ -53,7 +53,7 @@ func awsHost(host string) (region string, isAWS bool) {
 	return "", false
 }
 
-// endpoints checks the addresses of the services: nothing goes to AWS unencrypted, and
+// checkEndpoints checks the addresses of the services: nothing goes to AWS unencrypted, and
 // everything lies in the region for which requests are signed.
 func (s *settings) checkEndpoints(c *Config) {
 	for _, name := range []string{"CDC_HEALTHLAKE_ENDPOINT", "CDC_QUEUE_URL", endpointAll, endpointSQS, endpointEvents} {
@@ -86,7 +86,7 @@ func (c *Config) CheckBus(bus string) error {
 	return nil
 }
 
-// plaintext requires that everything is on this machine or in a network of its
+// checkPlaintext requires that everything is on this machine or in a network of its
 // containers. Programs that read no queue and publish nothing need no endpoint, but one
 // that is set must be local.
 func (s *settings) checkPlaintext(c *Config, p Program) {

@@ -85,7 +85,7 @@ func (s *settings) checkStores(c *Config) {
 	s.check(duplicate(c.ResourceTypes) == "", "CDC_RESOURCE_TYPES", "%q is listed twice", duplicate(c.ResourceTypes))
 }
 
-// healthLake checks HealthLake's base URL, and makes the default one.
+// checkHealthLake checks HealthLake's base URL, and makes the default one.
 func (s *settings) checkHealthLake(c *Config) {
 	s.check(c.Region != "", "AWS_REGION", "is required: requests are signed for a region; set it, or a region in the AWS profile")
 	s.check(regionPattern.MatchString(c.Region), "AWS_REGION", "%q is not a region", c.Region)
@@ -132,7 +132,7 @@ func (s *settings) checkEvents(c *Config) {
 	s.check(!strings.HasPrefix(strings.ToLower(c.EventSource), "aws."), "CDC_EVENT_SOURCE", "must not start with aws.: EventBridge keeps that for AWS")
 }
 
-// eventName checks what a source or detail type becomes for each resource type.
+// checkEventName checks what a source or detail type becomes for each resource type.
 func (s *settings) checkEventName(name, template string, types []string, allowed *regexp.Regexp, maxLength int) {
 	s.check(!strings.ContainsAny(cdc.EventName(template, ""), "{}"), name, "%q has a placeholder other than {type} and {Type}", template)
 	for _, t := range types {

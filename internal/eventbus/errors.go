@@ -109,6 +109,7 @@ func blamesContent(e *cdc.Error) bool {
 	}
 }
 
+// callClass is the class of a call that failed, by its status and code.
 func callClass(status int, code string) cdc.Class {
 	class, _ := cdc.ClassOfAWSCode(code)
 	switch {

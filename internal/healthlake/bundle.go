@@ -121,6 +121,7 @@ func (b *bundle) addLinks(list []byte) {
 	}
 }
 
+// decodeEntry reads as much of an entry as can be read.
 func decodeEntry(raw []byte) entry {
 	e := entry{raw: raw}
 	resources := 0

@@ -163,6 +163,7 @@ func (c *Client) VRead(ctx context.Context, datastore, resourceType, id, version
 	return c.resource(ctx, r, id, version)
 }
 
+// resource asks for one resource, of any version where none is named.
 func (c *Client) resource(ctx context.Context, r request, id, version string) (cdc.Resource, error) {
 	var resource cdc.Resource
 	err := c.do(ctx, r, func(a answer) error {
@@ -237,6 +238,7 @@ func (c *Client) PutDefinition(ctx context.Context, datastore, resourceType, id 
 	return created, err
 }
 
+// definition is a request of one resource, whose id must be one of FHIR's.
 func (c *Client) definition(op, datastore, resourceType, id string) (request, error) {
 	if !cdc.ValidResourceID(id) {
 		return request{}, invalidInput(op, adviceNoID)

@@ -103,6 +103,7 @@ func eachElement(array []byte, do func(element []byte)) error {
 	return each(array, '[', ']', func(_ string, element []byte) { do(element) })
 }
 
+// each calls do with what an object or an array holds; an element has no name.
 func each(text []byte, begin, end byte, do func(name string, value []byte)) error {
 	d := divider{text: text}
 	if !d.skip(begin) {

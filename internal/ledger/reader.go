@@ -77,6 +77,7 @@ func (r Reader) latest(ctx context.Context, workflowID string) (*workflowpb.Work
 	return info, err
 }
 
+// closed reads the ledger of a closed run: its result, or else its history.
 func (r Reader) closed(ctx context.Context, workflowID string, info *workflowpb.WorkflowExecutionInfo) (cdc.Ledger, error) {
 	runID := info.GetExecution().GetRunId()
 	if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {

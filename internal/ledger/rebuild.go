@@ -71,6 +71,7 @@ type run struct {
 	wanted []cdc.Version
 }
 
+// apply applies one event of the history.
 func (r *run) apply(event *historypb.HistoryEvent) error {
 	switch {
 	case event.GetWorkflowExecutionStartedEventAttributes() != nil:
@@ -244,6 +245,7 @@ func (r *run) beforeIsKnown() {
 	r.wanted = nil
 }
 
+// setSalt gives a ledger that has none the run's own salt.
 func (r *run) setSalt() {
 	if r.ledger.Salt.IsZero() {
 		r.ledger.Salt = r.in.Salt
@@ -330,6 +332,7 @@ func (r *run) reject(id int64, version cdc.Version) {
 	r.rejected[version.Type] = rejected
 }
 
+// skip puts a version into the ledger as skipped, unless it was published.
 func (r *run) skip(version cdc.Version) {
 	r.setSalt()
 	if !r.ledger.Has(version) {

@@ -168,6 +168,7 @@ func (c *Codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 	return out, nil
 }
 
+// seal makes a payload of compressed content, encrypted where there are keys.
 func (c *Codec) seal(compressed []byte) *commonpb.Payload {
 	if c.ring == nil {
 		return &commonpb.Payload{
@@ -267,6 +268,7 @@ func (c *Codec) accepts(kind string) bool {
 	return true
 }
 
+// kindOf is the kind of a payload that neither we nor our keys wrote, by its encoding.
 func kindOf(encoding string) string {
 	switch encoding {
 	case converter.MetadataEncodingNil, converter.MetadataEncodingBinary, converter.MetadataEncodingJSON,
@@ -298,6 +300,7 @@ func (c *Codec) decompress(compressed []byte, room *uint64) ([]byte, error) {
 	return raw, nil
 }
 
+// open decrypts what seal encrypted, and checks of which workflow it is.
 func (c *Codec) open(p *commonpb.Payload) ([]byte, error) {
 	id := string(p.GetMetadata()[MetadataKeyID])
 	if !validKeyID(id) {

@@ -67,6 +67,7 @@ func (a *acknowledger) run(ctx context.Context) {
 	_ = calls.Wait() // none of them returns an error
 }
 
+// delete deletes up to ten messages, in several attempts.
 func (a *acknowledger) delete(ctx context.Context, messages []*message) {
 	for attempt := 1; ; attempt++ {
 		messages = a.attempt(ctx, messages)
@@ -108,6 +109,7 @@ func (a *acknowledger) attempt(ctx context.Context, messages []*message) (again 
 	return slices.DeleteFunc(slices.Clone(messages), func(m *message) bool { return finished[m] })
 }
 
+// failed ends the work on messages that could not be deleted.
 func (a *acknowledger) failed(messages ...*message) {
 	for _, m := range messages {
 		a.Logger.Warn("message could not be deleted and will come again, without effect", "message", m.id)

@@ -112,6 +112,7 @@ func (b *circuitBreaker) probe(ctx context.Context, open func(context.Context) (
 	return opened, nil
 }
 
+// attempt makes one call, within its timeout.
 func (b *circuitBreaker) attempt(ctx context.Context, open func(context.Context) (bool, error)) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()

@@ -37,6 +37,7 @@ type visibilityExtender struct {
 	extending sync.Mutex
 }
 
+// track keeps a received message hidden from now on.
 func (e *visibilityExtender) track(m *message) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -91,6 +92,7 @@ func (e *visibilityExtender) run(ctx context.Context, stop <-chan struct{}) {
 	}
 }
 
+// extend extends the visibility of up to ten messages; those that cannot be extended are lost to us.
 func (e *visibilityExtender) extend(ctx context.Context, messages []*message) {
 	e.extending.Lock()
 	defer e.extending.Unlock()

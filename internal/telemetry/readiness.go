@@ -61,6 +61,7 @@ func (r *Readiness) check(ctx context.Context) []status {
 	return statuses
 }
 
+// result runs a check, unless its last result is young enough.
 func (r *Readiness) result(ctx context.Context, c *namedCheck) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

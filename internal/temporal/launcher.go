@@ -73,6 +73,7 @@ func (l *Launcher) start(ctx context.Context, e execution) (started bool, err er
 	}
 }
 
+// options never let an ID run twice, but for what may run again once it has closed.
 func (l *Launcher) options(e execution, attributes bool) client.StartWorkflowOptions {
 	options := client.StartWorkflowOptions{
 		ID: e.id, TaskQueue: l.Settings.TaskQueue, StaticSummary: e.summary, StaticDetails: e.details,

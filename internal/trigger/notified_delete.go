@@ -43,6 +43,7 @@ func (n *notificationContent) addEntry(entry object) {
 	}
 }
 
+// isDelete reports whether an event is of a delete of its focus.
 func (n *notificationContent) isDelete(event object, focus string) bool {
 	members := []string{"additionalContext", "interaction", "eventType", "change", "action", "triggerEvent"}
 	return n.ofDeletes || n.deleted[focus] ||
