@@ -209,10 +209,10 @@ func (h *hydration) read(ctx context.Context, request cdc.PageRequest) reading {
 	origin, span := h.in.Origin, h.in.Window.Span()
 	searching, cancel := context.WithTimeout(ctx, SearchTimeout)
 	defer cancel()
-	found, searches, err := h.r.Search(searching, PageQuery{
+	found, searches, err := h.r.Search(searching, cdc.SearchRequest{
 		Datastore: origin.Datastore, Type: request.Type, Span: span, Next: request.Next,
-		IDsOnly: request.Confirm || h.in.List, Bulk: origin.Bulk,
-	}, func() {})
+		IDsOnly: request.Confirm || h.in.List,
+	}, origin.Bulk, func() {})
 	read := reading{page: notRead(request), counts: cdc.Counts{Searches: searches}, err: err}
 	if err != nil {
 		notGiven(&read.page, err)

@@ -23,7 +23,7 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 		return r.namedResources(ctx, in)
 	}
 	result := cdc.HydratePageResult{State: cdc.PageDone, Counts: cdc.Counts{Searches: 1}}
-	page, err := r.page(ctx, PageQuery{Datastore: in.Origin.Datastore, Type: in.Type, Span: in.Span, Next: in.Next, IDsOnly: in.List})
+	page, err := r.page(ctx, cdc.SearchRequest{Datastore: in.Origin.Datastore, Type: in.Type, Span: in.Span, Next: in.Next, IDsOnly: in.List})
 	if cdc.ClassOf(err) == cdc.ClassPageTokenRejected && in.Next != "" {
 		result.State, result.Restart = cdc.PageIncomplete, true
 		return result, nil

@@ -69,9 +69,9 @@ func (m *measurement) pages(ctx context.Context) error {
 	next, restarts := "", 0
 	var trail cdc.PageTrail
 	for {
-		page, searches, err := m.r.Search(ctx, PageQuery{
-			Datastore: m.in.Origin.Datastore, Type: m.in.Type, Span: m.in.Span, Next: next, Bulk: true,
-		}, func() { Heartbeat(ctx) })
+		page, searches, err := m.r.Search(ctx, cdc.SearchRequest{
+			Datastore: m.in.Origin.Datastore, Type: m.in.Type, Span: m.in.Span, Next: next,
+		}, true, func() { Heartbeat(ctx) })
 		m.result.Counts.Searches += searches
 		if cdc.ClassOf(err) == cdc.ClassPageTokenRejected && next != "" && restarts < measureRestarts {
 			next, restarts, trail = "", restarts+1, cdc.PageTrail{}

@@ -27,7 +27,6 @@ const (
 // Store is what the activities ask of a datastore. Its errors are *cdc.Error.
 type Store interface {
 	Search(ctx context.Context, request cdc.SearchRequest) (cdc.Page, error)
-	Next(ctx context.Context, datastore, resourceType, next string) (cdc.Page, error)
 	Count(ctx context.Context, datastore, resourceType string, span cdc.Span) (int, error)
 	Read(ctx context.Context, datastore, resourceType, id string) (cdc.Resource, error)
 	VRead(ctx context.Context, datastore, resourceType, id, version string) (cdc.Resource, error)
@@ -50,24 +49,13 @@ type Reader struct {
 	References bool
 }
 
-// PageQuery asks for one page of a search: the first, or the one that Next leads to.
-type PageQuery struct {
-	Datastore, Type string
-	Span            cdc.Span
-	Next            string
-	// IDsOnly asks for id and meta only.
-	IDsOnly bool
-	// Bulk takes the tokens from the share of audits and ranges.
-	Bulk bool
-}
-
 // Search reads a page and repeats at once what often passes, with a token of the
-// store's limiter for each request. It calls waiting from time to time while it waits
-// for a token, which may take longer than the heartbeat timeout. It returns how many
-// requests it made.
-func (r *Reader) Search(ctx context.Context, q PageQuery, waiting func()) (page cdc.Page, searches int, err error) {
+// store's limiter for each request: of the share of audits and ranges if bulk. It calls
+// waiting from time to time while it waits for a token, which may take longer than the
+// heartbeat timeout. It returns how many requests it made.
+func (r *Reader) Search(ctx context.Context, q cdc.SearchRequest, bulk bool, waiting func()) (page cdc.Page, searches int, err error) {
 	token := func() error {
-		return WithTicks(waitingHeartbeat, waiting, func() error { return r.Limits.wait(ctx, q.Datastore, q.Bulk) })
+		return WithTicks(waitingHeartbeat, waiting, func() error { return r.Limits.wait(ctx, q.Datastore, bulk) })
 	}
 	page, err = quickly(ctx, token, func() (cdc.Page, error) {
 		searches++
@@ -77,14 +65,9 @@ func (r *Reader) Search(ctx context.Context, q PageQuery, waiting func()) (page 
 }
 
 // page makes the request for one page. Every page of every search is read here.
-func (r *Reader) page(ctx context.Context, q PageQuery) (page cdc.Page, err error) {
-	if q.Next != "" {
-		page, err = r.Store.Next(ctx, q.Datastore, q.Type, q.Next)
-	} else {
-		page, err = r.Store.Search(ctx, cdc.SearchRequest{
-			Datastore: q.Datastore, Type: q.Type, Span: q.Span, IDsOnly: q.IDsOnly || r.References, Total: true,
-		})
-	}
+func (r *Reader) page(ctx context.Context, q cdc.SearchRequest) (cdc.Page, error) {
+	q.IDsOnly = q.IDsOnly || r.References
+	page, err := r.Store.Search(ctx, q)
 	r.CountUnreadable(q.Datastore, q.Type, q.Span, page.Unreadable)
 	return page, err
 }

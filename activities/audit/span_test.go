@@ -243,7 +243,7 @@ func TestSearchIsHeardOfWhileItWaitsForItsToken(t *testing.T) {
 		a.Reader.Limits = activities.NewLimits(1, 0.01)
 		heard := 0
 		for range 2 {
-			_, _, err := a.Reader.Search(t.Context(), activities.PageQuery{Datastore: testStore, Type: "Patient", Bulk: true}, func() { heard++ })
+			_, _, err := a.Reader.Search(t.Context(), cdc.SearchRequest{Datastore: testStore, Type: "Patient"}, true, func() { heard++ })
 			require.NoError(t, err)
 		}
 		require.GreaterOrEqual(t, heard, 9)

@@ -9,7 +9,7 @@ import (
 // (HealthLake developer guide, "FHIR search parameters").
 const PageSize = 100
 
-// SearchRequest asks for the first page of one type's versions of a span.
+// SearchRequest asks for a page of one type's versions of a span.
 type SearchRequest struct {
 	Datastore string
 	Type      string
@@ -20,8 +20,9 @@ type SearchRequest struct {
 	ID string
 	// IDsOnly asks for id and meta only (_elements=id,meta).
 	IDsOnly bool
-	// Total asks for the number of matches, the margin's included (_total=accurate).
-	Total bool
+	// Next is the Page.Next that leads to a further page; empty for the first. What the page
+	// is of is in the link.
+	Next string
 }
 
 // Resource is one version as the store gave it.

@@ -33,11 +33,16 @@ const (
 // searches, but for the CapabilityStatement.
 var ReadOps = []string{opRead, opVRead, opHistory, opHistoryNext}
 
-// Search asks for the first page, of at most cdc.PageSize resources. A page, also a
-// further one, that is larger than an answer may be is answered as an empty page whose
-// Next begins the list again: of ids alone (Page.IDsOnly).
+// Search asks for a page of at most cdc.PageSize resources. One that is larger than an
+// answer may be is answered as an empty page whose Next begins the list again: of ids
+// alone (Page.IDsOnly). When the store rejects the token of a further page the class is
+// cdc.ClassPageTokenRejected; a link that leaves the datastore's base is
+// cdc.ClassInvalidRequest, and nothing is sent.
 func (c *Client) Search(ctx context.Context, req cdc.SearchRequest) (cdc.Page, error) {
-	asked := list{span: req.Span, id: req.ID, idsOnly: req.IDsOnly, total: req.Total, count: cdc.PageSize}
+	if req.Next != "" {
+		return c.next(ctx, req)
+	}
+	asked := list{span: req.Span, id: req.ID, idsOnly: req.IDsOnly, count: cdc.PageSize}
 	r, err := c.get(opSearch, req.Datastore, req.Type, asked.query())
 	if err != nil {
 		return cdc.Page{}, err
@@ -48,18 +53,13 @@ func (c *Client) Search(ctx context.Context, req cdc.SearchRequest) (cdc.Page, e
 	return c.page(ctx, r, asked)
 }
 
-// Next asks for a further page, by Page.Next. When the store refuses the page's
-// token the class is cdc.ClassPageTokenRejected; a link that leaves the datastore's base
-// is cdc.ClassInvalidRequest, and nothing is sent.
-func (c *Client) Next(ctx context.Context, datastore, resourceType, next string) (cdc.Page, error) {
-	r, err := c.get(opNext, datastore, resourceType, nil)
+// next asks for a further page.
+func (c *Client) next(ctx context.Context, req cdc.SearchRequest) (cdc.Page, error) {
+	r, err := c.get(opNext, req.Datastore, req.Type, nil)
 	if err != nil {
 		return cdc.Page{}, err
 	}
-	if next == "" {
-		return cdc.Page{}, invalidInput(opNext, "there is no next link to follow")
-	}
-	asked, err := c.further(&r, next)
+	asked, err := c.further(&r, req.Next)
 	if err != nil {
 		return cdc.Page{}, err
 	}

@@ -24,7 +24,7 @@ var operations = map[string]func(context.Context, *Client) error{
 		return err
 	},
 	opNext: func(ctx context.Context, c *Client) error {
-		_, err := c.Next(ctx, testDatastore, "Patient", "Patient?page="+secretID)
+		_, err := nextPage(c, "Patient?page="+secretID)
 		return err
 	},
 	opCount: func(ctx context.Context, c *Client) error {

@@ -17,7 +17,6 @@ type list struct {
 	span      cdc.Span
 	id        string // of one resource only
 	idsOnly   bool
-	total     bool
 	// count is how many resources a page is asked to hold.
 	count int
 }
@@ -59,6 +58,7 @@ func (l *list) query() url.Values {
 	if l.historyOf != "" {
 		return query
 	}
+	query.Set("_total", "accurate")
 	query.Set("_lastUpdated", "ge"+instant(l.span.From.Add(-margin)))
 	query.Add("_lastUpdated", "lt"+instant(l.span.To.Add(margin)))
 	if l.id != "" {
@@ -66,9 +66,6 @@ func (l *list) query() url.Values {
 	}
 	if l.idsOnly {
 		query.Set("_elements", "id,meta")
-	}
-	if l.total {
-		query.Set("_total", "accurate")
 	}
 	return query
 }
@@ -88,9 +85,6 @@ func (l *list) mark(link string) string {
 	if l.idsOnly {
 		values.Set("ids", "1")
 	}
-	if l.total {
-		values.Set("total", "1")
-	}
 	if !l.span.From.IsZero() {
 		values.Set("from", l.span.From.UTC().Format(time.RFC3339Nano))
 		values.Set("to", l.span.To.UTC().Format(time.RFC3339Nano))
@@ -109,7 +103,7 @@ func unmarked(marked string) (link string, of list) {
 	if err != nil || !slices.Contains(pageSizes, count) {
 		return link, list{}
 	}
-	of = list{count: count, id: values.Get("id"), idsOnly: values.Has("ids"), total: values.Has("total")}
+	of = list{count: count, id: values.Get("id"), idsOnly: values.Has("ids")}
 	from, errFrom := time.Parse(time.RFC3339Nano, values.Get("from"))
 	to, errTo := time.Parse(time.RFC3339Nano, values.Get("to"))
 	if errFrom == nil && errTo == nil {

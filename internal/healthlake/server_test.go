@@ -92,6 +92,11 @@ func searchPatients(c *Client) (cdc.Page, error) {
 	return c.Search(context.Background(), cdc.SearchRequest{Datastore: testDatastore, Type: "Patient", Span: testSpan})
 }
 
+// nextPage follows a next link.
+func nextPage(c *Client, link string) (cdc.Page, error) {
+	return c.Search(context.Background(), cdc.SearchRequest{Datastore: testDatastore, Type: "Patient", Next: link})
+}
+
 // patient is a resource that is spelled in a way no encoder would.
 func patient(id, version string) string {
 	return fmt.Sprintf(`{ "resourceType" :"Patient","id":"%s" ,"meta":{"versionId":"%s","lastUpdated":"2026-03-01T12:00:03.123456789Z"},"n":1.10}`, id, version)

@@ -187,16 +187,19 @@ func (s *Store) enter(c Call) error {
 	return nil
 }
 
-// Search returns the first page of a search.
+// Search returns a page of a search.
 func (s *Store) Search(_ context.Context, r cdc.SearchRequest) (cdc.Page, error) {
+	if r.Next != "" {
+		return s.further(r.Type, r.Next)
+	}
 	if err := s.enter(Call{Op: "search", Type: r.Type, IDsOnly: r.IDsOnly}); err != nil {
 		return cdc.Page{}, err
 	}
 	return s.page(r.Type, r.Span, 0, r.IDsOnly), nil
 }
 
-// Next returns a further page.
-func (s *Store) Next(_ context.Context, _, resourceType, next string) (cdc.Page, error) {
+// further returns a further page.
+func (s *Store) further(resourceType, next string) (cdc.Page, error) {
 	parts := strings.Split(next, "|")
 	if len(parts) != 4 {
 		return cdc.Page{}, failure("GET {Type}?page", cdc.ClassInvalidRequest, http.StatusBadRequest)
