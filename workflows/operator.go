@@ -131,9 +131,9 @@ func (o *operator) close(ctx workflow.Context, figures ...temporal.SearchAttribu
 	return workflow.UpsertTypedSearchAttributes(ctx, append(figures, cdc.AttrState.ValueSet(cdc.StateClosed))...)
 }
 
-// failed reports whether an activity's error is one that its workflow plans for, with its
+// failureOf reports whether an activity's error is one that its workflow plans for, with its
 // class and the pause that the store demands. Any other ends the workflow.
-func failed(ctx workflow.Context, err error) (class cdc.Class, retryAfter time.Duration, ok bool) {
+func failureOf(ctx workflow.Context, err error) (class cdc.Class, retryAfter time.Duration, ok bool) {
 	_, ofActivity := errors.AsType[*temporal.ActivityError](err)
 	if ctx.Err() != nil || !ofActivity || temporal.IsCanceledError(err) {
 		return "", 0, false
@@ -156,7 +156,7 @@ func failed(ctx workflow.Context, err error) (class cdc.Class, retryAfter time.D
 // retryLater plans the next try of what an activity did not do, unless its error is to end
 // the workflow.
 func retryLater(ctx workflow.Context, retry *cdc.Retry, err error) error {
-	class, retryAfter, ok := failed(ctx, err)
+	class, retryAfter, ok := failureOf(ctx, err)
 	if !ok {
 		return err
 	}

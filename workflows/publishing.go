@@ -33,7 +33,7 @@ func startPublishing(ctx workflow.Context, in cdc.PublishInput) *publishing {
 // leaves nothing in the history.
 func (p *publishing) await(ctx workflow.Context, o *operator) (cdc.PublishResult, error) {
 	result, err := p.get(ctx)
-	if class, _, ok := failed(ctx, err); ok {
+	if class, _, ok := failureOf(ctx, err); ok {
 		o.bus = class
 		if err := o.show(ctx); err != nil {
 			return result, err

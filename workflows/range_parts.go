@@ -27,7 +27,7 @@ func (r *captureRange) count(ctx workflow.Context, part *cdc.RangePart) error {
 			return retryLater(ctx, &part.Retry, err)
 		}
 		// A type of an audited part that cannot be counted is reported by the audit.
-		if _, _, ok := failed(ctx, err); err != nil && !ok {
+		if _, _, ok := failureOf(ctx, err); err != nil && !ok {
 			return err
 		}
 		total += max(0, n)

@@ -64,7 +64,7 @@ func (r *rejectedChanges) update(ctx workflow.Context, batch []cdc.Change, rejec
 		carried.Remove(hash)
 		addHash(tried, change.Type, hash)
 	}
-	r.keep(func(c cdc.Change) bool { return !tried[c.Type].Has(r.salt.Hash(c.Version)) })
+	r.keepOnly(func(c cdc.Change) bool { return !tried[c.Type].Has(r.salt.Hash(c.Version)) })
 	for _, rejection := range rejections {
 		change := batch[rejection.Index]
 		r.changes = append(r.changes, change)
@@ -99,7 +99,7 @@ func (r *rejectedChanges) due(now time.Time) []cdc.Change {
 	return r.changes[:n:n]
 }
 
-func (r *rejectedChanges) keep(kept func(cdc.Change) bool) {
+func (r *rejectedChanges) keepOnly(kept func(cdc.Change) bool) {
 	all := r.changes
 	r.changes, r.hashes = nil, make(map[string]cdc.HashSet)
 	for _, change := range all {
@@ -126,7 +126,7 @@ func (r *rejectedChanges) retryNow(now time.Time) {
 // skip drops the changes of a type, as an operator asked, and returns their hashes.
 func (r *rejectedChanges) skip(ctx workflow.Context, resourceType string) cdc.HashSet {
 	skipped := r.all()[resourceType]
-	r.keep(func(c cdc.Change) bool { return c.Type != resourceType })
+	r.keepOnly(func(c cdc.Change) bool { return c.Type != resourceType })
 	r.retryingNow = min(r.retryingNow, len(r.changes))
 	r.forget(resourceType)
 	workflow.GetLogger(ctx).Warn("an operator skipped what EventBridge rejects", "type", resourceType, "versions", skipped.Len())

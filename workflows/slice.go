@@ -14,10 +14,11 @@ import (
 // Its result is what it published.
 func CaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (cdc.CaptureSliceResult, error) {
 	s, err := newCaptureSlice(ctx, in)
-	if err == nil {
-		err = s.run(ctx)
+	if err != nil {
+		return cdc.CaptureSliceResult{}, err
 	}
-	cancelled := s != nil && err != nil && ctx.Err() != nil
+	err = s.run(ctx)
+	cancelled := err != nil && ctx.Err() != nil
 	if err != nil && !cancelled {
 		return cdc.CaptureSliceResult{}, err
 	}
@@ -44,8 +45,6 @@ type captureSlice struct {
 	// unswept is set when the slice was closed before its last page.
 	unswept  bool
 	operator *operator
-	// paused is set while the slice waits because its range is paused.
-	paused bool
 }
 
 func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSlice, error) {
@@ -55,8 +54,7 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 	s := &captureSlice{in: in, known: in.Known.Clone()}
 	if in.Resume != nil {
 		s.state = *in.Resume
-		s.known.Merge(s.state.Published)
-		s.known.Merge(s.state.Skipped)
+		s.known.Merge(s.state.Known())
 	}
 	s.rejected = newRejected(in.Salt, map[string]cdc.HashSet{in.Type: s.state.Rejected}, s.state.RejectedRetry)
 	s.state.Rejected = cdc.HashSet{}
@@ -79,7 +77,7 @@ func (s *captureSlice) run(ctx workflow.Context) error {
 		var err error
 		if last, err = s.page(ctx); err == nil {
 			err = s.handleSignals(ctx)
-		} else if class, retryAfter, ok := failed(ctx, err); ok {
+		} else if class, retryAfter, ok := failureOf(ctx, err); ok {
 			last, err = s.waitForStore(ctx, class, retryAfter)
 		}
 		if err != nil {

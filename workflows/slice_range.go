@@ -41,22 +41,13 @@ func (s *captureSlice) waitWhilePaused(ctx workflow.Context) error {
 	if err := s.awaitPublish(ctx); err != nil {
 		return err
 	}
-	s.paused = true
-	defer func() { s.paused = false }()
 	if err := s.operator.show(ctx); err != nil {
 		return err
 	}
-	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)
-	for s.in.Range.Paused {
-		selector := workflow.NewSelector(ctx)
-		selector.AddReceive(signals, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, &s.in.Range.Paused) })
-		selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
-		selector.Select(ctx)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return workflow.Await(ctx, func() bool {
+		s.drainPauses(ctx)
+		return !s.in.Range.Paused
+	})
 }
 
 // waitForRate waits until the slice's rate lets it publish n versions more.

@@ -103,7 +103,7 @@ func (w *captureWindow) applyClosedSlices(ctx workflow.Context) error {
 		}
 		t.Found += result.Published.Len()
 		w.counts.Add(result.Counts)
-		w.add(t.Type, cdc.TypeLedger{Published: result.Published, Skipped: result.Skipped})
+		w.addToLedger(t.Type, cdc.TypeLedger{Published: result.Published, Skipped: result.Skipped})
 		switch {
 		case result.Cancelled:
 			t.restartPages(ctx)
@@ -140,7 +140,7 @@ func (w *captureWindow) readLostSlices(ctx workflow.Context) error {
 			t.Found += known.Published.Len()
 			w.counts.Published += known.Published.Len()
 			w.counts.Skipped += known.Skipped.Len()
-			w.add(t.Type, *known)
+			w.addToLedger(t.Type, *known)
 		}
 		t.restartPages(ctx)
 	}

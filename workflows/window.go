@@ -36,9 +36,9 @@ type captureWindow struct {
 	rejected rejectedChanges
 	// wanted are types whose wanted versions are to be read.
 	wanted []*windowType
-	// before is set while the ledger of the run before cannot be read.
-	before   cdc.Retry
-	operator *operator
+	// ledgerRetry is set while the ledger of the run ledgerRetry cannot be read.
+	ledgerRetry cdc.Retry
+	operator    *operator
 }
 
 // windowType is where one resource type stands.
@@ -149,7 +149,7 @@ func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.PageResult, error) 
 	}
 	in := cdc.HydrateInput{
 		Origin: w.origin, Window: w.in.Window, Requests: requests,
-		AllTypes: len(requests) == w.open(), FailIfAllUnavailable: !w.anyFailing(),
+		AllTypes: len(requests) == w.openTypes(), FailIfAllUnavailable: !w.anyFailing(),
 		List: w.in.Skip, Salt: w.ledger.Salt,
 	}
 	var result cdc.HydrateResult

@@ -23,10 +23,10 @@ func (w *captureWindow) readLedgerBefore(ctx workflow.Context) error {
 		if err == nil {
 			break
 		}
-		if err := retryLater(ctx, &w.before, err); err != nil {
+		if err := retryLater(ctx, &w.ledgerRetry, err); err != nil {
 			return err
 		}
-		skips, err := w.operator.wait(ctx, w.before.Due, "the ledger of the run before cannot be read")
+		skips, err := w.operator.wait(ctx, w.ledgerRetry.Due, "the ledger of the run before cannot be read")
 		if err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (w *captureWindow) readLedgerBefore(ctx workflow.Context) error {
 			return workflow.NewContinueAsNewError(ctx, cdc.WorkflowCaptureWindow, w.in)
 		}
 	}
-	w.before = cdc.Retry{}
+	w.ledgerRetry = cdc.Retry{}
 	if err := w.ledger.Merge(before); err != nil {
 		return invalidInput(err.Error())
 	}
@@ -87,7 +87,7 @@ func (w *captureWindow) skip(ctx workflow.Context, skip cdc.Skip) {
 	for _, name := range skip.Versions {
 		skipped := w.rejected.skip(ctx, name)
 		w.counts.Skipped += skipped.Len()
-		w.add(name, cdc.TypeLedger{Skipped: skipped})
+		w.addToLedger(name, cdc.TypeLedger{Skipped: skipped})
 	}
 	for _, t := range w.steps() {
 		switch {
@@ -146,9 +146,9 @@ func (w *captureWindow) closeUnread(t *windowType) {
 	w.rejected.forget(t.Type)
 }
 
-// add puts versions into the ledger, if there are any: an entry of its own would
+// addToLedger puts versions into the ledger, if there are any: an entry of its own would
 // count the type as swept.
-func (w *captureWindow) add(resourceType string, known cdc.TypeLedger) {
+func (w *captureWindow) addToLedger(resourceType string, known cdc.TypeLedger) {
 	if known.Published.Len()+known.Skipped.Len() == 0 {
 		return
 	}

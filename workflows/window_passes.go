@@ -56,8 +56,8 @@ func (w *captureWindow) collapse(now time.Time) {
 	}
 }
 
-// open is how many types are not closed.
-func (w *captureWindow) open() int {
+// openTypes is how many types are not closed.
+func (w *captureWindow) openTypes() int {
 	n := 0
 	for _, t := range w.types {
 		if !t.Closed {

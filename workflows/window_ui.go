@@ -54,6 +54,6 @@ func (w *captureWindow) progress(ctx workflow.Context) cdc.Progress {
 		}
 	}
 	w.rejected.addTo(&p, now)
-	p.Add(cdc.Wait{Ledger: true}, w.before, now)
+	p.Add(cdc.Wait{Ledger: true}, w.ledgerRetry, now)
 	return p
 }

@@ -88,7 +88,7 @@ func (w *captureWindow) skipVersions(resourceType string, versions []cdc.Version
 		}
 	}
 	w.counts.Skipped += skipped.Len()
-	w.add(resourceType, cdc.TypeLedger{Skipped: skipped})
+	w.addToLedger(resourceType, cdc.TypeLedger{Skipped: skipped})
 }
 
 // carryWanted are the wanted versions with which the next run begins: those that are

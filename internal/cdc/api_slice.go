@@ -49,9 +49,8 @@ type RangeSlice struct {
 
 // SliceState is what a slice carries over a continue-as-new.
 type SliceState struct {
-	Published HashSet `json:"published"`
-	// Skipped are those that an operator skipped.
-	Skipped HashSet `json:"skipped,omitzero"`
+	// TypeLedger has what the slice published, and what an operator skipped.
+	TypeLedger
 	// Rejected are those that EventBridge rejected, RejectedRetry when they are tried again.
 	Rejected      HashSet `json:"rejected,omitzero"`
 	RejectedRetry Retry   `json:"rejectedRetry,omitzero"`
@@ -66,12 +65,10 @@ type SliceState struct {
 
 // CaptureSliceResult is what a slice gives its parent.
 type CaptureSliceResult struct {
-	// Salt is that of Published and Skipped.
-	Salt Salt `json:"salt"`
-	// Published are the versions that this slice published.
+	// Salt is that of Published and Skipped, which are as in a TypeLedger.
+	Salt      Salt    `json:"salt"`
 	Published HashSet `json:"published"`
-	// Skipped are those that an operator skipped.
-	Skipped HashSet `json:"skipped,omitzero"`
+	Skipped   HashSet `json:"skipped,omitzero"`
 	// Cancelled is set when its parent cancelled it before its last page. It is in the
 	// result because the SDK encodes what a cancelled workflow reports without its ID.
 	Cancelled bool `json:"cancelled,omitempty"`

@@ -82,7 +82,7 @@ func TestLedgerFromHistoryHoldsItsSlices(t *testing.T) {
 		SliceStarted(slice2)
 
 	resumed := cdc.CaptureSliceInput{Salt: salt, Type: "Patient", Known: hashes("Patient", "a", "s1")}
-	resumed.Resume = &cdc.SliceState{Published: hashes("Patient", "s2")}
+	resumed.Resume = &cdc.SliceState{TypeLedger: cdc.TypeLedger{Published: hashes("Patient", "s2")}}
 	more, moreOut := batch("Patient", "s3", "!s4")
 	ended := temporaltest.Started(resumed).Activity("Publish", more, moreOut)
 

@@ -50,7 +50,7 @@ func TestLedgerOfATerminatedRunHoldsWhatWasSkipped(t *testing.T) {
 
 func TestLedgerHoldsWhatSlicesSkipped(t *testing.T) {
 	resumed := cdc.CaptureSliceInput{Salt: salt, Type: "Patient"}
-	resumed.Resume = &cdc.SliceState{Skipped: hashes("Patient", "s1"), Rejected: hashes("Patient", "s2")}
+	resumed.Resume = &cdc.SliceState{TypeLedger: cdc.TypeLedger{Skipped: hashes("Patient", "s1")}, Rejected: hashes("Patient", "s2")}
 	in, out := batch("Patient", "!s3")
 	ended := temporaltest.Started(resumed).Activity("Publish", in, out).Signaled(cdc.SignalSkip, cdc.Skip{Versions: []string{"Patient"}})
 	given := cdc.CaptureSliceResult{Salt: salt, Skipped: hashes("Patient", "s4")}
