@@ -57,7 +57,7 @@ func TestSliceOfARangeContinuesAsNewWhileItLists(t *testing.T) {
 	in := cdc.CaptureSliceInput{
 		Salt:   salt,
 		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByBackfill, Bulk: true}, CorrelationID: cdc.BackfillID("again")},
-		Type:   "Patient", Span: rangeInput().Span, Range: &cdc.RangeSlice{Listing: true, Rate: 400},
+		Type:   "Patient", Span: rangeInput().Span, Range: cdc.RangeSlice{Listing: true, Rate: 400},
 	}
 	last, runs := runToEnd(w, cdc.WorkflowCaptureSlice, in, func(run int, _ cdc.CaptureSliceInput) {
 		w.renew(at.Add(time.Duration(run-1) * 30 * time.Second))
@@ -67,7 +67,7 @@ func TestSliceOfARangeContinuesAsNewWhileItLists(t *testing.T) {
 	})
 	require.Greater(t, runs, 2)
 	require.Equal(t, w.store.Keys(datastore, all), w.bus.keys(), "the hidden one is found by a listing, and nothing comes twice")
-	require.Equal(t, 1, last.Range.Listings, "the last run began in the middle of a listing")
+	require.Equal(t, 1, last.Resume.Listings, "the last run began in the middle of a listing")
 }
 
 // A store may read the boundaries of a count otherwise than we mean them: what

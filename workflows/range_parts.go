@@ -111,7 +111,9 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 	slice := startSlice(ctx, r.plan.Slices, cdc.CaptureSliceInput{
 		Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, Salt: r.in.Salt, Known: part.Known,
 		Attributes: r.in.Attributes,
-		Range:      &cdc.RangeSlice{Listing: len(ids) == 0, Rate: r.in.Rate / float64(workers(r.in.Rate)), Bus: r.in.Bus, IDs: ids},
+		Range: cdc.RangeSlice{
+			Listing: len(ids) == 0, Rate: r.in.Rate / float64(workers(r.in.Rate)), Bus: r.in.Bus, Weigh: true, IDs: ids,
+		},
 	})
 	r.open = append(r.open, slice)
 	var result cdc.CaptureSliceResult

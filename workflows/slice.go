@@ -58,8 +58,8 @@ func newCaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (*captureSl
 	}
 	s.rejected = newRejected(in.Salt, map[string]cdc.HashSet{in.Type: s.state.Rejected}, s.state.RejectedRetry)
 	s.state.Rejected = cdc.HashSet{}
-	if r := in.Range; r != nil && r.Began.IsZero() {
-		r.Began = workflow.Now(ctx)
+	if s.state.Began.IsZero() {
+		s.state.Began = workflow.Now(ctx)
 	}
 	var err error
 	s.operator, err = newOperator(ctx, in.Attributes, s.progress)
@@ -132,8 +132,8 @@ func (s *captureSlice) dedup(changes []cdc.Change) []cdc.Change {
 			fresh = append(fresh, change)
 		}
 	}
-	if r := s.in.Range; r != nil && r.Listings > 0 {
-		r.Found += len(fresh)
+	if s.state.Listings > 0 {
+		s.state.Found += len(fresh)
 	}
 	return fresh
 }
@@ -165,11 +165,9 @@ func (s *captureSlice) publish(ctx workflow.Context, changes []cdc.Change) error
 		if err := s.waitForRate(ctx, len(batch)); err != nil {
 			return err
 		}
-		in := cdc.PublishInput{Origin: s.in.Origin, Changes: batch}
-		if s.in.Range != nil {
-			in.Bus, in.Weigh = s.in.Range.Bus, true
-		}
-		s.publishing = startPublishing(ctx, in)
+		s.publishing = startPublishing(ctx, cdc.PublishInput{
+			Origin: s.in.Origin, Changes: batch, Bus: s.in.Range.Bus, Weigh: s.in.Range.Weigh,
+		})
 	}
 	return nil
 }
@@ -210,7 +208,7 @@ func (s *captureSlice) nextPage(ctx workflow.Context, page cdc.HydratePageResult
 	}
 	s.in.Next, s.state.PageKnown = page.Next, cdc.HashSet{}
 	if s.idsToRead() != nil {
-		s.in.Range.At = len(s.in.Range.IDs) - len(page.UnreadIDs)
+		s.state.NextID = len(s.in.Range.IDs) - len(page.UnreadIDs)
 		return len(page.UnreadIDs) == 0, nil
 	}
 	loops := s.state.Trail.Add(s.in.Salt, page.Content, page.Next)
@@ -272,9 +270,7 @@ func (s *captureSlice) continueAsNew(ctx workflow.Context) error {
 	if !s.rejected.empty() {
 		s.in.Confirm = true
 		s.restartPages()
-		if s.in.Range != nil {
-			s.in.Range.At, s.state.Counts.NotFound = 0, 0
-		}
+		s.state.NextID, s.state.Counts.NotFound = 0, 0
 	}
 	s.state.Rejected, s.state.RejectedRetry = s.rejected.all()[s.in.Type], s.rejected.retry
 	s.drainPauses(ctx)

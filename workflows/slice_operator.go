@@ -63,7 +63,7 @@ func (s *captureSlice) skip(ctx workflow.Context, skip cdc.Skip) {
 func (s *captureSlice) progress(ctx workflow.Context) cdc.Progress {
 	now := workflow.Now(ctx)
 	p := cdc.Progress{Counts: s.state.Counts, Versions: map[string]int{s.in.Type: s.state.Published.Len()}}
-	if s.in.Range != nil && s.in.Range.Paused {
+	if s.state.Paused {
 		p.Note = "Paused"
 	}
 	if !s.unswept {

@@ -16,7 +16,7 @@ const listingDelay = 20 * time.Second
 // batchSize is how many of n changes one Publish may hold: with a rate, what a second
 // allows.
 func (s *captureSlice) batchSize(n int) int {
-	if s.in.Range == nil || s.in.Range.Rate <= 0 {
+	if s.in.Range.Rate <= 0 {
 		return max(1, n)
 	}
 	return max(1, min(n, int(s.in.Range.Rate)))
@@ -24,18 +24,15 @@ func (s *captureSlice) batchSize(n int) int {
 
 // drainPauses receives the signals to pause or resume that have come.
 func (s *captureSlice) drainPauses(ctx workflow.Context) {
-	if s.in.Range == nil {
-		return
-	}
 	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)
-	for signals.ReceiveAsync(&s.in.Range.Paused) { // the last one counts
+	for signals.ReceiveAsync(&s.state.Paused) { // the last one counts
 	}
 }
 
 // waitWhilePaused waits, once what was read is published, while the range is paused.
 func (s *captureSlice) waitWhilePaused(ctx workflow.Context) error {
 	s.drainPauses(ctx)
-	if s.in.Range == nil || !s.in.Range.Paused {
+	if !s.state.Paused {
 		return nil
 	}
 	if err := s.awaitPublish(ctx); err != nil {
@@ -46,20 +43,20 @@ func (s *captureSlice) waitWhilePaused(ctx workflow.Context) error {
 	}
 	return workflow.Await(ctx, func() bool {
 		s.drainPauses(ctx)
-		return !s.in.Range.Paused
+		return !s.state.Paused
 	})
 }
 
 // waitForRate waits until the slice's rate lets it publish n versions more.
 func (s *captureSlice) waitForRate(ctx workflow.Context, n int) error {
-	r := s.in.Range
-	if r == nil || r.Rate <= 0 {
+	rate := s.in.Range.Rate
+	if rate <= 0 {
 		return nil
 	}
-	if err := sleep(ctx, r.Ready, fmt.Sprintf("not more than %g versions a second", r.Rate)); err != nil {
+	if err := sleep(ctx, s.state.Ready, fmt.Sprintf("not more than %g versions a second", rate)); err != nil {
 		return err
 	}
-	r.Ready = later(r.Ready, workflow.Now(ctx)).Add(time.Duration(float64(n) / r.Rate * float64(time.Second)))
+	s.state.Ready = later(s.state.Ready, workflow.Now(ctx)).Add(time.Duration(float64(n) / rate * float64(time.Second)))
 	return nil
 }
 
@@ -77,26 +74,25 @@ func sleep(ctx workflow.Context, until time.Time, summary string) error {
 // read moves others on a store that pages by position, and search hides what is being
 // indexed again.
 func (s *captureSlice) pagesDone(ctx workflow.Context) (done bool, err error) {
-	r := s.in.Range
-	if r == nil || !r.Listing || r.Listings > 0 && r.Found == 0 {
+	if !s.in.Range.Listing || s.state.Listings > 0 && s.state.Found == 0 {
 		return true, nil
 	}
-	until := r.Began.Add(listingDelay)
-	if r.Listings > 0 {
-		until = workflow.Now(ctx).Add(cdc.Delay(r.Listings))
+	until := s.state.Began.Add(listingDelay)
+	if s.state.Listings > 0 {
+		until = workflow.Now(ctx).Add(cdc.Delay(s.state.Listings))
 	}
 	if err := sleep(ctx, until, "until what search hides is back"); err != nil {
 		return false, err
 	}
-	r.Listings, r.Found = r.Listings+1, 0
+	s.state.Listings, s.state.Found = s.state.Listings+1, 0
 	s.in.Confirm = true
 	return false, nil
 }
 
 // idsToRead are the resources that are still to be read, of a slice that has any named.
 func (s *captureSlice) idsToRead() []string {
-	if s.in.Range == nil || len(s.in.Range.IDs) == 0 {
+	if len(s.in.Range.IDs) == 0 {
 		return nil
 	}
-	return s.in.Range.IDs[s.in.Range.At:]
+	return s.in.Range.IDs[s.state.NextID:]
 }

@@ -18,8 +18,8 @@ type CaptureSliceInput struct {
 	// Attributes and Audited are as in CaptureWindowInput.
 	Attributes bool `json:"attributes,omitempty"`
 	Audited    bool `json:"audited,omitempty"`
-	// Range is of a slice that a range started; nil for a window's.
-	Range *RangeSlice `json:"range,omitempty"`
+	// Range is of a slice that a range started; zero for a window's.
+	Range RangeSlice `json:"range,omitzero"`
 	// Resume is where the slice goes on after a continue-as-new.
 	Resume *SliceState `json:"resume,omitempty"`
 }
@@ -30,21 +30,11 @@ type RangeSlice struct {
 	Listing bool `json:"listing,omitempty"`
 	// Rate is how many versions a second this slice publishes at most; 0 is any.
 	Rate float64 `json:"rate,omitempty"`
-	// Bus is as in PublishInput.
-	Bus string `json:"bus,omitempty"`
-	// IDs are the only resources to read: their current versions, by reads. At is
-	// the index of the next one.
+	// Bus and Weigh are as in PublishInput.
+	Bus   string `json:"bus,omitempty"`
+	Weigh bool   `json:"weigh,omitempty"`
+	// IDs are the only resources to read: their current versions, by reads.
 	IDs []string `json:"ids,omitempty"`
-	At  int      `json:"at,omitempty"`
-	// Began is when the slice's first run began.
-	Began time.Time `json:"began,omitzero"`
-	// Listings is how many listings were started, Found what the last one found.
-	Listings int `json:"listings,omitempty"`
-	Found    int `json:"found,omitempty"`
-	// Paused is set while the range is paused; Ready is when the rate lets the slice
-	// publish again.
-	Paused bool      `json:"paused,omitempty"`
-	Ready  time.Time `json:"ready,omitzero"`
 }
 
 // SliceState is what a slice carries over a continue-as-new.
@@ -61,6 +51,17 @@ type SliceState struct {
 	Trail PageTrail `json:"trail,omitzero"`
 	// Retry is set while the store does not give the page.
 	Retry Retry `json:"retry,omitzero"`
+	// Began is when the slice's first run began.
+	Began time.Time `json:"began,omitzero"`
+	// Listings is how many listings were started, Found what the last one found.
+	Listings int `json:"listings,omitempty"`
+	Found    int `json:"found,omitempty"`
+	// NextID is the index of the next of the range's IDs.
+	NextID int `json:"nextId,omitempty"`
+	// Paused is set while the range is paused; Ready is when the rate lets the slice
+	// publish again.
+	Paused bool      `json:"paused,omitempty"`
+	Ready  time.Time `json:"ready,omitzero"`
 }
 
 // CaptureSliceResult is what a slice gives its parent.
