@@ -44,6 +44,7 @@ func (a *audit) startRound(ctx workflow.Context, from time.Time) {
 	a.restart(from)
 }
 
+// restart has the time from there on audited anew, in parts of any width.
 func (a *audit) restart(from time.Time) {
 	a.state.Edges, a.width = nil, maxSpan
 	startAt(&a.state, from, a.in.Types...)

@@ -135,6 +135,7 @@ func (p *partAudit) incomplete() []string {
 	return types
 }
 
+// missing counts what is in no ledger and that no window is about to publish.
 func missing(types []cdc.TypeAudit) (n int) {
 	for _, t := range types {
 		n += t.Missing

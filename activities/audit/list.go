@@ -186,8 +186,8 @@ func (l *listing) add(v storedVersion) {
 	}
 }
 
-// measure sets what a version would take on the bus. On a page without bodies, because it
-// was too large, they are read.
+// measure weighs a version. On a page without bodies, because it was too large, they are
+// read.
 func (l *listing) measure(ctx context.Context, v *storedVersion, resource cdc.Resource, noBody bool) error {
 	if !noBody {
 		v.weigh(l.Reader.Change(l.origin(resource.Version), resource))
@@ -210,6 +210,7 @@ func (l *listing) origin(v cdc.Version) cdc.Origin {
 	}
 }
 
+// weigh sets what a version would take on the bus.
 func (v *storedVersion) weigh(change cdc.Change) {
 	v.bytes, v.reference = int64(len(change.Body)), change.Reason != ""
 }
