@@ -39,13 +39,13 @@ func (s *session) await(ctx context.Context, c *connection, id string, result an
 		case err := <-done:
 			return waitError(ctx, id, err)
 		case <-ticker.C:
-			line.show(c.progress(ctx, id))
+			line.show(c.progressText(ctx, id))
 		}
 	}
 }
 
-// progress is the progress of a replay, a backfill or an audit, empty when it is not known.
-func (c *connection) progress(ctx context.Context, id string) string {
+// progressText is the progress of a replay, a backfill or an audit, empty when it is not known.
+func (c *connection) progressText(ctx context.Context, id string) string {
 	p, waits, err := status.ProgressWithSlices(ctx, c.Client, id, time.Now())
 	if err != nil {
 		return ""

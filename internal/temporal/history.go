@@ -122,3 +122,22 @@ func WaitsForOperator(info *workflowpb.WorkflowExecutionInfo) bool {
 	value := info.GetSearchAttributes().GetIndexedFields()[cdc.AttrState.GetName()]
 	return value != nil && converter.GetDefaultDataConverter().FromPayload(value, &state) == nil && state == cdc.StateWaiting
 }
+
+// StatusText is the status of an execution in plain words.
+func StatusText(status enumspb.WorkflowExecutionStatus) string {
+	if cdc.IsOpen(status) {
+		return "open"
+	}
+	switch status {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		return "closed"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		return "terminated"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		return "cancelled"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		return "timed out"
+	default:
+		return "failed"
+	}
+}

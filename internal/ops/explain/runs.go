@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	enumspb "go.temporal.io/api/enums/v1"
-
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/ledger"
 	"healthlake-cdc/internal/temporal"
@@ -36,7 +34,7 @@ func (e *Explainer) findRuns(ctx context.Context, window cdc.Window, x *explanat
 		gaps = 0
 		info := described.GetWorkflowExecutionInfo()
 		run := &Run{
-			WorkflowID: id, Status: statusText(info.GetStatus()), URL: e.url(id),
+			WorkflowID: id, Status: temporal.StatusText(info.GetStatus()), URL: e.url(id),
 			CapturedBy: in.CapturedBy, SourceTime: in.SourceTime, Skips: in.Skip,
 		}
 		if info.GetCloseTime() != nil {
@@ -59,20 +57,4 @@ func (e *Explainer) findRuns(ctx context.Context, window cdc.Window, x *explanat
 		return unreadable
 	}
 	return nil
-}
-
-func statusText(status enumspb.WorkflowExecutionStatus) string {
-	if cdc.IsOpen(status) {
-		return "open"
-	}
-	switch status {
-	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
-		return "closed"
-	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
-		return "terminated"
-	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
-		return "cancelled"
-	default:
-		return "failed"
-	}
 }

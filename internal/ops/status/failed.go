@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"healthlake-cdc/internal/cdc"
@@ -65,7 +64,7 @@ func (c *collection) failed(ctx context.Context) error {
 		}
 		if !repaired {
 			c.report.Failed = append(c.report.Failed, Failed{
-				WorkflowID: id, Status: endedText(info.GetStatus()), Closed: info.GetCloseTime().AsTime(), What: what, Do: do,
+				WorkflowID: id, Status: temporal.StatusText(info.GetStatus()), Closed: info.GetCloseTime().AsTime(), What: what, Do: do,
 			})
 		}
 	}
@@ -108,17 +107,6 @@ func (c *collection) consequence(id string) (what, do string, ours bool) {
 	datastore, _, _ := strings.Cut(other, "/")
 	return "its time range is not audited",
 		"`starter audit` of the same --since and --until runs it again; the Temporal UI says why this one ended", configured(datastore)
-}
-
-func endedText(status enumspb.WorkflowExecutionStatus) string {
-	switch status {
-	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
-		return "terminated"
-	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
-		return "timed out"
-	default:
-		return "failed"
-	}
 }
 
 // repaired reports whether a later run took over: another of the same ID (an operator may
