@@ -44,7 +44,7 @@ func TestAuditLooksAgainAtTypesOfOpenWindows(t *testing.T) {
 }
 
 // A window that waits for an operator may do so for days: what it has published is
-// counted, what it has not is open, and an requested audit does not wait for it.
+// counted, what it has not is open, and a requested audit does not wait for it.
 func TestRequestedAuditDoesNotWaitForAnOperator(t *testing.T) {
 	a := newAuditor(t)
 	a.put(start, "Patient", 5, 5)

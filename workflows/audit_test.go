@@ -302,7 +302,7 @@ func TestRequestedAudit(t *testing.T) {
 	require.Equal(t, cdc.ByImport, a.heals[0].CapturedBy)
 }
 
-// A window that stays open keeps an requested audit no longer than its rounds.
+// A window that stays open keeps a requested audit no longer than its rounds.
 func TestRequestedAuditEndsWithAnOpenWindow(t *testing.T) {
 	a := newAuditor(t)
 	a.put(start, "Patient", 5, 1)

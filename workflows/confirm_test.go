@@ -42,7 +42,12 @@ func TestVersionReplacedBetweenListAndRead(t *testing.T) {
 	for name, history := range map[string]bool{"read from history": true, "left out": false} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.store.KeepsHistory = history
+			w.store.Fail = func(c healthlaketest.Call) error {
+				if c.Op == "vread" && !history {
+					return &cdc.Error{Op: "GET {Type}/{id}/_history/{version}", Class: cdc.ClassNotFound, Status: 404}
+				}
+				return nil
+			}
 			w.store.Write("Patient", "known", start.Add(time.Second), 0, 300)
 			listed := w.store.Write("Patient", "p1", start.Add(2*time.Second), 40*time.Second, 300)
 			replaced := false

@@ -51,17 +51,15 @@ type Store struct {
 	Margin time.Duration
 	// Leads changes which position the next link of a page leads to.
 	Leads func(from, next int) int
-	// Totals reports whether searches count their matches, Dates whether responses have a
-	// date; Clock is how far the store's clock is from Now.
-	Totals, Dates bool
-	Clock         time.Duration
+	// Totals reports whether searches count their matches.
+	Totals bool
+	// Clock is how far the store's clock, the date of a response, is from Now.
+	Clock time.Duration
 	// Counts before their span by CountsEarly; from Uncounted on there is no count.
 	CountsEarly time.Duration
 	Uncounted   time.Time
-	// KeepsHistory reports whether replaced versions can be read; HistoryLag is how long
-	// after its write history shows a version.
-	KeepsHistory bool
-	HistoryLag   time.Duration
+	// HistoryLag is how long after its write history shows a version.
+	HistoryLag time.Duration
 
 	numbers map[string]int
 	filled  int
@@ -78,9 +76,9 @@ type search struct {
 	writes       int
 }
 
-// New returns a store that has all that FHIR offers.
+// New returns an empty store.
 func New() *Store {
-	return &Store{Totals: true, Dates: true, KeepsHistory: true, PageSize: cdc.PageSize}
+	return &Store{Totals: true, PageSize: cdc.PageSize}
 }
 
 // Write adds the next version of a resource, of at least that size, searchable lag later.
@@ -222,7 +220,7 @@ func (s *Store) page(resourceType string, span cdc.Span, offset int, idsOnly boo
 	if s.Totals {
 		result.Total = len(shown)
 	}
-	if s.Dates {
+	if s.Now != nil {
 		result.Date = s.now().Add(s.Clock)
 	}
 	versions, end := page(shown, offset, s.PageSize)
@@ -271,7 +269,7 @@ func (s *Store) VRead(_ context.Context, _, resourceType, id, version string) (c
 	if err := s.enter(Call{Op: "vread", Type: resourceType, ID: id}); err != nil {
 		return cdc.Resource{}, err
 	}
-	return s.newest(resourceType, id, func(v Stored) bool { return s.KeepsHistory && !v.Erased && v.VersionID == version })
+	return s.newest(resourceType, id, func(v Stored) bool { return !v.Erased && v.VersionID == version })
 }
 
 // newest is the newest version of a resource that is as asked for.
@@ -297,13 +295,9 @@ func (s *Store) History(_ context.Context, _, resourceType, id, next string) (cd
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	const op = "GET {Type}/{id}/_history"
-	if !s.KeepsHistory {
-		return cdc.Page{}, failure(op, cdc.ClassInvalidRequest, http.StatusBadRequest)
-	}
 	all := s.history(resourceType, id)
 	if len(all) == 0 {
-		return cdc.Page{}, failure(op, cdc.ClassNotFound, http.StatusNotFound)
+		return cdc.Page{}, failure("GET {Type}/{id}/_history", cdc.ClassNotFound, http.StatusNotFound)
 	}
 	size := s.HistoryPageSize
 	if size == 0 {
