@@ -56,6 +56,17 @@ func (r *rejectedChanges) addTo(p *cdc.Progress, now time.Time) {
 	}
 }
 
+// finish waits until a batch is published. It returns the changes that EventBridge has
+// accepted, also with an error, with their counts, and keeps those that it rejects.
+func (r *rejectedChanges) finish(ctx workflow.Context, p *publishing, o *operator) (published []cdc.Change, counts cdc.Counts, err error) {
+	result, err := p.await(ctx, o)
+	published, counts = acceptedChanges(p.in.Changes, result)
+	if err == nil {
+		r.update(ctx, p.in.Changes, result.Rejected)
+	}
+	return published, counts, err
+}
+
 // update applies the result of a batch, which may hold changes rejected before.
 func (r *rejectedChanges) update(ctx workflow.Context, batch []cdc.Change, rejections []cdc.Rejection) {
 	tried := make(map[string]cdc.HashSet)

@@ -178,19 +178,13 @@ func (s *captureSlice) awaitPublish(ctx workflow.Context) error {
 	if s.publishing == nil {
 		return nil
 	}
-	result, err := s.publishing.await(ctx, s.operator)
-	batch := s.publishing.in.Changes
+	published, counts, err := s.rejected.finish(ctx, s.publishing, s.operator)
 	s.publishing = nil
-	changes, counts := acceptedChanges(batch, result)
 	s.state.Counts.Add(counts)
-	for _, change := range changes {
+	for _, change := range published {
 		s.state.Published.Add(s.in.Salt.Hash(change.Version))
 	}
-	if err != nil {
-		return err
-	}
-	s.rejected.update(ctx, batch, result.Rejected)
-	return nil
+	return err
 }
 
 // nextPage goes on to the page that follows, and reports whether there is none.

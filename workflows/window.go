@@ -204,17 +204,12 @@ func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change)
 		return nil
 	}
 	batch := startPublishing(ctx, cdc.PublishInput{Origin: w.origin, Changes: changes})
-	result, err := batch.await(ctx, w.operator)
-	if err != nil {
-		return err
-	}
-	published, counts := acceptedChanges(changes, result)
+	published, counts, err := w.rejected.finish(ctx, batch, w.operator)
 	w.counts.Add(counts)
 	for _, change := range published {
 		w.ledger.Type(change.Type).Published.Add(w.ledger.Salt.Hash(change.Version))
 	}
-	w.rejected.update(ctx, changes, result.Rejected)
-	return nil
+	return err
 }
 
 // close shows the counts to operators, those of a window that published something in
