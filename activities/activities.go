@@ -35,7 +35,7 @@ type Activities struct {
 	Reader *Reader
 	// Bus is the bus of a name or an ARN; "" is the configured one.
 	Bus        func(name string) Bus
-	Heartbeats Heartbeats // of Publish
+	Heartbeats HeartbeatRecorder // of Publish
 	Ledgers    ledger.Reader
 }
 

@@ -9,10 +9,10 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// Heartbeats records the heartbeats of Publish. The SDK's own activity.RecordHeartbeat
+// HeartbeatRecorder records the heartbeats of Publish. The SDK's own activity.RecordHeartbeat
 // neither says whether the server accepted one nor ends the activity when the server
 // cannot be reached.
-type Heartbeats interface {
+type HeartbeatRecorder interface {
 	RecordActivityHeartbeatWithOptions(ctx context.Context, options client.RecordActivityHeartbeatOptions) error
 }
 
@@ -20,12 +20,12 @@ type Heartbeats interface {
 // must fit into the heartbeat timeout (workflows/policies.go).
 const heartbeatTimeout = 5 * time.Second
 
-// heartbeat records what was accepted, at most once every heartbeatEvery, while
+// publishHeartbeat records what was accepted, at most once every heartbeatEvery, while
 // there is more to come: a Publish of one call records none.
 //
 // It also ends a Publish when the server does not accept its heartbeat, or has given the
 // task to another worker by now, of which a process that stood still learns too late.
-type heartbeat struct {
+type publishHeartbeat struct {
 	giveUp context.CancelCauseFunc
 	// timeout is the activity's heartbeat timeout; 0 is none.
 	timeout time.Duration
@@ -42,9 +42,9 @@ type heartbeat struct {
 
 // newHeartbeat is of the attempt of ctx. It records also when ctx has ended, as it does
 // when the worker stops.
-func newHeartbeat(ctx context.Context, giveUp context.CancelCauseFunc, to Heartbeats) *heartbeat {
+func newHeartbeat(ctx context.Context, giveUp context.CancelCauseFunc, to HeartbeatRecorder) *publishHeartbeat {
 	info := activity.GetInfo(ctx)
-	return &heartbeat{
+	return &publishHeartbeat{
 		giveUp: giveUp, timeout: info.HeartbeatTimeout, started: info.StartedTime, now: time.Now, last: time.Now(),
 		send: func(accepted []string) error {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), heartbeatTimeout)
@@ -60,7 +60,7 @@ func newHeartbeat(ctx context.Context, giveUp context.CancelCauseFunc, to Heartb
 
 // begin asks the server, by a heartbeat, whether a task that was started long ago is
 // still ours. Clocks differ, so its age alone decides nothing.
-func (h *heartbeat) begin(accepted []string) {
+func (h *publishHeartbeat) begin(accepted []string) {
 	if h.timeout > 0 && h.now().Sub(h.started) >= h.timeout/2 {
 		h.pending = accepted
 		h.flush()
@@ -68,7 +68,7 @@ func (h *heartbeat) begin(accepted []string) {
 }
 
 // record is called after each call that had something accepted.
-func (h *heartbeat) record(accepted []string) {
+func (h *publishHeartbeat) record(accepted []string) {
 	h.pending = accepted
 	if h.expired() {
 		h.giveUp(context.DeadlineExceeded)
@@ -81,12 +81,12 @@ func (h *heartbeat) record(accepted []string) {
 // expired reports whether the last record began so far back that the server has given
 // the task up. A Publish that is silent because the bus fails returns long before
 // (eventbus.Publisher.Publish).
-func (h *heartbeat) expired() bool {
+func (h *publishHeartbeat) expired() bool {
 	return h.timeout > 0 && h.now().Sub(h.last) >= h.timeout-2*heartbeatEvery
 }
 
 // flush records what is pending, and ends the Publish unless the server accepts it.
-func (h *heartbeat) flush() {
+func (h *publishHeartbeat) flush() {
 	if h.pending == nil {
 		return
 	}

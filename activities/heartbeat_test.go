@@ -10,7 +10,7 @@ import (
 
 // beating is a heartbeat with a clock that the test sets, and what it sent.
 type beating struct {
-	*heartbeat
+	*publishHeartbeat
 	clock  time.Time
 	sent   [][]string
 	gaveUp bool
@@ -21,7 +21,7 @@ type beating struct {
 func newBeating(timeout time.Duration) *beating {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	b := &beating{clock: start}
-	b.heartbeat = &heartbeat{
+	b.publishHeartbeat = &publishHeartbeat{
 		timeout: timeout, started: start, last: start,
 		giveUp: func(error) { b.gaveUp = true },
 		now:    func() time.Time { return b.clock },

@@ -64,7 +64,7 @@ func (r *Reader) Search(ctx context.Context, q cdc.SearchRequest, bulk bool, wai
 	return page, searches, err
 }
 
-// page makes the request for one page. Every page of every search is read here.
+// page makes the request for one page of a listing, and counts its unreadable entries.
 func (r *Reader) page(ctx context.Context, q cdc.SearchRequest) (cdc.Page, error) {
 	q.IDsOnly = q.IDsOnly || r.References
 	page, err := r.Store.Search(ctx, q)

@@ -20,30 +20,30 @@ import (
 // the same of every slice that it started, by read. A rerun that has not read the
 // ledger of the run before began with that one's all the same.
 func (r Reader) rebuild(ctx context.Context, runID, workflowID string, read func(ctx context.Context, id string) (cdc.Ledger, error)) (*run, error) {
-	u := &run{
+	rebuilt := &run{
 		workflowID: workflowID, bound: r.Executions.ConverterOf(workflowID), executions: r.Executions,
 		scheduled: make(map[int64]*historypb.ActivityTaskScheduledEventAttributes),
 		rejected:  make(map[string]cdc.HashSet), skips: make(map[string]int64),
 	}
-	err := r.Executions.Visit(ctx, workflowID, runID, u.apply)
+	err := r.Executions.Visit(ctx, workflowID, runID, rebuilt.apply)
 	if err != nil {
-		return u, classed(err)
+		return rebuilt, classed(err)
 	}
-	unread := u.slices
-	if u.before != "" {
-		unread = append(unread, u.before)
+	unread := rebuilt.slices
+	if rebuilt.before != "" {
+		unread = append(unread, rebuilt.before)
 	}
 	for _, id := range unread {
 		ledger, err := read(ctx, id)
 		if err != nil {
-			return u, err
+			return rebuilt, err
 		}
-		if err := u.merge(ledger); err != nil {
-			return u, ledgerUnreadable("what %s and %s published cannot be merged: %v", workflowID, id, err)
+		if err := rebuilt.merge(ledger); err != nil {
+			return rebuilt, ledgerUnreadable("what %s and %s published cannot be merged: %v", workflowID, id, err)
 		}
 	}
-	u.setSalt()
-	return u, nil
+	rebuilt.setSalt()
+	return rebuilt, nil
 }
 
 // run collects a ledger from a run's history, event by event.
