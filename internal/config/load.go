@@ -43,13 +43,13 @@ type settings struct {
 	environ  lookup            // as it was given
 	values   map[string]string // of our variables
 	flags    map[string]string // the flags that gave them, with their dashes
-	noServer bool              // CDC_METRICS_ADDR was given empty
 	problems []problem
 }
 
 // problem is what is wrong with one variable.
 type problem struct{ name, text string }
 
+// newSettings collects the variables that are set.
 func newSettings(environ []string, flags *pflag.FlagSet) *settings {
 	s := &settings{environ: make(lookup), values: make(map[string]string), flags: make(map[string]string)}
 	for _, line := range environ {
@@ -64,10 +64,8 @@ func newSettings(environ []string, flags *pflag.FlagSet) *settings {
 			s.flags[v.name] = "--" + v.flag
 		}
 		// Compose files and charts pass variables empty that nobody set.
-		if value = strings.TrimSpace(value); value != "" {
+		if value = strings.TrimSpace(value); value != "" || given && v.name == "CDC_METRICS_ADDR" {
 			s.values[v.name] = value
-		} else if given && v.name == "CDC_METRICS_ADDR" {
-			s.noServer = true
 		}
 	}
 	return s
@@ -123,8 +121,8 @@ func (s *settings) parse(c *Config) error {
 			s.check(v.field != parse.Name, v.name, "%v", readable(parse.Err))
 		}
 	}
-	if s.noServer {
-		c.MetricsAddr = ""
+	if addr, given := s.values["CDC_METRICS_ADDR"]; given {
+		c.MetricsAddr = addr // also an empty one, for which env takes the default
 	}
 	if len(c.ResourceTypes) == 0 {
 		c.ResourceTypes = slices.Clone(defaultTypes)
