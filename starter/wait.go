@@ -57,6 +57,7 @@ func (c *connection) progressText(ctx context.Context, id string) string {
 	return strings.Join(parts, "; ")
 }
 
+// waitError names the execution that was waited for; Ctrl-C is no failure of it.
 func waitError(ctx context.Context, id string, err error) error {
 	switch {
 	case err == nil:
