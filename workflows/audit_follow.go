@@ -40,7 +40,7 @@ func (a *audit) startRound(ctx workflow.Context, from time.Time) {
 	now := workflow.Now(ctx).UTC()
 	f.Rounds++
 	f.RoundStart, f.RoundEnd = now, later(cdc.WindowAt(a.in.Datastore, now).Start, from)
-	f.Unavailable, f.Incomplete = false, time.Time{}
+	f.Unavailable, f.CompleteUntil = false, f.RoundEnd
 	a.restart(from)
 }
 
@@ -63,10 +63,7 @@ func (a *audit) nextRound(ctx workflow.Context) (more bool, err error) {
 		a.restart(begin)
 		return true, nil
 	}
-	from := later(f.RoundEnd.Add(-followOverlap), begin)
-	if !f.Incomplete.IsZero() {
-		from = earlier(from, later(f.Incomplete, f.RoundEnd.Add(-followBack)))
-	}
+	from := earlier(later(f.RoundEnd.Add(-followOverlap), begin), later(f.CompleteUntil, f.RoundEnd.Add(-followBack)))
 	if err := sleep(ctx, f.RoundStart.Add(followEvery), fmt.Sprintf("follow the job: round %d", f.Rounds+1)); err != nil {
 		return false, err
 	}
@@ -94,16 +91,11 @@ func (a *audit) jobEnded() bool {
 // addToRound notes what a part of a round has brought.
 func (a *audit) addToRound(p *partAudit) {
 	f := a.state.Follow
-	incomplete := func(from time.Time) {
-		if f.Incomplete.IsZero() || from.Before(f.Incomplete) {
-			f.Incomplete = from
-		}
-	}
 	for i, t := range p.result.Types {
 		switch {
 		case t.Unavailable != "":
 			f.Unavailable = f.Unavailable || t.Unavailable.Retryable()
-			incomplete(p.part.Span.From)
+			f.CompleteUntil = earlier(f.CompleteUntil, p.part.Span.From)
 		case t.Missing < p.first[i].Missing: // healed once: see healsOf
 			f.LastNew = f.RoundStart
 			a.state.Totals.Healed += p.healed[t.Type]
@@ -112,7 +104,7 @@ func (a *audit) addToRound(p *partAudit) {
 	}
 	for _, gap := range p.result.Windows {
 		if gap.Open || gap.Missing > 0 {
-			incomplete(gap.Start)
+			f.CompleteUntil = earlier(f.CompleteUntil, gap.Start)
 		}
 	}
 	a.state.Totals.Windows += p.windows

@@ -48,8 +48,9 @@ type FollowState struct {
 	// Unavailable is set when a type could not be listed in the round for a reason that
 	// may pass.
 	Unavailable bool `json:"unavailable,omitempty"`
-	// Incomplete is the start of the oldest window that the round could not complete.
-	Incomplete time.Time `json:"incomplete,omitzero"`
+	// CompleteUntil is the start of the oldest window that the round could not complete, or
+	// RoundEnd.
+	CompleteUntil time.Time `json:"completeUntil"`
 	// Stating is set when the rounds are over and the time range is stated.
 	Stating bool `json:"stating,omitempty"`
 }
