@@ -154,7 +154,7 @@ func (r *captureRange) mustStop(ctx workflow.Context) bool {
 func (r *captureRange) idle(ctx workflow.Context) {
 	seen := r.changes
 	changed := func() bool { return r.changes != seen || r.err != nil }
-	due, waits := nextDue(r.plan.Parts, workflow.Now(ctx))
+	due, waits := untilNextTry(r.plan.Parts, workflow.Now(ctx))
 	if !waits || r.timing || r.plan.Paused {
 		_ = workflow.Await(ctx, changed) // fails only when the range is cancelled
 		return

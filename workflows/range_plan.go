@@ -98,8 +98,8 @@ func nextPart(plan *cdc.RangePlan, busy map[*cdc.RangePart]bool, now time.Time) 
 	return nil
 }
 
-// nextDue is how long it takes until the first part that failed is tried again.
-func nextDue(parts []*cdc.RangePart, now time.Time) (delay time.Duration, waits bool) {
+// untilNextTry is how long it takes until the first part that failed is tried again.
+func untilNextTry(parts []*cdc.RangePart, now time.Time) (delay time.Duration, waits bool) {
 	for _, part := range parts {
 		if wait := part.Retry.Due.Sub(now); wait > 0 && (!waits || wait < delay) {
 			delay, waits = wait, true

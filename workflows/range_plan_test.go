@@ -63,7 +63,7 @@ func TestNextPart(t *testing.T) {
 	require.Same(t, patient, next(noon, second), "one audit at a time")
 	require.Same(t, uncounted, next(noon, second, patient))
 	require.Nil(t, next(noon, second, patient, uncounted))
-	delay, waits := nextDue(plan.Parts, noon)
+	delay, waits := untilNextTry(plan.Parts, noon)
 	require.True(t, waits)
 	require.Equal(t, time.Minute, delay)
 	require.Same(t, failing, next(noon.Add(time.Minute), second, patient, uncounted))

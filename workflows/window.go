@@ -142,7 +142,7 @@ func (w *captureWindow) sleep(ctx workflow.Context) error {
 // hydrate reads a page of every type whose step is due.
 func (w *captureWindow) hydrate(ctx workflow.Context) ([]cdc.PageResult, error) {
 	now := workflow.Now(ctx)
-	w.collapse(now)
+	w.collapsePasses(now)
 	requests := w.requests(now)
 	if len(requests) == 0 {
 		return nil, nil

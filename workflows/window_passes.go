@@ -44,9 +44,9 @@ func latestDue(in cdc.CaptureWindowInput, i int, now time.Time) int {
 	return i
 }
 
-// collapse lets a pass that begins now serve every later one that is due as well: after a
+// collapsePasses lets a pass that begins now serve every later one that is due as well: after a
 // type could not be read for long, or when no worker was there.
-func (w *captureWindow) collapse(now time.Time) {
+func (w *captureWindow) collapsePasses(now time.Time) {
 	for _, t := range w.types {
 		begins := t.Next == "" && t.Pages == 0 && t.Found == 0 && !t.Due.After(now)
 		if begins && t.Pass < len(w.in.Passes) {

@@ -83,7 +83,7 @@ func TestPassesThatAreDueCollapse(t *testing.T) {
 	fresh := &windowType{TypeState: cdc.TypeState{Type: "Patient", Due: windowEnd}}
 	begun := &windowType{TypeState: cdc.TypeState{Type: "Claim", Due: windowEnd, Next: "page 2"}}
 	w := &captureWindow{in: plannedWindow(), types: []*windowType{fresh, begun}}
-	w.collapse(windowEnd.Add(time.Hour))
+	w.collapsePasses(windowEnd.Add(time.Hour))
 	require.Equal(t, 1, fresh.Pass)
 	require.Equal(t, 0, begun.Pass)
 }
