@@ -55,7 +55,8 @@ type Store struct {
 	Totals bool
 	// Clock is how far the store's clock, the date of a response, is from Now.
 	Clock time.Duration
-	// Counts before their span by CountsEarly; from Uncounted on there is no count.
+	// CountsEarly is how far before its span a count begins and ends; from Uncounted on, there
+	// is no count.
 	CountsEarly time.Duration
 	Uncounted   time.Time
 	// HistoryLag is how long after its write history shows a version.

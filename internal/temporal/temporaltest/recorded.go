@@ -2,8 +2,8 @@ package temporaltest
 
 import (
 	"compress/gzip"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,7 +18,7 @@ import (
 // Recorded reads a history of workflows/testdata/histories, the folder.
 func Recorded(t *testing.T, folder, name string) *historypb.History {
 	t.Helper()
-	file, err := os.Open(filepath.Join(folder, name+".json.gz"))
+	file, err := os.DirFS(folder).Open(name + ".json.gz")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, file.Close()) }()
 	unzipped, err := gzip.NewReader(file)
@@ -32,7 +32,7 @@ func Recorded(t *testing.T, folder, name string) *historypb.History {
 // them that is not encrypted is an error.
 func RecordedData(t *testing.T, folder string) converter.DataConverter {
 	t.Helper()
-	key, err := os.ReadFile(filepath.Join(folder, "test-only-payload-key.txt"))
+	key, err := fs.ReadFile(os.DirFS(folder), "test-only-payload-key.txt")
 	require.NoError(t, err)
 	ring, err := payload.ParseKeys(strings.TrimSpace(string(key)))
 	require.NoError(t, err)
