@@ -53,15 +53,17 @@ func (r *rig) rangeProgress(ctx context.Context, id string) (cdc.RangeProgress, 
 	return *p.Range, nil
 }
 
-// holds waits until a range is paused and its slice holds.
-func (r *rig) holds(t *testing.T, id, slice string) {
+// paused waits until a range is paused and its slice waits.
+func (r *rig) paused(t *testing.T, id, slice string) {
 	t.Helper()
-	for _, id := range []string{id, slice} {
-		until(t, id+" holds", func(ctx context.Context) bool {
-			p, err := r.rangeProgress(ctx, id)
-			return err == nil && p.Paused
-		})
-	}
+	until(t, id+" is paused", func(ctx context.Context) bool {
+		p, err := r.rangeProgress(ctx, id)
+		return err == nil && p.Paused
+	})
+	until(t, slice+" is paused", func(ctx context.Context) bool {
+		p, err := r.progress(ctx, slice)
+		return err == nil && strings.Contains(p.Note, "Paused")
+	})
 }
 
 // refuses runs a starter command that must fail, and returns its output.
@@ -93,13 +95,13 @@ func TestRangeIsPausedResumedAndCancelled(t *testing.T) {
 	r.received(t, 200)
 	r.operate(t, "pause", "held")
 	r.operate(t, "pause", "replay/held")
-	r.holds(t, id, slice)
+	r.paused(t, id, slice)
 	r.subscribed(t)
 	held, _ := r.subscriber.Len()
 	require.Less(t, held, versions)
 	require.NoError(t, first.Kill())
 	r.worker(t)
-	r.holds(t, id, slice)
+	r.paused(t, id, slice)
 	r.subscribed(t)
 	again, _ := r.subscriber.Len()
 	require.Equal(t, held, again, "nothing is published meanwhile")
