@@ -16,9 +16,9 @@ type HeartbeatRecorder interface {
 	RecordActivityHeartbeatWithOptions(ctx context.Context, options client.RecordActivityHeartbeatOptions) error
 }
 
-// heartbeatTimeout is how long a heartbeat may take. Three that fail one after another
+// heartbeatCallTimeout is how long a heartbeat may take. Three that fail one after another
 // must fit into the heartbeat timeout (workflows/policies.go).
-const heartbeatTimeout = 5 * time.Second
+const heartbeatCallTimeout = 5 * time.Second
 
 // publishHeartbeat records what was accepted, at most once every heartbeatEvery, while
 // there is more to come: a Publish of one call records none.
@@ -47,7 +47,7 @@ func newHeartbeat(ctx context.Context, giveUp context.CancelCauseFunc, to Heartb
 	return &publishHeartbeat{
 		giveUp: giveUp, timeout: info.HeartbeatTimeout, started: info.StartedTime, now: time.Now, last: time.Now(),
 		send: func(accepted []string) error {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), heartbeatTimeout)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), heartbeatCallTimeout)
 			defer cancel()
 			return to.RecordActivityHeartbeatWithOptions(ctx, client.RecordActivityHeartbeatOptions{
 				TaskToken: info.TaskToken, Details: []any{accepted},
@@ -58,8 +58,9 @@ func newHeartbeat(ctx context.Context, giveUp context.CancelCauseFunc, to Heartb
 	}
 }
 
-// begin asks the server, by a heartbeat, whether a task that was started long ago is
-// still ours. Clocks differ, so its age alone decides nothing.
+// begin asks the server, by a heartbeat, whether a task is still ours that was started
+// more than half the heartbeat timeout ago; if not, the Publish ends. Clocks differ, so
+// its age alone decides nothing.
 func (h *publishHeartbeat) begin(accepted []string) {
 	if h.timeout > 0 && h.now().Sub(h.started) >= h.timeout/2 {
 		h.pending = accepted
@@ -67,7 +68,7 @@ func (h *publishHeartbeat) begin(accepted []string) {
 	}
 }
 
-// record is called after each call that had something accepted.
+// record is called after each call of which something was accepted or rejected.
 func (h *publishHeartbeat) record(accepted []string) {
 	h.pending = accepted
 	if h.expired() {

@@ -19,7 +19,7 @@ const (
 	// SearchTimeout bounds one search with its quick retries.
 	SearchTimeout = 45 * time.Second
 	// furtherPages is how many pages beyond the first a Hydrate reads of a
-	// type; a type with more goes to a slice (design: 1,000 versions).
+	// type; a type with more goes to a slice (sliceFrom in workflows/window_passes.go).
 	furtherPages = 10
 )
 
@@ -40,7 +40,7 @@ func (a *Activities) Hydrate(ctx context.Context, in cdc.HydrateInput) (cdc.Hydr
 		return cdc.HydrateResult{}, ApplicationError(ctx, err)
 	case err != nil:
 		for i := range h.result.Pages {
-			notGiven(&h.result.Pages[i], err)
+			markFailed(&h.result.Pages[i], err)
 		}
 		return h.result, nil
 	}
@@ -87,9 +87,9 @@ func notRead(request cdc.PageRequest) cdc.PageResult {
 	return cdc.PageResult{Type: request.Type, State: cdc.PageIncomplete, Next: request.Next, Remaining: -1, Trail: request.Trail}
 }
 
-// notGiven makes a page one that the store did not give. A page token that it rejected
-// starts the pages again.
-func notGiven(page *cdc.PageResult, err error) {
+// markFailed notes in a page why it could not be read. After a page token that the store
+// rejected the pages start again.
+func markFailed(page *cdc.PageResult, err error) {
 	page.State, page.Class = cdc.PageUnavailable, cdc.ClassOf(err)
 	if page.Class == cdc.ClassPageTokenRejected && page.Next != "" {
 		page.State, page.Next = cdc.PageIncomplete, ""
@@ -215,7 +215,7 @@ func (h *hydration) read(ctx context.Context, request cdc.PageRequest) reading {
 	}, origin.Bulk, func() {})
 	read := reading{page: notRead(request), counts: cdc.Counts{Searches: searches}, err: err}
 	if err != nil {
-		notGiven(&read.page, err)
+		markFailed(&read.page, err)
 		return read
 	}
 	read.date, read.content = found.Date, found.Content(h.in.Salt)
@@ -234,7 +234,7 @@ func (h *hydration) read(ctx context.Context, request cdc.PageRequest) reading {
 		changes, unread, reads, err := h.r.readBodies(ctx, origin, span, versionsOf(fresh))
 		read.page.Changes, read.counts.Reads = changes, reads
 		if err != nil && len(changes) == 0 {
-			notGiven(&read.page, err)
+			markFailed(&read.page, err)
 			read.err = err
 		}
 		if err != nil || len(unread) > 0 {

@@ -111,8 +111,8 @@ func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	}
 }
 
-// programOf says which settings a role needs: the codec neither polls nor
-// publishes.
+// programOf is the program whose required settings a role is checked against: the
+// starter's for the codec, which neither polls nor publishes, the worker's for all others.
 func programOf(role string) config.Program {
 	if role == roleCodec {
 		return config.Starter

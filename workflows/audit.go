@@ -217,7 +217,8 @@ func (a *audit) expire(ctx workflow.Context) {
 	}
 }
 
-// close logs what nobody knows, and shows how much was healed.
+// close logs how many versions stay unknown, shows how many were healed, and returns the
+// state as the result.
 func (a *audit) close(ctx workflow.Context) (cdc.AuditState, error) {
 	if n := a.state.Totals.Unknown; n > 0 {
 		workflow.GetLogger(ctx).Error("versions were neither stated nor published: the ledgers that say whether they were before are older than the horizon, or cannot be read; `starter replay` publishes them",

@@ -91,8 +91,8 @@ func (d *publishDelete) confirm(ctx workflow.Context) (confirmed bool, err error
 	}
 }
 
-// confirmedBy reports whether the store confirms the delete. One that it does not is
-// counted and logged.
+// confirmedBy reports whether the store confirms the delete, and keeps the tombstone that
+// it found. A delete that it does not confirm is counted and logged.
 func (d *publishDelete) confirmedBy(ctx workflow.Context, found cdc.ReadDeleteResult) bool {
 	log := workflow.GetLogger(ctx)
 	if !found.Gone && found.Tombstone == nil {

@@ -24,7 +24,7 @@ type operator struct {
 	waiting bool
 	// progress is the execution's, without the bus.
 	progress func(workflow.Context) cdc.Progress
-	// bus is why the bus accepts nothing.
+	// bus is why the bus does not accept what is put on it.
 	bus cdc.Class
 }
 

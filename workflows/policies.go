@@ -13,7 +13,7 @@ import (
 // lasts, has a limit of attempts; everything else has none: a window never fails by
 // itself. Only cdc.ClassInvalidInput is never retried, and says so itself.
 const (
-	// hydrateTimeout holds activities' hydrateBudget and one callTimeout.
+	// hydrateTimeout holds activities' hydrateBudget and one SearchTimeout.
 	hydrateTimeout = 90 * time.Second
 	// pageTimeout holds one search, or the reads of a page's bodies.
 	pageTimeout = 60 * time.Second

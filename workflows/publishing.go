@@ -28,8 +28,19 @@ func startPublishing(ctx workflow.Context, in cdc.PublishInput) *publishing {
 	return p
 }
 
-// await waits until the bus has accepted the batch. When it has accepted nothing for some
-// minutes, the operator is shown that. The tries go on within a second Publish, which
+// finish waits for a Publish, and returns the changes that EventBridge accepted, also with
+// an error, with their counts. Those that it rejects are kept.
+func (p *publishing) finish(ctx workflow.Context, o *operator, rejected *rejectedChanges) (published []cdc.Change, counts cdc.Counts, err error) {
+	result, err := p.await(ctx, o)
+	published, counts = acceptedChanges(p.in.Changes, result)
+	if err == nil {
+		rejected.update(ctx, p.in.Changes, result.Rejected)
+	}
+	return published, counts, err
+}
+
+// await waits until the bus has accepted the batch. When a Publish has failed with all its
+// attempts, some four minutes, the operator is shown that. The tries go on within a second Publish, which
 // leaves nothing in the history.
 func (p *publishing) await(ctx workflow.Context, o *operator) (cdc.PublishResult, error) {
 	result, err := p.get(ctx)

@@ -20,23 +20,23 @@ func CaptureRange(ctx workflow.Context, in cdc.CaptureRangeInput) (cdc.CaptureRa
 	return r.run(ctx)
 }
 
-// captureRange is a running CaptureRange. Several coroutines, the workers, work on the
+// captureRange is a running CaptureRange. Several lines, each a coroutine, work on the
 // parts of its plan, each on one at a time.
 type captureRange struct {
 	in   cdc.CaptureRangeInput
 	plan cdc.RangePlan
 	id   string
-	// busy are the parts on which a worker works, open the slices under way.
+	// busy are the parts on which a line works, open the slices under way.
 	busy map[*cdc.RangePart]bool
 	open []*childSlice
-	// changes counts what may give an idle worker something to do.
+	// changes counts what may give an idle line something to do.
 	changes int
-	// timing is set while a worker waits for the first part that is due.
+	// timing is set while a line waits for the first part that is due.
 	timing bool
 	// err ends the range.
 	err      error
 	operator *operator
-	// skips are those that came while a worker worked on the part.
+	// skips are those that came while a line worked on the part.
 	skips map[*cdc.RangePart][]cdc.Skip
 }
 
@@ -103,22 +103,22 @@ func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error)
 	}
 }
 
-// work runs the workers until all of them have ended.
+// work runs the lines until all of them have ended.
 func (r *captureRange) work(ctx workflow.Context) {
 	group := workflow.NewWaitGroup(ctx)
-	for range workers(r.in.Rate) {
+	for range lines(r.in.Rate) {
 		group.Add(1)
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer group.Done()
-			r.worker(ctx)
+			r.line(ctx)
 		})
 	}
 	detached, _ := workflow.NewDisconnectedContext(ctx)
 	group.Wait(detached)
 }
 
-// worker works on one part after the other, until the parts are done or the run ends.
-func (r *captureRange) worker(ctx workflow.Context) {
+// line works on one part after the other, until the parts are done or the run ends.
+func (r *captureRange) line(ctx workflow.Context) {
 	for !r.mustStop(ctx) {
 		part := nextPart(&r.plan, r.busy, workflow.Now(ctx))
 		if part == nil && len(r.plan.Parts) == 0 {
@@ -143,13 +143,13 @@ func (r *captureRange) worker(ctx workflow.Context) {
 	}
 }
 
-// mustStop reports whether workers begin no further part: an error, a cancellation, or a
+// mustStop reports whether lines begin no further part: an error, a cancellation, or a
 // history so large that the range continues as new.
 func (r *captureRange) mustStop(ctx workflow.Context) bool {
 	return r.err != nil || ctx.Err() != nil || historyIsLarge(ctx)
 }
 
-// idle waits until there may be something to do: another worker is done with a part,
+// idle waits until there may be something to do: another line is done with a part,
 // the range is resumed, or a part that failed is due again.
 func (r *captureRange) idle(ctx workflow.Context) {
 	seen := r.changes

@@ -9,7 +9,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// listen handles signals as they come.
+// listen handles signals as they come: retry, skip, pause and resume.
 func (r *captureRange) listen(ctx workflow.Context) {
 	for {
 		selector := workflow.NewSelector(ctx)
@@ -18,9 +18,9 @@ func (r *captureRange) listen(ctx workflow.Context) {
 		selector.Select(ctx)
 		r.handleSignals(ctx)
 		if len(r.plan.Parts) == 0 {
-			continue // operator.close upserts
+			continue // it ends now, and operator.close sets CdcState
 		}
-		// A worker does so when it is done with a part, which may take long.
+		// A line does so when it is done with a part, which may take long.
 		if err := r.operator.show(ctx); err != nil && r.err == nil {
 			r.err = err
 		}

@@ -15,8 +15,8 @@ const (
 	maxVersions = 5_000
 	// rateOfSlice is the rate, in versions a second, that one slice alone can keep.
 	rateOfSlice = 100
-	// timeOfSlice is about how long a slice takes at the range's rate, and minVersions
-	// how many versions it has at least.
+	// timeOfSlice is about how long a slice takes at the range's rate; no part of fewer
+	// than minVersions versions is cut.
 	timeOfSlice = time.Minute
 	minVersions = 500
 	// maxUncounted is the longest part that one slice is given when the store does not
@@ -60,14 +60,15 @@ func initialParts(in cdc.CaptureRangeInput) []*cdc.RangePart {
 	return parts
 }
 
-// workers is how many parts are worked on at once. The rate is divided among them.
-func workers(rate float64) int {
+// lines is how many parts are worked on side by side. The rate is divided among them.
+func lines(rate float64) int {
 	if rate <= 0 {
 		return maxSlices
 	}
 	return min(maxSlices, max(1, int(rate/rateOfSlice)))
 }
 
+// maxOfSlice is how many versions a part may have that is not cut.
 func maxOfSlice(rate float64) int {
 	if rate <= 0 {
 		return maxVersions

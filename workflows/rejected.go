@@ -20,7 +20,7 @@ type rejectedChanges struct {
 	hashes map[string]cdc.HashSet
 	// carried are those of the run before, whose bodies are to be read again.
 	carried map[string]cdc.HashSet
-	// retry is when they are published next.
+	// retry is when they are published next, all of them together.
 	retry cdc.Retry
 	// retryingNow is how many are still to be published at once, as an operator asked.
 	retryingNow int
@@ -56,17 +56,6 @@ func (r *rejectedChanges) addTo(p *cdc.Progress, now time.Time) {
 	}
 }
 
-// finish waits until a batch is published. It returns the changes that EventBridge has
-// accepted, also with an error, with their counts, and keeps those that it rejects.
-func (r *rejectedChanges) finish(ctx workflow.Context, p *publishing, o *operator) (published []cdc.Change, counts cdc.Counts, err error) {
-	result, err := p.await(ctx, o)
-	published, counts = acceptedChanges(p.in.Changes, result)
-	if err == nil {
-		r.update(ctx, p.in.Changes, result.Rejected)
-	}
-	return published, counts, err
-}
-
 // update applies the result of a batch, which may hold changes rejected before.
 func (r *rejectedChanges) update(ctx workflow.Context, batch []cdc.Change, rejections []cdc.Rejection) {
 	tried := make(map[string]cdc.HashSet)
@@ -81,6 +70,9 @@ func (r *rejectedChanges) update(ctx workflow.Context, batch []cdc.Change, rejec
 		r.changes = append(r.changes, change)
 		addHash(r.hashes, change.Type, r.salt.Hash(change.Version))
 		workflow.GetLogger(ctx).Error("EventBridge rejected an event, which is published again later", "type", change.Type, "code", rejection.Code)
+	}
+	if r.empty() {
+		r.retry = cdc.Retry{}
 	}
 	if len(rejections) == 0 {
 		return
@@ -139,13 +131,20 @@ func (r *rejectedChanges) skip(ctx workflow.Context, resourceType string) cdc.Ha
 	skipped := r.all()[resourceType]
 	r.keepOnly(func(c cdc.Change) bool { return c.Type != resourceType })
 	r.retryingNow = min(r.retryingNow, len(r.changes))
-	r.forget(resourceType)
+	delete(r.carried, resourceType)
 	workflow.GetLogger(ctx).Warn("an operator skipped what EventBridge rejects", "type", resourceType, "versions", skipped.Len())
 	return skipped
 }
 
-// forget drops what was carried over of a type and a whole pass did not show again.
-func (r *rejectedChanges) forget(resourceType string) { delete(r.carried, resourceType) }
+// forget drops what was carried over of a type and a whole pass did not show again: it
+// was replaced or deleted meanwhile.
+func (r *rejectedChanges) forget(ctx workflow.Context, resourceType string) {
+	if carried := r.carried[resourceType]; carried.Len() > 0 {
+		workflow.GetLogger(ctx).Warn("versions that EventBridge rejected were replaced or deleted before it accepted them; they are not published",
+			"type", resourceType, "versions", carried.Len())
+	}
+	delete(r.carried, resourceType)
+}
 
 // sortedKeys are a map's keys in a fixed order: workflow code must be deterministic.
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -87,7 +87,7 @@ func (s *captureSlice) run(ctx workflow.Context) error {
 	if err := s.awaitPublish(ctx); err != nil {
 		return err
 	}
-	s.rejected.forget(s.in.Type)
+	s.rejected.forget(ctx, s.in.Type)
 	for !s.rejected.empty() {
 		if historyIsLarge(ctx) {
 			return s.continueAsNew(ctx)
@@ -155,8 +155,8 @@ func (s *captureSlice) publishListed(ctx workflow.Context, listed []cdc.Version)
 	return nil
 }
 
-// publish starts to publish the changes once the batch before is published: one batch is
-// under way at a time, with a rate no more than a second's worth.
+// publish starts to publish the changes, in batches: each once the batch before is
+// published. With a rate, a batch holds what a second allows.
 func (s *captureSlice) publish(ctx workflow.Context, changes []cdc.Change) error {
 	for batch := range slices.Chunk(changes, s.batchSize(len(changes))) {
 		if err := s.awaitPublish(ctx); err != nil {
@@ -178,7 +178,7 @@ func (s *captureSlice) awaitPublish(ctx workflow.Context) error {
 	if s.publishing == nil {
 		return nil
 	}
-	published, counts, err := s.rejected.finish(ctx, s.publishing, s.operator)
+	published, counts, err := s.publishing.finish(ctx, s.operator, &s.rejected)
 	s.publishing = nil
 	s.state.Counts.Add(counts)
 	for _, change := range published {

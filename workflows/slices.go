@@ -110,7 +110,7 @@ func (w *captureWindow) applyClosedSlices(ctx workflow.Context) error {
 		case result.Unswept:
 			w.closeUnread(t)
 		default:
-			w.passDone(t, workflow.Now(ctx))
+			w.passDone(ctx, t)
 		}
 	}
 	return nil

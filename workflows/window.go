@@ -36,7 +36,7 @@ type captureWindow struct {
 	rejected rejectedChanges
 	// wanted are types whose wanted versions are to be read.
 	wanted []*windowType
-	// ledgerRetry is set while the ledger of the run ledgerRetry cannot be read.
+	// ledgerRetry is set while the ledger of the run before cannot be read.
 	ledgerRetry cdc.Retry
 	operator    *operator
 }
@@ -204,7 +204,7 @@ func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change)
 		return nil
 	}
 	batch := startPublishing(ctx, cdc.PublishInput{Origin: w.origin, Changes: changes})
-	published, counts, err := w.rejected.finish(ctx, batch, w.operator)
+	published, counts, err := batch.finish(ctx, w.operator, &w.rejected)
 	w.counts.Add(counts)
 	for _, change := range published {
 		w.ledger.Type(change.Type).Published.Add(w.ledger.Salt.Hash(change.Version))

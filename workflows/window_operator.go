@@ -62,7 +62,7 @@ func (w *captureWindow) handleSignals(ctx workflow.Context) error {
 		w.skip(ctx, skip)
 	}
 	if w.done() {
-		return nil // close upserts
+		return nil // it ends now, and operator.close sets CdcState
 	}
 	return w.operator.show(ctx)
 }
@@ -140,10 +140,11 @@ func reportUnswept(ctx workflow.Context, datastore string, types map[string]cdc.
 	}
 }
 
-// closeUnread closes a type that was not searched to its end.
+// closeUnread closes a type that was not searched to its end. What EventBridge rejected of
+// it before a continue-as-new is not in the ledger: an audit finds it.
 func (w *captureWindow) closeUnread(t *windowType) {
 	t.TypeState = cdc.TypeState{Type: t.Type, Pass: t.Pass, Delay: t.Delay, Due: t.Due, Closed: true}
-	w.rejected.forget(t.Type)
+	delete(w.rejected.carried, t.Type)
 }
 
 // addToLedger puts versions into the ledger, if there are any: an entry of its own would

@@ -145,7 +145,7 @@ func (w *captureWindow) schedule(ctx workflow.Context, pages []cdc.PageResult) {
 		t := w.typeOf(page.Type)
 		switch page.State {
 		case cdc.PageDone:
-			w.passDone(t, now)
+			w.passDone(ctx, t)
 		case cdc.PageUnavailable:
 			t.Retry.Failed(now, page.Class, page.RetryAfter)
 			t.Next, t.Due = page.Next, t.Retry.Due
@@ -187,9 +187,10 @@ func (t *windowType) pageAgain(page cdc.PageResult, now time.Time) {
 }
 
 // passDone ends a type's pass and plans the next one.
-func (w *captureWindow) passDone(t *windowType, now time.Time) {
+func (w *captureWindow) passDone(ctx workflow.Context, t *windowType) {
+	now := workflow.Now(ctx)
 	w.ledger.Type(t.Type) // searched
-	w.rejected.forget(t.Type)
+	w.rejected.forget(ctx, t.Type)
 	w.counts.Passes++
 	confirm := w.ledger.Known(t.Type).Len() > 0
 	t.TypeState = nextPass(w.in, t.TypeState, now)

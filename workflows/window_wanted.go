@@ -80,6 +80,7 @@ func (w *captureWindow) captureWantedOf(ctx workflow.Context, t *windowType) err
 	return nil
 }
 
+// skipVersions puts versions into the ledger as skipped, unless it has them.
 func (w *captureWindow) skipVersions(resourceType string, versions []cdc.Version) {
 	var skipped cdc.HashSet
 	for _, version := range versions {

@@ -252,7 +252,7 @@ func (s *spanAudit) gap(start time.Time) *cdc.WindowGap {
 	return &s.done.Windows[i]
 }
 
-// result has the state of every window that needs something.
+// result completes done with the state of every window that needs something.
 func (s *spanAudit) result() cdc.AuditSpanResult {
 	for start, known := range s.ledgers.windows {
 		if known.Open || known.unreadable {

@@ -32,7 +32,7 @@ type CaptureWindowInput struct {
 	Resume *WindowState `json:"resume,omitempty"`
 }
 
-// WindowRun is how a window is run for other reasons than a trigger.
+// WindowRun is how one run of a window differs from another.
 type WindowRun struct {
 	// Types to sweep; empty means all that are configured.
 	Types []string

@@ -12,7 +12,7 @@ type Wait struct {
 	Class Class `json:"class,omitempty"`
 	// Ledger is set for a ledger: of the run before, or of the slice of a Type.
 	Ledger bool `json:"ledger,omitempty"`
-	// Bus is set while the bus accepts nothing. There is nothing to skip then.
+	// Bus is set while the bus does not accept what is put on it. There is nothing to skip then.
 	Bus bool `json:"bus,omitempty"`
 }
 
@@ -52,7 +52,7 @@ func (w Wait) Text() string {
 	}
 	switch {
 	case w.Bus:
-		return fmt.Sprintf("the event bus, which accepts nothing (%s)", w.Class)
+		return fmt.Sprintf("the event bus, which does not accept what is put on it (%s)", w.Class)
 	case w.Ledger && w.Type != "":
 		return fmt.Sprintf("the ledger of a slice of %s, which cannot be read (%s); without it, what the slice published is published again", w.Type, w.Class)
 	case w.Ledger:

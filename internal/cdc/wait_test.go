@@ -20,5 +20,5 @@ func TestSkipNamesWhatWaits(t *testing.T) {
 	require.Equal(t, "2 of Patient, which EventBridge rejects", waits[3].Text())
 	require.Contains(t, waits[4].Text(), "ledger of the run before")
 	require.Contains(t, waits[5].Text(), "ledger of a slice of Claim")
-	require.Contains(t, waits[6].Text(), "the event bus, which accepts nothing (BusMissing)")
+	require.Contains(t, waits[6].Text(), "the event bus, which does not accept what is put on it (BusMissing)")
 }

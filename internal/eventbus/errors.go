@@ -33,8 +33,8 @@ const (
 )
 
 // entryCodes are the codes of PutEventsResultEntry that do not pass by themselves
-// (EventBridge API reference). With cdc.ClassEventRejected EventBridge will never accept the
-// entry; the others are about the bus.
+// (EventBridge API reference). With cdc.ClassEventRejected EventBridge does not accept the
+// entry until somebody changes the event, the bus or its policy; the others are about the bus.
 var entryCodes = map[string]cdc.Class{
 	"InvalidArgument":                     cdc.ClassEventRejected,
 	"MalformedDetail":                     cdc.ClassEventRejected,

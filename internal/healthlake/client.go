@@ -220,8 +220,8 @@ func (c *Client) ReadDefinition(ctx context.Context, datastore, resourceType, id
 	return body, err == nil, err
 }
 
-// PutDefinition writes a resource under its id. created is set when there was none
-// before.
+// PutDefinition writes a resource that defines something, such as a Subscription, under its
+// id: the client's only write. created is set when there was none before.
 func (c *Client) PutDefinition(ctx context.Context, datastore, resourceType, id string, body []byte) (created bool, err error) {
 	r, err := c.definition(opPut, datastore, resourceType, id)
 	if err != nil {

@@ -27,10 +27,10 @@ type Dependency struct {
 	timeout time.Duration
 }
 
-// Consuming are what a worker needs that polls the queue.
+// Consuming returns the dependencies of a worker that polls the queue.
 func (p *Probes) Consuming() []Dependency { return []Dependency{{Name: "queue", Probe: p.queue}} }
 
-// Working are what a worker needs that runs activities.
+// Working returns the dependencies of a worker that runs activities.
 func (p *Probes) Working() []Dependency {
 	all := []Dependency{{Name: "event bus", Probe: p.busIfVisible}}
 	for _, datastore := range p.cfg.Datastores {

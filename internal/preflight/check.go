@@ -115,7 +115,8 @@ func (c *checker) namespace(ctx context.Context, conn *temporal.Connection) (str
 	return fmt.Sprintf("namespace %s, retention %s, %s, search attributes usable", conn.Namespace, retention, plan), nil
 }
 
-// keys checks that the payload keys decrypt what the namespace holds.
+// keys checks that the payload keys decrypt the audits' schedules and the newest windows,
+// as far as there are any.
 func (c *checker) keys(ctx context.Context, conn *temporal.Connection) (string, error) {
 	for _, datastore := range c.cfg.Datastores {
 		if _, err := conn.AuditSchedule(ctx, datastore); errors.Is(err, temporal.ErrUndecodable) {
@@ -125,7 +126,7 @@ func (c *checker) keys(ctx context.Context, conn *temporal.Connection) (string, 
 	if err := CheckKeys(ctx, conn.Executions, c.cfg.Datastores, c.logger); err != nil {
 		return "", err
 	}
-	return "they decrypt what the namespace holds", nil
+	return "they decrypt the schedules and the newest windows that could be read", nil
 }
 
 // owner checks that the datastore is this fleet's, or nobody's, and prints which types

@@ -82,7 +82,7 @@ func (p *Probes) datastore(ctx context.Context, datastore string) (string, error
 	return fmt.Sprintf("%s answers a search of each of %d types%s", datastore, len(types), clockText(date)), nil
 }
 
-// failedText names the types of each error, unless it is that of all.
+// failedText lists each error with its types; "any of N types" where all share it.
 func failedText(failed map[string][]string, all int) string {
 	var texts []string
 	for text, types := range failed {

@@ -24,7 +24,7 @@ type Mover struct {
 	lookEvery time.Duration
 }
 
-// NewMover finds both queues.
+// NewMover finds the trigger queue by its URL, and its dead-letter queue.
 func NewMover(ctx context.Context, api API, url string, progress func(moved, of int)) (Mover, error) {
 	found, err := Find(ctx, api, url)
 	if err != nil {

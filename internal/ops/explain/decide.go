@@ -106,7 +106,8 @@ func (x *explanation) replacement() string {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// decideVersion decides for a version whose time is known.
+// decideVersion sets verdict, reason and advice for a version whose time is known: the
+// first case that holds counts.
 func (x *explanation) decideVersion() {
 	switch {
 	case x.holder != nil && x.skipped:

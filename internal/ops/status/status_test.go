@@ -78,7 +78,7 @@ func TestWaitingIn(t *testing.T) {
 	require.Contains(t, found[1].What, "the type Patient, which cannot be read (Forbidden)")
 	require.Contains(t, found[2].What, "2 of Goal, which EventBridge rejects")
 	require.Equal(t, cdc.ClassBusMissing, found[3].Class)
-	require.Contains(t, found[3].What, "the event bus, which accepts nothing (BusMissing)")
+	require.Contains(t, found[3].What, "the event bus, which does not accept what is put on it (BusMissing)")
 
 	found = waitingIn("window/d/r1", &cdc.Progress{Waiting: []cdc.Wait{{Ledger: true, Class: cdc.ClassLedgerUnreadable}}})
 	require.Len(t, found, 1)
