@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -17,7 +16,11 @@ const maxFound = 4_000
 // not configured any more.
 func newRun(s *cdc.AuditState, types []string) {
 	s.Totals, s.Expired, s.Pending = cdc.AuditTotals{}, nil, nil
-	maps.DeleteFunc(s.Audited, func(name string, _ cdc.Span) bool { return !slices.Contains(types, name) })
+	for _, name := range sortedKeys(s.Audited) {
+		if !slices.Contains(types, name) {
+			delete(s.Audited, name)
+		}
+	}
 	var unresolved []cdc.UnresolvedSpan
 	for _, u := range s.Unresolved {
 		u.Types = slices.DeleteFunc(u.Types, func(t cdc.UnresolvedType) bool { return !slices.Contains(types, t.Type) })
