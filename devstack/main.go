@@ -38,7 +38,7 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newDemoCommand(), newUpCommand(), newPartsCommand(), newProbeCommand())
+	root.AddCommand(newDemoCommand(), newBenchCommand(), newUpCommand(), newPartsCommand(), newProbeCommand(), newPumpCommand())
 	return root
 }
 

@@ -54,6 +54,7 @@ type busService struct {
 	sqs             *sqsService
 	faults          *faultBox
 	hooks           atomic.Pointer[[]DeliverFunc]
+	accepted        atomic.Pointer[AcceptFunc]
 	dropped         atomic.Int64 // entries put on a bus that does not exist
 
 	mu    sync.RWMutex

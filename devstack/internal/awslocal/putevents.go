@@ -21,6 +21,19 @@ const (
 // consumer can receive it. It must not change the body and must return quickly.
 type DeliverFunc func(queue string, body []byte, at time.Time)
 
+// Accepted is an entry of PutEvents that was accepted.
+type Accepted struct {
+	// Bus is the name of the bus.
+	Bus, Source, DetailType string
+	// Detail is the entry's, byte for byte.
+	Detail string
+	At     time.Time
+}
+
+// An AcceptFunc is called for every entry that PutEvents accepts, before the call is
+// answered. It must return quickly.
+type AcceptFunc func(Accepted)
+
 type putEventsInput struct{ Entries []putEntry }
 
 type putEntry struct {
@@ -100,7 +113,11 @@ func (b *busService) putEntry(e *putEntry, now time.Time) (string, error) {
 		at = time.Unix(int64(sec), int64(frac*1e9))
 	}
 	id := newUUID()
-	b.deliver(b.nameOf(e.EventBusName), event{
+	busName := b.nameOf(e.EventBusName)
+	if accepted := b.accepted.Load(); accepted != nil {
+		(*accepted)(Accepted{Bus: busName, Source: e.Source, DetailType: e.DetailType, Detail: e.Detail, At: now})
+	}
+	b.deliver(busName, event{
 		ID: id, Source: e.Source, DetailType: e.DetailType, Time: at, Resources: e.Resources, Detail: []byte(e.Detail),
 	})
 	return id, nil

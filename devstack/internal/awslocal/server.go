@@ -191,6 +191,10 @@ func (s *Server) OnDeliver(f DeliverFunc) {
 	s.events.hooks.Store(&hooks)
 }
 
+// OnAccept calls f for every entry that PutEvents accepts from now on, in place of the
+// function before.
+func (s *Server) OnAccept(f AcceptFunc) { s.events.accepted.Store(&f) }
+
 // PutAWSEvent puts an event of an AWS service on the default bus and returns
 // its id. PutEvents rejects sources that begin with "aws.".
 func (s *Server) PutAWSEvent(e AWSEvent) (string, error) { return s.events.putAWSEvent(e) }

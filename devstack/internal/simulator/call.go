@@ -88,6 +88,7 @@ func (s *Server) serve(op *operation) http.HandlerFunc {
 			hang(r.Context())
 			return
 		}
+		s.think(r.Context(), op.kind)
 		var rep *reply
 		if p == nil {
 			rep, p = op.run(c)

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
+
 	"healthlake-cdc/devstack/internal/sigv4"
 )
 
@@ -28,6 +30,7 @@ type Server struct {
 	ids, requests, lag, digits, noticing, noticeIDs *chance
 	notices                                         atomic.Pointer[Notices]
 	lagFunc                                         atomic.Pointer[Lag]
+	latency                                         atomic.Pointer[Latency]
 	identity                                        json.RawMessage // of the records
 	known                                           map[string]bool // the types that search knows
 
@@ -81,6 +84,28 @@ func (s *Server) SetSearchLag(lag Lag) {
 }
 
 func (s *Server) searchLag() Lag { return *s.lagFunc.Load() }
+
+// Latency is how long the service takes for an answer. Zero answers at once.
+type Latency struct{ Search, Read time.Duration }
+
+// SetLatency changes the latency of requests from now on.
+func (s *Server) SetLatency(l Latency) { s.latency.Store(&l) }
+
+// think waits as long as the service takes for the request, or until its client is gone.
+func (s *Server) think(ctx context.Context, kind Kind) {
+	l := s.latency.Load()
+	if l == nil {
+		return
+	}
+	wait := l.Read
+	switch kind {
+	case KindSearch:
+		wait = l.Search
+	case KindWrite:
+		return
+	}
+	_ = smithytime.SleepWithContext(ctx, wait) // the answer then goes nowhere
+}
 
 // Start listens on addr, a loopback host and port such as "127.0.0.1:0", or any
 // with Config.ContainerNetwork.
