@@ -40,6 +40,7 @@ type options struct {
 	codecOrigin []string
 	codecEncode bool
 	takeOver    bool
+	pprofAddr   string
 }
 
 // What a worker process does.
@@ -74,6 +75,7 @@ func (o *options) flagSet() *pflag.FlagSet {
 	flags.StringSliceVar(&o.codecOrigin, "codec-origin", []string{"http://localhost:8233", "http://127.0.0.1:8233"}, "origins of the Temporal UI that may use the codec endpoint")
 	flags.BoolVar(&o.codecEncode, "codec-encode", false, "let the codec endpoint encode, too: anyone who reaches it can then write payloads that workers accept")
 	flags.BoolVar(&o.takeOver, "take-over", false, "become the owner of datastores that another fleet (another task queue or event bus) captured into this namespace; not possible while that fleet still polls")
+	flags.StringVar(&o.pprofAddr, "pprof-addr", "", "loopback address that serves Go's profiles, as in 127.0.0.1:6060; empty serves none")
 	return flags
 }
 

@@ -26,6 +26,13 @@ func run(ctx context.Context, cfg *config.Config, o options, logger *slog.Logger
 		return err
 	}
 	defer stopServing()
+	if o.pprofAddr != "" {
+		stopProfiles, err := serveProfiles(o.pprofAddr, logger)
+		if err != nil {
+			return err
+		}
+		defer stopProfiles()
+	}
 	life := &lifecycle{}
 	life.set("the worker is starting: it waits for what it needs")
 	ready.Add("running", life.check)

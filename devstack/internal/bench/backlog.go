@@ -54,6 +54,7 @@ func (r *runner) backlog(ctx context.Context) (_ []Table, err error) {
 	for _, window := range past {
 		s.trigger(window)
 	}
+	profiled := r.profile(ctx, s, "backlog", 20*time.Second)
 	worker, err := s.timed(ctx, total, func() (*proc.Process, error) {
 		w, err := s.StartWorker(ctx, env...)
 		if err != nil {
@@ -62,6 +63,9 @@ func (r *runner) backlog(ctx context.Context) (_ []Table, err error) {
 		return w.Process, nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := profiled(); err != nil {
 		return nil, err
 	}
 	table.Rows = append(table.Rows, pump.row("pump", pump), worker.row("worker", pump))

@@ -26,6 +26,8 @@ type stage struct {
 	clock *simulator.Clock
 	// bus sees what EventBridge accepts.
 	bus *busLog
+	// profiles is where workers serve their profiles.
+	profiles string
 }
 
 // noLimits are the quotas of a store without any.
@@ -33,9 +35,14 @@ var noLimits = simulator.Limits{SearchGet: -1, SearchPost: -1, Read: -1, Write: 
 
 // open starts a stack without workers whose stores have no quotas.
 func (r *runner) open(ctx context.Context) (*stage, error) {
-	s := &stage{clock: &simulator.Clock{}, bus: newBusLog()}
+	profiles, err := proc.FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{profiles: profiles, clock: &simulator.Clock{}, bus: newBusLog()}
 	started, err := stack.Start(ctx, stack.Options{
 		Simulator: simulator.Config{Now: s.clock.Now, Limits: noLimits}, Progress: r.Progress,
+		WorkerArgs: []string{"--pprof-addr=" + profiles},
 	})
 	if err != nil {
 		return nil, err

@@ -77,7 +77,7 @@ func (s *Stack) startWorker(ctx context.Context, path, name string, extra []stri
 	}
 	env := append(s.Env(), "CDC_METRICS_ADDR="+metrics)
 	process, err := proc.Start(ctx, proc.Spec{
-		Name: name, Path: path, Env: append(env, extra...), CleanEnv: true,
+		Name: name, Path: path, Args: s.options.WorkerArgs, Env: append(env, extra...), CleanEnv: true,
 		LogFile: filepath.Join(s.Dir, name+".log"), Output: s.options.Output, Prefix: name + "  ",
 		Ready: proc.HTTPReady("http://" + metrics + "/readyz"),
 	})

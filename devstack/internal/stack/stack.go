@@ -62,6 +62,8 @@ type Options struct {
 	Output io.Writer
 	// Progress gets a line before each long step; nil prints none.
 	Progress io.Writer
+	// WorkerArgs are the flags of the workers.
+	WorkerArgs []string
 	// Plaintext runs without payload keys, as CDC_INSECURE_PLAINTEXT=true.
 	Plaintext bool
 }
