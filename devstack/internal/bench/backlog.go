@@ -52,7 +52,7 @@ func (r *runner) backlog(ctx context.Context) (_ []Table, err error) {
 	}
 	r.progress("a worker publishes them")
 	for _, window := range past {
-		s.trigger(window)
+		s.trigger(window, types[0])
 	}
 	profiled := r.profile(ctx, s, "backlog", 20*time.Second)
 	worker, err := s.timed(ctx, total, func() (*proc.Process, error) {

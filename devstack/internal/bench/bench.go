@@ -35,6 +35,7 @@ type measurement struct {
 
 var measurements = []measurement{
 	{"backlog", "100,000 versions whose triggers wait in the queue, against the pump", (*runner).backlog},
+	{"heavy", "10,000 versions in one window, of one type and of twenty, with the services' latencies", (*runner).heavy},
 }
 
 // About lists the measurements, a line each.

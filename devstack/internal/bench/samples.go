@@ -26,15 +26,23 @@ func samplesOf(n int) (samples []fhirdata.Resource, types []string, err error) {
 	types = allTypes[:n]
 	for _, bundle := range bundles {
 		for _, resource := range bundle.Resources {
-			name := types[len(samples)%n]
-			body, err := rawjson.Set(resource.Body, "resourceType", []byte(`"`+name+`"`))
+			sample, err := withType(resource, types[len(samples)%n])
 			if err != nil {
-				return nil, nil, fmt.Errorf("making a sample of %s: %w", name, err)
+				return nil, nil, err
 			}
-			samples = append(samples, fhirdata.Resource{Type: name, ID: resource.ID, Body: body})
+			samples = append(samples, sample)
 		}
 	}
 	return samples, types, nil
+}
+
+// withType is a resource under the name of another type.
+func withType(r fhirdata.Resource, name string) (fhirdata.Resource, error) {
+	body, err := rawjson.Set(r.Body, "resourceType", []byte(`"`+name+`"`))
+	if err != nil {
+		return r, fmt.Errorf("making a sample of %s: %w", name, err)
+	}
+	return fhirdata.Resource{Type: name, ID: r.ID, Body: body}, nil
 }
 
 // meanSize is the samples' mean size, in bytes.

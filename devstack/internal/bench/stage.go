@@ -71,7 +71,7 @@ func (s *stage) load(ctx context.Context, windows []cdc.Window, n int, samples [
 		resources := make([]fhirdata.Resource, n)
 		for i := range resources {
 			var err error
-			if resources[i], err = fhirdata.WithID(samples[(w*n+i)%len(samples)], fmt.Sprintf("bench-%d-%d", w, i)); err != nil {
+			if resources[i], err = fhirdata.WithID(samples[(w*n+i)%len(samples)], fmt.Sprintf("bench-%d-%d", window.Start.Unix(), i)); err != nil {
 				return err
 			}
 		}
@@ -89,8 +89,8 @@ func (s *stage) load(ctx context.Context, windows []cdc.Window, n int, samples [
 	return nil
 }
 
-// trigger puts a record of a write in the window on the default bus.
-func (s *stage) trigger(window cdc.Window) {
+// trigger puts a record of a write of the type in the window on the default bus.
+func (s *stage) trigger(window cdc.Window, resourceType string) {
 	s.Sink()(simulator.Record{
 		Source: "aws.healthlake", DetailType: "AWS API Call via CloudTrail", Resources: []string{},
 		Detail: simulator.RecordDetail{
@@ -98,7 +98,7 @@ func (s *stage) trigger(window cdc.Window) {
 			EventTime: window.Start.Add(7 * time.Second), EventSource: "healthlake.amazonaws.com", EventName: "UpdateResource",
 			AWSRegion: stack.Region, EventID: uuid.NewString(), EventType: "AwsApiCall", ManagementEvent: true,
 			RequestParameters: simulator.RequestParameters{
-				DatastoreID: window.Datastore, ResourceType: "Patient", ResourceID: simulator.HiddenID,
+				DatastoreID: window.Datastore, ResourceType: resourceType, ResourceID: simulator.HiddenID,
 			},
 			ResponseElements: &simulator.ResponseElements{StatusCode: 200},
 		},
