@@ -130,12 +130,11 @@ func (h *hydration) readFirst(ctx context.Context) {
 // add adds a reading to the page of its type, and ends pages that loop. Where the result
 // has no room for all of it, the same page is requested again.
 func (h *hydration) add(ctx context.Context, page *cdc.PageResult, read reading) {
-	for _, change := range read.page.Changes {
-		if !h.used.add(change) {
-			h.full, page.State = true, cdc.PageIncomplete
-			return
-		}
-		page.Changes = append(page.Changes, change)
+	n := h.used.pack(read.page.Changes)
+	page.Changes = append(page.Changes, read.page.Changes[:n]...)
+	if n < len(read.page.Changes) {
+		h.full, page.State = true, cdc.PageIncomplete
+		return
 	}
 	page.State, page.Next, page.Class = read.page.State, read.page.Next, read.page.Class
 	switch {

@@ -40,13 +40,11 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 		result.Listed = versionsOf(fresh)
 		return result, nil
 	}
-	var used room
-	for _, change := range r.changes(in.Origin, fresh) {
-		if !used.add(change) {
-			result.State, result.Next = cdc.PageIncomplete, in.Next
-			break
-		}
-		result.Changes = append(result.Changes, change)
+	changes := r.changes(in.Origin, fresh)
+	n := new(room).pack(changes)
+	result.Changes = changes[:n]
+	if n < len(changes) {
+		result.State, result.Next = cdc.PageIncomplete, in.Next
 	}
 	return result, nil
 }
@@ -57,8 +55,12 @@ func (r *Reader) wantedVersions(ctx context.Context, in cdc.HydratePageInput) (c
 	if err != nil && len(changes) == 0 {
 		return cdc.HydratePageResult{}, ApplicationError(ctx, err)
 	}
+	n := new(room).pack(changes)
+	for _, change := range changes[n:] {
+		unread = append(unread, change.Version)
+	}
 	return cdc.HydratePageResult{
-		State: cdc.PageDone, Changes: changes, Unread: unread, Counts: cdc.Counts{Reads: reads},
+		State: cdc.PageDone, Changes: changes[:n], Unread: unread, Counts: cdc.Counts{Reads: reads},
 	}, nil
 }
 
@@ -84,6 +86,7 @@ func (r *Reader) namedResources(ctx context.Context, in cdc.HydratePageInput) (c
 			break
 		}
 		if found {
+			change.Body = used.packer.Move(change.Body)
 			result.Changes = append(result.Changes, change)
 		} else {
 			result.Counts.NotFound++

@@ -22,7 +22,7 @@ func (r *Reader) weight(origin cdc.Origin, change cdc.Change) (bytes int64, even
 	if err != nil {
 		return 0, 0 // nothing that could be published
 	}
-	return int64(len(change.Body)), (overhead + len(change.Body) + billedEvent - 1) / billedEvent
+	return int64(change.Body.Len()), (overhead + change.Body.Len() + billedEvent - 1) / billedEvent
 }
 
 // weigh adds up what was accepted of a Publish.

@@ -82,8 +82,13 @@ func (a *Activities) batch(in cdc.PublishInput, now time.Time) (publishBatch, er
 		}
 		b.add(i, event)
 	}
+	var unpacker cdc.Unpacker
 	for i, change := range in.Changes {
-		event, err := a.Reader.Format.ChangeEvent(change, in.Origin, now)
+		var event cdc.Event
+		body, err := unpacker.Unpack(change.Body)
+		if change.Body = body; err == nil {
+			event, err = a.Reader.Format.ChangeEvent(change, in.Origin, now)
+		}
 		if err != nil {
 			b.unbuilt = append(b.unbuilt, cdc.Rejection{Index: i, Code: "NoEventCanBeBuilt"})
 			continue
@@ -154,7 +159,7 @@ func (a *Activities) observe(in cdc.PublishInput, result cdc.PublishResult) {
 			if change.Reason != "" {
 				payload = cdc.PayloadReference
 			}
-			observer.Published(datastore, change.Type, payload, len(change.Body), change.Time(), now)
+			observer.Published(datastore, change.Type, payload, change.Body.Len(), change.Time(), now)
 		}
 	}
 	for _, rejection := range result.Rejected {

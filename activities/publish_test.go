@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/payload"
 )
 
 // busFunc is a bus in a function.
@@ -47,7 +48,7 @@ func (o *countingObserver) Audited(s cdc.Statement) {
 func batch(resourceType string, ids ...string) cdc.PublishInput {
 	var in cdc.PublishInput
 	for _, id := range ids {
-		in.Changes = append(in.Changes, cdc.Change{Version: version(resourceType, id), Body: []byte("{}")})
+		in.Changes = append(in.Changes, cdc.Change{Version: version(resourceType, id), Body: cdc.NewBody([]byte("{}"))})
 	}
 	return in
 }
@@ -61,6 +62,7 @@ func publishEnv(t *testing.T, b busFunc) (*testsuite.TestActivityEnvironment, *A
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
+	env.SetDataConverter(payload.NewPlainConverter())
 	observer := &countingObserver{}
 	a := &Activities{Bus: func(string) Bus { return b }, Reader: &Reader{
 		Observer: observer, Logger: slog.New(slog.DiscardHandler),
@@ -133,7 +135,7 @@ func TestPublishOfSomethingThatIsNoVersionIsRejected(t *testing.T) {
 		require.Len(t, events, 2)
 		return cdc.PublishResult{EventIDs: []string{"e1", ""}, Rejected: []cdc.Rejection{{Index: 1, Code: "Malformed"}}}, nil
 	})
-	good := cdc.Change{Version: version("Patient", "good"), Body: []byte(`{}`)}
+	good := cdc.Change{Version: version("Patient", "good"), Body: cdc.NewBody([]byte(`{}`))}
 	value, err := env.ExecuteActivity(a.Publish, cdc.PublishInput{
 		Origin: cdc.Origin{Datastore: testStore}, Changes: []cdc.Change{{Version: cdc.Version{Type: "Patient", ID: "SECRET"}}, good, good},
 	})
@@ -150,7 +152,7 @@ func TestPublishGoesOnFromAnEarlierOne(t *testing.T) {
 		require.Equal(t, []string{"e1", ""}, accepted)
 		return cdc.PublishResult{EventIDs: []string{"e1", "e2"}}, nil
 	})
-	change := cdc.Change{Version: version("Patient", "a"), Body: []byte(`{}`)}
+	change := cdc.Change{Version: version("Patient", "a"), Body: cdc.NewBody([]byte(`{}`))}
 	_, err := env.ExecuteActivity(a.Publish, cdc.PublishInput{
 		Origin: cdc.Origin{Datastore: testStore}, Changes: []cdc.Change{change, change}, Accepted: []string{"e1", ""},
 	})

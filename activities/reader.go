@@ -17,6 +17,9 @@ const (
 	// changeBytes is what a change takes in a result beside its body and the texts of its
 	// version, in JSON.
 	changeBytes = 96
+	// maxUnpacked bounds the bodies of one result before they are packed, and with it the
+	// memory of whoever publishes them.
+	maxUnpacked = 4 << 20
 	// maxFailedReads is how many resources readBodies passes over because their reads
 	// fail, before it leaves the rest to the next attempt.
 	maxFailedReads = 5
@@ -114,22 +117,41 @@ func (r *Reader) Change(origin cdc.Origin, resource cdc.Resource) cdc.Change {
 	if err != nil || overhead+len(resource.Body) > r.MaxEventBytes {
 		return cdc.Change{Version: resource.Version, Reason: cdc.ReasonOversize}
 	}
-	return cdc.Change{Version: resource.Version, Body: resource.Body}
+	return cdc.Change{Version: resource.Version, Body: cdc.NewBody(resource.Body)}
 }
 
-// room is what a result has used of cdc.MaxResultBytes. What names a version counts too:
-// many references must stay under Temporal's payload limit as well.
-type room struct{ used int }
+// room is what a result has used of cdc.MaxResultBytes, with its bodies packed, and of
+// maxUnpacked. What names a version counts too: many references must stay under Temporal's
+// payload limit as well.
+type room struct {
+	packer          cdc.Packer
+	names, unpacked int
+}
 
-// add adds a change and reports whether there was room for it; for the first one there always is.
+// add counts a change and reports whether there was room for it; for the first one there
+// always is.
 func (r *room) add(change cdc.Change) bool {
-	v := change.Version
-	size := len(change.Body) + len(v.Type) + len(v.ID) + len(v.VersionID) + len(v.LastUpdated) + len(change.Reason) + changeBytes
-	if r.used > 0 && r.used+size > cdc.MaxResultBytes {
+	v, body := change.Version, change.Body.Len()
+	names := len(v.Type) + len(v.ID) + len(v.VersionID) + len(v.LastUpdated) + len(change.Reason) + changeBytes
+	full := r.packer.Size()+body+r.names+names > cdc.MaxResultBytes || r.unpacked+body > maxUnpacked
+	if full && r.names > 0 {
 		return false
 	}
-	r.used += size
+	r.names += names
+	r.unpacked += body
 	return true
+}
+
+// pack packs the changes for which there is room, from the first on, and returns how many
+// those are.
+func (r *room) pack(changes []cdc.Change) int {
+	for i := range changes {
+		if !r.add(changes[i]) {
+			return i
+		}
+		changes[i].Body = r.packer.Move(changes[i].Body)
+	}
+	return len(changes)
 }
 
 // readBodies reads the named versions until a result's worth of bodies is there, or the

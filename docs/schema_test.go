@@ -49,11 +49,15 @@ func origin(edit ...func(*cdc.Origin)) cdc.Origin {
 	return o
 }
 
+func observed(version string) []byte {
+	return []byte(`{"resourceType":"Observation","id":"bp-1.a","meta":{"versionId":"` + version +
+		`"},"text":{"div":"<div>\u003c120</div>"},"valueQuantity":{"value":1.2300000000000000000001}}`)
+}
+
 func observation(version string) cdc.Change {
 	return cdc.Change{
 		Version: cdc.Version{Type: "Observation", ID: "bp-1.a", VersionID: version, LastUpdated: "2026-03-04T05:06:21.5Z"},
-		Body: []byte(`{"resourceType":"Observation","id":"bp-1.a","meta":{"versionId":"` + version +
-			`"},"text":{"div":"<div>\u003c120</div>"},"valueQuantity":{"value":1.2300000000000000000001}}`),
+		Body:    cdc.NewBody(observed(version)),
 	}
 }
 
@@ -84,9 +88,9 @@ func exactly(d cdc.Delete, t *cdc.Tombstone) cdc.Delete {
 func TestRealEventsAreValid(t *testing.T) {
 	schema := eventSchema(t)
 	reference := observation("3")
-	reference.Body, reference.Reason = nil, cdc.ReasonOversize
+	reference.Body, reference.Reason = cdc.Body{}, cdc.ReasonOversize
 	configured := observation("1")
-	configured.Body, configured.Reason = nil, cdc.ReasonConfigured
+	configured.Body, configured.Reason = cdc.Body{}, cdc.ReasonConfigured
 	gone := cdc.Delete{EventID: "5b7c1f3e-8a3e-4f7e-9d39-0d7f5f0f9a11", Type: "Patient", EventTime: now}
 	for name, detail := range map[string]string{
 		"created":              changeDetail(t, observation("1"), origin()),
@@ -97,10 +101,10 @@ func TestRealEventsAreValid(t *testing.T) {
 			o.Replay, o.CapturedBy, o.CorrelationID = "after-outage.1", cdc.ByOperator, cdc.ReplayID("after-outage.1")
 		})),
 		"unresolved delete":                    deleteDetail(t, gone, origin()),
-		"exact delete":                         deleteDetail(t, exactly(gone, &cdc.Tombstone{VersionID: "4", LastUpdated: "2026-03-04T05:06:21.031Z", Body: observation("3").Body}), origin()),
+		"exact delete":                         deleteDetail(t, exactly(gone, &cdc.Tombstone{VersionID: "4", LastUpdated: "2026-03-04T05:06:21.031Z", Body: observed("3")}), origin()),
 		"exact delete whose body does not fit": deleteDetail(t, exactly(gone, &cdc.Tombstone{VersionID: "4", LastUpdated: "2026-03-04T05:06:21Z", Reason: cdc.ReasonOversize}), origin()),
 		"exact delete without a body":          deleteDetail(t, exactly(gone, &cdc.Tombstone{VersionID: "4"}), origin()),
-		"exact delete without a version":       deleteDetail(t, exactly(gone, &cdc.Tombstone{Body: observation("3").Body}), origin()),
+		"exact delete without a version":       deleteDetail(t, exactly(gone, &cdc.Tombstone{Body: observed("3")}), origin()),
 		"exact delete without history":         deleteDetail(t, exactly(gone, nil), origin()),
 		"bulk delete of no type": deleteDetail(t, cdc.Delete{
 			EventID: gone.EventID, EventTime: now, Scope: cdc.ScopeBulk,
@@ -176,7 +180,7 @@ func TestSchemaRejects(t *testing.T) {
 	schema := eventSchema(t)
 	full := changeDetail(t, observation("2"), origin())
 	reference := observation("2")
-	reference.Body, reference.Reason = nil, cdc.ReasonOversize
+	reference.Body, reference.Reason = cdc.Body{}, cdc.ReasonOversize
 	referenced := changeDetail(t, reference, origin())
 	gone := deleteDetail(t, cdc.Delete{EventID: "e1", Type: "Patient", EventTime: now}, origin())
 

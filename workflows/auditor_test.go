@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/payload"
 	"healthlake-cdc/workflows"
 )
 
@@ -233,6 +234,7 @@ func (a *auditor) renew(at time.Time) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	a.env = suite.NewTestWorkflowEnvironment()
+	a.env.SetDataConverter(payload.NewPlainConverter())
 	a.env.SetStartTime(at)
 	a.env.SetTestTimeout(time.Minute)
 	workflows.Register(a.env)

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/payload"
 )
 
 // watchResults checks every result of a Hydrate or a page: 1 MiB of bodies, or a
@@ -18,7 +19,7 @@ func watchResults(w *world, bodies *[]int) {
 	check := func(changes []cdc.Change, encoded int) {
 		sum := 0
 		for _, change := range changes {
-			sum += len(change.Body)
+			sum += change.Body.Len()
 		}
 		if len(changes) > 1 {
 			require.LessOrEqual(w.t, sum, cdc.MaxResultBytes)
@@ -48,7 +49,7 @@ func watchResults(w *world, bodies *[]int) {
 }
 
 func encodedSize(w *world, value any) int {
-	payload, err := converter.GetDefaultDataConverter().ToPayload(value)
+	payload, err := payload.NewPlainConverter().ToPayload(value)
 	require.NoError(w.t, err)
 	return len(payload.GetData())
 }

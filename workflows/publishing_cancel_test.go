@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
+	"healthlake-cdc/internal/payload"
 )
 
 // The test environment has no Publish that is cancelled and ends with a result, as
@@ -15,6 +16,7 @@ import (
 func TestPublishCancelledHalfwayIsNotDone(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
+	env.SetDataConverter(payload.NewPlainConverter())
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
 		ctx, cancel := workflow.WithCancel(ctx)
 		future, settable := workflow.NewFuture(ctx)

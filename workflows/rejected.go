@@ -94,8 +94,8 @@ func (r *rejectedChanges) due(now time.Time) []cdc.Change {
 		limit = r.retryingNow
 	}
 	n, size := 0, 0
-	for n < limit && (n == 0 || size+len(r.changes[n].Body) <= cdc.MaxResultBytes) {
-		size += len(r.changes[n].Body)
+	for n < limit && (n == 0 || size+r.changes[n].Body.Len() <= cdc.MaxResultBytes) {
+		size += r.changes[n].Body.Len()
 		n++
 	}
 	r.retryingNow = max(0, r.retryingNow-n)

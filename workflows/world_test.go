@@ -22,6 +22,7 @@ import (
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake/healthlaketest"
 	"healthlake-cdc/internal/ledger"
+	"healthlake-cdc/internal/payload"
 	"healthlake-cdc/internal/temporal"
 	"healthlake-cdc/internal/temporal/temporaltest"
 	"healthlake-cdc/workflows"
@@ -92,6 +93,7 @@ func (w *world) renew(at time.Time) {
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.NewTextHandler(&w.logged, nil))))
 	suite.SetMetricsHandler(w.counted.Handler())
 	w.env = suite.NewTestWorkflowEnvironment()
+	w.env.SetDataConverter(payload.NewPlainConverter())
 	w.env.SetStartTime(at)
 	w.env.SetTestTimeout(2 * time.Minute)
 	w.store.Now, w.bus.now = w.now, w.now
@@ -101,7 +103,7 @@ func (w *world) renew(at time.Time) {
 	if w.runs == nil {
 		w.runs = &runs{Executions: make(temporaltest.Executions)}
 	}
-	executions := temporal.Executions{Client: w.runs, Data: converter.GetDefaultDataConverter()}
+	executions := temporal.Executions{Client: w.runs, Data: payload.NewPlainConverter()}
 	reader := &activities.Reader{
 		Store: w.store, Observer: observer{}, Limits: activities.NewLimits(1e6, 1e6), Logger: slog.New(slog.DiscardHandler),
 		Format:        cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},

@@ -212,5 +212,5 @@ func (l *listing) origin(v cdc.Version) cdc.Origin {
 
 // weigh sets what a version would take on the bus.
 func (v *storedVersion) weigh(change cdc.Change) {
-	v.bytes, v.reference = int64(len(change.Body)), change.Reason != ""
+	v.bytes, v.reference = int64(change.Body.Len()), change.Reason != ""
 }

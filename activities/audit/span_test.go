@@ -15,6 +15,7 @@ import (
 	"healthlake-cdc/activities"
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake/healthlaketest"
+	"healthlake-cdc/internal/payload"
 	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
@@ -124,6 +125,7 @@ func TestAuditSpanGoesOnFromItsHeartbeats(t *testing.T) {
 	}
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
+	env.SetDataConverter(payload.NewPlainConverter())
 	a := auditor(t, store, e)
 	env.RegisterActivity(a.AuditSpan)
 	env.SetHeartbeatDetails(before)

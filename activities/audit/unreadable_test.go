@@ -14,6 +14,7 @@ import (
 
 	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/healthlake/healthlaketest"
+	"healthlake-cdc/internal/payload"
 	"healthlake-cdc/internal/temporal/temporaltest"
 )
 
@@ -178,6 +179,7 @@ func TestPagesThatGoRoundAreCounted(t *testing.T) {
 	suite.SetMetricsHandler(counted.Handler())
 	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
+	env.SetDataConverter(payload.NewPlainConverter())
 	env.RegisterActivity(a.MeasureSpan)
 	_, err := env.ExecuteActivity(a.MeasureSpan, cdc.MeasureInput{Origin: origin, Type: "Patient", Span: spanOf(1)})
 	require.NoError(t, err)
@@ -290,10 +292,10 @@ func TestPagesThatAreTooLarge(t *testing.T) {
 		for id, change := range got {
 			if id == "huge" {
 				require.Equal(t, cdc.ReasonOversize, change.Reason, name)
-				require.Empty(t, change.Body)
+				require.Zero(t, change.Body.Len())
 			} else {
 				require.Empty(t, change.Reason, name)
-				require.Greater(t, len(change.Body), 10_000, name)
+				require.Greater(t, change.Body.Len(), 10_000, name)
 			}
 		}
 	}

@@ -15,6 +15,9 @@ type PublishInput struct {
 	Weigh bool `json:"weigh,omitempty"`
 }
 
+// Bodies are those of the changes, which travel beside the input's JSON.
+func (in PublishInput) Bodies() []*Body { return bodiesOf(in.Changes, nil) }
+
 // PublishResult is what EventBridge accepted, in the order of the input.
 type PublishResult struct {
 	// EventIDs are EventBridge's, one an entry; empty where it was rejected, or not tried

@@ -111,3 +111,6 @@ type HydratePageResult struct {
 	UnreadIDs []string  `json:"unreadIds,omitempty"`
 	Counts    Counts    `json:"counts"`
 }
+
+// Bodies are those of the changes, which travel beside the result's JSON.
+func (r HydratePageResult) Bodies() []*Body { return bodiesOf(r.Changes, nil) }

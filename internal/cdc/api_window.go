@@ -152,7 +152,7 @@ type PageResult struct {
 	Trail PageTrail `json:"trail,omitzero"`
 }
 
-// HydrateResult holds at most MaxResultBytes of bodies, and at least one.
+// HydrateResult holds at most MaxResultBytes, and at least one version.
 type HydrateResult struct {
 	// Pages are in the order of the requests.
 	Pages  []PageResult `json:"pages"`
@@ -161,8 +161,16 @@ type HydrateResult struct {
 	StoreTime time.Time `json:"storeTime"`
 }
 
-// MaxResultBytes bounds the raw bodies in one activity result: base64 makes a
-// third more of them, and a payload may have 2 MiB (Temporal's blob size limit).
+// Bodies are those of all pages' changes, which travel beside the result's JSON.
+func (r HydrateResult) Bodies() (all []*Body) {
+	for _, page := range r.Pages {
+		all = bodiesOf(page.Changes, all)
+	}
+	return all
+}
+
+// MaxResultBytes bounds one activity result: what names its versions, and their bodies
+// packed. A payload may have 2 MiB (Temporal's blob size limit).
 const MaxResultBytes = 1 << 20
 
 // LedgerInput names the window's run or the slice whose ledger is to be read.

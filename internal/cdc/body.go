@@ -26,14 +26,19 @@ type Body struct {
 	at, size int // of the unpacked pack
 }
 
-// NewBody is a body on its own, in memory.
-func NewBody(raw []byte) Body { return new(Packer).Add(raw) }
+// NewBody is a body on its own. It keeps raw, which must not change.
+func NewBody(raw []byte) Body {
+	if len(raw) == 0 {
+		return Body{}
+	}
+	return Body{pack: &pack{raw: raw, size: len(raw)}, size: len(raw)}
+}
 
 // Len is the number of bytes; 0 without a body.
 func (b Body) Len() int { return b.size }
 
-// Bytes is the body itself, not to be changed; nil without one. An error means that the
-// pack is corrupt.
+// Bytes is the body itself, not to be changed; nil without one. Of a packed body it
+// unpacks the whole pack: see Unpacker. An error means that the pack is corrupt.
 func (b Body) Bytes() ([]byte, error) {
 	if b.pack == nil {
 		return nil, nil
@@ -43,6 +48,26 @@ func (b Body) Bytes() ([]byte, error) {
 		return nil, err
 	}
 	return raw[b.at : b.at+b.size : b.at+b.size], nil
+}
+
+// Unpacker unpacks bodies one after the other, and keeps the last pack only: those of one
+// pack come together. Its zero value is ready.
+type Unpacker struct{ last, unpacked *pack }
+
+// Unpack is the body on its own.
+func (u *Unpacker) Unpack(b Body) (Body, error) {
+	if b.pack == nil || b.pack.raw != nil {
+		return b, nil
+	}
+	if b.pack != u.last {
+		raw, err := b.pack.unpacked()
+		if err != nil {
+			return Body{}, err
+		}
+		u.last, u.unpacked = b.pack, &pack{raw: raw, size: len(raw)}
+	}
+	b.pack = u.unpacked
+	return b, nil
 }
 
 // Packer packs bodies one after the other. Its zero value is ready.
@@ -60,9 +85,18 @@ func (p *Packer) Add(raw []byte) Body {
 	p.open.raw = append(p.open.raw, raw...)
 	if len(p.open.raw) >= packBytes {
 		p.size += len(p.open.packed())
-		p.open.raw, p.open = nil, nil
+		p.open.raw = nil
+		p.open = nil
 	}
 	return b
+}
+
+// Move packs a body that was on its own.
+func (p *Packer) Move(b Body) Body {
+	if b.pack == nil || b.pack.raw == nil {
+		return b
+	}
+	return p.Add(b.pack.raw[b.at : b.at+b.size])
 }
 
 // Size is at most how many bytes the packs take.
@@ -73,9 +107,9 @@ func (p *Packer) Size() int {
 	return p.size + len(p.open.raw)
 }
 
-// pack is bodies compressed together: unpacked, packed or both.
+// pack is bodies compressed together. It has raw until it is full, and when it comes from
+// a store.
 type pack struct {
-	mu         sync.Mutex
 	raw        []byte
 	compressed []byte
 	size       int // of raw, by whoever packed it
@@ -89,10 +123,9 @@ var packCoder = sync.OnceValues(func() (*zstd.Encoder, *zstd.Decoder) {
 	return enc, dec
 })
 
+// packed is the pack compressed. More may be added to it after.
 func (p *pack) packed() []byte {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.compressed == nil {
+	if p.raw != nil {
 		enc, _ := packCoder()
 		p.compressed, p.size = enc.EncodeAll(p.raw, nil), len(p.raw)
 	}
@@ -102,17 +135,15 @@ func (p *pack) packed() []byte {
 var errPack = errors.New("the bodies cannot be unpacked: they were changed or cut")
 
 func (p *pack) unpacked() ([]byte, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.raw == nil {
-		_, dec := packCoder()
-		raw, err := dec.DecodeAll(p.compressed, make([]byte, 0, p.size))
-		if err != nil || len(raw) != p.size {
-			return nil, errPack
-		}
-		p.raw = raw
+	if p.raw != nil {
+		return p.raw, nil
 	}
-	return p.raw, nil
+	_, dec := packCoder()
+	raw, err := dec.DecodeAll(p.compressed, make([]byte, 0, p.size))
+	if err != nil || len(raw) != p.size {
+		return nil, errPack
+	}
+	return raw, nil
 }
 
 // EncodeBodies writes bodies as they travel: for each, in which pack it is and where, and

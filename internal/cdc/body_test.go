@@ -49,10 +49,15 @@ func TestBodiesTravelPacked(t *testing.T) {
 			}
 			raws = keptRaws
 		}
+		var unpacker Unpacker
 		for i, b := range bodies {
-			got, err := b.Bytes()
+			alone, err := unpacker.Unpack(b)
 			require.NoError(t, err)
-			require.Equal(t, string(raws[i]), string(got))
+			for _, b := range []Body{b, alone} {
+				got, err := b.Bytes()
+				require.NoError(t, err)
+				require.Equal(t, string(raws[i]), string(got))
+			}
 		}
 	})
 }

@@ -64,10 +64,17 @@ const (
 // Change is a version to publish.
 type Change struct {
 	Version
-	// Body is the resource byte for byte as the store gave it; empty for a reference.
-	Body []byte `json:"body,omitempty"`
+	// Body is the resource; none for a reference. It travels beside the JSON.
+	Body Body `json:"-"`
 	// Reason says why there is no Body.
 	Reason string `json:"reason,omitempty"`
+}
+
+func bodiesOf(changes []Change, to []*Body) []*Body {
+	for i := range changes {
+		to = append(to, &changes[i].Body)
+	}
+	return to
 }
 
 // Delete is a deletion that a record, usually without an id, or a notification reports.

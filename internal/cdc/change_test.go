@@ -60,12 +60,13 @@ func TestChosenIDsDoNotCollide(t *testing.T) {
 	}
 }
 
-func TestChangeJSONRoundTripKeepsTheBody(t *testing.T) {
+// A change's JSON names the version; its body travels beside it.
+func TestChangeJSONHasNoBody(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := Change{Version: versions().Draw(t, "version"), Body: bodies().Draw(t, "body")}
+		c := Change{Version: versions().Draw(t, "version"), Body: NewBody(bodies().Draw(t, "body"))}
 		var back Change
 		require.NoError(t, json.Unmarshal([]byte(encode(t, c)), &back))
-		require.Equal(t, c, back)
+		require.Equal(t, Change{Version: c.Version}, back)
 	})
 }
 

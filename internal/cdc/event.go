@@ -97,10 +97,14 @@ func (f EventFormat) ChangeEvent(c Change, o Origin, now time.Time) (Event, erro
 		m.Change = ChangeCreated
 	}
 	m.ResourceID, m.VersionID, m.LastUpdated = c.ID, c.VersionID, c.LastUpdated
-	if c.Reason == "" && len(c.Body) == 0 {
+	if c.Reason == "" && c.Body.Len() == 0 {
 		return Event{}, errors.New("building event: change has neither a body nor a reason for none")
 	}
-	return f.event(m, c.Type, c.Time(), c.Body, c.Reason)
+	body, err := c.Body.Bytes()
+	if err != nil {
+		return Event{}, fmt.Errorf("building event: %w", err)
+	}
+	return f.event(m, c.Type, c.Time(), body, c.Reason)
 }
 
 // DeleteEvent builds the event of a delete: an unresolved one where no id is known. An

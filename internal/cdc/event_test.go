@@ -57,7 +57,7 @@ func TestChangeEventKeepsTheBodyByteForByte(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v, o, body := versions().Draw(t, "version"), origins().Draw(t, "origin"), bodies().Draw(t, "body")
 		now := instants().Draw(t, "now")
-		event, err := format.ChangeEvent(Change{Version: v, Body: body}, o, now)
+		event, err := format.ChangeEvent(Change{Version: v, Body: NewBody(body)}, o, now)
 		require.NoError(t, err)
 		require.True(t, json.Valid(event.Detail))
 		require.True(t, bytes.HasSuffix(event.Detail, []byte(`,"data":`+string(body)+`}`)))
@@ -92,7 +92,7 @@ func TestIdempotencyKeyIsTheSameAtEveryDelivery(t *testing.T) {
 		v, a, b := versions().Draw(t, "version"), origins().Draw(t, "a"), origins().Draw(t, "b")
 		b.Datastore = a.Datastore
 		key := func(o Origin, reason string) string {
-			event, err := format.ChangeEvent(Change{Version: v, Body: []byte("{}"), Reason: reason}, o, instants().Draw(t, "now"))
+			event, err := format.ChangeEvent(Change{Version: v, Body: NewBody([]byte("{}")), Reason: reason}, o, instants().Draw(t, "now"))
 			require.NoError(t, err)
 			var detail struct {
 				Meta struct {
@@ -110,7 +110,7 @@ func TestReferenceHasNoData(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := Change{Version: versions().Draw(t, "version"), Reason: rapid.SampledFrom([]string{ReasonOversize, ReasonConfigured}).Draw(t, "reason")}
 		if rapid.Bool().Draw(t, "still holds a body") {
-			c.Body = bodies().Draw(t, "body")
+			c.Body = NewBody(bodies().Draw(t, "body"))
 		}
 		event, err := format.ChangeEvent(c, origins().Draw(t, "origin"), instants().Draw(t, "now"))
 		require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestOverheadIsAnUpperBound(t *testing.T) {
 		overhead, err := format.Overhead(v, o)
 		require.NoError(t, err)
 		now := instants().Draw(t, "now")
-		full, err := format.ChangeEvent(Change{Version: v, Body: body}, o, now)
+		full, err := format.ChangeEvent(Change{Version: v, Body: NewBody(body)}, o, now)
 		require.NoError(t, err)
 		require.LessOrEqual(t, full.Size(), overhead+len(body))
 		require.Less(t, overhead+len(body)-full.Size(), 100, "and a close one")
@@ -176,7 +176,7 @@ func TestNothingButTheDetailHoldsTheID(t *testing.T) {
 	const id = "mrn-4711"
 	good := Version{Type: "Patient", ID: id, VersionID: "2", LastUpdated: "2026-03-04T05:06:07.123Z"}
 	o := Origin{Datastore: "ds", Cause: Cause{CapturedBy: ByCloudTrail}, CorrelationID: "window/ds/2026-03-04T05:06:00Z"}
-	event, err := format.ChangeEvent(Change{Version: good, Body: []byte(`{"id":"` + id + `"}`)}, o, time.Unix(0, 0))
+	event, err := format.ChangeEvent(Change{Version: good, Body: NewBody([]byte(`{"id":"` + id + `"}`))}, o, time.Unix(0, 0))
 	require.NoError(t, err)
 	require.NotContains(t, event.Source+event.DetailType, id)
 
@@ -185,9 +185,9 @@ func TestNothingButTheDetailHoldsTheID(t *testing.T) {
 		"version": func(c *Change) { c.VersionID = "" },
 		"time":    func(c *Change) { c.LastUpdated = "yesterday, " + id },
 		"no id":   func(c *Change) { c.ID = "" },
-		"no body": func(c *Change) { c.Body = nil },
+		"no body": func(c *Change) { c.Body = Body{} },
 	} {
-		c := Change{Version: good, Body: []byte("{}")}
+		c := Change{Version: good, Body: NewBody([]byte("{}"))}
 		spoil(&c)
 		_, err := format.ChangeEvent(c, o, time.Unix(0, 0))
 		require.ErrorContains(t, err, "building event: ", name)

@@ -35,7 +35,7 @@ func batch(resourceType string, ids ...string) (cdc.PublishInput, cdc.PublishRes
 		} else {
 			out.EventIDs = append(out.EventIDs, "event")
 		}
-		in.Changes = append(in.Changes, cdc.Change{Version: version(resourceType, name), Body: []byte("{}")})
+		in.Changes = append(in.Changes, cdc.Change{Version: version(resourceType, name), Body: cdc.NewBody([]byte("{}"))})
 	}
 	return in, out
 }

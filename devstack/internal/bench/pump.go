@@ -77,7 +77,7 @@ func (p *pump) list(ctx context.Context, window cdc.Window, resourceType string)
 			if !window.Contains(resource.Time()) {
 				continue
 			}
-			event, err := p.format.ChangeEvent(cdc.Change{Version: resource.Version, Body: resource.Body}, origin, time.Now())
+			event, err := p.format.ChangeEvent(cdc.Change{Version: resource.Version, Body: cdc.NewBody(resource.Body)}, origin, time.Now())
 			if err != nil {
 				return err
 			}

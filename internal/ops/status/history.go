@@ -27,7 +27,7 @@ func (h *history) apply(event *historypb.HistoryEvent) error {
 			return err
 		}
 		for i := range in.Changes {
-			in.Changes[i].Body = nil
+			in.Changes[i].Body = cdc.Body{}
 		}
 		h.inputs[event.GetEventId()] = in
 		return nil
