@@ -2,7 +2,6 @@ package activities
 
 import (
 	"log/slog"
-	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +29,7 @@ func stored(resources ...cdc.Resource) *healthlaketest.Store {
 func resourceOf(id string, at time.Time, size int) cdc.Resource {
 	return cdc.Resource{
 		Version: cdc.Version{Type: "Patient", ID: id, VersionID: "1", LastUpdated: at.Format(time.RFC3339Nano)},
-		Body:    []byte(strings.Repeat("x", size)),
+		Body:    []byte(healthlaketest.Text(id, size)),
 	}
 }
 

@@ -17,9 +17,6 @@ const (
 	// changeBytes is what a change takes in a result beside its body and the texts of its
 	// version, in JSON.
 	changeBytes = 96
-	// maxUnpacked bounds the bodies of one result before they are packed, and with it the
-	// memory of whoever publishes them.
-	maxUnpacked = 4 << 20
 	// maxFailedReads is how many resources readBodies passes over because their reads
 	// fail, before it leaves the rest to the next attempt.
 	maxFailedReads = 5
@@ -121,7 +118,7 @@ func (r *Reader) Change(origin cdc.Origin, resource cdc.Resource) cdc.Change {
 }
 
 // room is what a result has used of cdc.MaxResultBytes, with its bodies packed, and of
-// maxUnpacked. What names a version counts too: many references must stay under Temporal's
+// cdc.MaxResultBodies. What names a version counts too: many references must stay under Temporal's
 // payload limit as well.
 type room struct {
 	packer          cdc.Packer
@@ -133,7 +130,7 @@ type room struct {
 func (r *room) add(change cdc.Change) bool {
 	v, body := change.Version, change.Body.Len()
 	names := len(v.Type) + len(v.ID) + len(v.VersionID) + len(v.LastUpdated) + len(change.Reason) + changeBytes
-	full := r.packer.Size()+body+r.names+names > cdc.MaxResultBytes || r.unpacked+body > maxUnpacked
+	full := r.packer.Size()+body+r.names+names > cdc.MaxResultBytes || r.unpacked+body > cdc.MaxResultBodies
 	if full && r.names > 0 {
 		return false
 	}

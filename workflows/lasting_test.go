@@ -48,21 +48,21 @@ func (m *meter) grow(events, bytes int) {
 	m.w.env.SetCurrentHistorySize(m.bytes)
 }
 
-// size is a payload's, as JSON.
+// size is a payload's.
 func size(value converter.EncodedValue) int {
-	var raw json.RawMessage
+	var raw converter.RawValue
 	if value == nil || !value.HasValue() || value.Get(&raw) != nil {
 		return 0
 	}
-	return len(raw)
+	return len(raw.Payload().GetData())
 }
 
 func sizes(values converter.EncodedValues) int {
-	var raw json.RawMessage
+	var raw converter.RawValue
 	if values == nil || !values.HasValues() || values.Get(&raw) != nil {
 		return 0
 	}
-	return len(raw)
+	return len(raw.Payload().GetData())
 }
 
 // watch has the meter follow the environment's next execution, started with so many

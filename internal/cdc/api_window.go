@@ -173,6 +173,10 @@ func (r HydrateResult) Bodies() (all []*Body) {
 // packed. A payload may have 2 MiB (Temporal's blob size limit).
 const MaxResultBytes = 1 << 20
 
+// MaxResultBodies bounds the bodies of one activity result before they are packed, and
+// with it the memory of whoever publishes them.
+const MaxResultBodies = 4 << 20
+
 // LedgerInput names the window's run or the slice whose ledger is to be read.
 type LedgerInput struct {
 	WorkflowID string `json:"workflowId"`

@@ -5,7 +5,9 @@ package healthlaketest
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
@@ -94,10 +96,29 @@ func (s *Store) write(resourceType, id string, at time.Time, lag time.Duration, 
 	head := fmt.Sprintf(`{"resourceType":%q,"id":%q,"meta":{"versionId":%q,"lastUpdated":%q},"text":{"div":"<div>`,
 		resourceType, id, v.VersionID, v.LastUpdated)
 	const tail = `</div>"}}`
-	v.Body = []byte(head + strings.Repeat("a", max(0, size-len(head)-len(tail))) + tail)
+	v.Body = []byte(head + Text(resourceType+id+v.VersionID, size-len(head)-len(tail)) + tail)
 	v.Searchable = at.Add(lag)
 	s.Log = append(s.Log, v)
 	return v
+}
+
+// letters are those of Text.
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// Text is a text of so many letters, which its name decides. It does not shrink to less
+// than three quarters, as attachments do not.
+func Text(name string, size int) string {
+	seed := sha256.Sum256([]byte(name))
+	random := rand.New(rand.NewChaCha8(seed)) //nolint:gosec // no secret: the same for the same name
+	text := make([]byte, max(0, size))
+	for i := 0; i < len(text); i += 10 {
+		bits := random.Uint64()
+		for j := i; j < min(i+10, len(text)); j++ {
+			text[j] = letters[bits&63]
+			bits >>= 6
+		}
+	}
+	return string(text)
 }
 
 // next numbers the next version of a resource.
