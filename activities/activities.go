@@ -17,7 +17,7 @@ import (
 // in an earlier attempt, or nothing; progress is called with it as it grows. Its errors
 // are *cdc.Error.
 type Bus interface {
-	Publish(ctx context.Context, events []cdc.Event, accepted []string, progress func(accepted []string)) (cdc.PublishResult, error)
+	Publish(ctx context.Context, batch cdc.Batch, accepted []string, progress func(accepted []string)) (cdc.PublishResult, error)
 }
 
 // Observer counts what the activities did, for metrics.

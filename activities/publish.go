@@ -1,9 +1,7 @@
 package activities
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -21,17 +19,16 @@ const heartbeatEvery = time.Second
 // the details of the error of an attempt. One that is cancelled ends with what was
 // accepted so far as its result.
 func (a *Activities) Publish(ctx context.Context, in cdc.PublishInput) (cdc.PublishResult, error) {
-	b, err := a.batch(in, time.Now())
+	batch, err := a.batch(in, time.Now())
 	if err != nil {
 		return cdc.PublishResult{}, InvalidInput(ctx, err.Error())
 	}
-	accepted := b.acceptedBefore(ctx, in)
+	accepted := acceptedBefore(ctx, in, batch.Len())
 	publishing, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	h := newHeartbeat(ctx, giveUp, a.Heartbeats)
 	h.begin(accepted)
-	published, err := a.Bus(in.Bus).Publish(publishing, b.events, accepted, h.record)
-	result := b.result(published)
+	result, err := a.Bus(in.Bus).Publish(publishing, batch, accepted, h.record)
 	if err != nil {
 		h.flush()
 		if !canceled(publishing) {
@@ -52,81 +49,60 @@ func canceled(ctx context.Context) bool {
 	return ctx.Err() != nil && temporal.IsCanceledError(context.Cause(ctx))
 }
 
-// publishBatch is what a Publish puts on the bus.
-type publishBatch struct {
-	events []cdc.Event
-	// at are the places of the events in the input, which has size entries. An entry of
-	// which no event can be built is in unbuilt: it must not hold up the others.
-	at      []int
-	size    int
-	unbuilt []cdc.Rejection
-}
-
-func (b *publishBatch) add(i int, event cdc.Event) {
-	b.events, b.at = append(b.events, event), append(b.at, i)
-}
-
-// batch builds the events of a Publish.
-func (a *Activities) batch(in cdc.PublishInput, now time.Time) (publishBatch, error) {
+// batch is what a Publish puts on the bus. Deletes and statements are built at once: an
+// error is of the input.
+func (a *Activities) batch(in cdc.PublishInput, now time.Time) (cdc.Batch, error) {
+	var events cdc.Events
 	if in.Delete != nil {
-		b := publishBatch{size: 1}
 		event, err := a.Reader.Format.DeleteEvent(*in.Delete, in.Origin, now)
-		b.add(0, event)
-		return b, err
+		return append(events, event), err
 	}
-	b := publishBatch{size: len(in.Statements) + len(in.Changes)}
-	for i, statement := range in.Statements {
+	for _, statement := range in.Statements {
 		event, err := statement.Event(now)
 		if err != nil {
-			return b, err
+			return nil, err
 		}
-		b.add(i, event)
+		events = append(events, event)
 	}
-	var unpacker cdc.Unpacker
-	for i, change := range in.Changes {
-		var event cdc.Event
-		body, err := unpacker.Unpack(change.Body)
-		if change.Body = body; err == nil {
-			event, err = a.Reader.Format.ChangeEvent(change, in.Origin, now)
-		}
-		if err != nil {
-			b.unbuilt = append(b.unbuilt, cdc.Rejection{Index: i, Code: "NoEventCanBeBuilt"})
-			continue
-		}
-		b.add(i, event)
+	if len(events) > 0 {
+		return events, nil
 	}
-	return b, nil
+	return &changeBatch{in: in, format: a.Reader.Format}, nil
 }
 
-// acceptedBefore are the ids that EventBridge gave the events in an attempt before
-// this one, or in an earlier Publish.
-func (b publishBatch) acceptedBefore(ctx context.Context, in cdc.PublishInput) []string {
-	accepted := make([]string, len(b.events))
-	for k, i := range b.at {
-		if i < len(in.Accepted) {
-			accepted[k] = in.Accepted[i]
-		}
+// changeBatch builds the events of changes as they are sent. A change of which none can be
+// built holds up no other.
+type changeBatch struct {
+	in       cdc.PublishInput
+	format   cdc.EventFormat
+	unpacker cdc.Unpacker
+}
+
+func (b *changeBatch) Len() int { return len(b.in.Changes) }
+
+func (b *changeBatch) Event(i int) (cdc.Event, error) {
+	change := b.in.Changes[i]
+	var err error
+	if change.Body, err = b.unpacker.Unpack(change.Body); err != nil {
+		return cdc.Event{}, err
+	}
+	return b.format.ChangeEvent(change, b.in.Origin, time.Now())
+}
+
+// acceptedBefore are the ids that EventBridge gave n events in an attempt before this one,
+// or in an earlier Publish.
+func acceptedBefore(ctx context.Context, in cdc.PublishInput, n int) []string {
+	accepted := make([]string, n)
+	if len(in.Accepted) == n {
+		copy(accepted, in.Accepted)
 	}
 	if activity.HasHeartbeatDetails(ctx) {
 		var before []string
-		if err := activity.GetHeartbeatDetails(ctx, &before); err == nil && len(before) == len(b.events) {
+		if err := activity.GetHeartbeatDetails(ctx, &before); err == nil && len(before) == n {
 			copy(accepted, before)
 		}
 	}
 	return accepted
-}
-
-// result is the bus's result, in the order of the input.
-func (b publishBatch) result(r cdc.PublishResult) cdc.PublishResult {
-	out := cdc.PublishResult{EventIDs: make([]string, b.size), Rejected: b.unbuilt}
-	for k, id := range r.EventIDs {
-		out.EventIDs[b.at[k]] = id
-	}
-	for _, rejection := range r.Rejected {
-		out.Rejected = append(out.Rejected, cdc.Rejection{Index: b.at[rejection.Index], Code: rejection.Code})
-	}
-	slices.SortFunc(out.Rejected, func(x, y cdc.Rejection) int { return cmp.Compare(x.Index, y.Index) })
-	return out
 }
 
 // deletePayload is the payload label of a delete, and its body's size. The label is "none"

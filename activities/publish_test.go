@@ -20,7 +20,13 @@ import (
 // busFunc is a bus in a function.
 type busFunc func(events []cdc.Event, accepted []string, progress func([]string)) (cdc.PublishResult, error)
 
-func (f busFunc) Publish(_ context.Context, events []cdc.Event, accepted []string, progress func([]string)) (cdc.PublishResult, error) {
+func (f busFunc) Publish(_ context.Context, batch cdc.Batch, accepted []string, progress func([]string)) (cdc.PublishResult, error) {
+	var events []cdc.Event
+	for i := range batch.Len() {
+		if event, err := batch.Event(i); err == nil {
+			events = append(events, event)
+		}
+	}
 	return f(events, accepted, progress)
 }
 
@@ -129,21 +135,27 @@ func TestPublishThatFailsRecordsWhatWasAccepted(t *testing.T) {
 	require.Zero(t, observer.full)
 }
 
-// One entry of which no event can be built holds up no other.
-func TestPublishOfSomethingThatIsNoVersionIsRejected(t *testing.T) {
+// Of what is no version no event can be built; the others' are, with their bodies.
+func TestEventsAreBuiltAsTheyAreSent(t *testing.T) {
+	in := batch("Patient", "a", "b")
+	in.Origin.Datastore = testStore
+	in.Changes = append(in.Changes, cdc.Change{Version: cdc.Version{Type: "Patient", ID: "SECRET"}}, in.Changes[0])
+	var packer cdc.Packer
+	for i := range in.Changes {
+		in.Changes[i].Body = packer.Move(in.Changes[i].Body)
+	}
 	env, a, _, _ := publishEnv(t, func(events []cdc.Event, _ []string, _ func([]string)) (cdc.PublishResult, error) {
-		require.Len(t, events, 2)
-		return cdc.PublishResult{EventIDs: []string{"e1", ""}, Rejected: []cdc.Rejection{{Index: 1, Code: "Malformed"}}}, nil
+		require.Len(t, events, 3)
+		for _, event := range events {
+			require.Contains(t, string(event.Detail), `"data":{}`)
+		}
+		return cdc.PublishResult{EventIDs: []string{"e1", "e2", "", "e4"}, Rejected: []cdc.Rejection{{Index: 2, Code: "NoEventCanBeBuilt"}}}, nil
 	})
-	good := cdc.Change{Version: version("Patient", "good"), Body: cdc.NewBody([]byte(`{}`))}
-	value, err := env.ExecuteActivity(a.Publish, cdc.PublishInput{
-		Origin: cdc.Origin{Datastore: testStore}, Changes: []cdc.Change{{Version: cdc.Version{Type: "Patient", ID: "SECRET"}}, good, good},
-	})
+	value, err := env.ExecuteActivity(a.Publish, in)
 	require.NoError(t, err)
 	var result cdc.PublishResult
 	require.NoError(t, value.Get(&result))
-	require.Equal(t, []string{"", "e1", ""}, result.EventIDs)
-	require.Equal(t, []cdc.Rejection{{Index: 0, Code: "NoEventCanBeBuilt"}, {Index: 2, Code: "Malformed"}}, result.Rejected)
+	require.Equal(t, []string{"e1", "e2", "", "e4"}, result.EventIDs)
 }
 
 // What an earlier Publish of the same batch had accepted is not sent again.

@@ -34,7 +34,15 @@ type bus struct {
 	fail   func(at time.Time) error
 }
 
-func (b *bus) Publish(_ context.Context, events []cdc.Event, accepted []string, progress func([]string)) (cdc.PublishResult, error) {
+func (b *bus) Publish(_ context.Context, batch cdc.Batch, accepted []string, progress func([]string)) (cdc.PublishResult, error) {
+	var events []cdc.Event
+	for i := range batch.Len() {
+		event, err := batch.Event(i)
+		if err != nil {
+			return cdc.PublishResult{}, err
+		}
+		events = append(events, event)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := b.now()

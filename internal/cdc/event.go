@@ -47,6 +47,22 @@ type Event struct {
 	Detail []byte
 }
 
+// Batch are the events of a Publish.
+type Batch interface {
+	Len() int
+	// Event builds event i. Events are built in order, one at a time, each once.
+	Event(i int) (Event, error)
+}
+
+// Events is a batch of events that are built already.
+type Events []Event
+
+// Len is how many there are.
+func (e Events) Len() int { return len(e) }
+
+// Event is event i.
+func (e Events) Event(i int) (Event, error) { return e[i], nil }
+
 // timeFieldBytes is what EventBridge counts for an entry's Time (EventBridge
 // user guide, "Calculating PutEvents event entry size").
 const timeFieldBytes = 14

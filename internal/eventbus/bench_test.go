@@ -4,6 +4,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"healthlake-cdc/internal/cdc"
 )
 
 // BenchmarkPublish puts 1,000 events of the size of a Synthea resource, through
@@ -19,7 +21,7 @@ func BenchmarkPublish(b *testing.B) {
 	b.SetBytes(int64(len(events) * events[0].Size()))
 	b.ReportAllocs()
 	for b.Loop() {
-		result, err := p.Publish(b.Context(), events, nil, ignored)
+		result, err := p.Publish(b.Context(), cdc.Events(events), nil, ignored)
 		if err != nil || len(result.EventIDs) != len(events) {
 			b.Fatal(err)
 		}

@@ -224,6 +224,7 @@ func (b *busServer) publisher(t testing.TB, edit ...func(*Config)) *Publisher {
 	}
 	p := New(config)
 	p.backoff = func(int) time.Duration { return 0 }
+	p.inFlight = 1
 	return p
 }
 

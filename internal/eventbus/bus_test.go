@@ -22,12 +22,12 @@ func TestMissingBusTakesNothing(t *testing.T) {
 		return reply{}
 	}
 	p := bus.publisher(t)
-	_, err := p.Publish(t.Context(), someEvents(3), nil, ignored)
+	_, err := p.Publish(t.Context(), cdc.Events(someEvents(3)), nil, ignored)
 	e := errorOfClass(t, err, cdc.ClassBusMissing)
 	require.Contains(t, e.Error(), "CDC_EVENT_BUS")
 	require.Empty(t, bus.sizes())
 
-	_, err = p.Publish(t.Context(), someEvents(3), nil, ignored)
+	_, err = p.Publish(t.Context(), cdc.Events(someEvents(3)), nil, ignored)
 	require.NoError(t, err, "that a bus is missing is not remembered")
 	require.Len(t, bus.details(), 3)
 }
@@ -35,7 +35,7 @@ func TestMissingBusTakesNothing(t *testing.T) {
 func TestBusNameThatIsNone(t *testing.T) {
 	bus := newBusServer(t)
 	bus.describe = func(int) reply { return reply{status: 400, code: "ValidationException"} }
-	result, err := bus.publisher(t).Publish(t.Context(), someEvents(1), nil, ignored)
+	result, err := bus.publisher(t).Publish(t.Context(), cdc.Events(someEvents(1)), nil, ignored)
 	requireClass(t, err, cdc.ClassBusMissing)
 	require.Empty(t, result.Rejected, "the name is to blame, not the entry")
 	require.Empty(t, bus.sizes())
@@ -46,7 +46,7 @@ func TestBusIsCheckedAgainAfterTenSeconds(t *testing.T) {
 	p := bus.publisher(t)
 	clock := newClock(p)
 	publish := func() {
-		_, err := p.Publish(t.Context(), someEvents(1), nil, ignored)
+		_, err := p.Publish(t.Context(), cdc.Events(someEvents(1)), nil, ignored)
 		require.NoError(t, err)
 	}
 	publish()
@@ -69,7 +69,7 @@ func TestBusThatGoesMidwayIsFoundOut(t *testing.T) {
 		}
 		return reply{}
 	}
-	result, err := p.Publish(t.Context(), someEvents(20), nil, ignored)
+	result, err := p.Publish(t.Context(), cdc.Events(someEvents(20)), nil, ignored)
 	requireClass(t, err, cdc.ClassBusMissing)
 	require.Len(t, bus.sizes(), 1)
 	require.NotContains(t, result.EventIDs[:10], "")
@@ -84,7 +84,7 @@ func TestPutEventsThatMissesTheBusIsBelieved(t *testing.T) {
 		bus.put = func(int, []entry) reply { return rep }
 		p := bus.publisher(t)
 		for range 2 {
-			_, err := p.Publish(t.Context(), someEvents(1), nil, ignored)
+			_, err := p.Publish(t.Context(), cdc.Events(someEvents(1)), nil, ignored)
 			requireClass(t, err, cdc.ClassBusMissing)
 		}
 		require.Equal(t, 2, bus.asked(), "asked again, though it was found a moment ago")
@@ -105,7 +105,7 @@ func TestCheckThatIsForbiddenWarnsOnceAndGoesOn(t *testing.T) {
 			p := bus.publisher(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 			clock := newClock(p)
 			for range 3 {
-				_, err := p.Publish(t.Context(), someEvents(1), nil, ignored)
+				_, err := p.Publish(t.Context(), cdc.Events(someEvents(1)), nil, ignored)
 				require.NoError(t, err)
 				clock.advance(busFresh)
 			}
@@ -125,12 +125,12 @@ func TestCheckThatFailsIsRetried(t *testing.T) {
 		}
 		return reply{}
 	}
-	_, err := bus.publisher(t).Publish(t.Context(), someEvents(1), nil, ignored)
+	_, err := bus.publisher(t).Publish(t.Context(), cdc.Events(someEvents(1)), nil, ignored)
 	require.NoError(t, err)
 	require.Equal(t, 3, bus.asked())
 
 	bus.describe = func(int) reply { return reply{status: 400, code: "ThrottlingException"} }
-	_, err = bus.publisher(t).Publish(t.Context(), someEvents(1), nil, ignored)
+	_, err = bus.publisher(t).Publish(t.Context(), cdc.Events(someEvents(1)), nil, ignored)
 	requireClass(t, err, cdc.ClassThrottled)
 	require.Len(t, bus.sizes(), 1)
 }
@@ -147,7 +147,7 @@ func TestManyPublishesAskOnce(t *testing.T) {
 	var group sync.WaitGroup
 	first, cancel := context.WithCancel(t.Context())
 	group.Go(func() {
-		_, err := p.Publish(first, someEvents(1), nil, ignored)
+		_, err := p.Publish(first, cdc.Events(someEvents(1)), nil, ignored)
 		requireInterrupted(t, err)
 	})
 	<-asked
@@ -155,7 +155,7 @@ func TestManyPublishesAskOnce(t *testing.T) {
 	group.Wait()
 	for range 8 {
 		group.Go(func() {
-			if _, err := p.Publish(t.Context(), someEvents(1), nil, ignored); err != nil {
+			if _, err := p.Publish(t.Context(), cdc.Events(someEvents(1)), nil, ignored); err != nil {
 				t.Error(err)
 			}
 		})

@@ -47,10 +47,6 @@ var entryCodes = map[string]cdc.Class{
 	"ResourceNotFoundException":           cdc.ClassBusMissing,
 }
 
-// codeEntryTooLarge is the code of our own rejection of an event that is larger than
-// CDC_MAX_EVENT_BYTES. Only a limit below the size of a reference brings it about.
-const codeEntryTooLarge = "EntryTooLarge"
-
 // entryGravity orders the classes of entries that are to be sent again, the gravest
 // last: a call's error has that one.
 var entryGravity = []cdc.Class{cdc.ClassUnavailable, cdc.ClassThrottled, cdc.ClassForbidden, cdc.ClassBusMissing}

@@ -44,7 +44,7 @@ func TestPublishWholeCallFailures(t *testing.T) {
 				return test.reply
 			}
 			var last []string
-			result, err := bus.publisher(t).Publish(t.Context(), someEvents(30), nil, func(a []string) { last = a })
+			result, err := bus.publisher(t).Publish(t.Context(), cdc.Events(someEvents(30)), nil, func(a []string) { last = a })
 			e := errorOfClass(t, err, test.class)
 			require.NotEmpty(t, e.Advice)
 			require.Len(t, bus.sizes(), 1+test.calls, "and no SDK retries")
@@ -60,7 +60,7 @@ func TestPublishRepeatsOnlyTheCallWhoseResponseWasLost(t *testing.T) {
 	bus := newBusServer(t)
 	bus.put = func(n int, _ []entry) reply { return reply{lost: n == 1} }
 	events := someEvents(35)
-	_, err := bus.publisher(t).Publish(t.Context(), events, nil, ignored)
+	_, err := bus.publisher(t).Publish(t.Context(), cdc.Events(events), nil, ignored)
 	require.NoError(t, err)
 	require.Equal(t, []int{10, 10, 10, 10, 5}, bus.sizes())
 	counts := map[string]int{}
@@ -83,7 +83,7 @@ func TestPublishGivesUpACallWithoutAResponse(t *testing.T) {
 	bus.put = func(int, []entry) reply { <-release; return reply{} }
 	p := bus.publisher(t)
 	p.callTimeout = 20 * time.Millisecond
-	_, err := p.Publish(t.Context(), someEvents(1), nil, ignored)
+	_, err := p.Publish(t.Context(), cdc.Events(someEvents(1)), nil, ignored)
 	requireClass(t, err, cdc.ClassUnavailable)
 }
 
@@ -98,7 +98,7 @@ func TestPublishRecoversFromThrottling(t *testing.T) {
 	p := bus.publisher(t)
 	var tries []int
 	p.backoff = func(n int) time.Duration { tries = append(tries, n); return 0 }
-	_, err := p.Publish(t.Context(), someEvents(1), nil, ignored)
+	_, err := p.Publish(t.Context(), cdc.Events(someEvents(1)), nil, ignored)
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 2, 3}, tries)
 }
@@ -110,7 +110,7 @@ func TestPublishIsNeverSilentForLong(t *testing.T) {
 	clock := newClock(p)
 	p.backoff = func(int) time.Duration { return 3 * time.Second }
 	p.sleep = func(_ context.Context, d time.Duration) error { clock.advance(d); return nil }
-	_, err := p.Publish(t.Context(), someEvents(1), nil, ignored)
+	_, err := p.Publish(t.Context(), cdc.Events(someEvents(1)), nil, ignored)
 	requireClass(t, err, cdc.ClassUnavailable)
 	require.Len(t, bus.sizes(), 3, "at 0, 3 and 6 s; at 9 s more than a call timeout would have passed")
 	require.Equal(t, time.Unix(6, 0), clock.now(), "and does not wait for that")
@@ -129,7 +129,7 @@ func TestPublishIsNotSilentForAnotherCallAfterASlowCheck(t *testing.T) {
 		clock.advance(time.Duration(n) * 20 * time.Second)
 		return reply{}
 	}
-	_, err := p.Publish(t.Context(), someEvents(1), nil, ignored)
+	_, err := p.Publish(t.Context(), cdc.Events(someEvents(1)), nil, ignored)
 	e := errorOfClass(t, err, cdc.ClassUnavailable)
 	require.Equal(t, "InternalException", e.Code)
 	require.Len(t, bus.sizes(), 1)
@@ -146,7 +146,7 @@ func TestPublishGoesOnAsLongAsSomethingIsAccepted(t *testing.T) {
 		return reply{codes: codes}
 	}
 	events := someEvents(maxEntries)
-	_, err := bus.publisher(t).Publish(t.Context(), events, nil, ignored)
+	_, err := bus.publisher(t).Publish(t.Context(), cdc.Events(events), nil, ignored)
 	require.NoError(t, err)
 	require.Len(t, bus.sizes(), maxEntries, "more than maxTries")
 	require.Equal(t, detailsOf(events), bus.details())
@@ -157,7 +157,7 @@ func TestPublishTellsTheGravestReason(t *testing.T) {
 	bus.put = func(int, []entry) reply {
 		return reply{codes: map[int]string{0: "InternalFailure", 1: "ThrottlingException", 2: "AccessDeniedException", 3: "InternalFailure"}}
 	}
-	result, err := bus.publisher(t).Publish(t.Context(), someEvents(5), nil, ignored)
+	result, err := bus.publisher(t).Publish(t.Context(), cdc.Events(someEvents(5)), nil, ignored)
 	e := errorOfClass(t, err, cdc.ClassForbidden)
 	require.Equal(t, "AccessDeniedException", e.Code)
 	require.Equal(t, []string{"", "", "", "", "event-1"}, result.EventIDs)
@@ -173,7 +173,7 @@ func TestPublishStopsBetweenCalls(t *testing.T) {
 		return reply{}
 	}
 	var last []string
-	result, err := bus.publisher(t).Publish(ctx, someEvents(50), nil, func(a []string) { last = a })
+	result, err := bus.publisher(t).Publish(ctx, cdc.Events(someEvents(50)), nil, func(a []string) { last = a })
 	requireClass(t, err, cdc.ClassInterrupted)
 	require.Len(t, bus.sizes(), 2)
 	require.Equal(t, last, result.EventIDs)
@@ -190,7 +190,7 @@ func TestPublishStopsWhileItBacksOff(t *testing.T) {
 	p := bus.publisher(t)
 	p.callTimeout = 2 * time.Hour
 	p.backoff = func(int) time.Duration { return time.Hour }
-	_, err := p.Publish(ctx, someEvents(1), nil, ignored)
+	_, err := p.Publish(ctx, cdc.Events(someEvents(1)), nil, ignored)
 	requireClass(t, err, cdc.ClassInterrupted)
 }
 
@@ -202,7 +202,7 @@ func (lateContext) Deadline() (time.Time, bool) { return time.Now().Add(-time.Se
 
 func TestPublishSendsNothingPastItsDeadline(t *testing.T) {
 	bus := newBusServer(t)
-	_, err := bus.publisher(t).Publish(lateContext{t.Context()}, someEvents(1), nil, ignored)
+	_, err := bus.publisher(t).Publish(lateContext{t.Context()}, cdc.Events(someEvents(1)), nil, ignored)
 	requireClass(t, err, cdc.ClassInterrupted)
 	require.Empty(t, bus.sizes())
 	require.Zero(t, bus.asked())

@@ -3,9 +3,12 @@ package eventbus
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	smithytime "github.com/aws/smithy-go/time"
 
@@ -18,6 +21,11 @@ const (
 	// maxEntries is how many entries PutEvents takes (EventBridge API
 	// reference, PutEvents: "Maximum number of 10 items").
 	maxEntries = 10
+	// callsInFlight is how many calls of one Publish are made side by side. What a worker
+	// that is killed had in flight is sent again: so many calls of maxEntries.
+	callsInFlight = 8
+	// idleConnections are kept for reuse; the SDK keeps ten.
+	idleConnections = 256
 	// maxTries is how often in a row a call is made that gets nothing accepted.
 	maxTries = 8
 	// firstBackoff and maxBackoff bound the delay after the first and after later tries.
@@ -36,6 +44,9 @@ type API interface {
 // its entries twice.
 func NewClient(cfg aws.Config) *eventbridge.Client {
 	return eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) {
+		o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.MaxIdleConns, t.MaxIdleConnsPerHost = idleConnections, idleConnections
+		})
 		o.Retryer = aws.NopRetryer{}
 		o.RetryMaxAttempts = 1 // else AWS_MAX_ATTEMPTS or a profile would count
 	})
@@ -66,6 +77,7 @@ type Config struct {
 type Publisher struct {
 	Config
 	callTimeout time.Duration
+	inFlight    int
 	check       *busCheck
 
 	backoff func(tries int) time.Duration
@@ -75,26 +87,32 @@ type Publisher struct {
 
 // New returns a publisher.
 func New(c Config) *Publisher {
-	p := &Publisher{Config: c, callTimeout: callTimeout, backoff: backoff, sleep: smithytime.SleepWithContext, now: time.Now}
+	p := &Publisher{Config: c, callTimeout: callTimeout, inFlight: callsInFlight, backoff: backoff, sleep: smithytime.SleepWithContext, now: time.Now}
 	p.check = &busCheck{Publisher: p}
 	return p
 }
 
 // Publish sends the events that are not accepted yet (accepted[i] == "", or accepted is
-// nil), in order, one call at a time. progress gets a copy of all accepted ids so far
-// after each call in which EventBridge accepted or rejected something.
+// nil), some calls at a time. progress gets a copy of all accepted ids so far after each
+// call in which EventBridge accepted or rejected something; it is called by one call at a
+// time.
 //
-// An entry that EventBridge rejects by an error code of its own is in Rejected, and the
-// others are sent all the same. Everything else, the rejection of a whole call included,
-// is a *cdc.Error. The result beside an error holds what was accepted before it; a next
-// Publish that gets it repeats at most the one call whose answer was lost.
+// An entry that EventBridge rejects by an error code of its own is in Rejected, as is one
+// that cannot be built, and the others are sent all the same. Everything else, the
+// rejection of a whole call included, is a *cdc.Error. The result beside an error holds
+// what was accepted before it; a next Publish that gets it repeats at most the calls whose
+// answers were lost.
 //
 // A Publish that keeps failing returns within two call timeouts of its start or of the
-// last progress. After a cancellation it sends nothing more, but waits for the answer to
-// the call that is in flight, which would else be repeated.
-func (p *Publisher) Publish(ctx context.Context, events []cdc.Event, accepted []string, progress func(accepted []string)) (cdc.PublishResult, error) {
-	r := &run{Publisher: p, events: events, ids: make([]string, len(events)), progress: progress, heard: p.now()}
+// last progress. After a cancellation it sends nothing more, but waits for the answers to
+// the calls that are in flight, which would else be repeated.
+func (p *Publisher) Publish(ctx context.Context, batch cdc.Batch, accepted []string, progress func(accepted []string)) (cdc.PublishResult, error) {
+	r := &run{
+		Publisher: p, calls: calls{batch: batch, maxBytes: p.MaxBytes},
+		ids: make([]string, batch.Len()), progress: progress, heard: p.now(),
+	}
 	copy(r.ids, accepted)
 	err := r.all(ctx)
+	slices.SortFunc(r.rejected, func(a, b cdc.Rejection) int { return a.Index - b.Index })
 	return cdc.PublishResult{EventIDs: r.ids, Rejected: r.rejected}, err
 }

@@ -1,6 +1,7 @@
 package eventbus
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ func TestPublishBatchesByTen(t *testing.T) {
 	p := bus.publisher(t, func(c *Config) { c.Observe = func(c Call) { calls = append(calls, c) } })
 	events := someEvents(25)
 	var seen [][]string
-	result, err := p.Publish(t.Context(), events, nil, func(a []string) { seen = append(seen, a) })
+	result, err := p.Publish(t.Context(), cdc.Events(events), nil, func(a []string) { seen = append(seen, a) })
 	require.NoError(t, err)
 	require.Equal(t, []int{10, 10, 5}, bus.sizes())
 	require.Equal(t, detailsOf(events), bus.details())
@@ -44,7 +45,7 @@ func TestPublishSendsTheEntryAsItIs(t *testing.T) {
 		Time:   time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC),
 		Detail: []byte(`{"data":{"div":"<p>é \u003c & 😀</p>","n":1.10000000000000000001}}`),
 	}
-	_, err := bus.publisher(t).Publish(t.Context(), []cdc.Event{event}, nil, ignored)
+	_, err := bus.publisher(t).Publish(t.Context(), cdc.Events([]cdc.Event{event}), nil, ignored)
 	require.NoError(t, err)
 	require.Equal(t, entry{
 		EventBusName: "clinical", Source: event.Source, DetailType: event.DetailType,
@@ -61,7 +62,7 @@ func TestPublishBatchesByBytes(t *testing.T) {
 	three := events[0].Size() + events[1].Size() + events[2].Size()
 	t.Run("to the byte", func(t *testing.T) {
 		bus := newBusServer(t)
-		_, err := bus.publisher(t, func(c *Config) { c.MaxBytes = three }).Publish(t.Context(), events[:3], nil, ignored)
+		_, err := bus.publisher(t, func(c *Config) { c.MaxBytes = three }).Publish(t.Context(), cdc.Events(events[:3]), nil, ignored)
 		require.NoError(t, err)
 		require.Equal(t, []int{3}, bus.sizes())
 		sum := 0
@@ -72,14 +73,14 @@ func TestPublishBatchesByBytes(t *testing.T) {
 	})
 	t.Run("a byte less", func(t *testing.T) {
 		bus := newBusServer(t)
-		_, err := bus.publisher(t, func(c *Config) { c.MaxBytes = three - 1 }).Publish(t.Context(), events[:3], nil, ignored)
+		_, err := bus.publisher(t, func(c *Config) { c.MaxBytes = three - 1 }).Publish(t.Context(), cdc.Events(events[:3]), nil, ignored)
 		require.NoError(t, err)
 		require.Equal(t, []int{2, 1}, bus.sizes())
 	})
 	t.Run("an entry over the limit is rejected, the others go", func(t *testing.T) {
 		bus := newBusServer(t)
 		p := bus.publisher(t, func(c *Config) { c.MaxBytes = events[4].Size() })
-		result, err := p.Publish(t.Context(), events, nil, ignored)
+		result, err := p.Publish(t.Context(), cdc.Events(events), nil, ignored)
 		require.NoError(t, err)
 		require.Equal(t, []cdc.Rejection{{Index: 5, Code: codeEntryTooLarge}}, result.Rejected)
 		require.Empty(t, result.EventIDs[5])
@@ -91,14 +92,14 @@ func TestPublishGoesOnFromAccepted(t *testing.T) {
 	bus := newBusServer(t)
 	events := someEvents(14)
 	accepted := []string{"a", "b", "", "d"}
-	result, err := bus.publisher(t).Publish(t.Context(), events, accepted, ignored)
+	result, err := bus.publisher(t).Publish(t.Context(), cdc.Events(events), accepted, ignored)
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b", "event-1", "d", "event-2"}, result.EventIDs[:5])
 	require.Equal(t, []int{10, 1}, bus.sizes())
 	require.Equal(t, `{"n":2}`, bus.details()[0])
 	require.Empty(t, accepted[2], "the caller's slice is not written")
 
-	again, err := bus.publisher(t).Publish(t.Context(), events, result.EventIDs, ignored)
+	again, err := bus.publisher(t).Publish(t.Context(), cdc.Events(events), result.EventIDs, ignored)
 	require.NoError(t, err)
 	require.Equal(t, result, again)
 	require.Len(t, bus.sizes(), 2, "nothing left, nothing sent")
@@ -116,7 +117,7 @@ func TestPublishRetriesOnlyFailedEntries(t *testing.T) {
 		return reply{}
 	}
 	events := someEvents(12)
-	result, err := bus.publisher(t).Publish(t.Context(), events, nil, ignored)
+	result, err := bus.publisher(t).Publish(t.Context(), cdc.Events(events), nil, ignored)
 	require.NoError(t, err)
 	require.Equal(t, []int{10, 2, 1, 2}, bus.sizes())
 	require.Equal(t, []cdc.Rejection{{Index: 7, Code: "MalformedDetail"}}, result.Rejected)
@@ -145,7 +146,7 @@ func TestPublishEntryCodes(t *testing.T) {
 				}
 				return reply{}
 			}
-			result, err := bus.publisher(t).Publish(t.Context(), someEvents(12), nil, ignored)
+			result, err := bus.publisher(t).Publish(t.Context(), cdc.Events(someEvents(12)), nil, ignored)
 			e := errorOfClass(t, err, want)
 			require.NotEmpty(t, e.Advice)
 			require.Empty(t, result.Rejected, "an error is retried, never dropped")
@@ -173,7 +174,7 @@ func TestPublishStopsWhenASecondCallIsStuck(t *testing.T) {
 		}
 		return reply{codes: codes}
 	}
-	_, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, ignored)
+	_, err := bus.publisher(t).Publish(t.Context(), cdc.Events(someEvents(100)), nil, ignored)
 	requireClass(t, err, cdc.ClassUnavailable)
 	require.Len(t, bus.sizes(), 2*maxTries)
 }
@@ -197,7 +198,7 @@ func TestPublishTakesNoFailedCallForARejection(t *testing.T) {
 				return reply{}
 			}
 			events := someEvents(31)
-			result, err := bus.publisher(t).Publish(t.Context(), events, nil, ignored)
+			result, err := bus.publisher(t).Publish(t.Context(), cdc.Events(events), nil, ignored)
 			e := errorOfClass(t, err, cdc.ClassInvalidRequest)
 			require.Equal(t, failure.code, e.Code)
 			require.Empty(t, result.Rejected)
@@ -205,7 +206,7 @@ func TestPublishTakesNoFailedCallForARejection(t *testing.T) {
 			require.Equal(t, want, bus.details(), "the others, in order, each once")
 
 			bus.put = nil
-			_, err = bus.publisher(t).Publish(t.Context(), events, result.EventIDs, ignored)
+			_, err = bus.publisher(t).Publish(t.Context(), cdc.Events(events), result.EventIDs, ignored)
 			require.NoError(t, err)
 			require.Len(t, bus.details(), len(events), "what was not taken before, once")
 		})
@@ -216,7 +217,7 @@ func TestPublishTakesNoFailedCallForARejection(t *testing.T) {
 func TestPublishToABusThatTakesNothing(t *testing.T) {
 	bus := newBusServer(t)
 	bus.put = func(int, []entry) reply { return reply{status: http.StatusBadRequest, code: "ValidationException"} }
-	result, err := bus.publisher(t).Publish(t.Context(), someEvents(100), nil, ignored)
+	result, err := bus.publisher(t).Publish(t.Context(), cdc.Events(someEvents(100)), nil, ignored)
 	requireClass(t, err, cdc.ClassInvalidRequest)
 	require.Empty(t, result.Rejected)
 	require.Len(t, bus.sizes(), 2*(2*maxEntries-1), "each call in halves, down to single entries")
@@ -224,8 +225,61 @@ func TestPublishToABusThatTakesNothing(t *testing.T) {
 
 func TestPublishOfNothingCallsNobody(t *testing.T) {
 	bus := newBusServer(t)
-	result, err := bus.publisher(t).Publish(t.Context(), nil, nil, ignored)
+	result, err := bus.publisher(t).Publish(t.Context(), cdc.Events(nil), nil, ignored)
 	require.NoError(t, err)
 	require.Empty(t, result.EventIDs)
 	require.Zero(t, bus.asked())
+}
+
+// lame is a batch of which some events cannot be built.
+type lame struct{ cdc.Events }
+
+func (l lame) Event(i int) (cdc.Event, error) {
+	if i%3 == 1 {
+		return cdc.Event{}, errors.New("no version")
+	}
+	return l.Events.Event(i)
+}
+
+func TestWhatCannotBeBuiltHoldsUpNothing(t *testing.T) {
+	bus := newBusServer(t)
+	events := someEvents(7)
+	result, err := bus.publisher(t).Publish(t.Context(), lame{events}, nil, ignored)
+	require.NoError(t, err)
+	require.Equal(t, []cdc.Rejection{{Index: 1, Code: codeNotBuilt}, {Index: 4, Code: codeNotBuilt}}, result.Rejected)
+	for i, id := range result.EventIDs {
+		require.Equal(t, i%3 == 1, id == "", "event %d", i)
+	}
+}
+
+// Several calls are in flight, each event is put once, and the accepted ids that are
+// recorded only grow.
+func TestSeveralCallsAreInFlight(t *testing.T) {
+	const n = 203
+	bus := newBusServer(t)
+	p := bus.publisher(t)
+	p.inFlight = callsInFlight
+	together := make(chan struct{})
+	bus.put = func(n int, _ []entry) reply {
+		if n == callsInFlight-1 {
+			close(together)
+		}
+		<-together // the first calls wait for one another
+		return reply{}
+	}
+	recorded := 0
+	result, err := p.Publish(t.Context(), cdc.Events(someEvents(n)), nil, func(accepted []string) {
+		now := 0
+		for _, id := range accepted {
+			if id != "" {
+				now++
+			}
+		}
+		require.Greater(t, now, recorded)
+		recorded = now
+	})
+	require.NoError(t, err)
+	require.NotContains(t, result.EventIDs, "")
+	require.Equal(t, n, recorded)
+	require.ElementsMatch(t, detailsOf(someEvents(n)), bus.details())
 }

@@ -5,89 +5,98 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-// run is one Publish.
+// item is an event that is to be put on the bus, and its place in the batch.
+type item struct {
+	i     int
+	event cdc.Event
+}
+
+// run is one Publish: several calls in flight, each until its entries are accepted or
+// rejected.
 type run struct {
 	*Publisher
-	events   []cdc.Event
+	calls calls
+
+	mu       sync.Mutex // of all below
 	ids      []string
 	rejected []cdc.Rejection
 	progress func([]string)
-
 	// heard is when EventBridge last accepted or rejected something, or the start.
 	heard time.Time
 	// failed is the last failure that may pass, since heard; nil if none.
 	failed *cdc.Error
+	// first is the error of the first call that failed, stuck is set when its entries keep
+	// failing.
+	first *cdc.Error
+	stuck bool
 }
 
 // all sends what is not accepted yet. One call whose entries keep failing does not hold
 // up the others, a second one does: then it is the bus. A call with accepted entries does
 // not count.
 func (r *run) all(ctx context.Context) error {
-	var pending []int
-	for i, id := range r.ids {
-		if id == "" {
-			pending = append(pending, i)
-		}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var group errgroup.Group
+	for range r.inFlight {
+		group.Go(func() error {
+			for call := r.nextCall(); len(call) > 0 && ctx.Err() == nil; call = r.nextCall() {
+				if err := r.send(ctx, call); err != nil && r.ends(call, err, ctx.Err() != nil) {
+					stop()
+				}
+			}
+			return nil
+		})
 	}
-	calls, tooLarge := batches(r.events, pending, r.MaxBytes)
-	for _, i := range tooLarge {
-		r.reject(i, codeEntryTooLarge)
+	_ = group.Wait() // errors are in first
+	if r.first == nil && ctx.Err() != nil {
+		return interrupted()
 	}
-	var first *cdc.Error
-	stuck := false
-	for _, call := range calls {
-		err := r.send(ctx, call)
-		switch {
-		case err == nil:
-			continue
-		case blamesContent(err) && slices.ContainsFunc(call, func(i int) bool { return r.ids[i] != "" }):
-		case !stuck && (isEntryFailure(err) || blamesContent(err)):
-			stuck = true
-		default:
-			return err
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	if first == nil {
+	if r.first == nil {
 		return nil // of the interface's type
 	}
-	return first
+	return r.first
 }
 
-// batches cuts the events named by indices, in their order, into calls of at
-// most maxEntries entries and maxBytes bytes. Events that are larger than
-// maxBytes alone are in tooLarge.
-func batches(events []cdc.Event, indices []int, maxBytes int) (calls [][]int, tooLarge []int) {
-	var call []int
-	bytes := 0
-	for _, i := range indices {
-		size := events[i].Size()
-		if size > maxBytes {
-			tooLarge = append(tooLarge, i)
-			continue
-		}
-		if len(call) == maxEntries || bytes+size > maxBytes {
-			calls = append(calls, call)
-			call, bytes = nil, 0
-		}
-		call = append(call, i)
-		bytes += size
+// nextCall is the next call's entries; none at the end.
+func (r *run) nextCall() []item {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls.next(r.ids, r.reject)
+}
+
+// ends notes the error of a call, and reports whether it ends the Publish. Once that has
+// ended, the errors of other calls say nothing more.
+func (r *run) ends(call []item, err *cdc.Error, ended bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ended && r.first != nil {
+		return true
 	}
-	if len(call) > 0 {
-		calls = append(calls, call)
+	someAccepted := slices.ContainsFunc(call, func(e item) bool { return r.ids[e.i] != "" })
+	switch {
+	case blamesContent(err) && someAccepted:
+	case !r.stuck && (isEntryFailure(err) || blamesContent(err)):
+		r.stuck = true
+	default:
+		r.first = err
+		return true
 	}
-	return calls, tooLarge
+	if r.first == nil {
+		r.first = err
+	}
+	return false
 }
 
 // isEntryFailure reports whether EventBridge answered, and failed single entries for a
@@ -97,7 +106,7 @@ func isEntryFailure(e *cdc.Error) bool {
 }
 
 // send sends the entries of one call until each is accepted or rejected.
-func (r *run) send(ctx context.Context, call []int) *cdc.Error {
+func (r *run) send(ctx context.Context, call []item) *cdc.Error {
 	for tries := 1; ; tries++ {
 		again, err := r.attempt(ctx, call)
 		switch {
@@ -111,9 +120,9 @@ func (r *run) send(ctx context.Context, call []int) *cdc.Error {
 		if len(again) < len(call) {
 			tries = 1
 		}
-		call, r.failed = again, err
+		call = again
 		delay := r.backoff(tries)
-		if tries >= maxTries || r.silentIn(delay) {
+		if r.noteFailed(err, delay) || tries >= maxTries {
 			return err
 		}
 		if r.sleep(ctx, delay) != nil {
@@ -125,7 +134,7 @@ func (r *run) send(ctx context.Context, call []int) *cdc.Error {
 // sendHalves sends what EventBridge does not accept together as two calls. An entry that
 // it does not accept alone either is an error and no rejection: the answer to a whole
 // call may be about the bus, the region or the credentials just as well.
-func (r *run) sendHalves(ctx context.Context, call []int, err *cdc.Error) *cdc.Error {
+func (r *run) sendHalves(ctx context.Context, call []item, err *cdc.Error) *cdc.Error {
 	if r.silentIn(0) {
 		return err
 	}
@@ -148,20 +157,45 @@ func backoff(tries int) time.Duration {
 // silentIn reports whether, after a delay, EventBridge will have accepted nothing for so
 // long that Publish has to return.
 func (r *run) silentIn(delay time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.silent(delay)
+}
+
+// silent is silentIn for a caller that holds mu.
+func (r *run) silent(delay time.Duration) bool {
 	return r.now().Add(delay).Sub(r.heard) >= r.callTimeout
+}
+
+// noteFailed notes a failure that may pass, and reports as silentIn does.
+func (r *run) noteFailed(err *cdc.Error, delay time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = err
+	return r.silent(delay)
+}
+
+// failedInSilence is the last failure, once EventBridge has been silent for too long.
+func (r *run) failedInSilence() *cdc.Error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed != nil && r.silent(0) {
+		return r.failed
+	}
+	return nil
 }
 
 // attempt makes one call and returns the entries that are to be sent again,
 // with the reason. A nil error says that there are none.
-func (r *run) attempt(ctx context.Context, call []int) ([]int, *cdc.Error) {
+func (r *run) attempt(ctx context.Context, call []item) ([]item, *cdc.Error) {
 	if done(ctx) {
 		return call, interrupted()
 	}
 	if err := r.check.exists(ctx); err != nil {
 		return call, err
 	}
-	if r.failed != nil && r.silentIn(0) {
-		return call, r.failed
+	if err := r.failedInSilence(); err != nil {
+		return call, err
 	}
 	// The check may have taken a while.
 	if done(ctx) {
@@ -172,6 +206,8 @@ func (r *run) attempt(ctx context.Context, call []int) ([]int, *cdc.Error) {
 		r.Observe(Call{Failed: len(call), Class: failure.Class})
 		return call, failure
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	rejectedBefore := len(r.rejected)
 	again, failure := r.record(call, answers)
 	r.Observe(Call{Failed: len(again), Rejected: len(r.rejected) - rejectedBefore})
@@ -184,7 +220,7 @@ func (r *run) attempt(ctx context.Context, call []int) ([]int, *cdc.Error) {
 
 // put makes one PutEvents call. A cancellation of ctx does not tear it off: only
 // its answer shows what was accepted.
-func (r *run) put(ctx context.Context, call []int) ([]types.PutEventsResultEntry, *cdc.Error) {
+func (r *run) put(ctx context.Context, call []item) ([]types.PutEventsResultEntry, *cdc.Error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.callTimeout)
 	defer cancel()
 	out, err := r.Client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: r.entries(call)})
@@ -205,10 +241,10 @@ func (r *run) put(ctx context.Context, call []int) ([]types.PutEventsResultEntry
 }
 
 // record notes what became of each entry and returns those that are to be sent again,
-// with the gravest reason.
-func (r *run) record(call []int, answers []types.PutEventsResultEntry) (again []int, failure *cdc.Error) {
+// with the gravest reason. The caller holds mu.
+func (r *run) record(call []item, answers []types.PutEventsResultEntry) (again []item, failure *cdc.Error) {
 	for k, answer := range answers {
-		i := call[k]
+		i := call[k].i
 		if id := aws.ToString(answer.EventId); id != "" && aws.ToString(answer.ErrorCode) == "" {
 			r.ids[i] = id
 			continue
@@ -219,7 +255,7 @@ func (r *run) record(call []int, answers []types.PutEventsResultEntry) (again []
 			r.reject(i, code)
 			continue
 		}
-		again = append(again, i)
+		again = append(again, call[k])
 		if failure == nil || slices.Index(entryGravity, class) > slices.Index(entryGravity, failure.Class) {
 			failure = entryError(class, code)
 		}
@@ -230,14 +266,15 @@ func (r *run) record(call []int, answers []types.PutEventsResultEntry) (again []
 	return again, failure
 }
 
+// reject notes an entry that no later call sends. The caller holds mu.
 func (r *run) reject(i int, code string) {
 	r.rejected = append(r.rejected, cdc.Rejection{Index: i, Code: code})
 }
 
-func (r *run) entries(call []int) []types.PutEventsRequestEntry {
+func (r *run) entries(call []item) []types.PutEventsRequestEntry {
 	entries := make([]types.PutEventsRequestEntry, len(call))
-	for k, i := range call {
-		event := &r.events[i]
+	for k := range call {
+		event := &call[k].event
 		entries[k] = types.PutEventsRequestEntry{
 			EventBusName: &r.Bus,
 			Source:       &event.Source,

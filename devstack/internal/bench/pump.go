@@ -65,10 +65,9 @@ func (p *pump) list(ctx context.Context, window cdc.Window, resourceType string)
 		Datastore: window.Datastore, CorrelationID: window.ID(),
 		Cause: cdc.Cause{CapturedBy: cdc.ByCloudTrail, SourceTime: window.End()},
 	}
-	page, err := p.store.Search(ctx, cdc.SearchRequest{
-		Datastore: window.Datastore, Type: resourceType, Span: window.Span(), Total: true,
-	})
+	request := cdc.SearchRequest{Datastore: window.Datastore, Type: resourceType, Span: window.Span()}
 	for {
+		page, err := p.store.Search(ctx, request)
 		if err != nil {
 			return fmt.Errorf("reading a page: %w", err)
 		}
@@ -83,12 +82,12 @@ func (p *pump) list(ctx context.Context, window cdc.Window, resourceType string)
 			}
 			events = append(events, event)
 		}
-		if _, err := p.bus.Publish(ctx, events, nil, func([]string) {}); err != nil {
+		if _, err := p.bus.Publish(ctx, cdc.Events(events), nil, func([]string) {}); err != nil {
 			return fmt.Errorf("publishing a page: %w", err)
 		}
 		if page.Next == "" {
 			return nil
 		}
-		page, err = p.store.Next(ctx, window.Datastore, resourceType, page.Next)
+		request.Next = page.Next
 	}
 }
