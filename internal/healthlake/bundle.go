@@ -8,6 +8,8 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"healthlake-cdc/internal/cdc"
 )
 
@@ -45,11 +47,22 @@ type entry struct {
 }
 
 // decodeBundle divides a Bundle, and decodes its entries one by one.
+// decodeBundle divides a page in one pass over it.
 func decodeBundle(body []byte) (bundle, error) {
 	b := bundle{total: -1}
 	var types []string
-	var lists, links, totals [][]byte
-	err := eachMember(body, func(name string, value []byte) {
+	var links, totals [][]byte
+	notBundle := false
+	d := divider{text: body}
+	divided := d.each('{', '}', func(name string) bool {
+		if name == "entry" && d.next() == '[' {
+			return d.each('[', ']', func(string) bool {
+				e, ok := d.entry()
+				b.entries = append(b.entries, e)
+				return ok
+			})
+		}
+		value := d.value()
 		switch name {
 		case "resourceType":
 			types = append(types, text(value))
@@ -58,22 +71,15 @@ func decodeBundle(body []byte) (bundle, error) {
 		case "link":
 			links = append(links, value)
 		case "entry":
-			lists = append(lists, value)
+			notBundle = notBundle || string(value) != "null"
 		}
+		return len(value) > 0
 	})
-	if err != nil {
+	if !divided || !d.ended() {
 		return bundle{}, errNotJSON
 	}
-	if len(types) != 1 || types[0] != "Bundle" {
+	if len(types) != 1 || types[0] != "Bundle" || notBundle {
 		return bundle{}, errNotBundle
-	}
-	for _, list := range lists {
-		if string(list) == "null" {
-			continue
-		}
-		if eachElement(list, func(raw []byte) { b.entries = append(b.entries, decodeEntry(raw)) }) != nil {
-			return bundle{}, errNotBundle
-		}
 	}
 	if len(totals) == 1 {
 		b.total = decodeTotal(totals[0])
@@ -122,10 +128,13 @@ func (b *bundle) addLinks(list []byte) {
 }
 
 // decodeEntry reads as much of an entry as can be read.
-func decodeEntry(raw []byte) entry {
-	e := entry{raw: raw}
-	resources := 0
-	err := eachMember(raw, func(name string, value []byte) {
+// entry steps over an entry. One whose members cannot be divided is stepped over by
+// quotes and brackets alone: ok is false when that fails, too.
+func (d *divider) entry() (e entry, ok bool) {
+	d.next()
+	start, resources := d.at, 0
+	divided := d.each('{', '}', func(name string) bool {
+		value := d.value()
 		switch name {
 		case "resource":
 			if resources++; string(value) != "null" {
@@ -138,9 +147,15 @@ func decodeEntry(raw []byte) entry {
 		case "response":
 			e.response = value
 		}
+		return len(value) > 0
 	})
-	e.ambiguous = err != nil || resources > 1
-	return e
+	if !divided {
+		d.at = start
+		raw := d.value()
+		return entry{raw: raw, ambiguous: true}, len(raw) > 0
+	}
+	e.raw, e.ambiguous = d.text[start:d.at:d.at], resources > 1
+	return e, true
 }
 
 // memberOf is the text of an object's member, empty where there is none.
@@ -236,10 +251,16 @@ func decodeResource(body []byte) (cdc.Resource, error) {
 	switch {
 	case err != nil:
 		return resource, errNotJSON // cut off, perhaps
-	case !utf8.Valid(body), !json.Valid(body), max(types, ids, metas, versions, times) > 1:
+	case !valid(body), max(types, ids, metas, versions, times) > 1:
 		return resource, errUnreadable
 	}
 	return resource, resource.Validate()
+}
+
+// valid reports whether a text is JSON in UTF-8. What the fast check does not like may be
+// escapes of half a character, which stores keep.
+func valid(body []byte) bool {
+	return jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true)) || utf8.Valid(body) && json.Valid(body)
 }
 
 // decodeStatement returns the types that a CapabilityStatement lists as searchable,

@@ -60,6 +60,9 @@ func (d *divider) skipString() bool {
 	}
 }
 
+// structural are the characters that begin or end a string, an object or an array.
+var structural = [256]bool{'"': true, '{': true, '[': true, '}': true, ']': true}
+
 // value steps over a value and returns its text, empty where there is none.
 func (d *divider) value() []byte {
 	first := d.next()
@@ -72,6 +75,10 @@ func (d *divider) value() []byte {
 	}
 	for d.at < len(d.text) {
 		switch d.text[d.at] {
+		default:
+			for d.at++; d.at < len(d.text) && !structural[d.text[d.at]]; d.at++ {
+			}
+			continue
 		case '"':
 			if !d.skipString() {
 				return nil
@@ -81,8 +88,6 @@ func (d *divider) value() []byte {
 			d.at++
 		case '}', ']':
 			depth--
-			d.at++
-		default:
 			d.at++
 		}
 		if depth == 0 {
@@ -95,42 +100,56 @@ func (d *divider) value() []byte {
 // eachMember calls do with each member of an object, in order. A name that is there
 // twice comes twice.
 func eachMember(object []byte, do func(name string, value []byte)) error {
-	return each(object, '{', '}', do)
+	return eachValue(object, '{', '}', do)
 }
 
 // eachElement calls do with each element of an array, in order.
 func eachElement(array []byte, do func(element []byte)) error {
-	return each(array, '[', ']', func(_ string, element []byte) { do(element) })
+	return eachValue(array, '[', ']', func(_ string, element []byte) { do(element) })
 }
 
-// each calls do with what an object or an array holds; an element has no name.
-func each(text []byte, begin, end byte, do func(name string, value []byte)) error {
+func eachValue(text []byte, begin, end byte, do func(name string, value []byte)) error {
 	d := divider{text: text}
-	if !d.skip(begin) {
+	divided := d.each(begin, end, func(name string) bool {
+		value := d.value()
+		if len(value) == 0 {
+			return false
+		}
+		do(name, value)
+		return true
+	})
+	if !divided || !d.ended() {
 		return errNotDivided
+	}
+	return nil
+}
+
+// each steps over an object or an array. It calls step before each value, for step to
+// step over it, and reports whether all of it could be divided.
+func (d *divider) each(begin, end byte, step func(name string) bool) bool {
+	if !d.skip(begin) {
+		return false
 	}
 	for first := true; !d.skip(end); first = false {
 		if !first && !d.skip(',') {
-			return errNotDivided
+			return false
 		}
 		name := ""
 		if begin == '{' {
 			var ok bool
 			if name, ok = d.name(); !ok {
-				return errNotDivided
+				return false
 			}
 		}
-		value := d.value()
-		if len(value) == 0 {
-			return errNotDivided
+		if !step(name) {
+			return false
 		}
-		do(name, value)
 	}
-	if d.next() != 0 || d.at < len(d.text) {
-		return errNotDivided // something follows
-	}
-	return nil
+	return true
 }
+
+// ended reports whether nothing but white space follows.
+func (d *divider) ended() bool { return d.next() == 0 && d.at == len(d.text) }
 
 // name steps over a member's name and its colon. FHIR's names need no escapes, but may
 // have them.
