@@ -17,6 +17,10 @@ const (
 	// changeBytes is what a change takes in a result beside its body and the texts of its
 	// version, in JSON.
 	changeBytes = 96
+	// roomyOverhead is more than what an event has beside its body ever takes: an id has 512
+	// characters at most, and is in it twice, with escapes. What is this much smaller than
+	// the limit need not be measured.
+	roomyOverhead = 32 << 10
 	// maxFailedReads is how many resources readBodies passes over because their reads
 	// fail, before it leaves the rest to the next attempt.
 	maxFailedReads = 5
@@ -110,9 +114,11 @@ func (r *Reader) Change(origin cdc.Origin, resource cdc.Resource) cdc.Change {
 	if r.References {
 		return cdc.Change{Version: resource.Version, Reason: cdc.ReasonConfigured}
 	}
-	overhead, err := r.Format.Overhead(resource.Version, origin)
-	if err != nil || overhead+len(resource.Body) > r.MaxEventBytes {
-		return cdc.Change{Version: resource.Version, Reason: cdc.ReasonOversize}
+	if len(resource.Body)+roomyOverhead > r.MaxEventBytes {
+		overhead, err := r.Format.Overhead(resource.Version, origin)
+		if err != nil || overhead+len(resource.Body) > r.MaxEventBytes {
+			return cdc.Change{Version: resource.Version, Reason: cdc.ReasonOversize}
+		}
 	}
 	return cdc.Change{Version: resource.Version, Body: cdc.NewBody(resource.Body)}
 }

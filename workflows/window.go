@@ -17,6 +17,9 @@ func CaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (cdc.Capture
 		err = w.run(ctx)
 	}
 	if err != nil {
+		if w != nil {
+			_ = w.awaitPublish(ctx) // what EventBridge accepted is in the history
+		}
 		return cdc.CaptureWindowResult{}, err
 	}
 	return cdc.CaptureWindowResult{Ledger: w.ledger, Counts: w.counts}, nil
@@ -32,6 +35,10 @@ type captureWindow struct {
 	counts cdc.Counts
 	// started is how many slices were started.
 	started int
+	// publishing is the Publish under way, inFlight the versions in it, by type. The next
+	// pages are read meanwhile.
+	publishing *publishing
+	inFlight   map[string]cdc.HashSet
 	// rejected are changes that EventBridge rejected.
 	rejected rejectedChanges
 	// wanted are types whose wanted versions are to be read.
@@ -62,7 +69,7 @@ func newCaptureWindow(ctx workflow.Context, in cdc.CaptureWindowInput) (*capture
 		origin: cdc.Origin{
 			Datastore: in.Window.Datastore, Cause: in.Cause, CorrelationID: workflow.GetInfo(ctx).WorkflowExecution.ID,
 		},
-		wanted: newWanted(in, workflow.Now(ctx)),
+		inFlight: make(map[string]cdc.HashSet), wanted: newWanted(in, workflow.Now(ctx)),
 	}
 	if in.Rerun == 0 {
 		w.ledger.Salt = in.Salt
@@ -113,10 +120,11 @@ func (w *captureWindow) run(ctx workflow.Context) error {
 
 func (w *captureWindow) done() bool {
 	_, found := w.nextDue()
-	return !found && len(w.slices()) == 0
+	return !found && len(w.slices()) == 0 && w.publishing == nil
 }
 
-// sleep waits until the next step of any type is due.
+// sleep waits until the next step of any type is due, and before that for the Publish
+// under way.
 func (w *captureWindow) sleep(ctx workflow.Context) error {
 	for {
 		if err := w.handleSignals(ctx); err != nil {
@@ -124,10 +132,17 @@ func (w *captureWindow) sleep(ctx workflow.Context) error {
 		}
 		open := w.slices()
 		due, found := w.nextDue()
-		switch {
-		case len(open) == 0 && (!found || historyIsLarge(ctx)), found && !historyIsLarge(ctx) && !due.After(workflow.Now(ctx)):
+		switch large := historyIsLarge(ctx); {
+		case found && !large && !due.After(workflow.Now(ctx)):
 			return nil
-		case historyIsLarge(ctx):
+		case w.publishing != nil:
+			if err := w.awaitPublish(ctx); err != nil {
+				return err
+			}
+			continue
+		case len(open) == 0 && (!found || large):
+			return nil
+		case large:
 			due = time.Time{} // nothing more is begun: the run continues as new when they have closed
 		}
 		if err := w.operator.sleep(ctx, due, w.sleepSummary(due), open...); err != nil {
@@ -178,8 +193,11 @@ func (w *captureWindow) dedup(pages []cdc.PageResult) []cdc.Change {
 	return fresh
 }
 
-// knows reports whether the version is in the ledger, or was rejected and is kept.
-func (w *captureWindow) knows(v cdc.Version) bool { return w.ledger.Has(v) || w.rejected.has(v) }
+// knows reports whether the version is in the ledger, is being published, or was rejected
+// and is kept.
+func (w *captureWindow) knows(v cdc.Version) bool {
+	return w.ledger.Has(v) || w.rejected.has(v) || w.inFlight[v.Type].Has(w.ledger.Salt.Hash(v))
+}
 
 // publish puts the changes on the bus, after the rejected ones that are due again. A
 // window that skips puts them into the ledger only.
@@ -193,18 +211,41 @@ func (w *captureWindow) publish(ctx workflow.Context, fresh []cdc.Change) error 
 		}
 		return nil
 	}
+	if !w.rejected.empty() {
+		if err := w.awaitPublish(ctx); err != nil { // they may be in it
+			return err
+		}
+	}
 	if err := w.publishBatch(ctx, w.rejected.due(workflow.Now(ctx))); err != nil {
 		return err
 	}
 	return w.publishBatch(ctx, fresh)
 }
 
+// publishBatch starts to publish the changes, once the batch before is published.
 func (w *captureWindow) publishBatch(ctx workflow.Context, changes []cdc.Change) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	batch := startPublishing(ctx, cdc.PublishInput{Origin: w.origin, Changes: changes})
-	published, counts, err := batch.finish(ctx, w.operator, &w.rejected)
+	if err := w.awaitPublish(ctx); err != nil {
+		return err
+	}
+	for _, change := range changes {
+		addHash(w.inFlight, change.Type, w.ledger.Salt.Hash(change.Version))
+	}
+	w.publishing = startPublishing(ctx, cdc.PublishInput{Origin: w.origin, Changes: changes})
+	return nil
+}
+
+// awaitPublish waits for the Publish under way, and puts what EventBridge accepted into
+// the ledger.
+func (w *captureWindow) awaitPublish(ctx workflow.Context) error {
+	if w.publishing == nil {
+		return nil
+	}
+	published, counts, err := w.publishing.finish(ctx, w.operator, &w.rejected)
+	w.publishing = nil
+	clear(w.inFlight)
 	w.counts.Add(counts)
 	for _, change := range published {
 		w.ledger.Type(change.Type).Published.Add(w.ledger.Salt.Hash(change.Version))
@@ -222,9 +263,10 @@ func (w *captureWindow) close(ctx workflow.Context) error {
 		cdc.AttrPublished.ValueSet(int64(w.counts.Published)), cdc.AttrTypes.ValueSet(w.publishedTypes()))
 }
 
-// mayContinueAsNew reports whether the history is large and no slice is open.
+// mayContinueAsNew reports whether the history is large, and no slice is open and nothing
+// is being published.
 func (w *captureWindow) mayContinueAsNew(ctx workflow.Context) bool {
-	return historyIsLarge(ctx) && len(w.slices()) == 0 && !w.done()
+	return historyIsLarge(ctx) && len(w.slices()) == 0 && w.publishing == nil && !w.done()
 }
 
 // continueAsNew goes on in a new run. Nothing may be waited for here: a signal that

@@ -109,10 +109,12 @@ func (w *captureWindow) requests(now time.Time) []cdc.PageRequest {
 	return requests
 }
 
-// known is what need not be captured of a type: published, skipped, or rejected and kept.
+// known is what need not be captured of a type: published, being published, skipped, or
+// rejected and kept.
 func (w *captureWindow) known(resourceType string) cdc.HashSet {
 	known := w.ledger.Known(resourceType)
 	known.Merge(w.rejected.hashes[resourceType])
+	known.Merge(w.inFlight[resourceType])
 	return known
 }
 
@@ -192,7 +194,7 @@ func (w *captureWindow) passDone(ctx workflow.Context, t *windowType) {
 	w.ledger.Type(t.Type) // searched
 	w.rejected.forget(ctx, t.Type)
 	w.counts.Passes++
-	confirm := w.ledger.Known(t.Type).Len() > 0
+	confirm := w.known(t.Type).Len() > 0
 	t.TypeState = nextPass(w.in, t.TypeState, now)
 	t.Confirm = confirm
 }

@@ -76,6 +76,9 @@ func (w *captureWindow) captureWantedOf(ctx workflow.Context, t *windowType) err
 		if err := w.publishBatch(ctx, w.dedup([]cdc.PageResult{{Changes: page.Changes}})); err != nil {
 			return err
 		}
+		if err := w.awaitPublish(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }

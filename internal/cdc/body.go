@@ -72,21 +72,21 @@ func (u *Unpacker) Unpack(b Body) (Body, error) {
 
 // Packer packs bodies one after the other. Its zero value is ready.
 type Packer struct {
-	open *pack // takes further bodies
-	size int   // of the packed ones
+	open   *pack  // takes further bodies
+	buffer []byte // of the pack before, to be used again
+	size   int    // of the packed ones
 }
 
 // Add copies a body into a pack.
 func (p *Packer) Add(raw []byte) Body {
 	if p.open == nil {
-		p.open = &pack{}
+		p.open = &pack{raw: p.buffer[:0]}
 	}
 	b := Body{pack: p.open, at: len(p.open.raw), size: len(raw)}
 	p.open.raw = append(p.open.raw, raw...)
 	if len(p.open.raw) >= packBytes {
 		p.size += len(p.open.packed())
-		p.open.raw = nil
-		p.open = nil
+		p.buffer, p.open.raw, p.open = p.open.raw, nil, nil
 	}
 	return b
 }
