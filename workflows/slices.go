@@ -15,6 +15,11 @@ const (
 	// cancelSlicesAfter is how long a parent that has to continue as new waits for its open
 	// slices, of which one may wait for an operator.
 	cancelSlicesAfter = 10 * time.Minute
+	// partsFrom is how many further versions of a type are read in parts side by side;
+	// partWidth is a part's width. A page of a part has a second more on either side, so
+	// that narrower parts would read most of it twice.
+	partsFrom = 2_500
+	partWidth = 2 * time.Second
 	// sliceDelay is how long after a slice that did not complete the pages start again, so
 	// that there is no tight loop.
 	sliceDelay = 5 * time.Second
@@ -63,52 +68,74 @@ func sliceLedger(ctx workflow.Context, id string) (ledger cdc.Ledger, err error)
 	return ledger, err
 }
 
-// openSlice starts a child for the type's further pages.
-func (w *captureWindow) openSlice(ctx workflow.Context, t *windowType) {
-	w.started++
-	t.slice = startSlice(ctx, w.started, cdc.CaptureSliceInput{
+// openSlices starts children for the type's further pages: one that goes on with the
+// pages, or, for more versions than one reads quickly, several that read parts of the
+// window side by side. Versions that are on the edge of two parts may be missed: the next
+// pass lists the whole window.
+func (w *captureWindow) openSlices(ctx workflow.Context, t *windowType, remaining int) {
+	in := cdc.CaptureSliceInput{
 		Origin: w.origin, Type: t.Type, Span: w.in.Window.Span(), Salt: w.ledger.Salt,
 		Next: t.Next, Confirm: t.Confirm, Known: w.known(t.Type),
 		Attributes: w.in.Attributes, Audited: w.in.Audited,
-	})
+	}
+	parts := []cdc.Span{in.Span}
+	if remaining > partsFrom && !t.Confirm {
+		parts, in.Next = cutSpan(in.Span), ""
+	}
+	for _, part := range parts {
+		in.Span = part
+		w.started++
+		t.slices = append(t.slices, startSlice(ctx, w.started, in))
+	}
 	t.Next, t.Trail = "", cdc.PageTrail{}
 }
 
+// cutSpan cuts a window into parts with edges at whole seconds, to which stores may round.
+func cutSpan(span cdc.Span) (parts []cdc.Span) {
+	for from := span.From; from.Before(span.To); from = from.Add(partWidth) {
+		parts = append(parts, cdc.Span{From: from, To: earlier(span.To, from.Add(partWidth))})
+	}
+	return parts
+}
+
+// slices are the futures of all open slices.
 func (w *captureWindow) slices() []workflow.Future {
 	var open []workflow.Future
 	for _, t := range w.types {
-		if t.slice != nil {
-			open = append(open, t.slice.future)
+		for _, slice := range t.slices {
+			open = append(open, slice.future)
 		}
 	}
 	return open
 }
 
-// applyClosedSlices adds what slices that have closed published.
+// applyClosedSlices adds what slices that have closed published. When the last one of a
+// type has, the type has its next step.
 func (w *captureWindow) applyClosedSlices(ctx workflow.Context) error {
 	for _, t := range w.types {
-		if t.slice == nil || !t.slice.future.IsReady() {
+		if len(t.slices) == 0 {
 			continue
 		}
-		slice := t.slice
-		t.slice = nil
-		var result cdc.CaptureSliceResult
-		err := slice.future.Get(ctx, &result)
-		if ctx.Err() != nil {
-			return ctx.Err()
+		var open []*childSlice
+		for _, slice := range t.slices {
+			if !slice.future.IsReady() {
+				open = append(open, slice)
+			} else if err := w.applySlice(ctx, t, slice); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			t.Lost, t.Retry, t.Due = slice.id, cdc.Retry{}, workflow.Now(ctx)
+		if t.slices = open; len(open) > 0 {
 			continue
 		}
-		t.Found += result.Published.Len()
-		w.counts.Add(result.Counts)
-		w.addToLedger(t.Type, cdc.TypeLedger{Published: result.Published, Skipped: result.Skipped})
+		cancelled, unswept := t.cancelled, t.unswept
+		t.cancelled, t.unswept = false, false
 		switch {
-		case result.Cancelled:
-			t.restartPages(ctx)
-		case result.Unswept:
+		case len(t.Lost) > 0:
+			t.Retry, t.Due = cdc.Retry{}, workflow.Now(ctx)
+		case unswept:
 			w.closeUnread(t)
+		case cancelled:
+			t.restartPages(ctx)
 		default:
 			w.passDone(ctx, t)
 		}
@@ -116,33 +143,52 @@ func (w *captureWindow) applyClosedSlices(ctx workflow.Context) error {
 	return nil
 }
 
+// applySlice adds what one slice published.
+func (w *captureWindow) applySlice(ctx workflow.Context, t *windowType, slice *childSlice) error {
+	var result cdc.CaptureSliceResult
+	err := slice.future.Get(ctx, &result)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		t.Lost = append(t.Lost, slice.id)
+		return nil
+	}
+	t.Found += result.Published.Len()
+	w.counts.Add(result.Counts)
+	w.addToLedger(t.Type, cdc.TypeLedger{Published: result.Published, Skipped: result.Skipped})
+	t.cancelled, t.unswept = t.cancelled || result.Cancelled, t.unswept || result.Unswept
+	return nil
+}
+
 // restartPages has the type listed again from its first page, some moments later.
 func (t *windowType) restartPages(ctx workflow.Context) {
-	t.Lost, t.Retry, t.Due, t.Confirm = "", cdc.Retry{}, workflow.Now(ctx).Add(sliceDelay), true
+	t.Lost, t.Retry, t.Due, t.Confirm = nil, cdc.Retry{}, workflow.Now(ctx).Add(sliceDelay), true
 }
 
 // readLostSlices reads the ledgers of slices that an operator terminated. One that cannot
 // be read holds up its own type only.
 func (w *captureWindow) readLostSlices(ctx workflow.Context) error {
 	for _, t := range w.types {
-		if t.Lost == "" || t.Due.After(workflow.Now(ctx)) {
-			continue
-		}
-		ledger, err := sliceLedger(ctx, t.Lost)
-		if err != nil {
-			if err := retryLater(ctx, &t.Retry, err); err != nil {
-				return err
+		for len(t.Lost) > 0 && !t.Due.After(workflow.Now(ctx)) {
+			ledger, err := sliceLedger(ctx, t.Lost[0])
+			if err != nil {
+				if err := retryLater(ctx, &t.Retry, err); err != nil {
+					return err
+				}
+				t.Due = t.Retry.Due
+				break
 			}
-			t.Due = t.Retry.Due
-			continue
+			if known := ledger.Types[t.Type]; known != nil && ledger.Salt == w.ledger.Salt {
+				t.Found += known.Published.Len()
+				w.counts.Published += known.Published.Len()
+				w.counts.Skipped += known.Skipped.Len()
+				w.addToLedger(t.Type, *known)
+			}
+			if t.Lost = t.Lost[1:]; len(t.Lost) == 0 {
+				t.restartPages(ctx)
+			}
 		}
-		if known := ledger.Types[t.Type]; known != nil && ledger.Salt == w.ledger.Salt {
-			t.Found += known.Published.Len()
-			w.counts.Published += known.Published.Len()
-			w.counts.Skipped += known.Skipped.Len()
-			w.addToLedger(t.Type, *known)
-		}
-		t.restartPages(ctx)
 	}
 	return nil
 }

@@ -51,8 +51,10 @@ type captureWindow struct {
 // windowType is where one resource type stands.
 type windowType struct {
 	cdc.TypeState
-	// slice is the open child that reads its pages.
-	slice *childSlice
+	// slices are the open children that read its pages; cancelled and unswept are set when
+	// one of them closed so.
+	slices             []*childSlice
+	cancelled, unswept bool
 	// versions are those of a wanted type that are still to be read.
 	versions []cdc.Version
 }

@@ -69,7 +69,7 @@ func (w *captureWindow) handleSignals(ctx workflow.Context) error {
 
 // anyFailing reports whether the last try at any type failed.
 func (w *captureWindow) anyFailing() bool {
-	return slices.ContainsFunc(w.types, func(t *windowType) bool { return t.Lost == "" && t.Retry.Failing() })
+	return slices.ContainsFunc(w.types, func(t *windowType) bool { return len(t.Lost) == 0 && t.Retry.Failing() })
 }
 
 func (w *captureWindow) retryNow(ctx workflow.Context) {
@@ -92,10 +92,10 @@ func (w *captureWindow) skip(ctx workflow.Context, skip cdc.Skip) {
 	for _, t := range w.steps() {
 		switch {
 		case !t.Retry.Failing():
-		case t.Lost != "" && skip.Ledger:
+		case len(t.Lost) > 0 && skip.Ledger:
 			workflow.GetLogger(ctx).Warn("an operator skipped the ledger of a slice: what it published is published again", "type", t.Type)
 			t.restartPages(ctx)
-		case t.Lost != "" || !slices.Contains(skip.Types, t.Type):
+		case len(t.Lost) > 0 || !slices.Contains(skip.Types, t.Type):
 		case len(t.versions) > 0:
 			workflow.GetLogger(ctx).Warn("an operator skipped wanted versions that cannot be read",
 				"type", t.Type, "class", t.Retry.Class, "versions", len(t.versions))
@@ -118,7 +118,7 @@ func (w *captureWindow) closeUnswept(ctx workflow.Context) {
 	now := workflow.Now(ctx)
 	unswept := make(map[string]cdc.Class)
 	for _, t := range w.steps() {
-		if t.Lost != "" || t.Retry.FailingFor(now) < cdc.UnsweptAfter {
+		if len(t.Lost) > 0 || t.Retry.FailingFor(now) < cdc.UnsweptAfter {
 			continue
 		}
 		unswept[t.Type] = t.Retry.Class

@@ -69,7 +69,7 @@ func (w *captureWindow) openTypes() int {
 
 // hasStep reports whether the window has a next step for the type: it is not closed,
 // and no slice reads its pages.
-func (t *windowType) hasStep() bool { return !t.Closed && t.slice == nil }
+func (t *windowType) hasStep() bool { return !t.Closed && len(t.slices) == 0 }
 
 // steps are the types for which there is a next step, the wanted ones last.
 func (w *captureWindow) steps() []*windowType {
@@ -97,7 +97,7 @@ func (w *captureWindow) requests(now time.Time) []cdc.PageRequest {
 	var requests []cdc.PageRequest
 	sum := 0
 	for _, t := range w.types {
-		if !t.hasStep() || t.Lost != "" || t.Due.After(now) {
+		if !t.hasStep() || len(t.Lost) > 0 || t.Due.After(now) {
 			continue
 		}
 		known := w.known(t.Type)
@@ -159,7 +159,7 @@ func (w *captureWindow) schedule(ctx workflow.Context, pages []cdc.PageResult) {
 			t.Next, t.Trail = page.Next, page.Trail
 			// Ids alone are few bytes: a window that only skips needs no slice.
 			if !w.in.Skip && (page.Remaining > sliceFrom || t.Pages >= slicePages) {
-				w.openSlice(ctx, t)
+				w.openSlices(ctx, t, page.Remaining)
 			}
 		}
 	}

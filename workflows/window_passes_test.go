@@ -94,7 +94,7 @@ func TestRequestsAreForWhatIsDue(t *testing.T) {
 	}
 	later := windowEnd.Add(time.Minute)
 	closed, lost, read := at("Closed", windowEnd), at("Lost", windowEnd), at("Read", windowEnd)
-	closed.Closed, lost.Lost, read.slice = true, "slice", &childSlice{}
+	closed.Closed, lost.Lost, read.slices = true, []string{"slice"}, []*childSlice{{}}
 	w := &captureWindow{in: plannedWindow(), types: []*windowType{at("Due", windowEnd), at("Later", later), closed, lost, read, at("Also", windowEnd)}}
 	names := func() (all []string) {
 		for _, request := range w.requests(windowEnd) {

@@ -48,7 +48,7 @@ func (w *captureWindow) progress(ctx workflow.Context) cdc.Progress {
 		p.Versions[name] = w.ledger.Types[name].Published.Len()
 	}
 	for _, t := range w.steps() {
-		p.Add(cdc.Wait{Type: t.Type, Ledger: t.Lost != ""}, t.Retry, now)
+		p.Add(cdc.Wait{Type: t.Type, Ledger: len(t.Lost) > 0}, t.Retry, now)
 		if due, found := p.Due[t.Type]; !found || t.Due.Before(due) {
 			p.Due[t.Type] = t.Due
 		}

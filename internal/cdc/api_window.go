@@ -79,8 +79,9 @@ type TypeState struct {
 	Pages int `json:"pages,omitempty"`
 	// Retry is set while the type, or the ledger of its lost slice, cannot be read.
 	Retry Retry `json:"retry,omitzero"`
-	// Lost is as in RangePart.
-	Lost string `json:"lost,omitempty"`
+	// Lost are the workflow IDs of slices that did not complete: their ledgers are read
+	// first.
+	Lost []string `json:"lost,omitempty"`
 	// Closed is set when no further pass is due.
 	Closed bool `json:"closed,omitempty"`
 }

@@ -15,7 +15,7 @@ func TestLedgerHoldsWhatSlicesPublishedThatAreCarriedAsLost(t *testing.T) {
 	resumed := windows
 	resumed.Resume = &cdc.WindowState{
 		Ledger: ledgerWith("Patient", "a"),
-		Types:  []cdc.TypeState{{Type: "Patient", Lost: slice}},
+		Types:  []cdc.TypeState{{Type: "Patient", Lost: []string{slice}}},
 	}
 	in, out := batch("Patient", "b")
 	e := temporaltest.Executions{

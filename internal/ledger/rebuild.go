@@ -111,9 +111,7 @@ func (r *run) started(input *commonpb.Payloads) error {
 		r.ledger = in.Resume.Ledger
 		maps.Copy(r.rejected, in.Resume.Rejected)
 		for _, t := range in.Resume.Types {
-			if t.Lost != "" {
-				r.slices = append(r.slices, t.Lost)
-			}
+			r.slices = append(r.slices, t.Lost...)
 		}
 	case in.Rerun > 0:
 		r.before = in.Window.RerunID(in.Rerun - 1)

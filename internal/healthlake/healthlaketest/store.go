@@ -34,6 +34,8 @@ type Call struct {
 	At           time.Time
 	// Further is set for each page after the first.
 	Further, IDsOnly bool
+	// Span is of a search's first page.
+	Span cdc.Span
 }
 
 // Store is a FHIR store. Set its fields before a request, or while Before or Fail runs.
@@ -212,7 +214,7 @@ func (s *Store) Search(_ context.Context, r cdc.SearchRequest) (cdc.Page, error)
 	if r.Next != "" {
 		return s.further(r.Type, r.Next)
 	}
-	if err := s.enter(Call{Op: "search", Type: r.Type, IDsOnly: r.IDsOnly}); err != nil {
+	if err := s.enter(Call{Op: "search", Type: r.Type, IDsOnly: r.IDsOnly, Span: r.Span}); err != nil {
 		return cdc.Page{}, err
 	}
 	return s.page(r.Type, r.Span, 0, r.IDsOnly), nil
