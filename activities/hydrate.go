@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// searchesAtOnce is how many first pages a Hydrate reads side by side.
-	searchesAtOnce = 4
+	// searchesAtOnce is how many pages a Hydrate reads side by side.
+	searchesAtOnce = 8
 	// hydrateBudget is how long a Hydrate begins further searches. With SearchTimeout it
 	// stays below the activity's StartToClose timeout (workflows/policies.go).
 	hydrateBudget = 30 * time.Second
@@ -66,6 +66,7 @@ type hydration struct {
 	result cdc.HydrateResult
 	used   room
 	full   bool
+	pages  int // that were added
 	// mayFail is set when the attempt may fail, for Temporal to retry it.
 	mayFail bool
 	// retryable is the first error that may pass by itself.
@@ -101,35 +102,95 @@ func markFailed(page *cdc.PageResult, err error) {
 // late reports whether the attempt begins no further search.
 func (h *hydration) late() bool { return time.Since(h.started) > hydrateBudget }
 
-// readFirst reads the first page of each request, some side by side, and adds what they
-// hold in the order of the requests.
+// sideBySide is how many pages are read next, by what the pages so far held: none when the
+// result has no room for another, or the attempt's time is over.
+func (h *hydration) sideBySide() int {
+	switch {
+	case h.full || h.late():
+		return 0
+	case h.used.unpacked == 0:
+		return searchesAtOnce
+	}
+	mean := h.used.unpacked/h.pages + 1
+	return min(searchesAtOnce, (cdc.MaxResultBodies-h.used.unpacked)/mean)
+}
+
+// readFirst reads the first page of each request.
 func (h *hydration) readFirst(ctx context.Context) {
-	pages := h.result.Pages
-	for requests := range slices.Chunk(h.in.Requests, searchesAtOnce) {
-		if h.full || h.late() {
+	rest := make([]int, len(h.in.Requests))
+	for i := range rest {
+		rest[i] = i
+	}
+	for n := 0; len(rest) > 0; rest = rest[n:] {
+		if n = min(len(rest), h.sideBySide()); n == 0 {
 			return
 		}
-		readings := make([]reading, len(requests))
-		var group errgroup.Group
-		for i, request := range requests {
-			group.Go(func() error {
-				readings[i] = h.read(ctx, request)
-				return nil
-			})
+		for k, read := range h.readPages(ctx, rest[:n]) {
+			page := &h.result.Pages[rest[k]]
+			page.Remaining, page.RetryAfter = read.page.Remaining, read.page.RetryAfter
+			h.add(ctx, page, read)
 		}
-		_ = group.Wait() // readings carry their own errors
-		for i, read := range readings {
-			pages[i].Remaining, pages[i].RetryAfter = read.page.Remaining, read.page.RetryAfter
-			h.count(read)
-			h.add(ctx, &pages[i], read)
-		}
-		pages = pages[len(requests):]
 	}
+}
+
+// readFurther follows the types that have a moderate number of further pages, some side by
+// side, while there is room and time.
+func (h *hydration) readFurther(ctx context.Context) {
+	left := make([]int, len(h.in.Requests))
+	for i, page := range h.result.Pages {
+		if page.Remaining <= furtherPages*cdc.PageSize { // else it is a slice's work
+			left[i] = furtherPages
+		}
+	}
+	for ctx.Err() == nil {
+		var next []int
+		for i, page := range h.result.Pages {
+			if page.State == cdc.PageMore && left[i] > 0 && len(next) < h.sideBySide() {
+				next = append(next, i)
+			}
+		}
+		if len(next) == 0 {
+			return
+		}
+		for k, read := range h.readPages(ctx, next) {
+			i := next[k]
+			page := &h.result.Pages[i]
+			if left[i]--; read.page.State == cdc.PageUnavailable {
+				left[i] = 0 // the page so far stands; the next attempt meets the error again
+				continue
+			}
+			if page.Remaining > 0 {
+				page.Remaining = max(0, page.Remaining-cdc.PageSize)
+			}
+			h.add(ctx, page, read)
+		}
+	}
+}
+
+// readPages reads a page of each of the named requests side by side, from where its result
+// stands, and counts what that took.
+func (h *hydration) readPages(ctx context.Context, of []int) []reading {
+	readings := make([]reading, len(of))
+	var group errgroup.Group
+	for k, i := range of {
+		request := h.in.Requests[i]
+		request.Next = h.result.Pages[i].Next
+		group.Go(func() error {
+			readings[k] = h.read(ctx, request)
+			return nil
+		})
+	}
+	_ = group.Wait() // readings carry their own errors
+	for _, read := range readings {
+		h.count(read)
+	}
+	return readings
 }
 
 // add adds a reading to the page of its type, and ends pages that loop. Where the result
 // has no room for all of it, the same page is requested again.
 func (h *hydration) add(ctx context.Context, page *cdc.PageResult, read reading) {
+	h.pages++
 	n := h.used.pack(read.page.Changes)
 	page.Changes = append(page.Changes, read.page.Changes[:n]...)
 	if n < len(read.page.Changes) {
@@ -154,32 +215,6 @@ func (h *hydration) count(read reading) {
 	}
 	if read.err != nil && h.retryable == nil && cdc.ClassOf(read.err).Retryable() {
 		h.retryable = read.err
-	}
-}
-
-// readFurther follows the types that have a moderate number of further pages
-// while there is room and time.
-func (h *hydration) readFurther(ctx context.Context) {
-	for i := range h.result.Pages {
-		page, request := &h.result.Pages[i], h.in.Requests[i]
-		if page.Remaining > furtherPages*cdc.PageSize {
-			continue // a slice's work
-		}
-		for pages := 0; page.State == cdc.PageMore && pages < furtherPages; pages++ {
-			if h.full || h.late() || ctx.Err() != nil {
-				return
-			}
-			request.Next = page.Next
-			read := h.read(ctx, request)
-			h.count(read)
-			if read.page.State == cdc.PageUnavailable {
-				break // the page so far stands; the next attempt meets the error again
-			}
-			if page.Remaining > 0 {
-				page.Remaining = max(0, page.Remaining-cdc.PageSize)
-			}
-			h.add(ctx, page, read)
-		}
 	}
 }
 
