@@ -50,6 +50,13 @@ func (a *Activities) Ledger(ctx context.Context, in cdc.LedgerInput) (cdc.Ledger
 // Count asks how many versions of one type search shows in a span; cdc.NotCounted where
 // the store does not say.
 func (a *Activities) Count(ctx context.Context, in cdc.CountInput) (int, error) {
+	taken, err := a.Reader.tokenInTime(ctx, in.Datastore, Ranges)
+	if err == nil && !taken {
+		err = &cdc.Error{Op: "counting", Class: cdc.ClassThrottled, Advice: "windows and audits use up CDC_SEARCH_RATE"}
+	}
+	if err != nil {
+		return 0, ApplicationError(ctx, err)
+	}
 	n, err := a.Reader.Store.Count(ctx, in.Datastore, in.Type, in.Span)
 	return n, ApplicationError(ctx, err)
 }

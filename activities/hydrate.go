@@ -155,7 +155,7 @@ func (h *hydration) readFurther(ctx context.Context) {
 		for k, read := range h.readPages(ctx, next) {
 			i := next[k]
 			page := &h.result.Pages[i]
-			if left[i]--; read.page.State == cdc.PageUnavailable {
+			if left[i]--; read.page.State == cdc.PageUnavailable || noToken(read.err) {
 				left[i] = 0 // the page so far stands; the next attempt meets the error again
 				continue
 			}
@@ -241,13 +241,14 @@ func (h *hydration) outcome() outcome {
 // read reads one page of one type and the bodies that it needs.
 func (h *hydration) read(ctx context.Context, request cdc.PageRequest) reading {
 	origin, span := h.in.Origin, h.in.Window.Span()
-	searching, cancel := context.WithTimeout(ctx, SearchTimeout)
-	defer cancel()
-	found, searches, err := h.r.Search(searching, cdc.SearchRequest{
+	found, searches, err := h.search(ctx, cdc.SearchRequest{
 		Datastore: origin.Datastore, Type: request.Type, Span: span, Next: request.Next,
 		IDsOnly: request.Confirm || h.in.List,
-	}, origin.Bulk, func() {})
+	})
 	read := reading{page: notRead(request), counts: cdc.Counts{Searches: searches}, err: err}
+	if noToken(err) {
+		return read
+	}
 	if err != nil {
 		markFailed(&read.page, err)
 		return read
@@ -281,3 +282,26 @@ func (h *hydration) read(ctx context.Context, request cdc.PageRequest) reading {
 	}
 	return read
 }
+
+// search waits for a token while the attempt may begin a search, and searches.
+func (h *hydration) search(ctx context.Context, q cdc.SearchRequest) (page cdc.Page, searches int, err error) {
+	purpose := FirstPages
+	switch {
+	case h.in.Origin.Bulk:
+		purpose = Audits
+	case q.Next != "":
+		purpose = FurtherPages
+	}
+	waiting, cancelWaiting := context.WithDeadline(ctx, h.started.Add(hydrateBudget))
+	defer cancelWaiting()
+	if err := h.r.token(waiting, q.Datastore, purpose, func() {}); err != nil {
+		return cdc.Page{}, 0, err
+	}
+	searching, cancel := context.WithTimeout(ctx, SearchTimeout)
+	defer cancel()
+	return h.r.search(searching, q, purpose, func() {})
+}
+
+// noToken reports whether a search was not made: its token did not come in time, or the
+// attempt has ended.
+func noToken(err error) bool { return cdc.ClassOf(err) == cdc.ClassInterrupted }

@@ -12,8 +12,8 @@ import (
 // result holds in Known. A page that is too large for an answer is followed by one of
 // ids, whose versions are listed as with List.
 //
-// The task queue's rate limits its searches, so it makes one an attempt and leaves every
-// retry to Temporal.
+// It leaves every retry to Temporal. When no search token comes in time, the page is
+// PageIncomplete without a search: to be read is not to fail.
 func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
 	r := a.Reader
 	switch {
@@ -21,6 +21,17 @@ func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (
 		return r.wantedVersions(ctx, in)
 	case len(in.IDs) > 0:
 		return r.namedResources(ctx, in)
+	}
+	purpose := FurtherPages
+	if in.Origin.Bulk {
+		purpose = Ranges
+	}
+	taken, err := r.tokenInTime(ctx, in.Origin.Datastore, purpose)
+	switch {
+	case err != nil:
+		return cdc.HydratePageResult{}, ApplicationError(ctx, err)
+	case !taken:
+		return cdc.HydratePageResult{State: cdc.PageIncomplete, Next: in.Next}, nil
 	}
 	result := cdc.HydratePageResult{State: cdc.PageDone, Counts: cdc.Counts{Searches: 1}}
 	page, err := r.page(ctx, cdc.SearchRequest{Datastore: in.Origin.Datastore, Type: in.Type, Span: in.Span, Next: in.Next, IDsOnly: in.List})
@@ -75,7 +86,7 @@ func (r *Reader) namedResources(ctx context.Context, in cdc.HydratePageInput) (c
 			result.UnreadIDs = in.IDs[i:]
 			break
 		}
-		change, found, searches, err := r.current(ctx, in.Origin, in.Type, in.Span, id)
+		change, found, searches, err := r.current(ctx, in.Origin, in.Type, in.Span, id, func() {})
 		result.Counts.Reads++
 		result.Counts.Searches += searches
 		if err != nil && i == 0 {

@@ -29,19 +29,14 @@ const (
 	waitingAge = cdc.MaxDelay + 5*time.Minute
 )
 
-// Limits bounds what one process asks of each store, apart for live windows and for bulk
-// work, so that neither waits for the other.
+// Limits bounds what one process asks of each store: how often it searches, for all its
+// work together, and how many Hydrates run, apart for live windows and for bulk work, so
+// that neither waits for the other's places.
 type Limits struct {
-	mu         sync.Mutex
-	live, bulk rate.Limit // searches a second for each store
-	lanes      map[lane]*laneLimits
-}
-
-func (l *Limits) limit(bulk bool) rate.Limit {
-	if bulk {
-		return l.bulk
-	}
-	return l.live
+	mu    sync.Mutex
+	rate  rate.Limit // searches a second for each store
+	rates map[string]*searchRate
+	lanes map[lane]*laneLimits
 }
 
 // lane is a store's live or bulk work.
@@ -51,7 +46,6 @@ type lane struct {
 }
 
 type laneLimits struct {
-	limiter *rate.Limiter
 	// maxHydrates is how many Hydrates may run at once, running how many do.
 	maxHydrates, running int
 	// failures is how many attempts in a row found the store failing, probeAt
@@ -61,55 +55,48 @@ type laneLimits struct {
 	waiting  map[time.Time]time.Time // when a window, by its start, failed last
 }
 
-// NewLimits returns limits of live and bulk searches a second for each store.
-func NewLimits(live, bulk float64) *Limits {
-	return &Limits{live: rate.Limit(live), bulk: rate.Limit(bulk), lanes: make(map[lane]*laneLimits)}
+// NewLimits returns limits of searches a second for each store.
+func NewLimits(searches float64) *Limits {
+	return &Limits{rate: rate.Limit(searches), rates: make(map[string]*searchRate), lanes: make(map[lane]*laneLimits)}
 }
 
-// SetRates changes the searches a second, as the fleet grows and shrinks.
-func (l *Limits) SetRates(live, bulk float64) {
+// SetRate changes the searches a second, as the fleet grows and shrinks.
+func (l *Limits) SetRate(searches float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.live, l.bulk = rate.Limit(live), rate.Limit(bulk)
-	for name, limits := range l.lanes {
-		if limit := l.limit(name.bulk); limit != limits.limiter.Limit() {
-			limits.limiter.SetLimit(limit)
-			limits.limiter.SetBurst(burst(limit))
-		}
+	l.rate = rate.Limit(searches)
+	for _, store := range l.rates {
+		store.set(l.rate)
 	}
 }
 
-// burst is a second's worth of searches, at least one.
-func burst(limit rate.Limit) int { return max(1, int(limit)) }
+// wait takes a search token of the store.
+func (l *Limits) wait(ctx context.Context, datastore string, purpose Purpose) error {
+	l.mu.Lock()
+	store := l.rates[datastore]
+	if store == nil {
+		store = newSearchRate(l.rate)
+		l.rates[datastore] = store
+	}
+	l.mu.Unlock()
+	if store.wait(ctx, purpose) != nil {
+		return &cdc.Error{Op: "waiting for a search token", Class: cdc.ClassInterrupted}
+	}
+	return nil
+}
 
 // lane is the limits of a store's lane, made when it is first used. The caller holds mu.
 func (l *Limits) lane(datastore string, bulk bool) *laneLimits {
 	name := lane{datastore, bulk}
 	limits := l.lanes[name]
 	if limits == nil {
-		limit := l.limit(bulk)
-		limits = &laneLimits{
-			limiter:     rate.NewLimiter(limit, burst(limit)),
-			maxHydrates: hydratesPerStore,
-			waiting:     make(map[time.Time]time.Time),
-		}
+		limits = &laneLimits{maxHydrates: hydratesPerStore, waiting: make(map[time.Time]time.Time)}
 		if bulk {
 			limits.maxHydrates = bulkHydrates
 		}
 		l.lanes[name] = limits
 	}
 	return limits
-}
-
-// wait takes a search token of the store's lane.
-func (l *Limits) wait(ctx context.Context, datastore string, bulk bool) error {
-	l.mu.Lock()
-	limiter := l.lane(datastore, bulk).limiter
-	l.mu.Unlock()
-	if err := limiter.Wait(ctx); err != nil {
-		return &cdc.Error{Op: "waiting for a search token", Class: cdc.ClassInterrupted}
-	}
-	return nil
 }
 
 // outcome is what an attempt shows of its store.

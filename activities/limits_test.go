@@ -34,62 +34,39 @@ func requireKeptOut(t *testing.T, l *Limits, w cdc.Window, class cdc.Class) {
 	require.Equal(t, class, cdc.ClassOf(err))
 }
 
-// took is how long n tokens of live searches take from now on.
+// took is how long n tokens of live first pages take from now on.
 func took(t *testing.T, l *Limits, store string, n int) time.Duration {
-	t.Helper()
-	return tookTokens(t, l, store, false, n)
-}
-
-// tookBulk is of bulk searches.
-func tookBulk(t *testing.T, l *Limits, store string, n int) time.Duration {
-	t.Helper()
-	return tookTokens(t, l, store, true, n)
-}
-
-func tookTokens(t *testing.T, l *Limits, store string, bulk bool, n int) time.Duration {
 	t.Helper()
 	begin := time.Now()
 	for range n {
-		require.NoError(t, l.wait(t.Context(), store, bulk))
+		require.NoError(t, l.wait(t.Context(), store, FirstPages))
 	}
 	return time.Since(begin)
 }
 
 func TestRateIsPerStoreAndFollowsTheFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLimits(10, 10)
+		l := NewLimits(10)
 		require.Zero(t, took(t, l, "a", 10), "a second's worth at once")
-		require.Equal(t, time.Second, took(t, l, "a", 10))
+		require.Equal(t, time.Second, took(t, l, "a", 10).Round(time.Millisecond))
 		require.Zero(t, took(t, l, "b", 10), "each store has its own")
 
-		l.SetRates(2, 10)
-		require.Equal(t, 5*time.Second, took(t, l, "a", 10))
-		l.SetRates(100, 10)
+		l.SetRate(2)
+		require.Equal(t, 5*time.Second, took(t, l, "a", 10).Round(time.Millisecond))
+		pass(time.Minute)
+		require.Equal(t, 500*time.Millisecond, took(t, l, "a", 3).Round(time.Millisecond), "a second's worth of the new rate")
+		l.SetRate(100)
 		require.Equal(t, 100*time.Millisecond, took(t, l, "a", 10).Round(10*time.Millisecond))
-		l.SetRates(0.5, 10)
-		require.GreaterOrEqual(t, took(t, l, "b", 12), 3*time.Second)
-	})
-}
-
-func TestBulkSearchesTakeNothingFromLiveOnes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := NewLimits(10, 2)
-		require.Equal(t, 4*time.Second, tookBulk(t, l, "a", 10))
-		require.Zero(t, took(t, l, "a", 10), "the live share is untouched")
-		require.Equal(t, time.Second, tookBulk(t, l, "a", 2))
-
-		l.SetRates(20, 1)
-		require.Equal(t, 4*time.Second, tookBulk(t, l, "a", 4))
-		l.SetRates(20, 0.1)
-		require.Zero(t, tookBulk(t, l, "b", 1), "a store that was never asked")
-		require.Equal(t, 10*time.Second, tookBulk(t, l, "b", 1).Round(time.Millisecond))
+		l.SetRate(0.1)
+		require.Zero(t, took(t, l, "c", 1), "a store that was never searched")
+		require.Equal(t, 10*time.Second, took(t, l, "c", 1).Round(time.Millisecond))
 	})
 }
 
 // A store that fails for live windows is found failing by bulk ones by
 // themselves, and the places of one lane are not the other's.
 func TestBulkWindowsHaveTheirOwnPlaces(t *testing.T) {
-	l := NewLimits(10, 10)
+	l := NewLimits(10)
 	for n := range bulkHydrates {
 		_, err := l.enter(windowAt(testStore, n), true)
 		require.NoError(t, err)
@@ -98,7 +75,7 @@ func TestBulkWindowsHaveTheirOwnPlaces(t *testing.T) {
 	require.Equal(t, cdc.ClassThrottled, cdc.ClassOf(err))
 
 	// An old window in bulk that fails keeps no live window out.
-	l = NewLimits(10, 10)
+	l = NewLimits(10)
 	exit, err := l.enter(windowAt(testStore, 1), true)
 	require.NoError(t, err)
 	exit(storeFailed)
@@ -109,16 +86,16 @@ func TestBulkWindowsHaveTheirOwnPlaces(t *testing.T) {
 
 func TestWaitEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLimits(1, 1)
-		require.NoError(t, l.wait(t.Context(), "a", false))
+		l := NewLimits(1)
+		require.NoError(t, l.wait(t.Context(), "a", Ranges))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		require.Equal(t, cdc.ClassInterrupted, cdc.ClassOf(l.wait(ctx, "a", false)))
+		require.Equal(t, cdc.ClassInterrupted, cdc.ClassOf(l.wait(ctx, "a", Ranges)))
 	})
 }
 
 func TestHydratesAreBoundedPerStore(t *testing.T) {
-	l := NewLimits(10, 10)
+	l := NewLimits(10)
 	var leaves []func(outcome)
 	for n := range hydratesPerStore {
 		exit, err := l.enter(windowAt(testStore, n), false)
@@ -137,7 +114,7 @@ func TestHydratesAreBoundedPerStore(t *testing.T) {
 
 func TestFailingStoreIsTriedByItsOldestWindowOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLimits(10, 10)
+		l := NewLimits(10)
 		old, middle, young := windowAt(testStore, 1), windowAt(testStore, 2), windowAt(testStore, 3)
 		try(t, l, middle, storeFailed)
 		requireKeptOut(t, l, young, cdc.ClassUnavailable)
@@ -158,7 +135,7 @@ func pass(d time.Duration) { <-time.After(d) }
 // wait for it indefinitely.
 func TestFailingStoreIsProbedByAnyWindowAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLimits(10, 10)
+		l := NewLimits(10)
 		try(t, l, windowAt(testStore, 1), storeFailed)
 		for n := 2; n < 14; n++ {
 			requireKeptOut(t, l, windowAt(testStore, n), cdc.ClassUnavailable)
@@ -188,7 +165,7 @@ func TestWindowThatNoLongerTriesIsForgotten(t *testing.T) {
 // That some types cannot be read says nothing of the store: a type that is
 // unavailable for good, tried alone, must not keep newer windows out.
 func TestAttemptForSomeTypesTellsNothingOfTheStore(t *testing.T) {
-	l := NewLimits(10, 10)
+	l := NewLimits(10)
 	try(t, l, windowAt(testStore, 1), storeUnknown)
 	try(t, l, windowAt(testStore, 2), storeAnswered)
 

@@ -71,7 +71,7 @@ func (m *measurement) pages(ctx context.Context) error {
 	for {
 		page, searches, err := m.r.Search(ctx, cdc.SearchRequest{
 			Datastore: m.in.Origin.Datastore, Type: m.in.Type, Span: m.in.Span, Next: next,
-		}, true, func() { Heartbeat(ctx) })
+		}, Ranges, func() { Heartbeat(ctx) })
 		m.result.Counts.Searches += searches
 		if cdc.ClassOf(err) == cdc.ClassPageTokenRejected && next != "" && restarts < measureRestarts {
 			next, restarts, trail = "", restarts+1, cdc.PageTrail{}
@@ -117,7 +117,7 @@ func (m *measurement) page(ctx context.Context, page cdc.Page) error {
 // ids measures the named resources.
 func (m *measurement) ids(ctx context.Context) error {
 	for _, id := range m.in.IDs {
-		change, found, searches, err := m.r.current(ctx, m.in.Origin, m.in.Type, m.in.Span, id)
+		change, found, searches, err := m.r.current(ctx, m.in.Origin, m.in.Type, m.in.Span, id, func() { Heartbeat(ctx) })
 		m.result.Counts.Reads++
 		m.result.Counts.Searches += searches
 		switch {

@@ -35,7 +35,7 @@ func resourceOf(id string, at time.Time, size int) cdc.Resource {
 
 func ranging(store Store) *Activities {
 	return &Activities{Reader: &Reader{
-		Store: store, Limits: NewLimits(1e6, 1e6), Logger: slog.New(slog.DiscardHandler), MaxEventBytes: 1_000_000,
+		Store: store, Limits: NewLimits(1e6), Logger: slog.New(slog.DiscardHandler), MaxEventBytes: 1_000_000,
 		Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
 	}}
 }

@@ -53,19 +53,46 @@ type Reader struct {
 	References bool
 }
 
-// Search reads a page and repeats at once what often passes, with a token of the
-// store's limiter for each request: of the share of audits and ranges if bulk. It calls
-// waiting from time to time while it waits for a token, which may take longer than the
-// heartbeat timeout. It returns how many requests it made.
-func (r *Reader) Search(ctx context.Context, q cdc.SearchRequest, bulk bool, waiting func()) (page cdc.Page, searches int, err error) {
-	token := func() error {
-		return WithTicks(waitingHeartbeat, waiting, func() error { return r.Limits.wait(ctx, q.Datastore, bulk) })
+// Search reads a page and repeats at once what often passes, with a search token for each
+// request. It calls waiting from time to time while it waits for a token, which may take
+// longer than the heartbeat timeout. It returns how many requests it made.
+func (r *Reader) Search(ctx context.Context, q cdc.SearchRequest, purpose Purpose, waiting func()) (page cdc.Page, searches int, err error) {
+	if err := r.token(ctx, q.Datastore, purpose, waiting); err != nil {
+		return cdc.Page{}, 0, err
 	}
+	return r.search(ctx, q, purpose, waiting)
+}
+
+// search is Search when the token of the first request has been taken.
+func (r *Reader) search(ctx context.Context, q cdc.SearchRequest, purpose Purpose, waiting func()) (page cdc.Page, searches int, err error) {
+	token := func() error { return r.token(ctx, q.Datastore, purpose, waiting) }
 	page, err = quickly(ctx, token, func() (cdc.Page, error) {
 		searches++
 		return r.page(ctx, q)
 	})
 	return page, searches, err
+}
+
+// token waits for a search token, and calls waiting meanwhile. Every request that searches
+// takes one.
+func (r *Reader) token(ctx context.Context, datastore string, purpose Purpose, waiting func()) error {
+	return WithTicks(waitingHeartbeat, waiting, func() error { return r.Limits.wait(ctx, datastore, purpose) })
+}
+
+// tokenInTime waits for a search token no longer than the attempt has time for the search
+// after it. err is only of an attempt that has ended.
+func (r *Reader) tokenInTime(ctx context.Context, datastore string, purpose Purpose) (taken bool, err error) {
+	inTime := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		inTime, cancel = context.WithDeadline(ctx, deadline.Add(-readReserve))
+		defer cancel()
+	}
+	err = r.Limits.wait(inTime, datastore, purpose)
+	if err != nil && ctx.Err() == nil {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // page makes the request for one page of a listing, and counts its unreadable entries.
@@ -245,7 +272,7 @@ func (r *Reader) read(ctx context.Context, datastore, resourceType, id string) (
 // current reads the current version of a resource. found is false when it is not to
 // be published. One that is too large for an answer goes as a reference: a search for
 // its id shows which version that is.
-func (r *Reader) current(ctx context.Context, origin cdc.Origin, resourceType string, span cdc.Span, id string) (change cdc.Change, found bool, searches int, err error) {
+func (r *Reader) current(ctx context.Context, origin cdc.Origin, resourceType string, span cdc.Span, id string, waiting func()) (change cdc.Change, found bool, searches int, err error) {
 	resource, err := r.read(ctx, origin.Datastore, resourceType, id)
 	switch {
 	case err == nil:
@@ -254,6 +281,9 @@ func (r *Reader) current(ctx context.Context, origin cdc.Origin, resourceType st
 		if r.concernsOne(origin.Datastore, resourceType, id, err) {
 			err = nil
 		}
+		return cdc.Change{}, false, 0, err
+	}
+	if err := r.token(ctx, origin.Datastore, Ranges, waiting); err != nil {
 		return cdc.Change{}, false, 0, err
 	}
 	page, err := r.Store.Search(ctx, cdc.SearchRequest{Datastore: origin.Datastore, Type: resourceType, Span: span, ID: id, IDsOnly: true})

@@ -32,16 +32,13 @@ func Quickly[T any](ctx context.Context, request func() (T, error)) (T, error) {
 	return quickly(ctx, func() error { return nil }, request)
 }
 
-// quickly takes a token for each request.
+// quickly takes a token for each repetition. Without one the request is not repeated.
 func quickly[T any](ctx context.Context, token func() error, request func() (T, error)) (T, error) {
 	for try := 1; ; try++ {
-		if err := token(); err != nil {
-			var none T
-			return none, err
-		}
 		began := time.Now()
 		response, err := request()
-		if err == nil || try > quickRetries || time.Since(began) > quickRequest || !passesSoon(err) || !Pause(ctx, try, retryAfter(err)) {
+		if err == nil || try > quickRetries || time.Since(began) > quickRequest || !passesSoon(err) ||
+			!Pause(ctx, try, retryAfter(err)) || token() != nil {
 			return response, err
 		}
 	}

@@ -110,7 +110,7 @@ func (p *process) newActivities(awsConfig aws.Config, stores *healthlake.Client,
 		Observe: p.metrics.BusCall, Logger: p.logger,
 	}}
 	executions := p.temporal.Executions
-	p.limits = activities.NewLimits(p.cfg.LiveRate(), p.cfg.SearchRate*config.AuditShare)
+	p.limits = activities.NewLimits(p.cfg.SearchRate)
 	reader := &activities.Reader{
 		Store: stores, Limits: p.limits, Observer: p.metrics, Logger: p.logger,
 		Format:        cdc.EventFormat{Source: p.cfg.EventSource, DetailType: p.cfg.DetailType},

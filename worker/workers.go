@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"healthlake-cdc/internal/cdc"
-	"healthlake-cdc/internal/config"
 	"healthlake-cdc/internal/temporal"
 	"healthlake-cdc/workflows"
 )
@@ -20,7 +19,11 @@ const (
 	// activitySlots is how many activities of the main task queue a process
 	// runs at once; with 1 MiB results it bounds their memory.
 	activitySlots = 100
-	// pageSlots is the same for each of a datastore's task queues.
+	// pageSlots is the same for each of a datastore's task queues. What waits there for a
+	// search token holds a slot. That is enough because live and bulk work have queues of
+	// their own, so that no live page waits for a slot that bulk work holds, and because
+	// attempts that read pages end within a minute, with or without a token: the next task
+	// of the queue, which is in order, gets the slot then.
 	pageSlots = 8
 	// bulkPublishSlots is the same for what ranges publish.
 	bulkPublishSlots = 8
@@ -63,9 +66,7 @@ func stopAll(all []worker.Worker) {
 
 // workers are one for workflows, first pages and publishing; one for what ranges
 // publish, in slots of its own, so that live windows find theirs free; and two for each
-// datastore's further pages and bulk work. The server enforces the rate of those for the
-// whole fleet and follows the last worker that polled, so it is the same on all: the
-// share of CDC_SEARCH_RATE, whatever the fleet's size.
+// datastore's further pages and bulk work.
 func (p *process) workers(fatal chan<- error) []worker.Worker {
 	main := worker.Options{MaxConcurrentActivityExecutionSize: activitySlots}
 	if p.cfg.DeploymentName != "" {
@@ -82,10 +83,9 @@ func (p *process) workers(fatal chan<- error) []worker.Worker {
 			MaxConcurrentActivityExecutionSize: pageSlots, DisableWorkflowWorker: true,
 			Identity: p.temporal.Identity + temporal.Mark(p.types[datastore], ownerOf(p.cfg)),
 		}
-		pages.TaskQueueActivitiesPerSecond = p.cfg.SearchRate * config.FurtherShare
-		all = append(all, p.newWorker(cdc.LiveTaskQueue(p.cfg.TaskQueue, datastore), pages, fatal))
-		pages.TaskQueueActivitiesPerSecond = p.cfg.SearchRate * config.BulkShare
-		all = append(all, p.newWorker(cdc.BulkTaskQueue(p.cfg.TaskQueue, datastore), pages, fatal))
+		all = append(all,
+			p.newWorker(cdc.LiveTaskQueue(p.cfg.TaskQueue, datastore), pages, fatal),
+			p.newWorker(cdc.BulkTaskQueue(p.cfg.TaskQueue, datastore), pages, fatal))
 	}
 	return all
 }
@@ -110,15 +110,14 @@ func (p *process) newWorker(taskQueue string, options worker.Options, fatal chan
 	return w
 }
 
-// followFleet divides the shares of the search rate that each process limits by
-// itself by the number of workers that the task queue shows.
+// followFleet divides the search rate, which each process keeps by itself, by the number of
+// workers that the task queue shows.
 func (p *process) followFleet(ctx context.Context) error {
 	ticker := time.NewTicker(fleetEvery)
 	defer ticker.Stop()
 	for {
 		if n, err := p.fleetSize(ctx); err == nil {
-			each := p.cfg.SearchRate / float64(n)
-			p.limits.SetRates(each*config.LiveShare, each*config.AuditShare)
+			p.limits.SetRate(p.cfg.SearchRate / float64(n))
 		} else if ctx.Err() == nil {
 			p.logger.Debug("cannot see the fleet's size; keeping the search rate", "error", err)
 		}

@@ -193,7 +193,9 @@ func (s *captureSlice) nextPage(ctx workflow.Context, page cdc.HydratePageResult
 		s.restartPages()
 		return s.waitForStore(ctx, cdc.ClassPageTokenRejected, 0)
 	}
-	s.state.Retry = cdc.Retry{} // the store gives it, or a part of it
+	if page.Counts.Searches+page.Counts.Reads > 0 { // else no search token came in time
+		s.state.Retry = cdc.Retry{} // the store gives it, or a part of it
+	}
 	if page.State == cdc.PageIncomplete {
 		for _, change := range page.Changes {
 			s.state.PageKnown.Add(s.in.Salt.Hash(change.Version))

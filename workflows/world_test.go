@@ -105,7 +105,7 @@ func (w *world) renew(at time.Time) {
 	}
 	executions := temporal.Executions{Client: w.runs, Data: payload.NewPlainConverter()}
 	reader := &activities.Reader{
-		Store: w.store, Observer: observer{}, Limits: activities.NewLimits(1e6, 1e6), Logger: slog.New(slog.DiscardHandler),
+		Store: w.store, Observer: observer{}, Limits: activities.NewLimits(1e6), Logger: slog.New(slog.DiscardHandler),
 		Format:        cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
 		MaxEventBytes: 1_000_000,
 	}

@@ -147,7 +147,7 @@ func (l *listing) readPages(ctx context.Context, span cdc.Span) (whole bool, err
 func (l *listing) page(ctx context.Context, span cdc.Span, next string) (cdc.Page, error) {
 	page, searches, err := l.Reader.Search(ctx, cdc.SearchRequest{
 		Datastore: l.in.Datastore, Type: l.name, Span: span, Next: next, IDsOnly: !l.in.Measure,
-	}, true, func() { l.heartbeat.record(ctx) })
+	}, activities.Audits, func() { l.heartbeat.record(ctx) })
 	l.searches += searches
 	l.heartbeat.record(ctx)
 	return page, err

@@ -242,10 +242,10 @@ func TestAuditSpanOfOneStoreOnly(t *testing.T) {
 func TestSearchIsHeardOfWhileItWaitsForItsToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := auditorOf(healthlaketest.New(), newEngine())
-		a.Reader.Limits = activities.NewLimits(1, 0.01)
+		a.Reader.Limits = activities.NewLimits(0.01)
 		heard := 0
 		for range 2 {
-			_, _, err := a.Reader.Search(t.Context(), cdc.SearchRequest{Datastore: testStore, Type: "Patient"}, true, func() { heard++ })
+			_, _, err := a.Reader.Search(t.Context(), cdc.SearchRequest{Datastore: testStore, Type: "Patient"}, activities.Audits, func() { heard++ })
 			require.NoError(t, err)
 		}
 		require.GreaterOrEqual(t, heard, 9)

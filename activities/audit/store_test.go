@@ -71,7 +71,7 @@ func auditorOf(store activities.Store, e *engine) *Activities {
 	logger := slog.New(slog.DiscardHandler)
 	return &Activities{
 		Reader: &activities.Reader{
-			Store: store, Limits: activities.NewLimits(1e6, 1e6), Observer: silent{}, Logger: logger, MaxEventBytes: 1_000_000,
+			Store: store, Limits: activities.NewLimits(1e6), Observer: silent{}, Logger: logger, MaxEventBytes: 1_000_000,
 			Format: cdc.EventFormat{Source: "com.fhir-{type}", DetailType: "Fhir{Type}Changed"},
 		},
 		Executions: executionsOf(e), Logger: logger,

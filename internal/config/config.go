@@ -129,16 +129,12 @@ func (c *Config) CheckHorizon(retention time.Duration) error {
 		c.AuditHorizon, retention, limit)
 }
 
-// How CDC_SEARCH_RATE is shared: windows' first pages, their further pages, bulk work that
-// makes one search an attempt (ranges, counts), and bulk work that makes many (audits).
-const (
-	LiveShare    = 0.5
-	FurtherShare = 0.3
-	BulkShare    = 0.1
-	AuditShare   = 0.1
-)
+// LiveShare is how much of CDC_SEARCH_RATE the first pages of live windows may need, in a
+// store that is always busy. They go first, so the rest is what all other searches have
+// then: further pages, audits and ranges.
+const LiveShare = 0.5
 
-// LiveRate is the share of live windows' first pages, in searches a second and store.
+// LiveRate is what LiveShare is in searches a second and store.
 func (c *Config) LiveRate() float64 { return c.SearchRate * LiveShare }
 
 // AWS loads the SDK's own configuration: region, credentials, endpoints.
