@@ -84,7 +84,9 @@ func measureInput(ids ...string) cdc.MeasureInput {
 	return cdc.MeasureInput{Origin: rangeOrigin, Type: "Patient", Span: rangeSpan, IDs: ids}
 }
 
-func namedTooLarge(ctx context.Context, a *Activities) { _, _ = a.MeasureSpan(ctx, measureInput("huge")) }
+func namedTooLarge(ctx context.Context, a *Activities) {
+	_, _ = a.MeasureSpan(ctx, measureInput("huge"))
+}
 
 func namedTooLargePage(ctx context.Context, a *Activities) {
 	_, _ = a.HydratePage(ctx, cdc.HydratePageInput{Origin: rangeOrigin, Type: "Patient", Span: rangeSpan, IDs: []string{"huge"}})

@@ -64,7 +64,7 @@ reads them from standard input.
 	f.bind(command, "replay")
 	flags := command.Flags()
 	flags.StringSliceVar(&f.ids, "id", nil, "only these resources, as Patient/123 (repeat or separate by commas), or - for standard input: their current versions")
-	flags.Float64Var(&f.rate, "rate", 0, "at most this many versions per second over the whole replay; 0 is as fast as the bulk share of CDC_SEARCH_RATE allows")
+	flags.Float64Var(&f.rate, "rate", 0, "at most this many versions per second over the whole replay; 0 is as fast as live windows leave room in CDC_SEARCH_RATE")
 	flags.StringVar(&f.bus, "to-bus", "", "another event bus than CDC_EVENT_BUS, by name or ARN; the workers need events:PutEvents on it")
 	required(command, "since", "until")
 	return command

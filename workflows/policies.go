@@ -15,7 +15,8 @@ import (
 const (
 	// hydrateTimeout holds activities' hydrateBudget and one SearchTimeout.
 	hydrateTimeout = 90 * time.Second
-	// pageTimeout holds one search, or the reads of a page's bodies.
+	// pageTimeout holds a wait for a search token and a search, or the reads of a page's
+	// bodies.
 	pageTimeout = 60 * time.Second
 	// publishTimeout bounds an attempt that the bus keeps throttling; the next
 	// goes on from its heartbeat.
@@ -24,8 +25,8 @@ const (
 	heartbeatTimeout = 30 * time.Second
 	// busDelay is the longest between attempts to publish.
 	busDelay = time.Minute
-	// auditTimeout holds the listing of an hour's versions at the bulk share of the
-	// search rate; a retry goes on from its heartbeat's types.
+	// auditTimeout holds the listing of an hour's versions at the floor that audits have
+	// of the search rate; a retry goes on from its heartbeat's types.
 	auditTimeout = 2 * time.Hour
 	// healTimeout is how long a Heal waits for its windows to close, some time off;
 	// what is open then is looked at again.
@@ -33,7 +34,8 @@ const (
 	// auditHeartbeat holds a search with its retries.
 	auditHeartbeat = 2 * time.Minute
 	// measureTimeout holds the pages of the largest slice of a range (50, or as many reads
-	// as an operator names) at a small share of the search rate; measureHeartbeat one search.
+	// as an operator names) at the floor that ranges have of the search rate; measureHeartbeat
+	// one search.
 	measureTimeout   = 30 * time.Minute
 	measureHeartbeat = 90 * time.Second
 	// wantedAttempts are some ten seconds of attempts to read wanted versions.
@@ -91,8 +93,8 @@ func hydratePolicy(ctx workflow.Context, datastore string, bulk bool, summary st
 	return withPolicy(ctx, datastore, bulk, cdc.PriorityLive, summary, options)
 }
 
-// pagePolicy runs on the datastore's own task queue, whose rate the server
-// enforces for the whole fleet.
+// pagePolicy runs on the datastore's own task queues: what waits there for a search token
+// holds a slot of no other store, and bulk work none of live windows.
 func pagePolicy(ctx workflow.Context, datastore string, bulk bool, retry *temporal.RetryPolicy, summary string) workflow.Context {
 	options := workflow.ActivityOptions{
 		TaskQueue:           cdc.LiveTaskQueue(workflow.GetInfo(ctx).TaskQueueName, datastore),

@@ -13,7 +13,7 @@ import (
 
 // BenchmarkLiveWindows shows how long after its end a window's last version is on
 // the bus, alone and beside a backfill: passes after 2 and 6 s, searches as with
-// CDC_SEARCH_RATE=80.
+// CDC_SEARCH_RATE=20.
 func BenchmarkLiveWindows(b *testing.B) {
 	const past, each, windows = 20_000, 2_500, 6
 	for _, beside := range []bool{false, true} {

@@ -32,7 +32,7 @@ type CaptureRangeInput struct {
 	// DryRun only counts what the range would publish.
 	DryRun bool `json:"dryRun,omitempty"`
 	// Rate is how many versions a second the whole range publishes at most; 0 is as
-	// fast as the search rate's bulk share lets it.
+	// fast as live windows leave it room in the search rate.
 	Rate float64 `json:"rate,omitempty"`
 	// Bus is the name or ARN of another bus than CDC_EVENT_BUS.
 	Bus string `json:"bus,omitempty"`

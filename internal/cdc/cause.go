@@ -8,7 +8,7 @@ type Cause struct {
 	SourceTime time.Time `json:"sourceTime"`
 	// CapturedBy is one of the By constants: meta.capturedBy of the events.
 	CapturedBy string `json:"capturedBy"`
-	// Bulk is the lane behind live windows: another share of the search rate, and
+	// Bulk is the lane behind live windows: its searches come after theirs, and it has
 	// task queues of its own.
 	Bulk bool `json:"bulk,omitempty"`
 }

@@ -64,7 +64,7 @@ func clockText(date time.Time) string {
 }
 
 // searchRate returns an error for settings under which windows of a store that is
-// always busy would need more searches than their share.
+// always busy would need more searches than may go into first pages.
 func (p *Probes) searchRate(context.Context) (string, error) {
 	share := p.cfg.LiveRate()
 	highest := 0.0
@@ -73,7 +73,7 @@ func (p *Probes) searchRate(context.Context) (string, error) {
 		highest = max(highest, need)
 	}
 	if highest > share {
-		return "", fmt.Errorf("windows need up to %.1f searches a second and store (types × (passes + 1) / 10 s), their share of CDC_SEARCH_RATE is %.1f: raise it to %.0f, or search fewer types", highest, share, highest/config.LiveShare)
+		return "", fmt.Errorf("windows need up to %.1f searches a second and store (types × (passes + 1) / 10 s), %.0f %% of CDC_SEARCH_RATE may go into that, which is %.1f: raise it to %.0f, or search fewer types", highest, 100*config.LiveShare, share, highest/config.LiveShare)
 	}
 	return fmt.Sprintf("windows need up to %.1f of %.1f searches a second and store", highest, share), nil
 }
