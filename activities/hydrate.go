@@ -102,6 +102,11 @@ func markFailed(page *cdc.PageResult, err error) {
 // late reports whether the attempt begins no further search.
 func (h *hydration) late() bool { return time.Since(h.started) > hydrateBudget }
 
+// heldLong reports whether the attempt is to end with the changes that it holds.
+func (h *hydration) heldLong() bool {
+	return h.used.names > 0 && time.Since(h.started) > maxHold
+}
+
 // sideBySide is how many pages are read next, by what the pages so far held: none when the
 // result has no room for another, or the attempt's time is over.
 func (h *hydration) sideBySide() int {
@@ -142,7 +147,7 @@ func (h *hydration) readFurther(ctx context.Context) {
 			left[i] = furtherPages
 		}
 	}
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !h.heldLong() {
 		var next []int
 		for i, page := range h.result.Pages {
 			if page.State == cdc.PageMore && left[i] > 0 && len(next) < h.sideBySide() {
@@ -292,7 +297,11 @@ func (h *hydration) search(ctx context.Context, q cdc.SearchRequest) (page cdc.P
 	case q.Next != "":
 		purpose = FurtherPages
 	}
-	waiting, cancelWaiting := context.WithDeadline(ctx, h.started.Add(hydrateBudget))
+	budget := hydrateBudget
+	if q.Next != "" && h.used.names > 0 {
+		budget = maxHold
+	}
+	waiting, cancelWaiting := context.WithDeadline(ctx, h.started.Add(budget))
 	defer cancelWaiting()
 	if err := h.r.token(waiting, q.Datastore, purpose, func() {}); err != nil {
 		return cdc.Page{}, 0, err

@@ -2,62 +2,134 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"healthlake-cdc/internal/cdc"
 )
 
-// HydratePage reads one page of a slice with one search, or, with Want or IDs, the
-// bodies of named versions or resources with none. When the page does not fit wholly,
-// the state is PageIncomplete with the same link, to be requested again with what the
-// result holds in Known. A page that is too large for an answer is followed by one of
+// maxHold is how long an attempt that holds changes reads on: they are to be published.
+const maxHold = 10 * time.Second
+
+// HydratePage reads pages of a slice, each with one search, as many as the result holds and
+// are read within some seconds; or, with Want or IDs, the bodies of named versions or
+// resources with no search. A page that is too large for an answer is followed by one of
 // ids, whose versions are listed as with List.
 //
-// It leaves every retry to Temporal. When no search token comes in time, the page is
-// PageIncomplete without a search: to be read is not to fail.
+// It leaves every retry to Temporal. What it read before a page failed is its result. When
+// no search token comes in time for the first page, that is PageIncomplete without a search:
+// it is no failure.
 func (a *Activities) HydratePage(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
-	r := a.Reader
 	switch {
 	case len(in.Want) > 0:
-		return r.wantedVersions(ctx, in)
+		return a.Reader.wantedVersions(ctx, in)
 	case len(in.IDs) > 0:
-		return r.namedResources(ctx, in)
+		return a.Reader.namedResources(ctx, in)
 	}
-	purpose := FurtherPages
-	if in.Origin.Bulk {
-		purpose = Ranges
-	}
-	taken, err := r.tokenInTime(ctx, in.Origin.Datastore, purpose)
-	switch {
-	case err != nil:
+	p := &paging{r: a.Reader, in: in, known: knownIn(in.Known, in.Salt)}
+	p.result.State, p.result.Next, p.result.Trail = cdc.PageMore, in.Next, in.Trail
+	if err := p.readFirst(ctx); err != nil {
 		return cdc.HydratePageResult{}, ApplicationError(ctx, err)
-	case !taken:
-		return cdc.HydratePageResult{State: cdc.PageIncomplete, Next: in.Next}, nil
 	}
-	result := cdc.HydratePageResult{State: cdc.PageDone, Counts: cdc.Counts{Searches: 1}}
-	page, err := r.page(ctx, cdc.SearchRequest{Datastore: in.Origin.Datastore, Type: in.Type, Span: in.Span, Next: in.Next, IDsOnly: in.List})
-	if cdc.ClassOf(err) == cdc.ClassPageTokenRejected && in.Next != "" {
-		result.State, result.Restart = cdc.PageIncomplete, true
-		return result, nil
+	p.readFurther(ctx)
+	return p.result, nil
+}
+
+// paging is one attempt of HydratePage to read pages.
+type paging struct {
+	r     *Reader
+	in    cdc.HydratePageInput
+	known func(cdc.Version) bool
+	// pages is how many were read, used what their versions take of the result.
+	pages  int
+	used   room
+	result cdc.HydratePageResult
+}
+
+func (p *paging) purpose() Purpose {
+	if p.in.Origin.Bulk {
+		return Ranges
 	}
+	return FurtherPages
+}
+
+// readFirst reads the page that is requested.
+func (p *paging) readFirst(ctx context.Context) error {
+	taken, err := p.r.tokenInTime(ctx, p.in.Origin.Datastore, p.purpose())
 	if err != nil {
-		return cdc.HydratePageResult{}, ApplicationError(ctx, err)
+		return err
 	}
-	fresh := unknown(in.Span, knownIn(in.Known, in.Salt), page)
-	result.Next, result.Content = page.Next, page.Content(in.Salt)
-	if page.Next != "" {
-		result.State = cdc.PageMore
+	if !taken {
+		p.result.State = cdc.PageIncomplete
+		return nil
 	}
-	if (in.List || page.IDsOnly) && !r.References {
-		result.Listed = versionsOf(fresh)
-		return result, nil
+	err = p.read(ctx)
+	if cdc.ClassOf(err) == cdc.ClassPageTokenRejected && p.in.Next != "" {
+		p.result.State, p.result.Restart, p.result.Next = cdc.PageIncomplete, true, ""
+		return nil
 	}
-	changes := r.changes(in.Origin, fresh)
-	n := new(room).pack(changes)
-	result.Changes = changes[:n]
-	if n < len(changes) {
-		result.State, result.Next = cdc.PageIncomplete, in.Next
+	return err
+}
+
+// readFurther reads the pages after it. Where one fails the result is what is there, with
+// the link to it: the next attempt meets the error again.
+func (p *paging) readFurther(ctx context.Context) {
+	most := cdc.MaxPages
+	if p.in.Pages > 0 {
+		most = min(most, p.in.Pages)
 	}
-	return result, nil
+	until, cancel := context.WithTimeout(ctx, maxHold)
+	defer cancel()
+	for p.result.State == cdc.PageMore && p.pages < most && p.used.holdsAnother(p.pages) {
+		if nearDeadline(ctx) || p.r.Limits.wait(until, p.in.Origin.Datastore, p.purpose()) != nil {
+			return
+		}
+		if p.read(ctx) != nil {
+			return
+		}
+	}
+}
+
+// read reads the page that Next names, with a token that was taken, and adds it.
+func (p *paging) read(ctx context.Context) error {
+	p.result.Counts.Searches++
+	page, err := p.r.page(ctx, cdc.SearchRequest{
+		Datastore: p.in.Origin.Datastore, Type: p.in.Type, Span: p.in.Span, Next: p.result.Next, IDsOnly: p.in.List,
+	})
+	if err != nil {
+		return err
+	}
+	p.pages++
+	if !p.add(page) {
+		p.result.State = cdc.PageIncomplete // the rest of it is requested by the same link
+		return nil
+	}
+	content := page.Content(p.in.Salt)
+	switch p.result.Next = page.Next; {
+	case page.Next == "":
+		p.result.State = cdc.PageDone
+	case p.result.Trail.Add(p.in.Salt, content, page.Next):
+		p.r.CountPageLoop(ctx, p.in.Origin.Datastore, p.in.Type)
+		p.result.State, p.result.Next = cdc.PageDone, ""
+	}
+	return nil
+}
+
+// add adds what is new of a page, and reports whether there was room for all of it.
+func (p *paging) add(page cdc.Page) (whole bool) {
+	fresh := unknown(p.in.Span, p.known, page)
+	if (p.in.List || page.IDsOnly) && !p.r.References {
+		for _, version := range versionsOf(fresh) {
+			if !p.used.add(cdc.Change{Version: version}) {
+				return false
+			}
+			p.result.Listed = append(p.result.Listed, version)
+		}
+		return true
+	}
+	changes := p.r.changes(p.in.Origin, fresh)
+	n := p.used.pack(changes)
+	p.result.Changes = append(p.result.Changes, changes[:n]...)
+	return n == len(changes)
 }
 
 // wantedVersions reads the bodies of the versions in Want.

@@ -43,6 +43,7 @@ func (a *Activities) MeasureSpan(ctx context.Context, in cdc.MeasureInput) (cdc.
 		return cdc.MeasureResult{}, InvalidInput(ctx, "measuring needs a datastore, a resource type and a span")
 	}
 	m := &measurement{r: a.Reader, in: in, seen: make(map[cdc.Key]bool)}
+	m.beginActivity()
 	var err error
 	if len(in.IDs) > 0 {
 		err = m.ids(ctx)
@@ -60,7 +61,11 @@ type measurement struct {
 	r  *Reader
 	in cdc.MeasureInput
 	// seen are the versions that were measured: a position may be read twice.
-	seen   map[cdc.Key]bool
+	seen map[cdc.Key]bool
+	// read and used are how many pages, and what of a result, the last of the slice's
+	// activities has that are counted.
+	read   int
+	used   room
 	result cdc.MeasureResult
 }
 
@@ -96,6 +101,10 @@ func (m *measurement) pages(ctx context.Context) error {
 
 // page measures one page; where it has no bodies they are read one by one.
 func (m *measurement) page(ctx context.Context, page cdc.Page) error {
+	if m.read == cdc.MaxPages || !m.used.holdsAnother(m.read) {
+		m.beginActivity()
+	}
+	m.read++
 	fresh := unknown(m.in.Span, func(v cdc.Version) bool { return m.seen[v.Key()] }, page)
 	if !page.IDsOnly || m.r.References {
 		m.add(m.r.changes(m.in.Origin, fresh))
@@ -133,10 +142,14 @@ func (m *measurement) ids(ctx context.Context) error {
 	return nil
 }
 
-// add counts a page's changes, and the activities that its bodies would need.
-func (m *measurement) add(changes []cdc.Change) {
+// beginActivity counts an activity of the slice that reads pages.
+func (m *measurement) beginActivity() {
 	m.result.Pages++
-	var used room
+	m.read, m.used = 0, room{}
+}
+
+// add counts changes, and the activities that their bodies would need.
+func (m *measurement) add(changes []cdc.Change) {
 	for _, change := range changes {
 		if m.seen[change.Key()] {
 			continue // a page may hold it twice
@@ -149,10 +162,10 @@ func (m *measurement) add(changes []cdc.Change) {
 		if change.Reason != "" {
 			m.result.Counts.References++
 		}
-		if !used.add(change) {
-			m.result.Pages++
-			used = room{}
-			used.add(change)
+		if !m.used.add(change) {
+			m.beginActivity()
+			m.read = 1 // the rest of its page
+			m.used.add(change)
 		}
 	}
 }

@@ -184,6 +184,12 @@ func (r *room) pack(changes []cdc.Change) int {
 	return len(changes)
 }
 
+// holdsAnother reports whether there is room for one more page like the n that were added,
+// so that few pages are requested again because a part of them did not fit.
+func (r *room) holdsAnother(n int) bool {
+	return r.unpacked*(n+1) <= n*cdc.MaxResultBodies && (r.packer.Size()+r.names)*(n+1) <= n*cdc.MaxResultBytes
+}
+
 // readBodies reads the named versions until a result's worth of bodies is there, or the
 // attempt's time is nearly over. unread are those that it did not come to, or whose read
 // failed: then err is the first such error. A version that is gone is left out: it was
@@ -335,7 +341,7 @@ func (r *Reader) CountUnreadable(datastore, resourceType string, span cdc.Span, 
 }
 
 // pageLoops counts, in the metrics of Temporal's SDK, the lists of pages that were
-// ended because they loop. Workflows count the same (workflows/slice.go).
+// ended because they loop.
 const pageLoops = "healthlake_cdc_page_loops"
 
 // CountPageLoop counts and logs a list of pages that was ended because it loops.

@@ -159,7 +159,7 @@ func TestContinueAsNewWithRejectedEntries(t *testing.T) {
 
 func TestSliceContinuesAsNewWithRejectedEntries(t *testing.T) {
 	w := newWorld(t)
-	w.store.Fill("Patient", 350, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 1_350, start.Add(time.Second), 300)
 	// Sorted first, so that it is behind when the history has grown.
 	bad := w.store.Write("Patient", "AAA", start.Add(time.Second), 0, 300)
 	tries := 0
@@ -173,7 +173,7 @@ func TestSliceContinuesAsNewWithRejectedEntries(t *testing.T) {
 	_, runs := runToEnd(w, cdc.WorkflowCaptureSlice, sliceInput(w, false), func(run int, _ cdc.CaptureSliceInput) {
 		renewSlice(w)
 		if run == 1 {
-			growAfter(w, "HydratePage", 2)
+			growAfter(w, "HydratePage", 1)
 		}
 	})
 	require.Equal(t, 2, runs)

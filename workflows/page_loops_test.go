@@ -27,7 +27,7 @@ func TestSliceWhoseLinksGoRoundEnds(t *testing.T) {
 			}
 			w.renew(end(time.Minute))
 			if grows {
-				growAfter(w, "HydratePage", 12)
+				growAfter(w, "HydratePage", 1)
 			}
 			w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, patientSlice(w))
 			if grows {

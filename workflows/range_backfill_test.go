@@ -57,7 +57,7 @@ func TestSliceOfARangeContinuesAsNewWhileItLists(t *testing.T) {
 	in := cdc.CaptureSliceInput{
 		Salt:   salt,
 		Origin: cdc.Origin{Datastore: datastore, Cause: cdc.Cause{CapturedBy: cdc.ByBackfill, Bulk: true}, CorrelationID: cdc.BackfillID("again")},
-		Type:   "Patient", Span: rangeInput().Span, Range: cdc.RangeSlice{Listing: true, Rate: 400},
+		Type:   "Patient", Span: rangeInput().Span, Range: cdc.RangeSlice{Listing: true, Rate: cdc.PageSize}, // a page an attempt
 	}
 	last, runs := runToEnd(w, cdc.WorkflowCaptureSlice, in, func(run int, _ cdc.CaptureSliceInput) {
 		w.renew(at.Add(time.Duration(run-1) * 30 * time.Second))

@@ -175,12 +175,12 @@ func addAudit(plan *cdc.RangePlan, part *cdc.RangePart, piece cdc.Span, totals c
 	replacePart(plan, part, rest)
 }
 
-// sliceActions is about how many billed actions a slice takes: its start, a read
-// and a Publish for each page, and where nothing is named a timer and the listing.
-func sliceActions(pages, versions int, listing bool) int {
-	actions := 1 + 2*pages
+// sliceActions is about how many billed actions a slice takes: its start, a Publish for
+// each of its reads, and where nothing is named a timer and the listing.
+func sliceActions(reads, versions int, listing bool) int {
+	actions := 1 + 2*reads
 	if listing {
-		actions += 2 + versions/cdc.PageSize
+		actions += 2 + versions/(cdc.MaxPages*cdc.PageSize)
 	}
 	return actions
 }

@@ -9,8 +9,8 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// CaptureSlice captures one type's span page after page, page k being published
-// while page k+1 is read: windows use it for what overflows, ranges for everything.
+// CaptureSlice captures one type's span page after page, some pages being published while
+// the next ones are read: windows use it for what overflows, ranges for everything.
 // Its result is what it published.
 func CaptureSlice(ctx workflow.Context, in cdc.CaptureSliceInput) (cdc.CaptureSliceResult, error) {
 	s, err := newCaptureSlice(ctx, in)
@@ -99,11 +99,12 @@ func (s *captureSlice) run(ctx workflow.Context) error {
 	return s.operator.close(ctx)
 }
 
-// page captures the next page; last is set when none follows.
+// page captures the next pages; last is set when none follows.
 func (s *captureSlice) page(ctx workflow.Context) (last bool, err error) {
 	page, err := s.hydrate(ctx, cdc.HydratePageInput{
-		Salt: s.in.Salt, Next: s.in.Next, Known: s.state.PageKnown, List: s.in.Confirm, IDs: s.idsToRead(),
-	}, fmt.Sprintf("page %d of %s", s.state.Counts.Searches+1, s.in.Type))
+		Salt: s.in.Salt, Next: s.in.Next, Known: s.state.PageKnown, Trail: s.state.Trail, Pages: s.maxPages(),
+		List: s.in.Confirm, IDs: s.idsToRead(),
+	}, fmt.Sprintf("pages of %s from number %d", s.in.Type, s.state.Counts.Searches+1))
 	if err != nil {
 		return false, err
 	}
@@ -187,7 +188,8 @@ func (s *captureSlice) awaitPublish(ctx workflow.Context) error {
 	return err
 }
 
-// nextPage goes on to the page that follows, and reports whether there is none.
+// nextPage goes on to the page that follows what was read, and reports whether there is
+// none.
 func (s *captureSlice) nextPage(ctx workflow.Context, page cdc.HydratePageResult) (last bool, err error) {
 	if page.Restart {
 		s.restartPages()
@@ -196,38 +198,36 @@ func (s *captureSlice) nextPage(ctx workflow.Context, page cdc.HydratePageResult
 	if page.Counts.Searches+page.Counts.Reads > 0 { // else no search token came in time
 		s.state.Retry = cdc.Retry{} // the store gives it, or a part of it
 	}
-	if page.State == cdc.PageIncomplete {
-		for _, change := range page.Changes {
-			s.state.PageKnown.Add(s.in.Salt.Hash(change.Version))
-		}
-		return false, nil
-	}
-	s.in.Next, s.state.PageKnown = page.Next, cdc.HashSet{}
 	if s.idsToRead() != nil {
 		s.state.NextID = len(s.in.Range.IDs) - len(page.UnreadIDs)
 		return len(page.UnreadIDs) == 0, nil
 	}
-	loops := s.state.Trail.Add(s.in.Salt, page.Content, page.Next)
-	if loops {
-		s.reportPageLoop(ctx)
-	}
-	if loops || page.State == cdc.PageDone {
+	if page.State == cdc.PageDone {
 		s.restartPages()
 		return s.pagesDone(ctx)
 	}
+	if page.State == cdc.PageMore || page.Next != s.in.Next {
+		s.state.PageKnown = cdc.HashSet{}
+	}
+	if page.State == cdc.PageIncomplete {
+		s.addToPageKnown(page)
+	}
+	s.in.Next, s.state.Trail = page.Next, page.Trail
 	return false, nil
+}
+
+// addToPageKnown has what was read left out when the rest of the last page is requested.
+func (s *captureSlice) addToPageKnown(page cdc.HydratePageResult) {
+	for _, change := range page.Changes {
+		s.state.PageKnown.Add(s.in.Salt.Hash(change.Version))
+	}
+	for _, version := range page.Listed {
+		s.state.PageKnown.Add(s.in.Salt.Hash(version))
+	}
 }
 
 func (s *captureSlice) restartPages() {
 	s.in.Next, s.state.PageKnown, s.state.Trail = "", cdc.HashSet{}, cdc.PageTrail{}
-}
-
-// reportPageLoop counts, in the activities' metric, and logs that the pages were ended
-// because they repeat. Whatever else there is, audits find missing.
-func (s *captureSlice) reportPageLoop(ctx workflow.Context) {
-	countType(ctx, "healthlake_cdc_page_loops", s.in.Origin.Datastore, s.in.Type)
-	workflow.GetLogger(ctx).Warn("the store's pages repeat, or go on without anything new: what they held is kept, and no more are read",
-		"datastore", s.in.Origin.Datastore, "type", s.in.Type)
 }
 
 func (s *captureSlice) publishRejected(ctx workflow.Context) error {

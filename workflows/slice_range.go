@@ -22,6 +22,15 @@ func (s *captureSlice) batchSize(n int) int {
 	return max(1, min(n, int(s.in.Range.Rate)))
 }
 
+// maxPages is how many pages one HydratePage may read, 0 for as many as it can: with a
+// rate, what a second allows, so that a pause does not wait for what was read before it.
+func (s *captureSlice) maxPages() int {
+	if s.in.Range.Rate <= 0 {
+		return 0
+	}
+	return max(1, int(s.in.Range.Rate)/cdc.PageSize)
+}
+
 // drainPauses receives the signals to pause or resume that have come.
 func (s *captureSlice) drainPauses(ctx workflow.Context) {
 	signals := workflow.GetSignalChannel(ctx, cdc.SignalPause)

@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
+	sdktemporal "go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"healthlake-cdc/internal/cdc"
@@ -96,17 +99,17 @@ func TestPassBeginsWhenItsSliceHasClosedAndOthersGoOn(t *testing.T) {
 	w.requireLedger(result.Ledger, "Patient", "Observation")
 }
 
-// The batch of page k is held on the bus until page k+1 was asked for: were they
-// not under way side by side, neither would come.
-func TestSlicePublishesOnePageWhileItReadsTheNext(t *testing.T) {
+// What one attempt read is held on the bus until the next one has asked for its first
+// page: were they not under way side by side, neither would come.
+func TestSlicePublishesWhileItReadsTheNextPages(t *testing.T) {
 	w := newWorld(t)
-	w.store.Fill("Patient", 1_300, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 2_400, start.Add(time.Second), 300)
 	asked := make(chan struct{})
 	var once sync.Once
 	further := 0
 	w.store.Fail = func(c healthlaketest.Call) error {
 		if c.Further {
-			if further++; further == 2 {
+			if further++; further == cdc.MaxPages+1 {
 				once.Do(func() { close(asked) })
 			}
 		}
@@ -247,23 +250,65 @@ func TestSliceThatWaitsIsCancelled(t *testing.T) {
 // come meanwhile belong to this run.
 func TestSkipWhileASliceContinuesAsNewIsNotLost(t *testing.T) {
 	w := newWorld(t)
-	w.store.Fill("Patient", 350, start.Add(time.Second), 300)
+	w.store.Fill("Patient", 2_350, start.Add(time.Second), 300)
 	bad := w.store.Write("Patient", "AAA", start.Add(time.Second), 0, 300)
 	w.bus.reject = func(key string) bool { return key == bad.IdempotencyKey(datastore) }
 	renewSlice(w)
 	skipped := w.now().Add(time.Minute)
 	calls := 0
 	w.bus.fail = func(at time.Time) error {
-		if calls++; calls > 2 && !at.After(skipped) {
+		if calls++; calls > 1 && !at.After(skipped) {
 			return &cdc.Error{Op: "PutEvents", Class: cdc.ClassUnavailable, Status: 503}
 		}
 		return nil
 	}
-	growAfter(w, "HydratePage", 3)
+	growAfter(w, "HydratePage", 2)
 	w.when(skipped, func() { w.skip(cdc.Skip{Versions: []string{"Patient"}}) })
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, sliceInput(w, false))
 	var next cdc.CaptureSliceInput
 	w.continued(&next)
 	require.Equal(t, 1, next.Resume.Skipped.Len(), "the skip is in what the next run begins with")
 	require.Zero(t, next.Resume.Rejected.Len())
+}
+
+// A slice reads as many pages an attempt as it may: an attempt is billed, a page is not.
+func TestSliceTakesFewAttempts(t *testing.T) {
+	w := newWorld(t)
+	w.store.Fill("Patient", 5_000, start.Add(time.Second), 300)
+	renewSlice(w)
+	attempts := make(map[string]int)
+	w.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+		attempts[info.ActivityType.Name]++
+	})
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, sliceInput(w, false))
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, map[string]int{"HydratePage": 5, "Publish": 5}, attempts)
+	require.Len(t, w.store.Made("search", "Patient"), 50)
+	w.requireExactlyOnce(all)
+}
+
+// An attempt for which no search token came in time says nothing of the store: a slice
+// that waits for its store goes on waiting where it was, and one that does not begins at
+// once.
+func TestSliceWithoutASearchToken(t *testing.T) {
+	w := newWorld(t)
+	w.store.Fill("Patient", 50, start.Add(time.Second), 300)
+	renewSlice(w)
+	began := w.now()
+	noToken := cdc.HydratePageResult{State: cdc.PageIncomplete}
+	forbidden := sdktemporal.NewNonRetryableApplicationError("no", string(cdc.ClassForbidden), nil)
+	steps := []error{nil, forbidden, nil, forbidden, nil}
+	var times []time.Duration
+	w.env.OnActivity(w.real.HydratePage, mock.Anything, mock.Anything).Return(
+		func(ctx context.Context, in cdc.HydratePageInput) (cdc.HydratePageResult, error) {
+			times = append(times, w.now().Sub(began))
+			if len(times) > len(steps) {
+				return w.real.HydratePage(ctx, in)
+			}
+			return noToken, steps[len(times)-1]
+		})
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureSlice, sliceInput(w, false))
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, []time.Duration{0, 0, 5 * time.Second, 5 * time.Second, 15 * time.Second, 15 * time.Second}, times)
+	w.requireExactlyOnce(all)
 }

@@ -79,15 +79,26 @@ type CaptureSliceResult struct {
 	Counts  Counts `json:"counts"`
 }
 
-// HydratePageInput asks for one page of a slice.
+// MaxPages is how many pages one HydratePage reads at most: 1,000 versions, so that an
+// attempt costs little against what it reads, while the slice still publishes those of one
+// attempt beside the reading of the next.
+const MaxPages = 10
+
+// HydratePageInput asks for pages of a slice.
 type HydratePageInput struct {
 	Origin Origin `json:"origin"`
 	Type   string `json:"type"`
 	Span   Span   `json:"span"`
-	Next   string `json:"next,omitempty"`
-	// Known are the versions of this page to leave out, by Salt.
+	// Next is the link of the first of them; empty for the slice's first.
+	Next string `json:"next,omitempty"`
+	// Known are versions to leave out, by Salt: those that were read of the page that Next
+	// names.
 	Known HashSet `json:"known"`
 	Salt  Salt    `json:"salt"`
+	// Trail is what the pages before were.
+	Trail PageTrail `json:"trail,omitzero"`
+	// Pages is how many pages to read at most; 0 is MaxPages.
+	Pages int `json:"pages,omitempty"`
 	// List asks for ids and meta only: the result holds Listed, no Changes.
 	List bool `json:"list,omitempty"`
 	// Want asks for these versions, IDs for the current versions of these resources that
@@ -96,16 +107,19 @@ type HydratePageInput struct {
 	IDs  []string  `json:"ids,omitempty"`
 }
 
-// HydratePageResult is one page.
+// HydratePageResult is what was read of the pages.
 type HydratePageResult struct {
+	// State and Next are those of the last page: with PageMore, Next links to the page that
+	// follows; with PageIncomplete it is the page's own, to be requested again with the
+	// versions of this result in Known. They may be more than what was read of that page.
 	State PageState `json:"state"`
 	// Restart is set when the store rejected the page token: start the pages again.
 	Restart bool      `json:"restart,omitempty"`
 	Next    string    `json:"next,omitempty"`
 	Changes []Change  `json:"changes,omitempty"`
 	Listed  []Version `json:"listed,omitempty"`
-	// Content stands for everything that the page held; see PageTrail.
-	Content Hash `json:"content,omitempty"`
+	// Trail is for the request of the pages that follow.
+	Trail PageTrail `json:"trail,omitzero"`
 	// Unread and UnreadIDs are what of Want and IDs did not fit into this result.
 	Unread    []Version `json:"unread,omitempty"`
 	UnreadIDs []string  `json:"unreadIds,omitempty"`
