@@ -9,7 +9,7 @@ import (
 
 const (
 	// maxSlices is how many slices of a range are open at once. Each has at most one
-	// page and one Publish under way.
+	// HydratePage and one Publish under way.
 	maxSlices = 4
 	// maxVersions is how many versions a range gives one slice, so that its progress is seen.
 	maxVersions = 5_000
