@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -52,6 +53,9 @@ const (
 )
 
 const (
+	// gcPercent is GOGC where it is not set: half of Go's own value. A worker's memory is
+	// pages that are read, packed and gone, so that it costs little time.
+	gcPercent = 50
 	// defaultGrace is how long a stop may take: longer than SQS's longest poll
 	// (20 s), shorter than what Kubernetes waits before it kills (30 s).
 	defaultGrace = 25 * time.Second
@@ -99,6 +103,9 @@ func realMain(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 		return err
 	}
 	logger := telemetry.NewLogger(stderr, cfg.LogFormat, cfg.LogLevel)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	switch {
 	case o.probe != "":
 		return preflight.Health(ctx, cfg, o.probe, stdout)

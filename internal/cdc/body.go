@@ -118,7 +118,8 @@ type pack struct {
 // packCoder are shared: both are safe for concurrent use.
 var packCoder = sync.OnceValues(func() (*zstd.Encoder, *zstd.Decoder) {
 	// Options that are constants never fail.
-	enc, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
+	enc, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
+		zstd.WithSingleSegment(true), zstd.WithWindowSize(2*packBytes)) // it bounds an encoder's memory
 	dec, _ := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxPackBytes), zstd.WithDecodeAllCapLimit(true))
 	return enc, dec
 })

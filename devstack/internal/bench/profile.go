@@ -8,33 +8,47 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	smithytime "github.com/aws/smithy-go/time"
 )
 
-// profile writes a CPU profile of the stage's worker into the results' folder, if there is
-// one. The wait that it returns is over when the profile is written.
+// profile writes a CPU profile of the stage's worker, of so long from its first answer on,
+// and then a heap profile into the results' folder, if there is one. The wait that it
+// returns is over when they are written.
 func (r *runner) profile(ctx context.Context, s *stage, name string, length time.Duration) (wait func() error) {
 	if r.Dir == "" {
 		return func() error { return nil }
 	}
 	done := make(chan error, 1)
-	go func() { done <- fetchProfile(ctx, s.profiles, filepath.Join(r.Dir, name+".pprof"), length) }()
+	go func() {
+		base := "http://" + s.profiles + "/debug/pprof/"
+		err := fetch(ctx, fmt.Sprintf("%sprofile?seconds=%d", base, int(length.Seconds())), filepath.Join(r.Dir, name+"-cpu.pprof"))
+		if err == nil {
+			err = fetch(ctx, base+"heap", filepath.Join(r.Dir, name+"-heap.pprof"))
+		}
+		done <- err
+	}()
 	return func() error { return <-done }
 }
 
-func fetchProfile(ctx context.Context, address, file string, length time.Duration) error {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", address, int(length.Seconds()))
+// startPatience is how long a worker may take to be built and to serve its profiles.
+const startPatience = 3 * time.Minute
+
+func fetch(ctx context.Context, url, file string) error {
 	var response *http.Response
-	for tries := 0; ; tries++ {
+	for began := time.Now(); ; {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
 		}
-		if response, err = http.DefaultClient.Do(request); err == nil {
+		if response, err = profileClient.Do(request); err == nil {
 			break
-		} else if tries == 600 {
+		} else if time.Since(began) > startPatience {
 			return fmt.Errorf("profiling the worker: %w", err)
 		}
-		time.Sleep(100 * time.Millisecond) // it starts
+		if err := smithytime.SleepWithContext(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
 	}
 	defer func() { _ = response.Body.Close() }() // reading it shows what Close could
 	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
@@ -50,3 +64,6 @@ func fetchProfile(ctx context.Context, address, file string, length time.Duratio
 	}
 	return out.Close()
 }
+
+// profileClient waits as long as a profile takes.
+var profileClient = &http.Client{}
