@@ -88,7 +88,7 @@ func TestBackfillBesideLiveTraffic(t *testing.T) {
 	result := readReplayed(t, r.operate(t, append([]string{"backfill", "--name", "beside", "--wait", "--json"}, yearOf...)...)).Result
 	require.Equal(t, past, result.Counts.Published)
 	busiest := rate()
-	require.LessOrEqual(t, busiest, 2*besideRate, "searches in any second: the rate, and a second's worth at once")
+	require.LessOrEqual(t, busiest, 2*besideRate+besideRate/4, "searches in any second: the rate, and a second's worth at once, as the store counts them")
 	t.Logf("%d searches in %s, %d in the busiest second", r.searches(r.datastore())-before, took.Round(time.Second), busiest)
 
 	require.Equal(t, r.order(t, "alone", alone), r.order(t, "beside", beside), "the pass that finds them")
