@@ -106,7 +106,7 @@ func (r *captureRange) run(ctx workflow.Context) (cdc.CaptureRangeResult, error)
 // work runs the lines until all of them have ended.
 func (r *captureRange) work(ctx workflow.Context) {
 	group := workflow.NewWaitGroup(ctx)
-	for range lines(r.in.Rate) {
+	for range lines(r.in.Rate, r.in.DryRun) {
 		group.Add(1)
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer group.Done()

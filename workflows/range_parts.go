@@ -112,7 +112,7 @@ func (r *captureRange) capture(ctx workflow.Context, part *cdc.RangePart) error 
 		Origin: r.origin(part.Datastore), Type: part.Type, Span: part.Span, Salt: r.in.Salt, Known: part.Known,
 		Attributes: r.in.Attributes,
 		Range: cdc.RangeSlice{
-			Listing: len(ids) == 0, Rate: r.in.Rate / float64(lines(r.in.Rate)), Bus: r.in.Bus, Weigh: true, IDs: ids,
+			Listing: len(ids) == 0, Rate: r.in.Rate / float64(lines(r.in.Rate, false)), Bus: r.in.Bus, Weigh: true, IDs: ids,
 		},
 	})
 	r.open = append(r.open, slice)

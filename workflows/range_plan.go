@@ -8,9 +8,13 @@ import (
 )
 
 const (
-	// maxSlices is how many slices of a range are open at once. Each has at most one
-	// HydratePage and one Publish under way.
-	maxSlices = 4
+	// maxSlices is how many slices of a range are open at once, each with at most one
+	// HydratePage and one Publish under way. A slice has nothing to do from its last page
+	// until listingDelay after it began, if that is later: there are as many as, at the
+	// default search rate, read for about that long, so that the rate is used meanwhile.
+	maxSlices = 24
+	// maxMeasured is the same for what a dry run measures, which never pauses.
+	maxMeasured = 4
 	// maxVersions is how many versions a range gives one slice, so that its progress is seen.
 	maxVersions = 5_000
 	// rateOfSlice is the rate, in versions a second, that one slice alone can keep.
@@ -61,11 +65,15 @@ func initialParts(in cdc.CaptureRangeInput) []*cdc.RangePart {
 }
 
 // lines is how many parts are worked on side by side. The rate is divided among them.
-func lines(rate float64) int {
-	if rate <= 0 {
-		return maxSlices
+func lines(rate float64, dryRun bool) int {
+	most := maxSlices
+	if dryRun {
+		most = maxMeasured
 	}
-	return min(maxSlices, max(1, int(rate/rateOfSlice)))
+	if rate <= 0 {
+		return most
+	}
+	return min(most, max(1, int(rate/rateOfSlice)))
 }
 
 // maxOfSlice is how many versions a part may have that is not cut.

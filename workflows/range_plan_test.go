@@ -76,8 +76,9 @@ func TestRateIsDividedAmongWorkers(t *testing.T) {
 	for _, c := range []struct {
 		rate            float64
 		lines, versions int
-	}{{0, 4, 5_000}, {0.5, 1, 500}, {20, 1, 1_200}, {99, 1, 5_000}, {250, 2, 5_000}, {10_000, 4, 5_000}} {
-		require.Equal(t, c.lines, lines(c.rate), "%g", c.rate)
+	}{{0, 24, 5_000}, {0.5, 1, 500}, {20, 1, 1_200}, {99, 1, 5_000}, {250, 2, 5_000}, {10_000, 24, 5_000}} {
+		require.Equal(t, c.lines, lines(c.rate, false), "%g", c.rate)
+		require.Equal(t, min(4, c.lines), lines(c.rate, true), "%g", c.rate)
 		require.Equal(t, c.versions, maxOfSlice(c.rate), "%g", c.rate)
 	}
 }

@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,7 +80,7 @@ func (w *world) fillHours(resourceType string, hours, n int) {
 	}
 }
 
-func TestRangeCountsFirstAndRunsAFewSlicesAtOnce(t *testing.T) {
+func TestRangeCountsFirstAndRunsSlicesSideBySide(t *testing.T) {
 	w := newWorld(t)
 	w.fillHours("Patient", 4, 3_000)
 	w.fillHours("Observation", 1, 150)
@@ -103,7 +104,7 @@ func TestRangeCountsFirstAndRunsAFewSlicesAtOnce(t *testing.T) {
 	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf("Patient", "Observation", "Claim"))
 	result := w.rangeResult()
 
-	require.Equal(t, 4, most)
+	require.Equal(t, 5, most)
 	slices.SortFunc(spans, func(a, b cdc.Span) int { return a.From.Compare(b.From) })
 	require.Len(t, spans, 4, "3,000 each: two of them are more than one slice holds")
 	for i, span := range spans {
@@ -354,4 +355,23 @@ func onPublish(note func(queue string)) func(*activity.Info, context.Context, co
 			note(info.TaskQueue)
 		}
 	}
+}
+
+func TestRangeHasOnlySoManySlicesOpen(t *testing.T) {
+	w := newWorld(t)
+	var types []string
+	for n := range 30 {
+		types = append(types, "Type"+strings.Repeat("A", 1+n))
+		w.fillHours(types[n], 1, 3)
+	}
+	renewRange(w)
+	open, most := 0, 0
+	w.env.SetOnChildWorkflowStartedListener(func(*workflow.Info, workflow.Context, converter.EncodedValues) {
+		open++
+		most = max(most, open)
+	})
+	w.env.SetOnChildWorkflowCompletedListener(func(*workflow.Info, converter.EncodedValue, error) { open-- })
+	w.env.ExecuteWorkflow(cdc.WorkflowCaptureRange, replayOf(types...))
+	require.Equal(t, 90, w.rangeResult().Counts.Published)
+	require.Equal(t, 24, most)
 }
