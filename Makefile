@@ -1,9 +1,13 @@
 # Everything here needs Go and make, nothing else. `make lint` and `make vuln` build their own tools.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint vuln
+.PHONY: help demo test bench bench-micro bench-compare lint vuln
 
 # The tools are a module of their own, outside of go.work: see tools/go.mod.
 BIN := $(CURDIR)/bin
+# RESULTS is where `make bench` writes its figures, BASELINE what `make bench-compare` compares with.
+RESULTS := $(BIN)/bench
+BASELINE := docs/bench/micro.txt
+BENCHSTAT := $(BIN)/benchstat
 GOLANGCI_LINT := $(BIN)/golangci-lint
 WORKFLOWCHECK := $(BIN)/workflowcheck
 GOVULNCHECK := $(BIN)/govulncheck
@@ -12,7 +16,7 @@ MODULES := . devstack
 TEMPORAL := devstack/temporal
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## write FHIR records to a simulated HealthLake and watch them arrive as events
 	@echo "The first run builds the Temporal server, which takes about 7 minutes on two cores."
@@ -25,11 +29,16 @@ test: ## run the tests of all modules
 	cd $(TEMPORAL) && GOWORK=off go test ./...
 	cd devstack && go test -timeout 25m -parallel 8 ./...
 
-bench: ## run the benchmarks
+bench: ## measure speed, cost and latency of the programs (BENCH="--short backlog" for some of it)
 	@echo "The first run builds the Temporal server, which takes about 7 minutes on two cores."
-	cd $(TEMPORAL) && GOWORK=off go build -o $(BIN)/temporal .
-	go test -run '^$$' -bench . -benchmem ./...
-	cd devstack && go test -run '^$$' -bench . -benchmem ./...
+	go build -o $(BIN)/devstack ./devstack
+	$(BIN)/devstack bench --out $(RESULTS) $(BENCH)
+
+bench-micro: ## run the benchmarks of single functions
+	go test -run '^$$' -bench . -benchmem -count 6 ./... | tee $(BIN)/micro.txt
+
+bench-compare: $(BENCHSTAT) bench-micro ## compare the benchmarks of single functions with the baseline
+	$(BENCHSTAT) $(BASELINE) $(BIN)/micro.txt
 
 lint: $(GOLANGCI_LINT) $(WORKFLOWCHECK) ## check format, vet, architecture, and that workflows are deterministic
 	@unformatted=$$(gofmt -l .); \
@@ -51,6 +60,9 @@ $(GOLANGCI_LINT): tools/go.mod tools/go.sum
 
 $(WORKFLOWCHECK): tools/go.mod tools/go.sum
 	cd tools && GOWORK=off go build -o $@ go.temporal.io/sdk/contrib/tools/workflowcheck
+
+$(BENCHSTAT): tools/go.mod tools/go.sum
+	cd tools && GOWORK=off go build -o $@ golang.org/x/perf/cmd/benchstat
 
 $(GOVULNCHECK): tools/go.mod tools/go.sum
 	cd tools && GOWORK=off go build -o $@ golang.org/x/vuln/cmd/govulncheck

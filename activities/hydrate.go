@@ -126,8 +126,9 @@ func (h *hydration) readFirst(ctx context.Context) {
 	for i := range rest {
 		rest[i] = i
 	}
-	for n := 0; len(rest) > 0; rest = rest[n:] {
-		if n = min(len(rest), h.sideBySide()); n == 0 {
+	for len(rest) > 0 {
+		n := min(len(rest), h.sideBySide())
+		if n == 0 {
 			return
 		}
 		for k, read := range h.readPages(ctx, rest[:n]) {
@@ -135,6 +136,7 @@ func (h *hydration) readFirst(ctx context.Context) {
 			page.Remaining, page.RetryAfter = read.page.Remaining, read.page.RetryAfter
 			h.add(ctx, page, read)
 		}
+		rest = rest[n:]
 	}
 }
 

@@ -146,13 +146,9 @@ func (w *captureWindow) applyClosedSlices(ctx workflow.Context) error {
 // applySlice adds what one slice published.
 func (w *captureWindow) applySlice(ctx workflow.Context, t *windowType, slice *childSlice) error {
 	var result cdc.CaptureSliceResult
-	err := slice.future.Get(ctx, &result)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
+	if err := slice.future.Get(ctx, &result); err != nil {
 		t.Lost = append(t.Lost, slice.id)
-		return nil
+		return ctx.Err()
 	}
 	t.Found += result.Published.Len()
 	w.counts.Add(result.Counts)
