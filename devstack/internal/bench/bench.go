@@ -36,6 +36,9 @@ type measurement struct {
 var measurements = []measurement{
 	{"backlog", "100,000 versions whose triggers wait in the queue, against the pump", (*runner).backlog},
 	{"heavy", "10,000 versions in one window, of one type and of twenty, with the services' latencies", (*runner).heavy},
+	{"live", "3,000 writes a second for a minute, with the services' latencies", (*runner).live},
+	{"latency", "500 changes a second for two minutes: from lastUpdated to acceptance", (*runner).latency},
+	{"backfill", "50,000 versions of a store that existed before, with the services' latencies", (*runner).backfill},
 }
 
 // About lists the measurements, a line each.

@@ -14,6 +14,7 @@ import (
 type busLog struct {
 	mu       sync.Mutex
 	versions map[string]int // deliveries by idempotency key
+	lags     []time.Duration
 	events   int
 	bytes    int64
 	first    time.Time
@@ -23,13 +24,23 @@ type busLog struct {
 
 func newBusLog() *busLog { return &busLog{versions: make(map[string]int)} }
 
-// keyName stands before the idempotency key in a detail.
-const keyName = `"idempotencyKey":"`
+// What stands before the idempotency key and the time of a version in a detail, whose meta
+// comes first.
+const (
+	keyName     = `"idempotencyKey":"`
+	updatedName = `"lastUpdated":"`
+)
+
+// after is the text that follows a name, up to the next quote.
+func after(detail, name string) string {
+	_, rest, _ := strings.Cut(detail, name)
+	text, _, _ := strings.Cut(rest, `"`)
+	return text
+}
 
 func (b *busLog) accept(e awslocal.Accepted) {
-	_, rest, found := strings.Cut(e.Detail, keyName)
-	key, _, closed := strings.Cut(rest, `"`)
-	if !found || !closed {
+	key := after(e.Detail, keyName)
+	if key == "" {
 		return // an audit's statement
 	}
 	b.mu.Lock()
@@ -39,6 +50,9 @@ func (b *busLog) accept(e awslocal.Accepted) {
 	}
 	if b.versions[key]++; b.versions[key] == 1 {
 		b.lastNew = e.At
+		if updated, err := time.Parse(time.RFC3339Nano, after(e.Detail, updatedName)); err == nil {
+			b.lags = append(b.lags, e.At.Sub(updated))
+		}
 	}
 	b.events++
 	b.bytes += int64(len(e.Detail))
@@ -49,7 +63,7 @@ func (b *busLog) accept(e awslocal.Accepted) {
 func (b *busLog) clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.versions, b.events, b.bytes = make(map[string]int), 0, 0
+	b.versions, b.lags, b.events, b.bytes = make(map[string]int), nil, 0, 0
 	b.first, b.last, b.lastNew = time.Time{}, time.Time{}, time.Time{}
 }
 

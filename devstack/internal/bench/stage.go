@@ -61,11 +61,7 @@ func (s *stage) datastore() string { return s.Simulator.Datastores()[0] }
 // load writes n versions into each window, of all the types in turn, spread over the
 // window's time. They are new resources with ids of their own.
 func (s *stage) load(ctx context.Context, windows []cdc.Window, n int, samples []fhirdata.Resource) error {
-	client := fhirclient.Client{
-		Endpoint: s.Simulator.URL(), Datastore: s.datastore(), Region: stack.Region, Now: s.clock.Now,
-		Credentials: credentials.NewStaticCredentialsProvider(
-			simulator.DefaultCredentials.AccessKeyID, simulator.DefaultCredentials.SecretAccessKey, ""),
-	}
+	client := s.client()
 	defer s.clock.Release()
 	for w, window := range windows {
 		resources := make([]fhirdata.Resource, n)
@@ -87,6 +83,15 @@ func (s *stage) load(ctx context.Context, windows []cdc.Window, n int, samples [
 		}
 	}
 	return nil
+}
+
+// client writes to the store, with signatures of the store's time.
+func (s *stage) client() *fhirclient.Client {
+	return &fhirclient.Client{
+		Endpoint: s.Simulator.URL(), Datastore: s.datastore(), Region: stack.Region, Now: s.clock.Now,
+		Credentials: credentials.NewStaticCredentialsProvider(
+			simulator.DefaultCredentials.AccessKeyID, simulator.DefaultCredentials.SecretAccessKey, ""),
+	}
 }
 
 // trigger puts a record of a write of the type in the window on the default bus.
