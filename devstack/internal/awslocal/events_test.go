@@ -95,6 +95,7 @@ func TestPutEventsLimits(t *testing.T) {
 	}
 	require.NoError(t, put(many[:10]...))
 	requireCode(t, put(many...), "ValidationException")
+	require.Equal(t, int64(2), r.Calls()["PutEvents"])
 
 	// Source and detail type have a byte each here, Time counts 14.
 	sized := func(n int) ebtypes.PutEventsRequestEntry {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -56,6 +57,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	addr    string
+	calls   map[string]int64 // by operation
 	serving sync.WaitGroup
 }
 
@@ -66,7 +68,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	setDefaults(&cfg)
 	ctx, stop := context.WithCancel(context.Background()) //nolint:forbidigo // it lives until Close, longer than any call
-	s := &Server{cfg: cfg, stop: stop, faults: &faultBox{}}
+	s := &Server{cfg: cfg, stop: stop, faults: &faultBox{}, calls: make(map[string]int64)}
 	s.sqs = &sqsService{
 		region: cfg.Region, account: cfg.Account, baseURL: s.advertisedURL, maxStored: cfg.MaxStoredBytes,
 		moves: &moveTasks{closed: ctx.Done()}, queues: make(map[string]*queue),
@@ -209,6 +211,19 @@ func (s *Server) Messages(queueName string) (d Depth, ok bool) {
 	return q.depth(), true
 }
 
+// Calls counts the calls of each operation, such as "PutEvents", failed ones included.
+func (s *Server) Calls() map[string]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.calls)
+}
+
+func (s *Server) count(operation string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[operation]++
+}
+
 // Dropped counts the entries that were put on a bus that does not exist.
 func (s *Server) Dropped() int64 { return s.events.dropped.Load() }
 
@@ -235,6 +250,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		svc.writeError(w, apiErrorf("UnknownOperationException", "This stand-in has no operation %s.", operation))
 		return
 	}
+	s.count(operation)
 	latency, lose, err := s.faults.before(svc.name, operation)
 	if latency > 0 && !sleep(r.Context(), latency) {
 		return
