@@ -21,6 +21,8 @@ type Table struct {
 	Settings string   `json:"settings"`
 	Columns  []Column `json:"columns"`
 	Rows     []Row    `json:"rows"`
+	// Notes say what the figures are worked out with, and what is not in them.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Column is a figure and its unit.
@@ -70,6 +72,9 @@ func (t *Table) print(w io.Writer) {
 		fmt.Fprintln(tw, strings.Join(line, "\t")+"\t")
 	}
 	_ = tw.Flush() // to the same writer as above
+	for _, note := range t.Notes {
+		fmt.Fprintln(w, "* "+note)
+	}
 }
 
 func (c Column) text(figure *float64) string {
