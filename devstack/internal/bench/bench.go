@@ -39,6 +39,8 @@ var measurements = []measurement{
 	{"live", "3,000 writes a second for a minute, with the services' latencies", (*runner).live},
 	{"latency", "500 changes a second for two minutes: from lastUpdated to acceptance", (*runner).latency},
 	{"backfill", "50,000 versions of a store that existed before, with the services' latencies", (*runner).backfill},
+	{"burst", "10,000 writes in a minute, against the origin's chain and a workflow a change: work, losses, cost", (*runner).burst},
+	{"trickle", "a write a second, the same, and below which rate a workflow a change is cheaper", (*runner).trickle},
 }
 
 // About lists the measurements, a line each.

@@ -121,9 +121,16 @@ const audits = float64(auditActions) / float64(auditEvery/time.Second)
 // trigger within touched, and is full if a write lies within its width; both are of a
 // Poisson process. It includes the audits.
 func (m windowModel) windows(rate float64) float64 {
-	atLeastOne := func(span time.Duration) float64 { return 1 - math.Exp(-rate*span.Seconds()) }
-	return audits + (m.empty*atLeastOne(m.touched)+(m.full-m.empty)*atLeastOne(m.width))/m.width.Seconds()
+	return audits + m.empty*m.opened(rate) + (m.full-m.empty)*atLeastOne(rate, m.width)/m.width.Seconds()
 }
+
+// opened is how many windows are opened a second.
+func (m windowModel) opened(rate float64) float64 {
+	return atLeastOne(rate, m.touched) / m.width.Seconds()
+}
+
+// atLeastOne is the probability of a write in a span.
+func atLeastOne(rate float64, span time.Duration) float64 { return 1 - math.Exp(-rate*span.Seconds()) }
 
 // changes is the same for a workflow a change.
 func (m windowModel) changes(rate float64) float64 { return m.perChange * rate }
