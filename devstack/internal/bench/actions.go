@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
@@ -174,13 +175,16 @@ func readHistory(ctx context.Context, temporal client.Client, info *workflowpb.W
 	return events, nil
 }
 
+// reader reads what programs say of themselves.
+var reader = &http.Client{Timeout: 10 * time.Second}
+
 // workerActions are the actions that only a worker's metrics show.
 func workerActions(ctx context.Context, metricsURL string) (actions, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, metricsURL+"/metrics", nil)
 	if err != nil {
 		return actions{}, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := reader.Do(request)
 	if err != nil {
 		return actions{}, fmt.Errorf("reading the worker's metrics: %w", err)
 	}

@@ -73,7 +73,7 @@ func TestActionsAreCountedByKind(t *testing.T) {
 		"CaptureSlice":        {runs: 2, actions: actions{starts: 1, continued: 1}, history: 20},
 		"empty CaptureWindow": {runs: 1, actions: actions{starts: 1, attempts: 1}, history: 20},
 	}, all)
-	require.Equal(t, 13, all.total().actions.total())
+	require.Equal(t, 13, all.total().total())
 	require.Equal(t, int64(140), all.total().history)
 	require.InDelta(t, 1, all["CaptureSlice"].mean(), 1e-9)
 }

@@ -22,47 +22,63 @@ import (
 	"healthlake-cdc/devstack/internal/stack"
 )
 
-// The records of a contest, and when its versions become searchable: most soon, a few
-// late. CloudTrail's own delays are minutes; here they are short, so that a run is.
+// The fate of a contest's records and versions.
 const (
 	contestSeed  = 6
 	recordLoss   = 0.02
 	recordRepeat = 0.1
-	oftenLate    = 0.1  // of the records
-	oftenHidden  = 0.05 // of the versions
+	seldom       = 0.05 // of the records are late, and of the versions hidden for long
 )
 
-var (
-	recordDelay = mostly(oftenLate, simulator.Between(time.Second, 6*time.Second), simulator.Between(6*time.Second, 40*time.Second))
-	searchLag   = mostly(oftenHidden, simulator.Between(time.Second, 5*time.Second), simulator.Between(5*time.Second, 15*time.Second))
-)
+// searchLag is when versions become searchable: soon, or seldom later than the rivals
+// wait.
+var searchLag = mostly(simulator.Between(time.Second, 5*time.Second), simulator.Between(5*time.Second, 15*time.Second))
 
-// contestSettings say what a contest's services do.
-func contestSettings() string {
-	return fmt.Sprintf("records come after 1 to 6 s, one in ten after 6 to 40 s, %.0f %% twice and %.0f %% never; versions are searchable after 1 to 5 s, one in twenty after 5 to 15 s; "+
-		"the store takes %d searches a second; a search takes %s, a call of AWS %s",
-		recordRepeat*100, recordLoss*100, simulator.DefaultSearchRate, searchLatency, awsLatency)
+// trail brings records soon, or seldom as late as late. CloudTrail's own delays are
+// minutes; here they are short, so that a run is.
+func trail(late time.Duration) simulator.Trail {
+	return simulator.Trail{
+		Delay: mostly(simulator.Between(time.Second, 6*time.Second), simulator.Between(6*time.Second, late)),
+		Loss:  recordLoss, Repeat: recordRepeat,
+	}
 }
 
-// mostly draws from often, but for a share from seldom.
-func mostly(share float64, often, seldom simulator.Delay) simulator.Delay {
+// settings say what the services of the contest do.
+func (c contest) settings() string {
+	return fmt.Sprintf("records come after 1 to 6 s, one in twenty after up to %s, %.0f %% of them twice, and %.0f %% never; versions are searchable after 1 to 5 s, one in twenty after up to 15 s; "+
+		"the store takes %d searches a second; a search takes %s, a call of AWS %s; CDC_PASSES=%s, CDC_SEARCH_RATE=%d, no audits",
+		c.late, recordRepeat*100, recordLoss*100, simulator.DefaultSearchRate, searchLatency, awsLatency, c.passes, contestSearchRate)
+}
+
+// mostly draws from one, and seldom from the other.
+func mostly(one, other simulator.Delay) simulator.Delay {
 	return func(r *rand.Rand) time.Duration {
-		if r.Float64() < share {
-			return seldom(r)
+		if r.Float64() < seldom {
+			return other(r)
 		}
-		return often(r)
+		return one(r)
 	}
 }
 
 // contest is the same writes, with records of the same fate, for each contender, which
 // has a stack of its own.
 type contest struct {
-	load workload
-	// env are the settings of all contenders.
-	env []string
+	load  workload
+	types []string
+	// passes is CDC_PASSES, late the longest delay of a record.
+	passes string
+	late   time.Duration
 	// atOnce is how many run side by side. It changes how long they take, and not what
 	// is counted, as long as the machine keeps up.
 	atOnce int
+}
+
+// contestSearchRate is CDC_SEARCH_RATE of the worker and of the workflow a change.
+const contestSearchRate = 50
+
+// env are the settings of all contenders.
+func (c contest) env() []string {
+	return settings(c.types, "CDC_PASSES="+c.passes, fmt.Sprintf("CDC_SEARCH_RATE=%d", contestSearchRate))
 }
 
 // contenders are the worker, and the rivals by their names.
@@ -83,6 +99,7 @@ type outcome struct {
 	census             census
 	hidden             actions // of no history
 	chain              rivals.Counts
+	trail              simulator.TrailStats
 	// wrote is how long the writes took, took until everything was done.
 	wrote, took time.Duration
 }
@@ -91,7 +108,7 @@ type outcome struct {
 func (o outcome) usage() usage {
 	total := o.census.total()
 	return usage{
-		changes: o.versions, actions: total.actions.total() + o.hidden.total(), history: total.history,
+		changes: o.versions, actions: total.total() + o.hidden.total(), history: total.history,
 		events: int(o.billed), chain: o.chain,
 	}
 }
@@ -119,12 +136,12 @@ func (r *runner) compete(ctx context.Context, c contest) ([]outcome, error) {
 }
 
 func (r *runner) contend(ctx context.Context, c contest, rival string) (o outcome, err error) {
-	s, err := r.arena(ctx)
+	s, err := r.arena(ctx, c.late)
 	if err != nil {
 		return o, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	run, err := s.enter(ctx, rival, c.env)
+	run, err := s.enter(ctx, rival, c.env())
 	if err != nil {
 		return o, err
 	}
@@ -138,7 +155,9 @@ func (r *runner) contend(ctx context.Context, c contest, rival string) (o outcom
 		return o, err
 	}
 	o.took = time.Since(began)
-	after := s.Simulator.Stats().Datastores[s.datastore()].Total
+	stats := s.Simulator.Stats()
+	after := stats.Datastores[s.datastore()].Total
+	o.trail = stats.Trail
 	o.fates = fatesOf(s.Simulator.WriteLog(s.datastore()), s.bus.deliveries())
 	o.searches, o.rejected = after.Searches-before.Searches, after.Throttled-before.Throttled
 	o.puts, o.bus, o.billed = s.AWS.Calls()["PutEvents"], s.bus.totals(), s.billed.Load()
@@ -157,10 +176,9 @@ type arena struct {
 }
 
 // arena starts a stack without workers, with the quotas that HealthLake publishes.
-func (r *runner) arena(ctx context.Context) (*arena, error) {
+func (r *runner) arena(ctx context.Context, late time.Duration) (*arena, error) {
 	started, err := stack.Start(ctx, stack.Options{Progress: r.Progress, Simulator: simulator.Config{
-		Seed: contestSeed, SearchLag: simulator.RandomLag(searchLag),
-		Trail: simulator.Trail{Delay: recordDelay, Loss: recordLoss, Repeat: recordRepeat},
+		Seed: contestSeed, SearchLag: simulator.RandomLag(searchLag), Trail: trail(late),
 	}})
 	if err != nil {
 		return nil, err
@@ -237,7 +255,7 @@ func (c *contestant) counted(ctx context.Context) (hidden actions, chain rivals.
 	if err != nil {
 		return hidden, chain, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := reader.Do(request)
 	if err != nil {
 		return hidden, chain, fmt.Errorf("reading a rival's counts: %w", err)
 	}

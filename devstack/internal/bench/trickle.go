@@ -11,28 +11,28 @@ import (
 // trickle is a write a second over all types, and a bundle without a type every ten, for
 // the same contenders: what each costs where little happens.
 func (r *runner) trickle(ctx context.Context) ([]Table, error) {
-	load := workload{
-		length: 5 * time.Minute, updates: 0.2, seed: contestSeed, bundleEvery: 10 * time.Second, bundleEntries: 10,
+	c := contest{
+		load: workload{
+			length: 5 * time.Minute, updates: 0.2, seed: contestSeed, bundleEvery: 10 * time.Second, bundleEntries: 10,
+		},
+		passes: "10s,60s", late: 40 * time.Second,
+		atOnce: len(contenders), // they leave the machine nearly idle
 	}
-	passes := "10s,60s"
 	if r.Short {
-		load.length, passes = 40*time.Second, "10s,30s"
+		c.load.length, c.passes, c.late = 40*time.Second, "10s,20s", 20*time.Second
 	}
-	load.writes = int(load.length / time.Second)
-	samples, types, err := samplesOf(25)
-	if err != nil {
+	c.load.writes = int(c.load.length / time.Second)
+	var err error
+	if c.load.samples, c.types, err = samplesOf(25); err != nil {
 		return nil, err
 	}
-	load.samples = samples
-	// They leave the machine nearly idle.
-	outcomes, err := r.compete(ctx, contest{load: load, env: contestEnv(types, passes), atOnce: len(contenders)})
+	outcomes, err := r.compete(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	what := fmt.Sprintf("a write a second for %s over %d types, %.0f %% of them updates, and every %s a bundle of %d entries whose record names no type",
-		load.length, len(types), load.updates*100, load.bundleEvery, load.bundleEntries)
-	tables := contestTables("Trickle", what, passes, outcomes)
-	return append(tables, evenTable(outcomes)), nil
+		c.load.length, len(c.types), c.load.updates*100, c.load.bundleEvery, c.load.bundleEntries)
+	return append(contestTables("Trickle", what+"; "+c.settings(), outcomes), evenTable(outcomes)), nil
 }
 
 // defaultLookback is CDC_LOOKBACK's.
