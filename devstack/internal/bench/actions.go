@@ -75,8 +75,8 @@ func (a *actions) apply(event *historypb.HistoryEvent) {
 	}
 }
 
-// group is what executions of one kind have used.
-type group struct {
+// kindTotal is what executions of one kind have used.
+type kindTotal struct {
 	runs int
 	actions
 	// publishes are the Publish activities' attempts.
@@ -86,17 +86,17 @@ type group struct {
 }
 
 // mean is the actions of one run.
-func (g group) mean() float64 { return float64(g.total()) / float64(max(1, g.runs)) }
+func (g kindTotal) mean() float64 { return float64(g.total()) / float64(max(1, g.runs)) }
 
 // census are the executions of a namespace by their workflow type; those of windows that
 // published nothing are a kind of their own.
-type census map[string]group
+type census map[string]kindTotal
 
 // emptyWindow is the kind of windows that published nothing.
 const emptyWindow = "empty " + cdc.WorkflowCaptureWindow
 
-func (c census) total() group {
-	var sum group
+func (c census) total() kindTotal {
+	var sum kindTotal
 	for _, g := range c {
 		sum.runs += g.runs
 		sum.add(g.actions)
@@ -108,7 +108,7 @@ func (c census) total() group {
 
 // add adds a run by the events of its history.
 func (c census) add(info *workflowpb.WorkflowExecutionInfo, events []*historypb.HistoryEvent) {
-	one := group{runs: 1, history: info.GetHistorySizeBytes()}
+	one := kindTotal{runs: 1, history: info.GetHistorySizeBytes()}
 	published := make(map[int64]bool) // by the ids of the events that schedule them
 	for _, event := range events {
 		one.apply(event)
@@ -175,8 +175,8 @@ func readHistory(ctx context.Context, temporal client.Client, info *workflowpb.W
 	return events, nil
 }
 
-// reader reads what programs say of themselves.
-var reader = &http.Client{Timeout: 10 * time.Second}
+// metricsClient reads what programs say of themselves.
+var metricsClient = &http.Client{Timeout: 10 * time.Second}
 
 // workerActions are the actions that only a worker's metrics show.
 func workerActions(ctx context.Context, metricsURL string) (actions, error) {
@@ -184,7 +184,7 @@ func workerActions(ctx context.Context, metricsURL string) (actions, error) {
 	if err != nil {
 		return actions{}, err
 	}
-	response, err := reader.Do(request)
+	response, err := metricsClient.Do(request)
 	if err != nil {
 		return actions{}, fmt.Errorf("reading the worker's metrics: %w", err)
 	}

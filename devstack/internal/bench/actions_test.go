@@ -50,23 +50,23 @@ func activity(name string, scheduled int64, attempt int32) []*historypb.HistoryE
 	}
 }
 
-func run(kind string, bytes int64) *workflowpb.WorkflowExecutionInfo {
+func execution(kind string, bytes int64) *workflowpb.WorkflowExecutionInfo {
 	return &workflowpb.WorkflowExecutionInfo{Type: &commonpb.WorkflowType{Name: kind}, HistorySizeBytes: bytes}
 }
 
 func TestActionsAreCountedByKind(t *testing.T) {
 	hydrate, publish := activity("Hydrate", 3, 1), activity("Publish", 5, 3)
 	all := make(census)
-	all.add(run("CaptureWindow", 100), history(
+	all.add(execution("CaptureWindow", 100), history(
 		started(""), plain(enumspb.EVENT_TYPE_TIMER_STARTED), hydrate[0], hydrate[1], publish[0], publish[1],
 		plain(enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED), plain(enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES),
 		plain(enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED), plain(enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED),
 		plain(enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED),
 	))
-	all.add(run("CaptureSlice", 10), history(started("")))
-	all.add(run("CaptureSlice", 10), history(started("the run before")))
+	all.add(execution("CaptureSlice", 10), history(started("")))
+	all.add(execution("CaptureSlice", 10), history(started("the run before")))
 	hydrate = activity("Hydrate", 2, 1)
-	all.add(run("CaptureWindow", 20), history(started(""), hydrate[0], hydrate[1]))
+	all.add(execution("CaptureWindow", 20), history(started(""), hydrate[0], hydrate[1]))
 
 	require.Equal(t, census{
 		"CaptureWindow":       {runs: 1, actions: actions{starts: 2, timers: 1, attempts: 4, signals: 1, upserts: 1}, publishes: 3, history: 100},

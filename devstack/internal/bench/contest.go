@@ -255,7 +255,7 @@ func (c *contestant) counted(ctx context.Context) (hidden actions, chain rivals.
 	if err != nil {
 		return hidden, chain, err
 	}
-	response, err := reader.Do(request)
+	response, err := metricsClient.Do(request)
 	if err != nil {
 		return hidden, chain, fmt.Errorf("reading a rival's counts: %w", err)
 	}

@@ -108,7 +108,8 @@ func costTable(title string, outcomes []outcome) Table {
 			{Name: "table", Digits: 2}, {Name: "events", Digits: 2}, {Name: "all", Digits: 2},
 		},
 		Notes: []string{
-			"Not in it: what runs the worker, in either form; SQS; logs; and searches, of which a store includes 3,500 an hour.",
+			"Not in it: what runs the worker, in either form; the fee of a Temporal plan; SQS; logs; and searches, of which a store includes 3,500 an hour.",
+			fmt.Sprintf("The worker's audits are off here. They take %d actions each %s: $%.2f a month.", auditActions, auditEvery, monthly(audits)),
 		},
 	}
 	for _, o := range outcomes {
@@ -136,7 +137,7 @@ func evenTable(outcomes []outcome) Table {
 			fmt.Sprintf("Windows: audits, %d actions each %s, and a tenth of a second's windows: %.2f actions × (1 − e^(−%.0f s × rate)) + %.2f × (1 − e^(−%.0f s × rate)): the first for any window that a record opens, the second more for one in which something was written. A workflow a change: %.2f actions × rate. All by what was measured above, at $%.0f a million actions, and $%.0f a million events.",
 				auditActions, auditEvery, m.empty, m.touched.Seconds(), m.full-m.empty, m.width.Seconds(), m.perChange, dollarsPerAction*1e6, dollarsPerEvent*1e6),
 			"The chain: its measured cost a change. At lower rates its searches find less, and it costs less a change.",
-			"Searches an hour: one for each of the types and each of two passes of a window. A store includes 3,500 queries an hour; a workflow a change makes one search a write.",
+			"Searches an hour: one for each of the types and each of two passes of a window. A store includes 3,500 queries an hour, and what is more is billed, which is not in the figures; a workflow a change makes one search a write.",
 		},
 	}
 	measured := Row{Name: "as measured, with bundles", Figures: make([]*float64, len(t.Columns))}

@@ -32,8 +32,8 @@ type workload struct {
 	seed          uint64
 }
 
-// write is a call: of one resource, or of a bundle of several.
-type write struct {
+// writeCall is a call: of one resource, or of a bundle of several.
+type writeCall struct {
 	at        time.Duration
 	resources []numbered
 	bundle    bool
@@ -43,9 +43,9 @@ type write struct {
 type numbered struct{ resource, change int }
 
 // plan is all calls, in order.
-func (l workload) plan() []write {
+func (l workload) plan() []writeCall {
 	random := rand.New(rand.NewPCG(l.seed, 0)) //nolint:gosec // a workload that a seed repeats
-	var plan []write
+	var plan []writeCall
 	resources, singles := 0, []int(nil)
 	create := func() numbered {
 		resources++
@@ -55,7 +55,7 @@ func (l workload) plan() []write {
 	for i := range l.writes {
 		at := time.Duration(i) * l.length / time.Duration(l.writes)
 		for ; l.bundleEvery > 0 && nextBundle <= at; nextBundle += l.bundleEvery {
-			bundle := write{at: nextBundle, bundle: true}
+			bundle := writeCall{at: nextBundle, bundle: true}
 			for range l.bundleEntries {
 				bundle.resources = append(bundle.resources, create())
 			}
@@ -63,12 +63,12 @@ func (l workload) plan() []write {
 		}
 		if len(singles) > 0 && random.Float64() < l.updates {
 			of := singles[random.IntN(len(singles))]
-			plan = append(plan, write{at: at, resources: []numbered{{resource: of, change: i}}})
+			plan = append(plan, writeCall{at: at, resources: []numbered{{resource: of, change: i}}})
 			continue
 		}
 		one := create()
 		singles = append(singles, one.resource)
-		plan = append(plan, write{at: at, resources: []numbered{one}})
+		plan = append(plan, writeCall{at: at, resources: []numbered{one}})
 	}
 	return plan
 }
@@ -104,14 +104,15 @@ func (l workload) write(ctx context.Context, s *stage) (time.Duration, error) {
 				return 0, err
 			}
 		}
-		if err := call(ctx, &client, resources, w.bundle); err != nil {
+		if err := send(ctx, &client, resources, w.bundle); err != nil {
 			return 0, fmt.Errorf("writing to the store: %w", err)
 		}
 	}
 	return time.Since(began), nil
 }
 
-func call(ctx context.Context, client *fhirclient.Client, resources []fhirdata.Resource, bundle bool) (err error) {
+// send makes one call.
+func send(ctx context.Context, client *fhirclient.Client, resources []fhirdata.Resource, bundle bool) (err error) {
 	if bundle {
 		_, err = client.Transaction(ctx, fhirdata.Transactions(resources, len(resources))[0])
 		return err
