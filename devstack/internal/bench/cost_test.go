@@ -29,10 +29,10 @@ func TestBillOfActions(t *testing.T) {
 
 // The chain at its cheapest: one resource found for each record, four functions.
 func TestBillOfTheChain(t *testing.T) {
-	u := usage{changes: 1000, events: 1000, chain: rivals.Counts{Runs: 1000, BilledSeconds: 10_200, Found: 1000, WriteUnits: 4000}}
+	u := usage{changes: 1000, events: 1000, chain: rivals.Counts{Runs: 1000, Found: 1000, WriteUnits: 4000}}
 	b := u.perMillion()
 	require.Equal(t, 4000, u.calls())
-	require.InDelta(t, 1+10.2*0.0625*16.6667, b.runs, 1e-3)
+	require.InDelta(t, 1+(10.15+0.0125)*0.0625*16.6667, b.runs, 1e-3)
 	require.InDelta(t, 4*0.2+(3*0.05+0.15)*0.125*16.6667, b.calls, 1e-3)
 	require.InDelta(t, 2.5, b.rows, 1e-9)
 	require.InDelta(t, 1, b.events, 1e-9)

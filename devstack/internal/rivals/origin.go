@@ -2,7 +2,6 @@ package rivals
 
 import (
 	"context"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -23,13 +22,12 @@ const (
 	searchMargin = time.Second
 	// noEnd is so far ahead that a search has no upper bound.
 	noEnd = 100 * 365 * 24 * time.Hour
-	// mapConcurrency is how many resources a state machine works on side by side.
-	mapConcurrency = 10
-	// durationUnit and writeUnit are what AWS rounds up to: an Express state machine's
-	// time, and an item of DynamoDB.
-	durationUnit = 100 * time.Millisecond
-	writeUnit    = 1 << 10
+	// writeUnit is what DynamoDB bills an item in.
+	writeUnit = 1 << 10
 )
+
+// MapConcurrency is how many resources a state machine works on side by side.
+const MapConcurrency = 10
 
 // chain is the algorithm of "Event Driven Architecture with AWS HealthLake" (B. Pyle) and
 // its repository github.com/benbpyle/healthlake-cdc, for all types in place of Patient
@@ -69,20 +67,15 @@ func (c *chain) handle(ctx context.Context, r record) error {
 
 // run is one state machine.
 func (c *chain) run(ctx context.Context, r record) {
-	began := time.Now()
-	defer func() {
-		billed := math.Ceil(float64(time.Since(began))/float64(durationUnit)) * durationUnit.Seconds()
-		c.tally.add(func(counts *Counts) {
-			counts.Running--
-			counts.Runs++
-			counts.BilledSeconds += billed
-		})
-	}()
-	if smithytime.SleepWithContext(ctx, settle) != nil {
+	defer c.tally.add(func(counts *Counts) {
+		counts.Running--
+		counts.Runs++
+	})
+	if smithytime.SleepWithContext(ctx, Settle) != nil {
 		return
 	}
 	var group errgroup.Group
-	group.SetLimit(mapConcurrency)
+	group.SetLimit(MapConcurrency)
 	for _, resource := range c.search(ctx, r) {
 		group.Go(func() error {
 			c.publish(ctx, r, resource)

@@ -50,7 +50,7 @@ type TriggerInput struct {
 // CaptureTrigger is the workflow of one record: it waits until search has settled, and
 // starts a workflow for each change.
 func CaptureTrigger(ctx workflow.Context, in TriggerInput) error {
-	if err := workflow.Sleep(ctx, settle); err != nil {
+	if err := workflow.Sleep(ctx, Settle); err != nil {
 		return err
 	}
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{TaskQueue: searchQueue, StartToCloseTimeout: searchTimeout})

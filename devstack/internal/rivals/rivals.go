@@ -27,19 +27,17 @@ const (
 	PerChange = "per-change"
 )
 
-// settle is how long both wait before they search, as the origin does.
-const settle = 10 * time.Second
+// Settle is how long both wait before they search, as the origin does.
+const Settle = 10 * time.Second
 
 // Counts are what a rival has done. Those of state machines are the origin's only.
 type Counts struct {
 	// Records were received, Ignored is how many of them start nothing.
 	Records int `json:"records"`
 	Ignored int `json:"ignored"`
-	// Running is how many state machines run, Runs how many have ended, and BilledSeconds
-	// their time, each rounded up to 100 ms as AWS does.
-	Running       int     `json:"running"`
-	Runs          int     `json:"runs"`
-	BilledSeconds float64 `json:"billedSeconds"`
+	// Running is how many state machines run, Runs how many have ended.
+	Running int `json:"running"`
+	Runs    int `json:"runs"`
 	// Searches were made; of those, FailedSearches had no answer that could be used.
 	Searches       int `json:"searches"`
 	FailedSearches int `json:"failedSearches"`

@@ -167,7 +167,7 @@ func TestCaptureTriggerWaitsBeforeItSearches(t *testing.T) {
 	env.OnActivity("StartChanges", mock.Anything, in).Return(nil).Run(func(mock.Arguments) { searched = env.Now() })
 	env.ExecuteWorkflow(CaptureTrigger, in)
 	require.NoError(t, env.GetWorkflowError())
-	require.GreaterOrEqual(t, searched.Sub(began), settle)
+	require.GreaterOrEqual(t, searched.Sub(began), Settle)
 }
 
 func TestChangeIDsAreOneAVersion(t *testing.T) {
