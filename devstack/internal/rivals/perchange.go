@@ -29,8 +29,10 @@ const (
 
 	// searchesAtOnce wait for a token or for the store; others stay in the task queue.
 	searchesAtOnce = 20
-	searchTimeout  = 10 * time.Minute
-	publishTimeout = time.Minute
+	// An attempt that a worker never hears of is given up after these. A bundle waits for
+	// as many tokens as there are types.
+	searchTimeout  = time.Minute
+	publishTimeout = 30 * time.Second
 	// taskPollers of each kind and worker.
 	taskPollers = 8
 	// maxRecent bounds the changes that are known to have been started.
