@@ -167,14 +167,14 @@ func EncodeBodies(out []byte, bodies []*Body) []byte {
 			packs, index[b.pack] = append(packs, b.pack), i
 		}
 		for _, n := range []int{i + 1, b.at, b.size} {
-			out = binary.AppendUvarint(out, uint64(n)) //nolint:gosec // never negative
+			out = binary.AppendUvarint(out, uint64(n))
 		}
 	}
 	out = binary.AppendUvarint(out, uint64(len(packs)))
 	for _, p := range packs {
 		packed := p.packed()
 		for _, n := range []int{p.size, len(packed)} {
-			out = binary.AppendUvarint(out, uint64(n)) //nolint:gosec // never negative
+			out = binary.AppendUvarint(out, uint64(n))
 		}
 		out = append(out, packed...)
 	}
@@ -233,7 +233,7 @@ func (r *reader) number() int {
 		return 0
 	}
 	r.data = r.data[size:]
-	return int(n) //nolint:gosec // bounded above
+	return int(n) // bounded above
 }
 
 func (r *reader) bytes(n int) []byte {

@@ -78,5 +78,5 @@ func divide(data []byte) (text, bodies []byte, err error) {
 	if size <= 0 || n > uint64(len(data)-size) {
 		return nil, nil, fmt.Errorf("%w: it is cut off", converter.ErrUnableToDecode)
 	}
-	return data[size : size+int(n)], data[size+int(n):], nil //nolint:gosec // within the data
+	return data[size : size+int(n)], data[size+int(n):], nil
 }

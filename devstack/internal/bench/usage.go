@@ -15,7 +15,7 @@ type meter struct {
 
 // measure begins to measure a process by its id.
 func measure(pid int) (*meter, error) {
-	p, err := process.NewProcess(int32(pid)) //nolint:gosec // ids of processes are 32 bits
+	p, err := process.NewProcess(int32(pid))
 	if err != nil {
 		return nil, fmt.Errorf("measuring a process: %w", err)
 	}
