@@ -93,9 +93,8 @@ func (r *rejectedChanges) due(now time.Time) []cdc.Change {
 	if r.retryingNow > 0 {
 		limit = r.retryingNow
 	}
-	n, size := 0, 0
-	for n < limit && (n == 0 || size+r.changes[n].Body.Len() <= cdc.MaxResultBytes) {
-		size += r.changes[n].Body.Len()
+	n := 0
+	for load := new(cdc.Load); n < limit && (load.Add(r.changes[n].Body) || n == 0); {
 		n++
 	}
 	r.retryingNow = max(0, r.retryingNow-n)

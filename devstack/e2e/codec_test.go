@@ -46,6 +46,7 @@ func eventfulRun(t *testing.T, r *rig) {
 	r.AWS.SetFaults(awslocal.Faults{Latency: awslocal.Latency(100 * time.Millisecond)})
 	window := r.earlyInWindow(t)
 	r.writeMany(t, window, "Patient", "sealed", 1_300)
+	r.writeMany(t, window, "Observation", "sealed", 800)
 	e.look("pending Hydrate", r.pendingActivity(t, "a Hydrate has failed", window.ID(), failing("Hydrate")))
 	r.Simulator.ClearFaults()
 	r.publishFailsHalfWay(t, e, window)

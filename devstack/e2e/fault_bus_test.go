@@ -25,9 +25,10 @@ const (
 	// callEntries is the number of entries of a PutEvents call: the bound of what a lost
 	// response may repeat.
 	callEntries = 10
-	// busTries is more calls than one attempt of Publish makes: the next attempt must continue
+	// busTries is more calls than one attempt of Publish makes, with several in flight: the next
+	// attempt must continue
 	// from the heartbeat.
-	busTries = 12
+	busTries = 12 * inFlight
 )
 
 // The bus fails single entries, then throttles whole calls for longer than an attempt of
@@ -41,7 +42,7 @@ func TestBusFails(t *testing.T) {
 	r.worker(t)
 	throttled := awslocal.Faults{Throttle: map[string]int{"PutEvents": busTries}}
 	lost := awslocal.Faults{LoseResponse: map[string]int{"PutEvents": 1}}
-	const versions = 3 * callEntries
+	const versions = 30 * callEntries
 	first := windowAgo(r.datastore(), 3*time.Minute).Start
 	for i, test := range []struct {
 		name string

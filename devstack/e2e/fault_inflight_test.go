@@ -27,9 +27,11 @@ import (
 // perCall is the limit of entries in PutEvents (EventBridge API reference).
 const perCall = 10
 
-// pageOf is the number of versions of a type in a Hydrate's first page (HealthLake's
-// largest _count): one Publish has so many of each type.
-const pageOf = 100
+// inFlight is how many calls of one Publish are made side by side.
+const inFlight = 8
+
+// ofType is how many versions a window gets of each type: one Publish has all of them.
+const ofType = 200
 
 // busBooks is the bus's own record of what it accepted, in order. It is written
 // before any subscriber can see the event.
@@ -194,7 +196,7 @@ func (r *rig) midway(t *testing.T, books *busBooks, windows ...cdc.Window) []fli
 	return found
 }
 
-// halfway is a rig in which a worker is half-way through a Publish of 300.
+// halfway is a rig in which a worker is half-way through a Publish of 600.
 type halfway struct {
 	*rig
 	clock   *clock
@@ -208,7 +210,7 @@ func newHalfway(t *testing.T, prefix string) *halfway {
 	t.Helper()
 	r, c := newFaultRig(t)
 	h := &halfway{rig: r, clock: c, books: r.keepBooks(), window: windowAgo(r.datastore(), 30*time.Second)}
-	r.fill(t, c, h.window, prefix, pageOf)
+	r.fill(t, c, h.window, prefix, ofType)
 	r.slowCalls(slowBus)
 	h.first = r.worker(t)
 	r.trigger(h.window)

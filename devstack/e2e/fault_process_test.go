@@ -11,10 +11,10 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
-// slowBus makes a Publish of 300 last about six seconds, several heartbeats.
-const slowBus = 200 * time.Millisecond
+// slowBus makes a Publish of 600 last about three seconds, several heartbeats.
+const slowBus = 400 * time.Millisecond
 
-// A worker is killed half-way through a Publish of 300. Another continues from its last
+// A worker is killed half-way through a Publish of 600. Another continues from its last
 // heartbeat.
 func TestWorkerKilledWhilePublishing(t *testing.T) {
 	t.Parallel()
@@ -26,13 +26,13 @@ func TestWorkerKilledWhilePublishing(t *testing.T) {
 	report := r.drained(t)
 
 	nothingLost(t, report)
-	require.Equal(t, 3*pageOf, report.Total.Published)
+	require.Equal(t, 3*ofType, report.Total.Published)
 	again := boundedRepeats(t, interrupted, before, r.books.accepted())
 	require.Equal(t, again, report.Total.Duplicated, "the subscriber saw what the bus accepted")
 	require.Equal(t, []int32{2}, r.attempts(t, r.window))
 }
 
-// Both workers are killed half-way through the Publish of 300 of two windows, and started
+// Both workers are killed half-way through the Publish of 600 of two windows, and started
 // again.
 func TestAllWorkersKilledAndRestarted(t *testing.T) {
 	t.Parallel()
@@ -40,7 +40,7 @@ func TestAllWorkersKilledAndRestarted(t *testing.T) {
 	books := r.keepBooks()
 	windows := []cdc.Window{windowAgo(r.datastore(), 30*time.Second), windowAgo(r.datastore(), time.Minute)}
 	for _, window := range windows {
-		r.fill(t, c, window, window.Start.Format("150405"), pageOf)
+		r.fill(t, c, window, window.Start.Format("150405"), ofType)
 	}
 	r.slowCalls(slowBus)
 	one, two := r.worker(t), r.worker(t)
@@ -58,13 +58,13 @@ func TestAllWorkersKilledAndRestarted(t *testing.T) {
 	report := r.drained(t)
 
 	nothingLost(t, report)
-	require.Equal(t, 2*3*pageOf, report.Total.Published)
+	require.Equal(t, 2*3*ofType, report.Total.Published)
 	again := boundedRepeats(t, interrupted, before, books.accepted())
 	require.Equal(t, again, report.Total.Duplicated)
 }
 
 // A worker is suspended for longer than the heartbeat timeout, half-way through a Publish
-// of 300, and continues when another worker has published everything: it then makes at
+// of 600, and continues when another worker has published everything: it then makes at
 // most one more call, and serves the next window.
 func TestWorkerStoppedLongerThanItsHeartbeatTimeout(t *testing.T) {
 	t.Parallel()
@@ -81,7 +81,7 @@ func TestWorkerStoppedLongerThanItsHeartbeatTimeout(t *testing.T) {
 	r.slowCalls(0)
 	r.worker(t)
 	until(t, "the other worker has published everything", func(context.Context) bool {
-		return count(interrupted[0].batch, r.books.accepted()) >= 3*pageOf
+		return count(interrupted[0].batch, r.books.accepted()) >= 3*ofType
 	})
 	again := boundedRepeats(t, interrupted, before, r.books.accepted())
 
@@ -92,8 +92,8 @@ func TestWorkerStoppedLongerThanItsHeartbeatTimeout(t *testing.T) {
 	report := r.drained(t)
 
 	nothingLost(t, report)
-	require.Equal(t, 3*pageOf+3, report.Total.Published)
-	require.LessOrEqual(t, report.Total.Duplicated, again+perCall, "at most one more call")
+	require.Equal(t, 3*ofType+3, report.Total.Published)
+	require.LessOrEqual(t, report.Total.Duplicated, again+inFlight*perCall, "at most the calls in flight")
 	require.True(t, r.first.Running())
 	answersReadyz(t, r.first.MetricsURL, 200)
 }

@@ -63,7 +63,7 @@ func exits(t *testing.T, p *proc.Process) {
 }
 
 // One of two workers on one host gets SIGTERM under load, half-way through a Publish of
-// 300. It reports that it is stopping, finishes what is in progress and exits 0; nothing is
+// 600. It reports that it is stopping, finishes what is in progress and exits 0; nothing is
 // lost and nothing repeated.
 func TestWorkerDrainsUnderLoad(t *testing.T) {
 	t.Parallel()
@@ -71,11 +71,11 @@ func TestWorkerDrainsUnderLoad(t *testing.T) {
 	books := r.keepBooks()
 	window := windowAgo(r.datastore(), 30*time.Second)
 	r.silenced(t)
-	r.fill(t, c, window, "drained", pageOf)
+	r.fill(t, c, window, "drained", ofType)
 	require.NoError(t, r.Simulator.SetTrail(simulator.Trail{Sink: r.Sink()}))
-	// Thirty calls last about twelve seconds: longer than /readyz caches its result, shorter
+	// Sixty calls, eight at a time, last about twelve seconds: longer than /readyz caches its result, shorter
 	// than the grace period.
-	r.slowCalls(2 * slowBus)
+	r.slowCalls(4 * slowBus)
 	one, two := r.worker(t), r.worker(t)
 	require.NotEqual(t, one.MetricsURL, two.MetricsURL)
 	r.refusesBusyMetricsAddress(t, one)
@@ -88,13 +88,13 @@ func TestWorkerDrainsUnderLoad(t *testing.T) {
 	require.Contains(t, answersReadyz(t, leaving.MetricsURL, 503), "running: failing")
 	require.True(t, leaving.Running(), "it has a Publish in hand")
 	exits(t, leaving.Process)
-	require.Equal(t, 3*pageOf, count(f.batch, books.accepted()), "it published all of the batch before it went")
+	require.Equal(t, 3*ofType, count(f.batch, books.accepted()), "it published all of the batch before it went")
 	r.slowCalls(0)
 	written := stop()
 	report := r.drained(t)
 
 	complete(t, report)
-	require.Equal(t, 3*pageOf+written, report.Total.Published)
+	require.Equal(t, 3*ofType+written, report.Total.Published)
 	require.Equal(t, []int32{1}, r.attempts(t, window), "the Publish was completed, not retried")
 	require.Zero(t, r.queueDepth(t, "DlqUrl"))
 }

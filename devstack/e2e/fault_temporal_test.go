@@ -62,11 +62,11 @@ func TestTemporalGoneWhilePublishing(t *testing.T) {
 	r.slowCalls(0)
 	before := r.books.accepted()
 	require.NoError(t, r.Temporal.Restart(t.Context()))
-	require.Less(t, count(r.started[0].batch, before), 3*pageOf, "it went on without heartbeats")
+	require.Less(t, count(r.started[0].batch, before), 3*ofType, "it went on without heartbeats")
 	report := r.drained(t)
 
 	nothingLost(t, report)
-	require.Equal(t, 3*pageOf, report.Total.Published)
+	require.Equal(t, 3*ofType, report.Total.Published)
 	again := boundedRepeats(t, r.started, before, r.books.accepted())
 	require.Equal(t, again, report.Total.Duplicated)
 }

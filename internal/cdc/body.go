@@ -107,6 +107,26 @@ func (p *Packer) Size() int {
 	return p.size + len(p.open.raw)
 }
 
+// Load adds up what bodies take in one payload: a pack travels whole, whichever of its
+// bodies are wanted. Its zero value is ready.
+type Load struct {
+	packs            map[*pack]bool
+	packed, unpacked int
+}
+
+// Add adds a body, and reports whether all so far fit into a payload.
+func (l *Load) Add(b Body) (fits bool) {
+	if b.pack != nil && !l.packs[b.pack] {
+		if l.packs == nil {
+			l.packs = make(map[*pack]bool)
+		}
+		l.packs[b.pack] = true
+		l.packed += max(len(b.pack.compressed), len(b.pack.raw))
+	}
+	l.unpacked += b.size
+	return l.packed <= MaxResultBytes && l.unpacked <= MaxResultBodies
+}
+
 // pack is bodies compressed together. It has raw until it is full, and when it comes from
 // a store.
 type pack struct {

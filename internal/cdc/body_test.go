@@ -102,3 +102,18 @@ func TestFullPacksKeepOnlyWhatIsPacked(t *testing.T) {
 	}
 	require.LessOrEqual(t, unpacked, 3)
 }
+
+// A pack travels whole: changes of many packs do not fit into one payload, however few
+// they are.
+func TestLoadCountsEachPackOnce(t *testing.T) {
+	var load Load
+	var packer Packer
+	for range 40 {
+		require.True(t, load.Add(packer.Add([]byte("of one pack"))))
+	}
+	fits := 0
+	for load.Add(NewBody(make([]byte, 100_000))) {
+		fits++
+	}
+	require.Equal(t, 10, fits)
+}
