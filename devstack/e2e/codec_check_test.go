@@ -21,6 +21,10 @@ import (
 // has put among the encoded attributes.
 const encodedMessage = "Encoded failure"
 
+// shortenedMessage is what the server puts in place of a failure that is too large to be
+// kept while its activity is retried: it drops what was encoded.
+const shortenedMessage = "Failure exceeds size limit."
+
 // encryption looks for payloads that do not carry our encryption encoding and
 // for failures whose text can be read. Search attributes are plain by design.
 type encryption struct {
@@ -28,6 +32,8 @@ type encryption struct {
 	payloads map[string]int
 	failures map[string]int
 	leaks    []string
+	// shortened is set while the next failure is the cause of one that the server shortened.
+	shortened bool
 }
 
 func newEncryption() *encryption {
@@ -44,7 +50,9 @@ func (e *encryption) look(where string, msg proto.Message) {
 	})
 	visit(msg, func(f *failurepb.Failure) {
 		e.failures[where]++
-		if f.GetMessage() != encodedMessage || f.GetStackTrace() != "" || f.GetEncodedAttributes() == nil {
+		if shortened := f.GetMessage() == shortenedMessage; shortened || e.shortened {
+			e.shortened = shortened && f.GetCause() != nil // the next one is its cause
+		} else if f.GetMessage() != encodedMessage || f.GetStackTrace() != "" || f.GetEncodedAttributes() == nil {
 			e.leaks = append(e.leaks, where+": a failure can be read")
 		}
 	})
