@@ -29,6 +29,9 @@ type Faults struct {
 	// with FailEntryCode (default InternalFailure), in calls with status 200.
 	FailEntries   int    `json:"failEntries,omitempty"`
 	FailEntryCode string `json:"failEntryCode,omitempty"`
+	// FailEvery lets every so-manieth valid entry of PutEvents fail in the same way, as
+	// long as it is set; 0 fails none.
+	FailEvery int `json:"failEvery,omitempty"`
 	// RejectDetailContaining rejects every entry of PutEvents whose Detail contains this
 	// text with MalformedDetail, as often as it is sent; the other entries of its call
 	// are not affected. Empty rejects none.
@@ -37,8 +40,9 @@ type Faults struct {
 	// deliver to queues.
 	SQSDown         bool `json:"sqsDown,omitempty"`
 	EventBridgeDown bool `json:"eventBridgeDown,omitempty"`
-	// Latency is added to every call.
-	Latency Latency `json:"latency,omitempty"`
+	// Latency is added to every call, Stall to those of an operation.
+	Latency Latency            `json:"latency,omitempty"`
+	Stall   map[string]Latency `json:"stall,omitempty"`
 }
 
 // Latency is a duration that JSON carries as text, such as "150ms".
@@ -60,20 +64,33 @@ func (l *Latency) UnmarshalText(text []byte) error {
 type faultBox struct {
 	mu sync.Mutex
 	f  Faults
+	// entries were counted for FailEvery.
+	entries int
 }
 
 func (b *faultBox) set(f Faults) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	f.Throttle, f.LoseResponse = maps.Clone(f.Throttle), maps.Clone(f.LoseResponse)
-	b.f = f
+	b.f = f.clone()
+}
+
+// update changes the failures, with none used meanwhile.
+func (b *faultBox) update(change func(*Faults)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.f.clone()
+	change(&f)
+	b.f = f.clone()
 }
 
 func (b *faultBox) get() Faults {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	f := b.f
-	f.Throttle, f.LoseResponse = maps.Clone(f.Throttle), maps.Clone(f.LoseResponse)
+	return b.f.clone()
+}
+
+func (f Faults) clone() Faults {
+	f.Throttle, f.LoseResponse, f.Stall = maps.Clone(f.Throttle), maps.Clone(f.LoseResponse), maps.Clone(f.Stall)
 	return f
 }
 
@@ -82,7 +99,7 @@ func (b *faultBox) get() Faults {
 func (b *faultBox) before(service, operation string) (latency time.Duration, lose bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	latency = time.Duration(b.f.Latency)
+	latency = time.Duration(b.f.Latency + b.f.Stall[operation])
 	switch {
 	case service == "sqs" && b.f.SQSDown, service == "events" && b.f.EventBridgeDown:
 		down := apiErrorf("ServiceUnavailable", "The service is down on demand.")
@@ -114,10 +131,13 @@ func (b *faultBox) failEntry(detail string) string {
 	if b.f.RejectDetailContaining != "" && strings.Contains(detail, b.f.RejectDetailContaining) {
 		return "MalformedDetail"
 	}
-	if b.f.FailEntries <= 0 {
+	b.entries++
+	switch {
+	case b.f.FailEntries > 0:
+		b.f.FailEntries--
+	case b.f.FailEvery <= 0 || b.entries%b.f.FailEvery != 0:
 		return ""
 	}
-	b.f.FailEntries--
 	return cmp.Or(b.f.FailEntryCode, "InternalFailure")
 }
 

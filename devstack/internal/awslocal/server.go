@@ -177,6 +177,10 @@ func (s *Server) Account() string { return s.cfg.Account }
 // SetFaults replaces the failures on demand.
 func (s *Server) SetFaults(f Faults) { s.faults.set(f) }
 
+// UpdateFaults changes the failures on demand from what remains of them: no call uses one
+// meanwhile. Change may fill maps that are nil.
+func (s *Server) UpdateFaults(change func(*Faults)) { s.faults.update(change) }
+
 // Faults returns the remaining failures.
 func (s *Server) Faults() Faults { return s.faults.get() }
 

@@ -141,6 +141,17 @@ func TestFaultsOnDemand(t *testing.T) {
 	r.SetFaults(Faults{EventBridgeDown: true})
 	_, err = put()
 	requireCode(t, err, "ServiceUnavailable")
+	r.SetFaults(Faults{FailEvery: 3})
+	failed := 0
+	for range 6 {
+		failed += int(r.put(t, entry("b", "s", "{}")).FailedEntryCount)
+	}
+	require.Equal(t, 2, failed)
+	r.UpdateFaults(func(f *Faults) { f.FailEvery, f.Stall = 0, map[string]Latency{"PutEvents": Latency(time.Hour)} })
+	hurried, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = r.events.PutEvents(hurried, one)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotEmpty(t, r.receive(t, aws.String("q"), 0))
 }
 

@@ -181,6 +181,10 @@ func (rep *reply) write(w http.ResponseWriter, c *call) {
 			_, _ = w.Write(half) //nolint:gosec // FHIR JSON, never shown as a page
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler) // closes the connection in the middle of the body
+		case WrongType:
+			rep = &reply{status: rep.status, body: []byte("<!DOCTYPE html><title>Sorry</title>")}
+			h.Set("Content-Type", "text/html")
+			h.Set("Content-Length", strconv.Itoa(len(rep.body)))
 		case ByteOrderMark:
 			rep = &reply{status: rep.status, body: append([]byte("\uFEFF"), rep.body...)}
 			h.Set("Content-Length", strconv.Itoa(len(rep.body)))

@@ -72,6 +72,7 @@ func TestFaultsOnDemand(t *testing.T) {
 	next := search(t, c, "Patient", "_count=1").link("next")
 	for kind, status := range map[simulator.FaultKind]int{
 		simulator.Throttle: 429, simulator.ServerError: 500, simulator.Forbid: 403, simulator.Reject: 400,
+		simulator.Unavailable: 503,
 	} {
 		require.NoError(t, s.InjectFault(simulator.Fault{Kind: kind, Type: "Patient", Count: 2}))
 		_, err := get(c, "Observation", "")
@@ -108,6 +109,15 @@ func TestFaultsOnDemand(t *testing.T) {
 	body, err := get(c, "Patient", "")
 	require.NoError(t, err)
 	require.False(t, json.Valid(body))
+
+	require.NoError(t, s.InjectFault(simulator.Fault{Kind: simulator.WrongType, Count: 1}))
+	body, err = get(c, "Patient", "")
+	require.NoError(t, err)
+	require.Contains(t, string(body), "<title>")
+
+	require.NoError(t, s.InjectFault(simulator.Fault{Kind: simulator.Hide, Count: 1}))
+	require.Len(t, search(t, c, "Patient", "").Entry, 2)
+	require.Len(t, search(t, c, "Patient", "").Entry, 4)
 
 	require.NoError(t, s.InjectFault(simulator.Fault{Kind: simulator.HalfPage, Count: 1}))
 	_, err = get(c, "Patient", "")

@@ -31,6 +31,9 @@ const (
 	Truncate    FaultKind = "truncate"     // 200, the body complete as HTTP and cut in half as JSON
 	HalfPage    FaultKind = "half-page"    // 200, the connection closed in the middle of the body
 	Hang        FaultKind = "hang"         // no response until the client disconnects
+	Unavailable FaultKind = "unavailable"  // 503
+	WrongType   FaultKind = "wrong-type"   // 200, a web page instead of FHIR
+	Hide        FaultKind = "hide"         // a search leaves every other version of its page out
 
 	// Malformed responses with status 200.
 	ByteOrderMark FaultKind = "byte-order-mark" // a byte order mark before the body
@@ -42,7 +45,7 @@ const (
 )
 
 var faultKinds = []FaultKind{
-	Throttle, ServerError, Forbid, Reject, ExpireToken, Truncate, HalfPage, Hang,
+	Throttle, ServerError, Forbid, Reject, ExpireToken, Truncate, HalfPage, Hang, Unavailable, WrongType, Hide,
 	ByteOrderMark, Pad, NullTotal, LinkItself, LinkFirst, GetTombstones,
 }
 
@@ -148,6 +151,9 @@ func (f *Fault) problem() *problem {
 	case ServerError:
 		return &problem{status: http.StatusInternalServerError, issue: "exception", code: "InternalServerException",
 			text: "an internal error occurred: try again"}
+	case Unavailable:
+		return &problem{status: http.StatusServiceUnavailable, issue: "transient", code: "ServiceUnavailableException",
+			text: "the service is not available: try again"}
 	case Forbid:
 		return forbidden("AccessDeniedException", "the caller may not do this: check its policy")
 	case Reject:

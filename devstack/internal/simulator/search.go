@@ -47,7 +47,10 @@ func search(c *call) (*reply, *problem) {
 		at := position{Nanos: last.lastUpdated.UnixNano(), Seq: last.seq}
 		b.link("next", c.link(c.s.tokens.seal(at, c.scope(), c.s.now())))
 	}
-	for _, v := range found.page {
+	for i, v := range found.page {
+		if i%2 == 1 && c.hasFault(Hide) {
+			continue
+		}
 		e := searchEntry{FullURL: c.base + "/" + c.typ + "/" + v.res.id, Search: searchMode{"match"}}
 		b.entry(e, q.subset(v.body))
 	}
