@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"healthlake-cdc/devstack/internal/awslocal"
 	"healthlake-cdc/internal/cdc"
 )
 
@@ -77,6 +78,16 @@ type Subscriber struct {
 	bad    int
 	// statements are the audits'; they are not counted as events.
 	statements []cdc.Statement
+}
+
+// NewListener makes a subscriber without a queue, of what is handed to Accept: SQS may
+// fail while it listens.
+func NewListener() *Subscriber { return &Subscriber{counts: make(map[string]int)} }
+
+// Accept adds an entry that the bus has accepted.
+func (s *Subscriber) Accept(e awslocal.Accepted) {
+	event, err := decodeDetail(Event{Source: e.Source, DetailType: e.DetailType}, json.RawMessage(e.Detail))
+	s.keep(event, err)
 }
 
 // Subscribe makes a queue with a rule on the bus.
@@ -149,7 +160,10 @@ func (s *Subscriber) consume(ctx context.Context, messages []sqstypes.Message) e
 }
 
 func (s *Subscriber) add(body []byte) {
-	event, err := decode(body)
+	s.keep(decode(body))
+}
+
+func (s *Subscriber) keep(event Event, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil && event.Source == cdc.StatementSource {
@@ -181,17 +195,21 @@ func decode(body []byte) (Event, error) {
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		return Event{}, err
 	}
+	return decodeDetail(Event{
+		ID: envelope.ID, Source: envelope.Source, DetailType: envelope.DetailType, Time: envelope.Time,
+	}, envelope.Detail)
+}
+
+// decodeDetail adds what an event's detail says.
+func decodeDetail(event Event, text json.RawMessage) (Event, error) {
 	var detail struct {
 		Meta Meta            `json:"meta"`
 		Data json.RawMessage `json:"data"`
 	}
-	if err := json.Unmarshal(envelope.Detail, &detail); err != nil {
+	if err := json.Unmarshal(text, &detail); err != nil {
 		return Event{}, err
 	}
-	event := Event{
-		ID: envelope.ID, Source: envelope.Source, DetailType: envelope.DetailType, Time: envelope.Time,
-		Meta: detail.Meta, Size: len(detail.Data), Detail: envelope.Detail,
-	}
+	event.Meta, event.Size, event.Detail = detail.Meta, len(detail.Data), text
 	if len(detail.Data) > 0 {
 		sum := sha256.Sum256(detail.Data)
 		event.Digest = hex.EncodeToString(sum[:])
