@@ -31,6 +31,7 @@ func (s *Stack) Env() []string {
 		"CDC_QUEUE_URL=" + s.Outputs["QueueUrl"],
 		"CDC_EVENT_BUS=" + s.Outputs["BusName"],
 	}
+	env = append(env, s.options.Settings...)
 	if s.options.Plaintext {
 		return append(env, "CDC_INSECURE_PLAINTEXT=true")
 	}

@@ -64,6 +64,8 @@ type Options struct {
 	Progress io.Writer
 	// WorkerArgs are the flags of the workers.
 	WorkerArgs []string
+	// Settings are variables of the workers and starters, as "CDC_PASSES=2s,6s".
+	Settings []string
 	// Plaintext runs without payload keys, as CDC_INSECURE_PLAINTEXT=true.
 	Plaintext bool
 }
