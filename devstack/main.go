@@ -38,7 +38,7 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newDemoCommand(), newBenchCommand(), newUpCommand(), newPartsCommand(), newProbeCommand(), newPumpCommand(),
+	root.AddCommand(newDemoCommand(), newBenchCommand(), newFaultsCommand(), newUpCommand(), newPartsCommand(), newProbeCommand(), newPumpCommand(),
 		newRivalCommand())
 	return root
 }

@@ -1,0 +1,214 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	smithytime "github.com/aws/smithy-go/time"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"healthlake-cdc/devstack/internal/awslocal"
+	"healthlake-cdc/devstack/internal/fhirclient"
+	"healthlake-cdc/devstack/internal/proc"
+	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/devstack/internal/stack"
+	"healthlake-cdc/internal/payload"
+	"healthlake-cdc/internal/telemetry"
+)
+
+// What the services are like without faults.
+const usualPut = 20 * time.Millisecond
+
+var (
+	usualDelay = simulator.Between(0, time.Second)
+	usualLag   = simulator.RandomLag(simulator.Between(0, time.Second))
+)
+
+// errNothing is what a fault ends with that found nothing to happen to.
+var errNothing = errors.New("there was nothing that it could happen to")
+
+// harness is a stack with workers, what the faults change, and what watches it.
+type harness struct {
+	*stack.Stack
+	o        Options
+	temporal client.Client
+	data     converter.DataConverter
+	queues   *sqs.Client
+	workers  []*member
+	// ahead is how far the store's clock is ahead, in nanoseconds.
+	ahead atomic.Int64
+	// malformed counts the messages that end in the dead-letter queue.
+	malformed atomic.Int64
+	current   atomic.Pointer[round]
+
+	mu    sync.Mutex
+	trail simulator.Trail
+}
+
+// member is a worker. Who makes something happen to it locks busy.
+type member struct {
+	*stack.Worker
+	busy sync.Mutex
+}
+
+// open starts a stack with workers.
+func open(ctx context.Context, o Options) (_ *harness, err error) {
+	h := &harness{o: o}
+	h.current.Store(newRound(0))
+	h.Stack, err = stack.Start(ctx, stack.Options{
+		Progress:  o.Progress,
+		Simulator: simulator.Config{Seed: o.Seed, Now: h.now, SearchLag: usualLag},
+		Settings: []string{
+			"CDC_RESOURCE_TYPES=" + strings.Join(types, ","), "CDC_PASSES=2s,6s", "CDC_VERSIONS=all", "CDC_AUDIT_EVERY=0",
+			"CDC_LOG_LEVEL=debug",
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	h.trail = simulator.Trail{Sink: h.Sink(), Delay: usualDelay}
+	if err := h.setTrail(func(*simulator.Trail) {}); err != nil {
+		return nil, err
+	}
+	h.AWS.OnAccept(func(e awslocal.Accepted) { h.round().accept(e) })
+	h.AWS.OnDeliver(func(queue string, body []byte, _ time.Time) {
+		if queue == lastOf(h.Outputs["QueueUrl"]) {
+			h.round().keep(body)
+		}
+	})
+	h.AWS.UpdateFaults(func(f *awslocal.Faults) { f.Stall = map[string]awslocal.Latency{put: awslocal.Latency(usualPut)} })
+	h.queues = h.SQS()
+	if err := h.dial(ctx); err != nil {
+		return nil, err
+	}
+	for range o.Workers {
+		w, err := h.StartWorker(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h.workers = append(h.workers, &member{Worker: w})
+	}
+	return h, nil
+}
+
+func (h *harness) close() error {
+	if h.temporal != nil {
+		h.temporal.Close()
+	}
+	return h.Stack.Close()
+}
+
+// now is the store's clock.
+func (h *harness) now() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }
+
+func (h *harness) round() *round { return h.current.Load() }
+
+func (h *harness) datastore() string { return h.Simulator.Datastores()[0] }
+
+func (h *harness) client() *fhirclient.Client {
+	identity := simulator.DefaultCredentials
+	return &fhirclient.Client{
+		Endpoint: h.Simulator.URL(), Datastore: h.datastore(), Region: stack.Region, Now: h.now,
+		Credentials: credentials.NewStaticCredentialsProvider(identity.AccessKeyID, identity.SecretAccessKey, ""),
+	}
+}
+
+// dial connects to Temporal with the stack's payload keys.
+func (h *harness) dial(ctx context.Context) error {
+	ring, err := payload.ParseKeys(h.Keys)
+	if err != nil {
+		return err
+	}
+	codec, err := payload.NewCodec(ring, client.DefaultNamespace, payload.Migration{})
+	if err != nil {
+		return err
+	}
+	h.data = payload.NewDataConverter(codec)
+	h.temporal, err = client.DialContext(ctx, client.Options{
+		HostPort: h.TemporalAddress(), DataConverter: h.data, FailureConverter: payload.NewFailureConverter(h.data),
+		Logger: telemetry.TemporalLogger(slog.New(slog.DiscardHandler)),
+	})
+	if err != nil {
+		return fmt.Errorf("connecting to Temporal: %w", err)
+	}
+	return nil
+}
+
+func (h *harness) setTrail(change func(*simulator.Trail)) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change(&h.trail)
+	return h.Simulator.SetTrail(h.trail)
+}
+
+// mortal are the workers that may be killed: in a soak all but the first, whose memory,
+// goroutines and files are watched.
+func (h *harness) mortal() []*member {
+	if h.o.For > 0 && len(h.workers) > 1 {
+		return h.workers[1:]
+	}
+	return h.workers
+}
+
+// free locks one of the workers to which nothing is happening.
+func (h *harness) free(f Fault, from []*member) (*member, error) {
+	for i := range from {
+		if w := from[(f.Pick+uint64(i))%uint64(len(from))]; w.busy.TryLock() {
+			return w, nil
+		}
+	}
+	return nil, errNothing
+}
+
+// maxRestarts bounds the starts of a worker that ends before it is ready, as it may
+// while the services fail: a supervisor starts it again.
+const maxRestarts = 20
+
+func (m *member) restart(ctx context.Context) (err error) {
+	for range maxRestarts {
+		if err = m.Restart(ctx); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// whilePublishing waits a little for a moment at which the bus accepts events: what happens
+// to a worker then is the hardest on it.
+func (h *harness) whilePublishing(ctx context.Context) {
+	soon, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	_ = proc.Poll(soon, func(context.Context) error { // it happens anyway
+		var last time.Time
+		h.round().note(func(r *round) { last = r.last })
+		if time.Since(last) > 100*time.Millisecond {
+			return errNothing
+		}
+		return nil
+	})
+}
+
+// depth counts the messages of a queue, by the template's output that names it.
+func (h *harness) depth(output string) int {
+	depth, _ := h.AWS.Messages(lastOf(h.Outputs[output]))
+	return depth.Visible + depth.InFlight + depth.Delayed
+}
+
+func lastOf(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
+
+// sleep waits for so long, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error { return smithytime.SleepWithContext(ctx, d) }
