@@ -40,7 +40,7 @@ type Options struct {
 // Defaults are the options of a long run.
 func Defaults() Options {
 	return Options{
-		Seed: 1, Changes: 20_000, Rate: 100, Every: time.Second, Workers: 2, ShrinkRuns: 12, Patience: 10 * time.Minute,
+		Seed: 1, Changes: 20_000, Rate: 100, Every: 1500 * time.Millisecond, Workers: 2, ShrinkRuns: 12, Patience: 10 * time.Minute,
 		Out: io.Discard,
 	}
 }

@@ -21,12 +21,13 @@ import (
 	"healthlake-cdc/devstack/internal/proc"
 	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
+	"healthlake-cdc/internal/cdc"
 	"healthlake-cdc/internal/payload"
 	"healthlake-cdc/internal/telemetry"
 )
 
 // What the services are like without faults.
-const usualPut = 20 * time.Millisecond
+const usualPut = 40 * time.Millisecond
 
 var (
 	usualDelay = simulator.Between(0, time.Second)
@@ -190,7 +191,7 @@ func (m *member) restart(ctx context.Context) (err error) {
 // whilePublishing waits a little for a moment at which the bus accepts events: what happens
 // to a worker then is the hardest on it.
 func (h *harness) whilePublishing(ctx context.Context) {
-	soon, cancel := context.WithTimeout(ctx, 3*time.Second)
+	soon, cancel := context.WithTimeout(ctx, cdc.WindowWidth)
 	defer cancel()
 	_ = proc.Poll(soon, func(context.Context) error { // it happens anyway
 		var last time.Time

@@ -20,7 +20,7 @@ var kinds []kind
 
 func init() {
 	kinds = []kind{
-		{name: "kill", group: "processes", about: "a worker is killed, and started again", often: 8, seconds: [2]float64{0, 3}, begin: killWorker},
+		{name: "kill", group: "processes", about: "a worker is killed, and started again", often: 20, seconds: [2]float64{0, 3}, begin: killWorker},
 		{name: "stop", group: "processes", about: "a worker stands still for longer than a heartbeat timeout", seconds: [2]float64{longStop, 45}, begin: stopWorker},
 
 		{name: "temporal", group: "temporal", about: "Temporal is killed, and started again with its database", seconds: [2]float64{5, 60}, begin: killTemporal},

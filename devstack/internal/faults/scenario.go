@@ -125,7 +125,10 @@ func (h *harness) drain(ctx context.Context) []string {
 	patient, cancel := context.WithTimeout(ctx, h.o.Patience)
 	defer cancel()
 	var busy []string
-	for quiet := 0; quiet < quietLooks; {
+	for quiet, looks := 0, 1; quiet < quietLooks; looks++ {
+		if looks%30 == 0 {
+			h.o.progress("still in progress: %s", strings.Join(busy[:min(3, len(busy))], ", "))
+		}
 		now, err := h.busy(patient)
 		switch {
 		case err == nil && len(now) == 0:
