@@ -75,7 +75,7 @@ func TestInvariantsAreSeenToFail(t *testing.T) {
 			repeat(e, 1, time.Minute)
 		}},
 		"more than a call after a stop": {"what Temporal has on record is not repeated", func(e *evidence) {
-			e.publishes[0].attempts, e.stops = 3, 1
+			e.publishes[0].attempts, e.lateCalls = 3, 1
 			repeat(e, 10, time.Minute)
 			repeat(e, 1, time.Minute)
 		}},
@@ -108,7 +108,7 @@ func TestWhatTheBoundAllows(t *testing.T) {
 		"a second attempt":     func(e *evidence) { e.publishes[0].attempts = 2; repeat(e, 10, 0) },
 		"a cut Publish":        func(e *evidence) { e.publishes[0].cut, e.named = true, nil; repeat(e, 10, time.Minute) },
 		"a lost answer":        func(e *evidence) { e.lostAnswers = 1; repeat(e, 10, 0) },
-		"a call after a stop":  func(e *evidence) { e.publishes[0].attempts, e.stops = 2, 1; repeat(e, 10, time.Minute) },
+		"a call after a stop":  func(e *evidence) { e.publishes[0].attempts, e.lateCalls = 2, 1; repeat(e, 10, time.Minute) },
 		"a soak that is flat":  func(e *evidence) { e.grown = grown(append(rising(1), make([]sample, 11)...)) },
 		"a soak of few rounds": func(e *evidence) { e.grown = grown(rising(5)) },
 	} {

@@ -114,37 +114,47 @@ func (h *harness) nameResult(r *round, p *publish, event *historypb.HistoryEvent
 	return nil
 }
 
-// nameHeartbeats notes what the heartbeats of the running Publishes name, just after a
-// worker was killed: nobody adds to them for a while.
-func (h *harness) nameHeartbeats(ctx context.Context) {
+// manyPublishes is how many are taken to be running while Temporal cannot say it.
+const manyPublishes = 4
+
+// nameHeartbeats notes what the heartbeats of the running Publishes name, just after
+// something happened to a worker, and returns how many Publishes are running.
+func (h *harness) nameHeartbeats(ctx context.Context) (running int) {
 	soon, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	open, err := h.executions(soon, "WorkflowType='CaptureWindow' AND ExecutionStatus='Running'")
+	open, err := h.executions(soon, "ExecutionStatus='Running'")
 	if err != nil {
-		return // Temporal is away too
+		return manyPublishes
 	}
 	for _, info := range open {
-		_ = h.nameHeartbeatsOf(soon, info.GetExecution()) // what is not named is only not checked
+		n, err := h.nameHeartbeatsOf(soon, info.GetExecution())
+		if running += n; err != nil {
+			return running + manyPublishes
+		}
 	}
+	return running
 }
 
-func (h *harness) nameHeartbeatsOf(ctx context.Context, e *commonpb.WorkflowExecution) error {
+func (h *harness) nameHeartbeatsOf(ctx context.Context, e *commonpb.WorkflowExecution) (running int, err error) {
 	described, err := h.temporal.DescribeWorkflow(ctx, e.GetWorkflowId(), e.GetRunId())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	now := time.Now()
 	for _, pending := range described.RawResponse.GetPendingActivities() {
-		if pending.GetActivityType().GetName() != publishActivity || pending.GetHeartbeatDetails() == nil {
+		if pending.GetActivityType().GetName() != publishActivity {
+			continue
+		}
+		if running++; pending.GetHeartbeatDetails() == nil {
 			continue
 		}
 		var ids []string
 		if err := h.data.FromPayloads(pending.GetHeartbeatDetails(), &ids); err != nil {
-			return err
+			return running, err
 		}
 		keys, err := h.inputOf(ctx, e, pending.GetActivityId())
 		if err != nil || len(keys) != len(ids) {
-			return err
+			return running, err
 		}
 		h.round().note(func(r *round) {
 			for i, id := range ids {
@@ -154,7 +164,7 @@ func (h *harness) nameHeartbeatsOf(ctx context.Context, e *commonpb.WorkflowExec
 			}
 		})
 	}
-	return nil
+	return running, nil
 }
 
 func (h *harness) inputOf(ctx context.Context, e *commonpb.WorkflowExecution, activity string) ([]string, error) {

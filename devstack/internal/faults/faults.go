@@ -64,6 +64,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	if o.Changes < 1 || o.Rate <= 0 || o.Every <= 0 || o.Workers < 1 {
+		return Report{}, errors.New("changes, their rate, the time between faults and the number of workers must be positive")
+	}
 	report := newReport(o)
 	plan := func(number int) []Fault { return draw(o.Seed+uint64(number), from, o.span(), o.Every) }
 	err = o.rounds(ctx, plan, &report)

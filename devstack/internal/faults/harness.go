@@ -110,7 +110,7 @@ func (h *harness) close() error {
 	if h.temporal != nil {
 		h.temporal.Close()
 	}
-	return h.Stack.Close()
+	return h.Close()
 }
 
 // now is the store's clock.

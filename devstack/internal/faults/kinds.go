@@ -92,7 +92,8 @@ func stopWorker(ctx context.Context, h *harness, f Fault) (func(context.Context)
 		w.busy.Unlock()
 		return nil, err
 	}
-	h.round().note(func(r *round) { r.stops++ })
+	publishing := h.nameHeartbeats(ctx)
+	h.round().note(func(r *round) { r.lateCalls += publishing })
 	return func(context.Context) error {
 		defer w.busy.Unlock()
 		return w.Signal(syscall.SIGCONT)
