@@ -67,10 +67,12 @@ func open(ctx context.Context, o Options) (_ *harness, err error) {
 	h.current.Store(newRound(0))
 	h.Stack, err = stack.Start(ctx, stack.Options{
 		Progress:  o.Progress,
-		Simulator: simulator.Config{Seed: o.Seed, Now: h.now, SearchLag: usualLag},
+		// An audit with versions "all" reads the history of every resource that was updated:
+		// at the service's quota it would take longer than everything else.
+		Simulator: simulator.Config{Seed: o.Seed, Now: h.now, SearchLag: usualLag, Limits: simulator.Limits{SearchGet: 1000}},
 		Settings: []string{
 			"CDC_RESOURCE_TYPES=" + strings.Join(types, ","), "CDC_PASSES=2s,6s", "CDC_VERSIONS=all", "CDC_AUDIT_EVERY=0",
-			"CDC_LOG_LEVEL=debug",
+			"CDC_SEARCH_RATE=500", "CDC_LOG_LEVEL=debug",
 		},
 	})
 	if err != nil {
