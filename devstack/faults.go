@@ -37,6 +37,6 @@ The kinds of faults, by group:
 	flags.IntVar(&o.Workers, "workers", o.Workers, "worker processes")
 	flags.IntVar(&o.ShrinkRuns, "shrink", o.ShrinkRuns, "runs that may look for the faults that a failure needs")
 	flags.DurationVar(&o.Patience, "patience", o.Patience, "how long to wait for what should come to an end")
-	flags.StringVar(&o.Dir, "out", "", "folder for the report; empty writes none")
+	flags.StringVar(&o.Dir, "out", "", "folder for the report and what the programs write; empty keeps nothing")
 	return command
 }

@@ -31,7 +31,8 @@ type Options struct {
 	ShrinkRuns int
 	// Patience bounds the wait for what should come to an end.
 	Patience time.Duration
-	// Dir is where the report goes; empty writes none.
+	// Dir is where the report goes, and what the programs write: logs and Temporal's
+	// database. Empty keeps nothing.
 	Dir string
 	// Out gets the table, Progress a line before each long step; nil prints none.
 	Out, Progress io.Writer
@@ -70,13 +71,14 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	report := newReport(o)
 	plan := func(number int) []Fault { return draw(o.Seed+uint64(number), from, o.span(), o.Every) }
 	err = o.rounds(ctx, plan, &report)
+	report.print(o.Out)
 	if err == nil && !holds(report.Findings) {
+		err = ErrBroken
 		if o.ShrinkRuns > 0 {
 			report.Needed = o.shrink(ctx, report.Rounds[len(report.Rounds)-1].Plan, &report)
+			report.printNeeded(o.Out)
 		}
-		err = ErrBroken
 	}
-	report.print(o.Out)
 	return report, errors.Join(err, report.write(o.Dir))
 }
 
@@ -118,7 +120,7 @@ func (o Options) rounds(ctx context.Context, plan func(int) []Fault, report *Rep
 
 // shrink looks for the faults that the failure needs. Each run has a stack of its own.
 func (o Options) shrink(ctx context.Context, plan []Fault, report *Report) []Fault {
-	o.For = 0
+	o.For, o.Dir = 0, ""
 	return shrink(plan, o.ShrinkRuns, func(part []Fault) bool {
 		again := newReport(o)
 		o.progress("shrinking: trying %d of %d faults", len(part), len(plan))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,8 +66,18 @@ type member struct {
 func open(ctx context.Context, o Options) (_ *harness, err error) {
 	h := &harness{o: o}
 	h.current.Store(newRound(0))
+	dir := ""
+	if o.Dir != "" {
+		err = os.MkdirAll(o.Dir, 0o750)
+		if err == nil {
+			dir, err = os.MkdirTemp(o.Dir, fmt.Sprintf("seed-%d-", o.Seed))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("making the folder of a run: %w", err)
+		}
+	}
 	h.Stack, err = stack.Start(ctx, stack.Options{
-		Progress:  o.Progress,
+		Dir: dir, Progress: o.Progress,
 		// An audit with versions "all" reads the history of every resource that was updated:
 		// at the service's quota it would take longer than everything else.
 		Simulator: simulator.Config{Seed: o.Seed, Now: h.now, SearchLag: usualLag, Limits: simulator.Limits{SearchGet: 1000}},

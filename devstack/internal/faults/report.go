@@ -136,11 +136,12 @@ func (r *Report) print(w io.Writer) {
 	for _, way := range r.Ways {
 		fmt.Fprintf(w, "\n%s\n", way)
 	}
-	if len(r.Needed) > 0 {
-		fmt.Fprintf(w, "\nAfter %d runs, these faults are enough:\n", r.Shrinking)
-		for _, f := range r.Needed {
-			fmt.Fprintln(w, f)
-		}
+}
+
+func (r *Report) printNeeded(w io.Writer) {
+	fmt.Fprintf(w, "\nAfter %d runs, these faults are enough:\n", r.Shrinking)
+	for _, f := range r.Needed {
+		fmt.Fprintln(w, f)
 	}
 }
 
