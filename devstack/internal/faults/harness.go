@@ -60,6 +60,8 @@ type harness struct {
 type member struct {
 	*stack.Worker
 	busy sync.Mutex
+	// starting is set while it is being started again.
+	starting atomic.Bool
 }
 
 // open starts a stack with workers.
@@ -178,27 +180,29 @@ func (h *harness) mortal() []*member {
 	return h.workers
 }
 
-// free locks one of the workers to which nothing is happening.
-func (h *harness) free(f Fault, from []*member) (*member, error) {
-	for i := range from {
-		if w := from[(f.Pick+uint64(i))%uint64(len(from))]; w.busy.TryLock() {
-			return w, nil
+// free locks one of the workers when nothing is happening to it, soon.
+func (h *harness) free(ctx context.Context, f Fault, from []*member) (free *member, err error) {
+	soon, cancel := context.WithTimeout(ctx, cdc.WindowWidth)
+	defer cancel()
+	err = proc.Poll(soon, func(context.Context) error {
+		for i := range from {
+			if free = from[(f.Pick+uint64(i))%uint64(len(from))]; free.busy.TryLock() {
+				return nil
+			}
 		}
-	}
-	return nil, errNothing
+		return errNothing
+	})
+	return free, err
 }
 
-// maxRestarts bounds the starts of a worker that ends before it is ready, as it may
-// while the services fail: a supervisor starts it again.
-const maxRestarts = 20
-
-func (m *member) restart(ctx context.Context) (err error) {
-	for range maxRestarts {
-		if err = m.Restart(ctx); err == nil || ctx.Err() != nil {
-			return err
-		}
-	}
-	return err
+// restart starts a worker again until it is ready, as a supervisor would: one may end
+// before, while the services fail or because it is killed again.
+func (m *member) restart(ctx context.Context, patience time.Duration) error {
+	m.starting.Store(true)
+	defer m.starting.Store(false)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return proc.Poll(ctx, m.Restart)
 }
 
 // whilePublishing waits a little for a moment at which the bus accepts events: what happens

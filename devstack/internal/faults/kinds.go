@@ -66,8 +66,13 @@ func init() {
 }
 
 func killWorker(ctx context.Context, h *harness, f Fault) (func(context.Context) error, error) {
-	w, err := h.free(f, h.mortal())
+	w, err := h.free(ctx, f, h.mortal())
 	if err != nil {
+		for _, w := range h.mortal() {
+			if w.starting.Load() { // it will be started again
+				return nil, w.Kill()
+			}
+		}
 		return nil, err
 	}
 	h.whilePublishing(ctx)
@@ -78,12 +83,12 @@ func killWorker(ctx context.Context, h *harness, f Fault) (func(context.Context)
 	h.nameHeartbeats(ctx)
 	return func(ctx context.Context) error {
 		defer w.busy.Unlock()
-		return w.restart(ctx)
+		return w.restart(ctx, h.o.Patience)
 	}, nil
 }
 
 func stopWorker(ctx context.Context, h *harness, f Fault) (func(context.Context) error, error) {
-	w, err := h.free(f, h.workers)
+	w, err := h.free(ctx, f, h.workers)
 	if err != nil {
 		return nil, err
 	}
