@@ -51,6 +51,8 @@ type harness struct {
 	// malformed counts the messages that end in the dead-letter queue.
 	malformed atomic.Int64
 	current   atomic.Pointer[round]
+	// restarting is locked while Temporal is away.
+	restarting sync.Mutex
 
 	mu    sync.Mutex
 	trail simulator.Trail
@@ -205,15 +207,16 @@ func (m *member) restart(ctx context.Context, patience time.Duration) error {
 	return proc.Poll(ctx, m.Restart)
 }
 
-// whilePublishing waits a little for a moment at which the bus accepts events: what happens
-// to a worker then is the hardest on it.
-func (h *harness) whilePublishing(ctx context.Context) {
+// whilePublishing waits a little for a moment at which the bus has been accepting events
+// for a while: what happens to a worker then is the hardest on it.
+func (h *harness) whilePublishing(ctx context.Context, f Fault) {
 	soon, cancel := context.WithTimeout(ctx, cdc.WindowWidth)
 	defer cancel()
-	_ = proc.Poll(soon, func(context.Context) error { // it happens anyway
-		var last time.Time
-		h.round().note(func(r *round) { last = r.last })
-		if time.Since(last) > 100*time.Millisecond {
+	long := time.Duration(f.Pick%3000) * time.Millisecond // of a Publish that heartbeats each second
+	_ = proc.Poll(soon, func(context.Context) error {     // it happens anyway
+		var first, last time.Time
+		h.round().note(func(r *round) { first, last = r.first, r.last })
+		if time.Since(last) > pause || last.Sub(first) < long {
 			return errNothing
 		}
 		return nil

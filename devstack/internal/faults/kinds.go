@@ -75,7 +75,7 @@ func killWorker(ctx context.Context, h *harness, f Fault) (func(context.Context)
 		}
 		return nil, err
 	}
-	h.whilePublishing(ctx)
+	h.whilePublishing(ctx, f)
 	if err := w.Kill(); err != nil {
 		w.busy.Unlock()
 		return nil, err
@@ -92,7 +92,7 @@ func stopWorker(ctx context.Context, h *harness, f Fault) (func(context.Context)
 	if err != nil {
 		return nil, err
 	}
-	h.whilePublishing(ctx)
+	h.whilePublishing(ctx, f)
 	if err := w.Signal(syscall.SIGSTOP); err != nil {
 		w.busy.Unlock()
 		return nil, err
@@ -106,7 +106,11 @@ func stopWorker(ctx context.Context, h *harness, f Fault) (func(context.Context)
 }
 
 func killTemporal(_ context.Context, h *harness, _ Fault) (func(context.Context) error, error) {
-	return h.Temporal.Restart, h.Temporal.Kill()
+	h.restarting.Lock() // the one before may still be starting
+	return func(ctx context.Context) error {
+		defer h.restarting.Unlock()
+		return h.Temporal.Restart(ctx)
+	}, h.Temporal.Kill()
 }
 
 // standIn changes the stand-in's failures, and changes them back.

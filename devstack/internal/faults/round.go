@@ -25,8 +25,9 @@ type round struct {
 	mu       sync.Mutex
 	accepted []acceptance
 	counts   map[string]int
-	last     time.Time // when the bus accepted something
-	named    map[string]time.Time
+	// first and last are when the bus accepted events without a pause.
+	first, last time.Time
+	named       map[string]time.Time
 	// resets are the points to which runs were reset, by run id.
 	resets                 map[string]int64
 	lostAnswers, lateCalls int
@@ -53,6 +54,9 @@ func (r *round) note(f func(*round)) {
 // lives is the id of a patient that is never deleted.
 func (r *round) lives() string { return fmt.Sprintf("%s-%d-lives", secretID, r.number) }
 
+// pause is how long the bus accepts nothing between one Publish and another.
+const pause = 500 * time.Millisecond
+
 // keyName stands before the idempotency key in a detail.
 const keyName = `"idempotencyKey":"`
 
@@ -67,6 +71,9 @@ func (r *round) accept(e awslocal.Accepted) {
 	r.note(func(r *round) {
 		r.accepted = append(r.accepted, acceptance{key, e.At})
 		r.counts[key]++
+		if e.At.Sub(r.last) > pause {
+			r.first = e.At
+		}
 		r.last = e.At
 	})
 }
