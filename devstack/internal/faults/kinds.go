@@ -16,53 +16,49 @@ type begin func(ctx context.Context, h *harness, f Fault) (end func(context.Cont
 const longStop = 33
 
 // kinds are all the ways to fail.
-var kinds []kind
+var kinds = []kind{
+	{name: "kill", group: "processes", about: "a worker is killed, and started again", often: 20, seconds: [2]float64{0, 3}, begin: killWorker},
+	{name: "stop", group: "processes", about: "a worker stands still for longer than a heartbeat timeout", seconds: [2]float64{longStop, 45}, begin: stopWorker},
 
-func init() {
-	kinds = []kind{
-		{name: "kill", group: "processes", about: "a worker is killed, and started again", often: 20, seconds: [2]float64{0, 3}, begin: killWorker},
-		{name: "stop", group: "processes", about: "a worker stands still for longer than a heartbeat timeout", seconds: [2]float64{longStop, 45}, begin: stopWorker},
+	{name: "temporal", group: "temporal", about: "Temporal is killed, and started again with its database", seconds: [2]float64{5, 60}, begin: killTemporal},
 
-		{name: "temporal", group: "temporal", about: "Temporal is killed, and started again with its database", seconds: [2]float64{5, 60}, begin: killTemporal},
+	{name: "sqs-down", group: "sqs", about: "SQS answers 503", seconds: [2]float64{2, 30}, begin: sqsDown},
+	{name: "sqs-throttle", group: "sqs", about: "n receives and deletes are throttled", seconds: [2]float64{5, 5}, n: [2]int{3, 20}, begin: sqsThrottle},
+	{name: "sqs-lost", group: "sqs", about: "the answers of n receives and deletes are lost", seconds: [2]float64{5, 5}, n: [2]int{1, 3}, begin: sqsLost},
 
-		{name: "sqs-down", group: "sqs", about: "SQS answers 503", seconds: [2]float64{2, 30}, begin: sqsDown},
-		{name: "sqs-throttle", group: "sqs", about: "n receives and deletes are throttled", seconds: [2]float64{5, 5}, n: [2]int{3, 20}, begin: sqsThrottle},
-		{name: "sqs-lost", group: "sqs", about: "the answers of n receives and deletes are lost", seconds: [2]float64{5, 5}, n: [2]int{1, 3}, begin: sqsLost},
+	{name: "bus-entries", group: "eventbridge", about: "every third entry fails", seconds: [2]float64{2, 20}, begin: busEntries},
+	{name: "bus-throttle", group: "eventbridge", about: "n calls are throttled", seconds: [2]float64{20, 20}, n: [2]int{5, 40}, begin: busThrottle},
+	{name: "bus-lost", group: "eventbridge", about: "the answers of n calls are lost after they were accepted", seconds: [2]float64{10, 10}, n: [2]int{1, 5}, begin: busLost},
+	{name: "bus-stall", group: "eventbridge", about: "calls stall for 10 s", seconds: [2]float64{5, 15}, begin: busStall},
+	{name: "bus-down", group: "eventbridge", about: "EventBridge answers 503", seconds: [2]float64{2, 20}, begin: busDown},
+	{name: "bus-slow", group: "eventbridge", about: "calls take n ms", seconds: [2]float64{10, 30}, n: [2]int{100, 400}, begin: busSlow},
 
-		{name: "bus-entries", group: "eventbridge", about: "every third entry fails", seconds: [2]float64{2, 20}, begin: busEntries},
-		{name: "bus-throttle", group: "eventbridge", about: "n calls are throttled", seconds: [2]float64{20, 20}, n: [2]int{5, 40}, begin: busThrottle},
-		{name: "bus-lost", group: "eventbridge", about: "the answers of n calls are lost after they were accepted", seconds: [2]float64{10, 10}, n: [2]int{1, 5}, begin: busLost},
-		{name: "bus-stall", group: "eventbridge", about: "calls stall for 10 s", seconds: [2]float64{5, 15}, begin: busStall},
-		{name: "bus-down", group: "eventbridge", about: "EventBridge answers 503", seconds: [2]float64{2, 20}, begin: busDown},
-		{name: "bus-slow", group: "eventbridge", about: "calls take n ms", seconds: [2]float64{10, 30}, n: [2]int{100, 400}, begin: busSlow},
+	{name: "search-429", group: "healthlake", about: "n searches are throttled", n: [2]int{5, 40}, begin: store(simulator.Fault{Kind: simulator.Throttle, RetryAfter: 2 * time.Second})},
+	{name: "search-500", group: "healthlake", about: "n searches answer 500", n: [2]int{5, 40}, begin: store(simulator.Fault{Kind: simulator.ServerError})},
+	{name: "search-503", group: "healthlake", about: "n searches answer 503", n: [2]int{5, 40}, begin: store(simulator.Fault{Kind: simulator.Unavailable})},
+	{name: "search-hangs", group: "healthlake", about: "n searches get no answer", n: [2]int{1, 4}, begin: store(simulator.Fault{Kind: simulator.Hang})},
+	{name: "search-cut", group: "healthlake", about: "the bodies of n searches are cut in half", n: [2]int{3, 20}, begin: store(simulator.Fault{Kind: simulator.Truncate})},
+	{name: "search-breaks", group: "healthlake", about: "the connections of n searches break within the body", n: [2]int{3, 20}, begin: store(simulator.Fault{Kind: simulator.HalfPage})},
+	{name: "search-html", group: "healthlake", about: "n searches get a web page", n: [2]int{3, 20}, begin: store(simulator.Fault{Kind: simulator.WrongType})},
+	{name: "token", group: "healthlake", about: "n page tokens are expired", n: [2]int{1, 4}, begin: store(simulator.Fault{Kind: simulator.ExpireToken})},
+	{name: "circle", group: "healthlake", about: "the next links of n pages lead to the page itself", n: [2]int{2, 10}, begin: store(simulator.Fault{Kind: simulator.LinkItself})},
+	{name: "restart", group: "healthlake", about: "the next links of n further pages lead to the first one", n: [2]int{1, 4}, begin: store(simulator.Fault{Kind: simulator.LinkFirst, Further: true})},
+	{name: "hide", group: "healthlake", about: "n searches leave every other version out", n: [2]int{5, 30}, begin: store(simulator.Fault{Kind: simulator.Hide})},
+	{name: "read-500", group: "healthlake", about: "n reads of single resources answer 500", n: [2]int{3, 20}, begin: store(simulator.Fault{Kind: simulator.ServerError, Of: simulator.KindRead})},
+	{name: "lag", group: "healthlake", about: "search shows what is written up to 20 s later", seconds: [2]float64{5, 20}, begin: searchLag},
+	{name: "clock", group: "healthlake", about: "the store's clock is up to 30 s off", whole: true, n: [2]int{-30, 30}, begin: moveClock},
 
-		{name: "search-429", group: "healthlake", about: "n searches are throttled", n: [2]int{5, 40}, begin: store(simulator.Fault{Kind: simulator.Throttle, RetryAfter: 2 * time.Second})},
-		{name: "search-500", group: "healthlake", about: "n searches answer 500", n: [2]int{5, 40}, begin: store(simulator.Fault{Kind: simulator.ServerError})},
-		{name: "search-503", group: "healthlake", about: "n searches answer 503", n: [2]int{5, 40}, begin: store(simulator.Fault{Kind: simulator.Unavailable})},
-		{name: "search-hangs", group: "healthlake", about: "n searches get no answer", n: [2]int{1, 4}, begin: store(simulator.Fault{Kind: simulator.Hang})},
-		{name: "search-cut", group: "healthlake", about: "the bodies of n searches are cut in half", n: [2]int{3, 20}, begin: store(simulator.Fault{Kind: simulator.Truncate})},
-		{name: "search-breaks", group: "healthlake", about: "the connections of n searches break within the body", n: [2]int{3, 20}, begin: store(simulator.Fault{Kind: simulator.HalfPage})},
-		{name: "search-html", group: "healthlake", about: "n searches get a web page", n: [2]int{3, 20}, begin: store(simulator.Fault{Kind: simulator.WrongType})},
-		{name: "token", group: "healthlake", about: "n page tokens are expired", n: [2]int{1, 4}, begin: store(simulator.Fault{Kind: simulator.ExpireToken})},
-		{name: "circle", group: "healthlake", about: "the next links of n pages lead to the page itself", n: [2]int{2, 10}, begin: store(simulator.Fault{Kind: simulator.LinkItself})},
-		{name: "restart", group: "healthlake", about: "the next links of n further pages lead to the first one", n: [2]int{1, 4}, begin: store(simulator.Fault{Kind: simulator.LinkFirst, Further: true})},
-		{name: "hide", group: "healthlake", about: "n searches leave every other version out", n: [2]int{5, 30}, begin: store(simulator.Fault{Kind: simulator.Hide})},
-		{name: "read-500", group: "healthlake", about: "n reads of single resources answer 500", n: [2]int{3, 20}, begin: store(simulator.Fault{Kind: simulator.ServerError, Of: simulator.KindRead})},
-		{name: "lag", group: "healthlake", about: "search shows what is written up to 20 s later", seconds: [2]float64{5, 20}, begin: searchLag},
-		{name: "clock", group: "healthlake", about: "the store's clock is up to 30 s off", whole: true, n: [2]int{-30, 30}, begin: moveClock},
+	{name: "lost", group: "triggers", about: "no record of a write comes", seconds: [2]float64{5, 25}, begin: trail(func(t *simulator.Trail) { t.Loss = 1 }, func(t *simulator.Trail) { t.Loss = 0 })},
+	{name: "repeated", group: "triggers", about: "every record comes twice", seconds: [2]float64{5, 20}, begin: trail(func(t *simulator.Trail) { t.Repeat = 1 }, func(t *simulator.Trail) { t.Repeat = 0 })},
+	{name: "late", group: "triggers", about: "records come up to 25 s late, in any order", seconds: [2]float64{5, 25}, begin: trail(func(t *simulator.Trail) { t.Delay = simulator.Between(0, 25*time.Second) }, func(t *simulator.Trail) { t.Delay = usualDelay })},
+	{name: "duplicated", group: "triggers", about: "SQS delivers n messages again", n: [2]int{5, 30}, begin: duplicate},
+	{name: "malformed", group: "triggers", about: "n messages are garbage", n: [2]int{1, 5}, begin: malformed},
+	{name: "forged", group: "triggers", about: "n records and notifications are forged: other stores, 1990, deletes of the living", n: [2]int{1, 5}, begin: forge},
 
-		{name: "lost", group: "triggers", about: "no record of a write comes", seconds: [2]float64{5, 25}, begin: trail(func(t *simulator.Trail) { t.Loss = 1 }, func(t *simulator.Trail) { t.Loss = 0 })},
-		{name: "repeated", group: "triggers", about: "every record comes twice", seconds: [2]float64{5, 20}, begin: trail(func(t *simulator.Trail) { t.Repeat = 1 }, func(t *simulator.Trail) { t.Repeat = 0 })},
-		{name: "late", group: "triggers", about: "records come up to 25 s late, in any order", seconds: [2]float64{5, 25}, begin: trail(func(t *simulator.Trail) { t.Delay = simulator.Between(0, 25*time.Second) }, func(t *simulator.Trail) { t.Delay = usualDelay })},
-		{name: "duplicated", group: "triggers", about: "SQS delivers n messages again", n: [2]int{5, 30}, begin: duplicate},
-		{name: "malformed", group: "triggers", about: "n messages are garbage", n: [2]int{1, 5}, begin: malformed},
-		{name: "forged", group: "triggers", about: "n records and notifications are forged: other stores, 1990, deletes of the living", n: [2]int{1, 5}, begin: forge},
-
-		{name: "terminate", group: "operator", about: "an open window is terminated", seconds: [2]float64{5, 5}, begin: onWindow((*harness).terminate)},
-		{name: "cancel", group: "operator", about: "an open window is cancelled", seconds: [2]float64{5, 5}, begin: onWindow((*harness).cancel)},
-		{name: "reset", group: "operator", about: "an open window is reset to an earlier point of its history", seconds: [2]float64{5, 5}, begin: onWindow((*harness).reset)},
-		{name: "poison", group: "operator", about: "EventBridge rejects one change of forty", seconds: [2]float64{5, 25}, begin: poison},
-	}
+	{name: "terminate", group: "operator", about: "an open window is terminated", seconds: [2]float64{5, 5}, begin: onWindow((*harness).terminate)},
+	{name: "cancel", group: "operator", about: "an open window is cancelled", seconds: [2]float64{5, 5}, begin: onWindow((*harness).cancel)},
+	{name: "reset", group: "operator", about: "an open window is reset to an earlier point of its history", seconds: [2]float64{5, 5}, begin: onWindow((*harness).reset)},
+	{name: "poison", group: "operator", about: "EventBridge rejects one change of forty", seconds: [2]float64{5, 25}, begin: poison},
 }
 
 func killWorker(ctx context.Context, h *harness, f Fault) (func(context.Context) error, error) {
