@@ -27,8 +27,9 @@ import (
 	"healthlake-cdc/internal/telemetry"
 )
 
-// What the services are like without faults.
-const usualPut = 40 * time.Millisecond
+// What the services are like without faults. A slow bus makes a Publish last for some
+// seconds: then it can be killed between two heartbeats.
+const usualPut = 250 * time.Millisecond
 
 var (
 	usualDelay = simulator.Between(0, time.Second)

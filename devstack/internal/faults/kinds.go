@@ -31,7 +31,7 @@ var kinds = []kind{
 	{name: "bus-lost", group: "eventbridge", about: "the answers of n calls are lost after they were accepted", seconds: [2]float64{10, 10}, n: [2]int{1, 5}, begin: busLost},
 	{name: "bus-stall", group: "eventbridge", about: "calls stall for 10 s", seconds: [2]float64{5, 15}, begin: busStall},
 	{name: "bus-down", group: "eventbridge", about: "EventBridge answers 503", seconds: [2]float64{2, 20}, begin: busDown},
-	{name: "bus-slow", group: "eventbridge", about: "calls take n ms", seconds: [2]float64{10, 30}, n: [2]int{100, 400}, begin: busSlow},
+	{name: "bus-slow", group: "eventbridge", about: "calls take n ms", seconds: [2]float64{10, 30}, n: [2]int{300, 900}, begin: busSlow},
 
 	{name: "search-429", group: "healthlake", about: "n searches are throttled", n: [2]int{5, 40}, begin: store(simulator.Fault{Kind: simulator.Throttle, RetryAfter: 2 * time.Second})},
 	{name: "search-500", group: "healthlake", about: "n searches answer 500", n: [2]int{5, 40}, begin: store(simulator.Fault{Kind: simulator.ServerError})},
@@ -94,7 +94,7 @@ func stopWorker(ctx context.Context, h *harness, f Fault) (func(context.Context)
 		return nil, err
 	}
 	publishing := h.nameHeartbeats(ctx)
-	h.round().note(func(r *round) { r.lateCalls += publishing })
+	h.round().note(func(r *round) { r.latePublishes += publishing })
 	return func(context.Context) error {
 		defer w.busy.Unlock()
 		return w.Signal(syscall.SIGCONT)

@@ -29,12 +29,12 @@ type round struct {
 	first, last time.Time
 	named       map[string]time.Time
 	// resets are the points to which runs were reset, by run id.
-	resets                 map[string]int64
-	lostAnswers, lateCalls int
-	bodies                 []string
-	made                   []string
-	happened               map[string]int // faults by kind
-	idle                   map[string]int // those that found nothing to do
+	resets                     map[string]int64
+	lostAnswers, latePublishes int
+	bodies                     []string
+	made                       []string
+	happened                   map[string]int // faults by kind
+	idle                       map[string]int // those that found nothing to do
 }
 
 func newRound(number int) *round {
