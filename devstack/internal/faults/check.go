@@ -30,9 +30,9 @@ type evidence struct {
 	accepted []acceptance
 	// publishes are all Publish activities of all executions.
 	publishes []publish
-	// named is when Temporal had a record, in a heartbeat or a result, that a version was
-	// published.
-	named map[string]time.Time
+	// named is when a result said that a version was published, heartbeats when a heartbeat
+	// did. Those of a cut Publish are lost with its execution.
+	named, heartbeats map[string]time.Time
 	// lostAnswers counts the calls of PutEvents that were accepted and whose answers were
 	// lost, latePublishes the Publishes that workers had when they began to stand still: the
 	// calls of each that were in flight may be accepted late.
@@ -171,8 +171,22 @@ func checkRepeats(e evidence) (broken []string) {
 // checkNamed checks that what a heartbeat or a result has named is not sent again, but for
 // the calls of a worker that stood still.
 func checkNamed(e evidence) (broken []string) {
+	named := maps.Clone(e.heartbeats)
+	for _, p := range e.publishes {
+		if p.cut {
+			for _, key := range p.keys {
+				delete(named, key)
+			}
+		}
+	}
+	if named == nil {
+		named = make(map[string]time.Time)
+	}
+	for key, at := range e.named {
+		earliest(named, key, at)
+	}
 	for _, a := range e.accepted {
-		if at, ok := e.named[a.key]; ok && a.at.After(at) {
+		if at, ok := named[a.key]; ok && a.at.After(at) {
 			broken = append(broken, fmt.Sprintf("%s came %s after Temporal had it on record", a.key, a.at.Sub(at).Round(time.Millisecond)))
 		}
 	}
@@ -180,6 +194,13 @@ func checkNamed(e evidence) (broken []string) {
 		return nil
 	}
 	return broken
+}
+
+// earliest keeps the earlier of two times.
+func earliest(times map[string]time.Time, key string, at time.Time) {
+	if before, ok := times[key]; !ok || at.Before(before) {
+		times[key] = at
+	}
 }
 
 func checkEvents(e evidence) []string {

@@ -74,6 +74,10 @@ func TestInvariantsAreSeenToFail(t *testing.T) {
 			e.publishes[0].attempts = 2
 			repeat(e, 1, time.Minute)
 		}},
+		"after a heartbeat": {"what Temporal has on record is not repeated", func(e *evidence) {
+			e.publishes[0].attempts, e.heartbeats, e.named = 2, e.named, nil
+			repeat(e, 1, time.Minute)
+		}},
 		"more than what was in flight at a stop": {"what Temporal has on record is not repeated", func(e *evidence) {
 			e.publishes[0].attempts, e.latePublishes = 10, 1
 			for range callsInFlight {
@@ -107,8 +111,11 @@ func TestInvariantsAreSeenToFail(t *testing.T) {
 // What the bound allows is no break.
 func TestWhatTheBoundAllows(t *testing.T) {
 	for name, allow := range map[string]func(*evidence){
-		"a second attempt":             func(e *evidence) { e.publishes[0].attempts = 2; repeat(e, 10, 0) },
-		"a cut Publish":                func(e *evidence) { e.publishes[0].cut, e.named = true, nil; repeat(e, 10, time.Minute) },
+		"a second attempt": func(e *evidence) { e.publishes[0].attempts = 2; repeat(e, 10, 0) },
+		"a cut Publish": func(e *evidence) {
+			e.publishes[0].cut, e.heartbeats, e.named = true, e.named, nil
+			repeat(e, 10, time.Minute)
+		},
 		"a lost answer":                func(e *evidence) { e.lostAnswers = 1; repeat(e, 10, 0) },
 		"what was in flight at a stop": func(e *evidence) { e.publishes[0].attempts, e.latePublishes = 2, 1; repeat(e, 10, time.Minute) },
 		"a soak that is flat":          func(e *evidence) { e.grown = grown(append(rising(1), make([]sample, 11)...)) },

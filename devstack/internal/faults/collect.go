@@ -107,7 +107,7 @@ func (h *harness) nameResult(r *round, p *publish, event *historypb.HistoryEvent
 	r.note(func(r *round) {
 		for i, id := range result.EventIDs {
 			if id != "" && i < len(p.keys) {
-				r.name(p.keys[i], event.GetEventTime().AsTime())
+				earliest(r.named, p.keys[i], event.GetEventTime().AsTime())
 			}
 		}
 	})
@@ -159,7 +159,7 @@ func (h *harness) nameHeartbeatsOf(ctx context.Context, e *commonpb.WorkflowExec
 		h.round().note(func(r *round) {
 			for i, id := range ids {
 				if id != "" {
-					r.name(keys[i], now)
+					earliest(r.heartbeats, keys[i], now)
 				}
 			}
 		})

@@ -27,7 +27,8 @@ type round struct {
 	counts   map[string]int
 	// first and last are when the bus accepted events without a pause.
 	first, last time.Time
-	named       map[string]time.Time
+	// named and heartbeats are as in the evidence.
+	named, heartbeats map[string]time.Time
 	// resets are the points to which runs were reset, by run id.
 	resets                     map[string]int64
 	lostAnswers, latePublishes int
@@ -40,7 +41,7 @@ type round struct {
 func newRound(number int) *round {
 	return &round{
 		number: number, began: time.Now(), subscriber: truth.NewListener(), counts: make(map[string]int),
-		named: make(map[string]time.Time), resets: make(map[string]int64), happened: make(map[string]int), idle: make(map[string]int),
+		named: make(map[string]time.Time), heartbeats: make(map[string]time.Time), resets: make(map[string]int64), happened: make(map[string]int), idle: make(map[string]int),
 	}
 }
 
@@ -88,13 +89,6 @@ func (r *round) published(datastore string, of resource) bool {
 		}
 	}
 	return true
-}
-
-// name notes that Temporal has it on record that a version was published.
-func (r *round) name(key string, at time.Time) {
-	if before, ok := r.named[key]; !ok || at.Before(before) {
-		r.named[key] = at
-	}
 }
 
 func (r *round) keep(body []byte) {

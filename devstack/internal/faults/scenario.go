@@ -49,7 +49,8 @@ func (h *harness) play(ctx context.Context, number int, plan []Fault) (*round, e
 	e.deliveries, e.events = h.Deliveries.All()[r.deliveries:], r.subscriber.Events()
 	e.dead = max(0, h.depth("DlqUrl")-int(h.malformed.Load()))
 	r.note(func(r *round) {
-		e.accepted, e.named, e.lostAnswers, e.latePublishes = r.accepted, r.named, r.lostAnswers, r.latePublishes
+		e.accepted, e.named, e.heartbeats = r.accepted, r.named, r.heartbeats
+		e.lostAnswers, e.latePublishes = r.lostAnswers, r.latePublishes
 	})
 	return r, e, ctx.Err()
 }
