@@ -1,6 +1,6 @@
 # Everything here needs Go and make, nothing else. `make lint` and `make vuln` build their own tools.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-micro bench-compare lint vuln
+.PHONY: help demo test faults bench bench-micro bench-compare lint vuln
 
 # The tools are a module of their own, outside of go.work: see tools/go.mod.
 BIN := $(CURDIR)/bin
@@ -29,13 +29,16 @@ test: ## run the tests of all modules
 	cd $(TEMPORAL) && GOWORK=off go test ./...
 	cd devstack && go test -timeout 25m -parallel 8 ./...
 
+faults: ## run the short form of the fault suite: drawn faults against real workers
+	cd devstack && go test ./internal/faults -drawn -v -count=1 -timeout 15m
+
 bench: ## measure speed, cost and latency of the programs (BENCH="--short backlog" for some of it)
 	@echo "The first run builds the Temporal server, which takes about 7 minutes on two cores."
 	go build -o $(BIN)/devstack ./devstack
 	$(BIN)/devstack bench --out $(RESULTS) $(BENCH)
 
 bench-micro: ## run the benchmarks of single functions
-	go test -run '^$$' -bench . -benchmem -count 6 ./... | tee $(BIN)/micro.txt
+	go test -run '^$$' -bench . -benchtime 300ms -benchmem -count 6 ./... | tee $(BIN)/micro.txt
 
 bench-compare: $(BENCHSTAT) bench-micro ## compare the benchmarks of single functions with the baseline
 	$(BENCHSTAT) $(BASELINE) $(BIN)/micro.txt
