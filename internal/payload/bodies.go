@@ -73,6 +73,20 @@ func (bodiesConverter) ToString(p *commonpb.Payload) string {
 	return string(text)
 }
 
+// withoutBodies is a payload as people see it: which versions, not what is in them.
+func withoutBodies(p *commonpb.Payload) *commonpb.Payload {
+	if string(p.GetMetadata()[converter.MetadataEncoding]) != EncodingBodies {
+		return p
+	}
+	text, _, err := divide(p.GetData())
+	if err != nil {
+		return p
+	}
+	return &commonpb.Payload{
+		Metadata: map[string][]byte{converter.MetadataEncoding: []byte(converter.MetadataEncodingJSON)}, Data: text,
+	}
+}
+
 func divide(data []byte) (text, bodies []byte, err error) {
 	n, size := binary.Uvarint(data)
 	if size <= 0 || n > uint64(len(data)-size) {

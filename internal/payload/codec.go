@@ -249,6 +249,9 @@ func (c *Codec) decode(p *commonpb.Payload, room *uint64) (*commonpb.Payload, er
 		// Not wrapped: a parser's message may quote what it parsed.
 		return nil, fmt.Errorf("%w: what it holds is no payload", ErrCorrupt)
 	}
+	if c.display {
+		return withoutBodies(inner), nil
+	}
 	return inner, nil
 }
 
