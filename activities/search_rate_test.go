@@ -204,7 +204,7 @@ func TestSearchRateGoesByUrgency(t *testing.T) {
 	})
 }
 
-// A backfill alone has the whole rate, and gives it up at once when live pages come.
+// A backfill alone has the whole rate until live pages come, which go first at once.
 func TestSearchRateIsAnybodysWhileNobodyElseWantsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

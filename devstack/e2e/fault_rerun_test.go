@@ -63,7 +63,7 @@ func TestTerminatedInTheMiddleOfPublish(t *testing.T) {
 	for key := range r.publishedKeys(t, slice) {
 		told[key] = true
 	}
-	require.GreaterOrEqual(t, len(told), 100, "the histories tell of what was published")
+	require.GreaterOrEqual(t, len(told), 100, "the histories have what was published")
 	r.AWS.SetFaults(awslocal.Faults{})
 	r.closed(t, window.RerunID(1))
 	report := r.drained(t)
