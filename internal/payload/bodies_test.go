@@ -10,10 +10,13 @@ import (
 	"healthlake-cdc/internal/cdc"
 )
 
+// secretBody must come back byte for byte.
+var secretBody = []byte(`{"name":"SECRET"}`)
+
 func publishInput() cdc.PublishInput {
 	version := cdc.Version{Type: "Patient", ID: "p1", VersionID: "2", LastUpdated: "2026-03-01T12:00:00Z"}
 	return cdc.PublishInput{Changes: []cdc.Change{
-		{Version: version, Body: cdc.NewBody([]byte(`{"name":"SECRET"}`))},
+		{Version: version, Body: cdc.NewBody(secretBody)},
 		{Version: version, Reason: cdc.ReasonOversize},
 	}}
 }
@@ -30,7 +33,7 @@ func TestInputWithBodiesRoundTrip(t *testing.T) {
 			require.NoError(t, dc.FromPayload(payload, &got))
 			body, err := got.Changes[0].Body.Bytes()
 			require.NoError(t, err)
-			require.Equal(t, `{"name":"SECRET"}`, string(body))
+			require.Equal(t, secretBody, body)
 			require.Zero(t, got.Changes[1].Body.Len())
 			require.Equal(t, cdc.ReasonOversize, got.Changes[1].Reason)
 		})
