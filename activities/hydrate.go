@@ -110,14 +110,10 @@ func (h *hydration) heldLong() bool {
 // sideBySide is how many pages are read next, by what the pages so far held: none when the
 // result has no room for another, or the attempt's time is over.
 func (h *hydration) sideBySide() int {
-	switch {
-	case h.full || h.late():
+	if h.full || h.late() {
 		return 0
-	case h.used.unpacked == 0:
-		return searchesAtOnce
 	}
-	mean := h.used.unpacked/h.pages + 1
-	return min(searchesAtOnce, (cdc.MaxResultBodies-h.used.unpacked)/mean)
+	return h.used.holdsMore(h.pages, searchesAtOnce)
 }
 
 // readFirst reads the first page of each request.

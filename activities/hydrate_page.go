@@ -79,7 +79,7 @@ func (p *paging) readFurther(ctx context.Context) {
 	}
 	until, cancel := context.WithTimeout(ctx, maxHold)
 	defer cancel()
-	for p.result.State == cdc.PageMore && p.pages < most && p.used.holdsAnother(p.pages) {
+	for p.result.State == cdc.PageMore && p.pages < most && p.used.holdsMore(p.pages, 1) > 0 {
 		if nearDeadline(ctx) || p.r.Limits.wait(until, p.in.Origin.Datastore, p.purpose()) != nil {
 			return
 		}

@@ -101,7 +101,7 @@ func (m *measurement) pages(ctx context.Context) error {
 
 // page measures one page; where it has no bodies they are read one by one.
 func (m *measurement) page(ctx context.Context, page cdc.Page) error {
-	if m.read == cdc.MaxPages || !m.used.holdsAnother(m.read) {
+	if m.read == cdc.MaxPages || m.used.holdsMore(m.read, 1) == 0 {
 		m.beginActivity()
 	}
 	m.read++

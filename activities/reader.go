@@ -184,10 +184,17 @@ func (r *room) pack(changes []cdc.Change) int {
 	return len(changes)
 }
 
-// holdsAnother reports whether there is room for one more page like the n that were added,
-// so that few pages are requested again because a part of them did not fit.
-func (r *room) holdsAnother(n int) bool {
-	return r.unpacked*(n+1) <= n*cdc.MaxResultBodies && (r.packer.Size()+r.names)*(n+1) <= n*cdc.MaxResultBytes
+// holdsMore is for how many more pages there is room, at most so many, if they are like the
+// n that were added: few pages are then requested again because a part of them did not fit.
+func (r *room) holdsMore(n, most int) int {
+	for _, of := range []struct{ used, limit int }{
+		{r.unpacked, cdc.MaxResultBodies}, {r.packer.Size() + r.names, cdc.MaxResultBytes},
+	} {
+		if of.used > 0 {
+			most = min(most, (of.limit-of.used)*n/of.used)
+		}
+	}
+	return max(0, most)
 }
 
 // readBodies reads the named versions until a result's worth of bodies is there, or the

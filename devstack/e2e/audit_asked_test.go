@@ -54,7 +54,7 @@ func TestAuditAskedOfWindowsThatNeverRan(t *testing.T) {
 		put(t, r.writer, "Observation", "hushed-o")
 	}
 	c.release(0)
-	deleted := trailRecord(r.datastore(), "Patient", first.Start.Add(2*time.Second))
+	deleted := stack.WriteRecord(r.datastore(), "Patient", first.Start.Add(2*time.Second))
 	deleted.Detail.EventName, deleted.Detail.EventID = "DeleteResource", uuid.NewString()
 	r.Sink()(deleted)
 	r.closed(t, cdc.DeleteID(r.datastore(), deleted.Detail.EventID))

@@ -48,7 +48,7 @@ func TestTwoDatastores(t *testing.T) {
 			for _, resourceType := range []string{"Patient", "Observation"} {
 				put(t, writers[datastore], resourceType, fmt.Sprintf("window-%d", window))
 			}
-			records = append(records, trailRecord(datastore, "Patient", at))
+			records = append(records, stack.WriteRecord(datastore, "Patient", at))
 		}
 		c.release(0) // workers sign by the real time
 		for _, record := range records {

@@ -73,7 +73,7 @@ func TestExplain(t *testing.T) {
 	c.pin(at.Add(time.Second))
 	put(t, r.writer, "Patient", "twice")
 	c.release(0)
-	r.Sink()(trailRecord(r.datastore(), "Patient", at))
+	r.Sink()(stack.WriteRecord(r.datastore(), "Patient", at))
 	r.closed(t, window.ID())
 	put(t, r.writer, "Patient", "replaced-later")
 	require.NoError(t, r.writer.Delete(t.Context(), "Patient", "deleted-later"))

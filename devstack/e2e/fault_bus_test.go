@@ -150,7 +150,7 @@ func (r *rig) writeAt(t testing.TB, c *clock, window cdc.Window, resourceType, p
 
 // trigger sends one record of a write in the window.
 func (r *rig) trigger(window cdc.Window) {
-	r.Sink()(trailRecord(window.Datastore, "Patient", window.Start.Add(alone)))
+	r.Sink()(stack.WriteRecord(window.Datastore, "Patient", window.Start.Add(alone)))
 }
 
 // onEvents starts faults when so many events of resources whose id has that prefix are on

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"healthlake-cdc/devstack/internal/simulator"
+	"healthlake-cdc/devstack/internal/stack"
 )
 
 const (
@@ -125,8 +126,8 @@ func TestMalformedOversizedAndOtherMessages(t *testing.T) {
 // malformedMessages are distinct messages that nothing can be made of.
 func (r *rig) malformedMessages(t *testing.T) []string {
 	t.Helper()
-	noStore := trailRecord("", "Patient", time.Now())
-	future := trailRecord(r.datastore(), "Patient", time.Now().Add(time.Hour))
+	noStore := stack.WriteRecord("", "Patient", time.Now())
+	future := stack.WriteRecord(r.datastore(), "Patient", time.Now().Add(time.Hour))
 	return []string{
 		"{", "[]", "plain text", `{"detail-type":"none of a known source"}`,
 		asMessage(t, noStore), asMessage(t, future),
@@ -138,23 +139,23 @@ func (r *rig) malformedMessages(t *testing.T) []string {
 // othersMessages are messages that are counted and acknowledged, by outcome.
 func (r *rig) othersMessages(t *testing.T) map[string][]string {
 	t.Helper()
-	failed := trailRecord(r.datastore(), "Patient", time.Now())
+	failed := stack.WriteRecord(r.datastore(), "Patient", time.Now())
 	failed.Detail.ResponseElements.StatusCode = 412
-	reading := trailRecord(r.datastore(), "Patient", time.Now())
+	reading := stack.WriteRecord(r.datastore(), "Patient", time.Now())
 	reading.Detail.EventName = "ReadResource"
 	foreign := `{"source":"aws.s3","detail-type":"Object Created","detail":{}}`
 	return map[string][]string{
 		"other_source":      {foreign, padded(t, foreign, maxMessage)},
 		"failed":            {asMessage(t, failed)},
 		"read_only":         {asMessage(t, reading)},
-		"unknown_store":     {asMessage(t, trailRecord("0000ffff0000ffff0000ffff0000ffff", "Patient", time.Now()))},
+		"unknown_store":     {asMessage(t, stack.WriteRecord("0000ffff0000ffff0000ffff0000ffff", "Patient", time.Now()))},
 		"unconfigured_type": {r.recordBody(t, "Basic", time.Now())},
 	}
 }
 
 func (r *rig) recordBody(t *testing.T, resourceType string, at time.Time) string {
 	t.Helper()
-	return asMessage(t, trailRecord(r.datastore(), resourceType, at))
+	return asMessage(t, stack.WriteRecord(r.datastore(), resourceType, at))
 }
 
 // asMessage is a record as EventBridge delivers it.

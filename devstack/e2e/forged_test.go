@@ -134,7 +134,7 @@ func TestJobIsFollowedAndRestoreStartsNothing(t *testing.T) {
 	c.pin(asked.Add(-time.Second))
 	put(t, r.writer, "Patient", "patched-1")
 	c.release(0)
-	restore, patch := trailRecord(r.datastore(), "", asked), trailRecord(r.datastore(), "", asked)
+	restore, patch := stack.WriteRecord(r.datastore(), "", asked), stack.WriteRecord(r.datastore(), "", asked)
 	restore.Detail.EventName, patch.Detail.EventName = "RestoreFHIRDatastore", "StartFHIRBulkPatchJob"
 	for _, record := range []simulator.Record{restore, restore, patch, patch} {
 		r.Sink()(record)

@@ -58,7 +58,7 @@ func TestLateTrigger(t *testing.T) {
 		put(t, r.writer, resourceType, "late")
 	}
 	c.release(0)
-	r.Sink()(trailRecord(r.datastore(), "Observation", window.Start.Add(alone)))
+	r.Sink()(stack.WriteRecord(r.datastore(), "Observation", window.Start.Add(alone)))
 	report := r.drained(t)
 
 	complete(t, report)

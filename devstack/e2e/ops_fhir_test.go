@@ -39,7 +39,7 @@ func TestPlainFHIRServer(t *testing.T) {
 	require.Zero(t, check.code, check.all())
 	require.Contains(t, check.stdout, "ok       resource types")
 	r.worker(t)
-	r.Sink()(trailRecord(r.datastore(), "Patient", time.Now()))
+	r.Sink()(stack.WriteRecord(r.datastore(), "Patient", time.Now()))
 	eventually(t, "everything has come", r.cameOnce(server, ""))
 
 	r.drained(t)

@@ -2,12 +2,10 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -40,22 +38,6 @@ func put(t *testing.T, w *fhirclient.Client, resourceType, id string) {
 
 func smallBody(resourceType, id string) []byte {
 	return fmt.Appendf(nil, `{"resourceType":%q,"id":%q,"language":"en"}`, resourceType, id)
-}
-
-// trailRecord is the CloudTrail record of a write that completed at that time.
-func trailRecord(datastore, resourceType string, at time.Time) simulator.Record {
-	return simulator.Record{
-		Source: "aws.healthlake", DetailType: "AWS API Call via CloudTrail", Resources: []string{},
-		Detail: simulator.RecordDetail{
-			EventVersion: "1.08", UserIdentity: json.RawMessage(`{"type":"AssumedRole"}`),
-			EventTime: at.UTC().Truncate(time.Second), EventSource: "healthlake.amazonaws.com", EventName: "UpdateResource",
-			AWSRegion: stack.Region, EventID: uuid.NewString(), EventType: "AwsApiCall", ManagementEvent: true,
-			RequestParameters: simulator.RequestParameters{
-				DatastoreID: datastore, ResourceType: resourceType, ResourceID: simulator.HiddenID,
-			},
-			ResponseElements: &simulator.ResponseElements{StatusCode: 200},
-		},
-	}
 }
 
 // touched are the windows that the deliveries so far open.

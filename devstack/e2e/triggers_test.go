@@ -41,7 +41,7 @@ func TestThousandTriggersOneExecution(t *testing.T) {
 	sink := r.Sink()
 	for i := range triggers - observations - others {
 		at := window.Start.Add(5*time.Second + time.Duration(i%5)*time.Second)
-		sink(trailRecord(r.datastore(), settings.ResourceTypes[i%len(settings.ResourceTypes)], at))
+		sink(stack.WriteRecord(r.datastore(), settings.ResourceTypes[i%len(settings.ResourceTypes)], at))
 	}
 	c.release(0)
 	report := r.drained(t)
@@ -116,7 +116,7 @@ func TestRepeatedShuffledTriggers(t *testing.T) {
 		window := cdc.WindowAt(write.Datastore, write.LastUpdated)
 		if !known[window] {
 			known[window] = true
-			r.Sink()(trailRecord(write.Datastore, write.Type, window.Start.Add(alone)))
+			r.Sink()(stack.WriteRecord(write.Datastore, write.Type, window.Start.Add(alone)))
 		}
 	}
 	report := r.drained(t)

@@ -196,7 +196,7 @@ func TestDeletesThatWait(t *testing.T) {
 	r.AWS.SetFaults(awslocal.Faults{RejectDetailContaining: `/_delete/`})
 	var ids []string
 	for range 2 {
-		record := trailRecord(r.datastore(), "Patient", time.Now())
+		record := stack.WriteRecord(r.datastore(), "Patient", time.Now())
 		record.Detail.EventName = "DeleteResource"
 		ids = append(ids, cdc.DeleteID(r.datastore(), record.Detail.EventID))
 		r.Sink()(record)

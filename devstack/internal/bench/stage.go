@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/google/uuid"
 
 	"healthlake-cdc/devstack/internal/fhirclient"
 	"healthlake-cdc/devstack/internal/fhirdata"
@@ -96,18 +94,7 @@ func (s *stage) client() *fhirclient.Client {
 
 // trigger puts a record of a write of the type in the window on the default bus.
 func (s *stage) trigger(window cdc.Window, resourceType string) {
-	s.Sink()(simulator.Record{
-		Source: "aws.healthlake", DetailType: "AWS API Call via CloudTrail", Resources: []string{},
-		Detail: simulator.RecordDetail{
-			EventVersion: "1.08", UserIdentity: json.RawMessage(`{"type":"AssumedRole"}`),
-			EventTime: window.Start.Add(7 * time.Second), EventSource: "healthlake.amazonaws.com", EventName: "UpdateResource",
-			AWSRegion: stack.Region, EventID: uuid.NewString(), EventType: "AwsApiCall", ManagementEvent: true,
-			RequestParameters: simulator.RequestParameters{
-				DatastoreID: window.Datastore, ResourceType: resourceType, ResourceID: simulator.HiddenID,
-			},
-			ResponseElements: &simulator.ResponseElements{StatusCode: 200},
-		},
-	})
+	s.Sink()(stack.WriteRecord(window.Datastore, resourceType, window.Start.Add(7*time.Second)))
 }
 
 // settings are those of all measurements' workers and pumps.

@@ -13,7 +13,6 @@ import (
 
 	"healthlake-cdc/devstack/internal/awslocal"
 	"healthlake-cdc/devstack/internal/proc"
-	"healthlake-cdc/devstack/internal/simulator"
 	"healthlake-cdc/devstack/internal/stack"
 )
 
@@ -57,8 +56,8 @@ const notifications = "arn:aws:events:us-west-2:111122223333:event-bus/healthlak
 func forge(_ context.Context, h *harness, f Fault) (func(context.Context) error, error) {
 	for i := range f.N {
 		old := time.Date(1990, 1, 1, int(f.Pick%24), i, 7, 0, time.UTC)
-		h.Sink()(written(strings.Repeat("0f", 16), time.Now()))
-		h.Sink()(written(h.datastore(), old))
+		h.Sink()(stack.WriteRecord(strings.Repeat("0f", 16), "Patient", time.Now()))
+		h.Sink()(stack.WriteRecord(h.datastore(), "Patient", old))
 		// History can be late no more.
 		long := time.Now().Add(-10 * time.Minute).UTC().Truncate(time.Second)
 		detail, err := json.Marshal(map[string]any{
@@ -79,20 +78,4 @@ func forge(_ context.Context, h *harness, f Fault) (func(context.Context) error,
 		}
 	}
 	return nil, nil
-}
-
-// written is the record of a write to a store.
-func written(datastore string, at time.Time) simulator.Record {
-	return simulator.Record{
-		Source: "aws.healthlake", DetailType: "AWS API Call via CloudTrail", Resources: []string{},
-		Detail: simulator.RecordDetail{
-			EventVersion: "1.08", UserIdentity: json.RawMessage(`{"type":"AssumedRole"}`),
-			EventTime: at.UTC().Truncate(time.Second), EventSource: "healthlake.amazonaws.com", EventName: "UpdateResource",
-			AWSRegion: stack.Region, EventID: uuid.NewString(), EventType: "AwsApiCall", ManagementEvent: true,
-			RequestParameters: simulator.RequestParameters{
-				DatastoreID: datastore, ResourceType: "Patient", ResourceID: simulator.HiddenID,
-			},
-			ResponseElements: &simulator.ResponseElements{StatusCode: 200},
-		},
-	}
 }
